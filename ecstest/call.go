@@ -1,0 +1,85 @@
+package ecstest
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Call is a call as the server received it. It holds what the client sent,
+// secrets included.
+type Call struct {
+	// Time is when it was received, by time.Now and not by the server's clock.
+	Time   time.Time
+	Action string
+	// InstanceID is the instance the call names; a list that names several
+	// has them separated by commas.
+	InstanceID        string
+	ForceStop, DryRun bool
+	Method            string
+	// SignatureVersion is "1.0" if the call's action, nonce and time are
+	// parameters, "ACS3-HMAC-SHA256" if they are headers.
+	SignatureVersion string
+	Nonce            string
+	AccessKeyID      string // empty with a bearer token
+	Query, Form      url.Values
+	Header           http.Header
+	Proto            string // like "HTTP/1.1"
+	// Status and Code are those of the answer: 0 if none was sent (yet), and
+	// no code if it was a success.
+	Status    int
+	Code      string
+	RequestID string
+	Acted     bool // an instance was really restarted
+	Fault     FaultKind
+	Conn      int // which connection of the server, from 1; 0 behind ServeHTTP
+}
+
+// Calls returns every call received so far, in order. Those still being served
+// are among them.
+func (s *Server) Calls() []Call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	calls := make([]Call, len(s.calls))
+	for i, c := range s.calls {
+		calls[i] = *c
+	}
+	return calls
+}
+
+// ForgetCalls empties what Calls returns, for servers that run for long.
+func (s *Server) ForgetCalls() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = nil
+}
+
+// receive records the call and uses up its nonce; fresh is false if that was
+// used before.
+func (s *Server) receive(r *http.Request, req *request) (call *Call, fresh bool) {
+	conn, _ := r.Context().Value(connectionKey{}).(int)
+	forceStop, _ := req.boolean("ForceStop")
+	dryRun, _ := req.boolean("DryRun")
+	call = &Call{
+		Time: time.Now(), Action: req.action, InstanceID: strings.Join(req.ids, ","), ForceStop: forceStop, DryRun: dryRun,
+		Method: req.method, SignatureVersion: req.style, Nonce: req.nonce, AccessKeyID: req.keyID,
+		Query: req.query, Form: req.form, Header: req.header.Clone(), Proto: r.Proto,
+		RequestID: newRequestID(), Conn: conn,
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, call)
+	return call, req.nonce == "" || s.nonces.use(req.nonce, call.Time)
+}
+
+// settle notes how the call ended and tells OnCall.
+func (s *Server) settle(call *Call, status int, code string) {
+	s.mu.Lock()
+	call.Status, call.Code = status, code
+	settled := *call
+	s.mu.Unlock()
+	if s.options.OnCall != nil {
+		s.options.OnCall(settled)
+	}
+}

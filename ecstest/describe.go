@@ -1,0 +1,286 @@
+package ecstest
+
+import (
+	"encoding/base64"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+)
+
+const (
+	maxIDs = 100
+	minute = "2006-01-02T15:04Z" // StartTime and its like carry no seconds
+)
+
+type lockView struct {
+	LockReason string
+	LockMsg    string
+}
+
+type locksView struct {
+	LockReason []lockView `json:"LockReason" xml:"LockReason"`
+}
+
+type instanceView struct {
+	InstanceID     string `json:"InstanceId" xml:"InstanceId"`
+	RegionID       string `json:"RegionId" xml:"RegionId"`
+	ZoneID         string `json:"ZoneId" xml:"ZoneId"`
+	Status         string
+	StartTime      string `json:",omitempty" xml:",omitempty"`
+	CreationTime   string
+	ExpiredTime    string
+	StoppedMode    string
+	OperationLocks locksView
+}
+
+type listPayload struct {
+	RequestID  string `json:"RequestId" xml:"RequestId"`
+	PageNumber int
+	PageSize   int
+	TotalCount int
+	NextToken  string
+	Instances  struct {
+		Instance []instanceView `json:"Instance" xml:"Instance"`
+	}
+}
+
+func (p *listPayload) identify(requestID string) { p.RequestID = requestID }
+
+type statusView struct {
+	InstanceID string `json:"InstanceId" xml:"InstanceId"`
+	Status     string
+}
+
+type statusPayload struct {
+	RequestID        string `json:"RequestId" xml:"RequestId"`
+	PageNumber       int
+	PageSize         int
+	TotalCount       int
+	InstanceStatuses struct {
+		InstanceStatus []statusView `json:"InstanceStatus" xml:"InstanceStatus"`
+	}
+}
+
+func (p *statusPayload) identify(requestID string) { p.RequestID = requestID }
+
+type attributePayload struct {
+	RequestID string `json:"RequestId" xml:"RequestId"`
+	instanceView
+}
+
+func (p *attributePayload) identify(requestID string) { p.RequestID = requestID }
+
+// listed is an instance in a list, with what orders the list.
+type listed struct {
+	instanceView
+	sequence int
+}
+
+// view is what reads show of m at now. The lock is held.
+func (s *Server) view(m *machine, now time.Time) listed {
+	status, start := m.shown(now)
+	v := instanceView{
+		InstanceID: m.ID, RegionID: s.options.Region, ZoneID: m.ZoneID, Status: status, StoppedMode: m.StoppedMode,
+		StartTime:    start.UTC().Format(minute),
+		CreationTime: m.CreationTime.UTC().Format(minute),
+		ExpiredTime:  m.ExpiredTime.UTC().Format(minute),
+	}
+	v.OperationLocks.LockReason = []lockView{} // an empty list, not null
+	for _, reason := range m.Locks {
+		v.OperationLocks.LockReason = append(v.OperationLocks.LockReason, lockView{LockReason: reason})
+	}
+	return listed{v, m.sequence}
+}
+
+// list returns what keep keeps of all instances, in the order they were added,
+// and nothing at all if the caller may not list: the service does not say so.
+func (s *Server) list(req *request, keep func(instanceView) bool) []listed {
+	if !s.allowed(req.action, "") {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	var all []listed
+	for _, m := range s.machines {
+		if v := s.view(m, now); keep(v.instanceView) {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// checkRegion checks the parameter that both lists demand.
+func (s *Server) checkRegion(req *request) *answer {
+	switch req.params.Get("RegionId") {
+	case "":
+		return missingParameter("RegionId")
+	case s.options.Region:
+		return nil
+	default:
+		return documented("InvalidRegionId.NotFound")
+	}
+}
+
+func (s *Server) describeInstances(req *request, _ *Call) *answer {
+	if refusal := s.checkRegion(req); refusal != nil {
+		return refusal
+	}
+	ids, ok := req.instanceIDs()
+	if !ok {
+		return invalidParameter("InstanceIds")
+	}
+	if len(ids) > maxIDs {
+		return documented("InvalidParameter.TooManyInstanceIds")
+	}
+	dryRun, ok := req.boolean("DryRun")
+	if !ok {
+		return invalidParameter("DryRun")
+	}
+	if dryRun {
+		if !s.allowed(req.action, "") {
+			return forbidden(req)
+		}
+		return documented("DryRunOperation")
+	}
+	p := req.params
+	matches := s.list(req, func(v instanceView) bool {
+		locked := func(l lockView) bool { return l.LockReason == p.Get("LockReason") }
+		return (ids == nil || slices.Contains(ids, v.InstanceID)) &&
+			(p.Get("Status") == "" || p.Get("Status") == v.Status) &&
+			(p.Get("ZoneId") == "" || p.Get("ZoneId") == v.ZoneID) &&
+			(p.Get("LockReason") == "" || slices.ContainsFunc(v.OperationLocks.LockReason, locked))
+	})
+	var body listPayload
+	var refusal *answer
+	if p.Get("MaxResults") != "" || p.Get("NextToken") != "" {
+		refusal = body.pageByToken(req, matches)
+	} else {
+		refusal = body.pageByNumber(req, matches)
+	}
+	if refusal != nil {
+		return refusal
+	}
+	return &answer{status: http.StatusOK, payload: &body}
+}
+
+// pageByToken fills a page of MaxResults, which is 10 if less is asked for and
+// 100 if more is. The token says after which instance the page begins, so that
+// pages stay right when instances come and go in between.
+func (p *listPayload) pageByToken(req *request, matches []listed) *answer {
+	size := 10
+	if text := req.params.Get("MaxResults"); text != "" {
+		wanted, err := strconv.Atoi(text)
+		if err != nil {
+			return invalidParameter("MaxResults")
+		}
+		size = min(max(wanted, 10), 100)
+	}
+	after := 0
+	if token := req.params.Get("NextToken"); token != "" {
+		text, err := base64.StdEncoding.DecodeString(token)
+		if err == nil {
+			after, err = strconv.Atoi(string(text))
+		}
+		if err != nil {
+			return invalidParameter("NextToken")
+		}
+	}
+	p.PageNumber, p.PageSize, p.TotalCount = 1, size, len(matches)
+	matches = slices.DeleteFunc(matches, func(l listed) bool { return l.sequence <= after })
+	if len(matches) > size {
+		matches = matches[:size]
+		p.NextToken = base64.StdEncoding.EncodeToString([]byte(strconv.Itoa(matches[size-1].sequence)))
+	}
+	p.fill(matches)
+	return nil
+}
+
+func (p *listPayload) pageByNumber(req *request, matches []listed) *answer {
+	page, size, refusal := pageAsked(req, 100)
+	if refusal != nil {
+		return refusal
+	}
+	p.PageNumber, p.PageSize, p.TotalCount = page, size, len(matches)
+	p.fill(cutPage(matches, page, size))
+	return nil
+}
+
+func (p *listPayload) fill(page []listed) {
+	p.Instances.Instance = make([]instanceView, 0, len(page))
+	for _, l := range page {
+		p.Instances.Instance = append(p.Instances.Instance, l.instanceView)
+	}
+}
+
+func pageAsked(req *request, largest int) (page, size int, refusal *answer) {
+	const lastPage = 1 << 20
+	page, ok := req.number("PageNumber", 1, lastPage)
+	if !ok {
+		return 0, 0, invalidParameter("PageNumber")
+	}
+	size, ok = req.number("PageSize", 10, largest)
+	if !ok {
+		return 0, 0, invalidParameter("PageSize")
+	}
+	return page, size, nil
+}
+
+func cutPage(all []listed, page, size int) []listed {
+	from := min((page-1)*size, len(all))
+	return all[from:min(from+size, len(all))]
+}
+
+func (s *Server) describeInstanceStatus(req *request, _ *Call) *answer {
+	if refusal := s.checkRegion(req); refusal != nil {
+		return refusal
+	}
+	if len(req.ids) > maxIDs {
+		return documented("InvalidParameter.TooManyInstanceIds")
+	}
+	page, size, refusal := pageAsked(req, 50)
+	if refusal != nil {
+		return refusal
+	}
+	zone := req.params.Get("ZoneId")
+	if !s.hasZone(zone) {
+		return documented("InvalidZoneId.NotFound")
+	}
+	matches := s.list(req, func(v instanceView) bool {
+		return (zone == "" || zone == v.ZoneID) && (len(req.ids) == 0 || slices.Contains(req.ids, v.InstanceID))
+	})
+	body := statusPayload{PageNumber: page, PageSize: size, TotalCount: len(matches)}
+	body.InstanceStatuses.InstanceStatus = []statusView{}
+	for _, l := range cutPage(matches, page, size) {
+		body.InstanceStatuses.InstanceStatus = append(body.InstanceStatuses.InstanceStatus, statusView{l.InstanceID, l.Status})
+	}
+	return &answer{status: http.StatusOK, payload: &body}
+}
+
+// hasZone tells whether there is an instance in the zone; "" stands for all.
+func (s *Server) hasZone(zone string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return zone == "" || slices.ContainsFunc(s.machines, func(m *machine) bool { return m.ZoneID == zone })
+}
+
+// describeInstanceAttribute shows no StartTime, as the service's does not.
+func (s *Server) describeInstanceAttribute(req *request, _ *Call) *answer {
+	id := req.params.Get("InstanceId")
+	if id == "" {
+		return missingParameter("InstanceId")
+	}
+	if !s.allowed(req.action, id) {
+		return forbidden(req)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.find(id)
+	if m == nil {
+		return documented("InvalidInstanceId.NotFound")
+	}
+	body := attributePayload{instanceView: s.view(m, time.Now()).instanceView}
+	body.StartTime = ""
+	return &answer{status: http.StatusOK, payload: &body}
+}

@@ -1,0 +1,212 @@
+package ecstest
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// FaultKind is what goes wrong with a call.
+type FaultKind string
+
+// The kinds of faults. Those that leave the client without an answer cut the
+// connection; over HTTP/2 they reset the stream.
+const (
+	// FaultRefuse resets a connection as soon as it is accepted. It hits new
+	// connections, whatever call they are for, and makes no Call. It needs
+	// the server's own listener. On a socket the client may take it for a
+	// failed dial or for a connection that it got and lost; in memory it
+	// always got it.
+	FaultRefuse FaultKind = "refuse"
+	// FaultDrop resets the connection in place of an answer.
+	FaultDrop FaultKind = "drop"
+	// FaultFIN closes the connection in good order in place of an answer.
+	FaultFIN FaultKind = "fin"
+	// FaultHang never answers; it ends when the client or the server goes.
+	FaultHang FaultKind = "hang"
+	// FaultHalfStatusLine sends half a status line and closes.
+	FaultHalfStatusLine FaultKind = "half-status-line"
+	// FaultTruncate sends the headers and half the body, then closes. The
+	// answer is the call's own, so the call is carried out; with Code set it
+	// is that error, as FaultError has it.
+	FaultTruncate FaultKind = "truncate"
+	// FaultStall is like FaultTruncate, but falls silent instead of closing.
+	FaultStall FaultKind = "stall"
+	// FaultError answers with Code (default InternalError); Status and Message
+	// default to the documented ones of that code, else to 500 and "".
+	FaultError FaultKind = "error"
+	// FaultAnswer sends Status, Header and Body as they are. With neither
+	// Status nor Body it is a front proxy's 502 page; Status alone defaults
+	// to 200.
+	FaultAnswer FaultKind = "answer"
+	// FaultThrottle answers like FaultError, with Code Throttling.User by
+	// default, and gives Hint in HintHeader.
+	FaultThrottle FaultKind = "throttle"
+	// FaultDelay answers as usual, after Delay. It is the default.
+	FaultDelay FaultKind = "delay"
+)
+
+// FaultKinds returns all kinds of faults.
+func FaultKinds() []FaultKind {
+	return []FaultKind{
+		FaultRefuse, FaultDrop, FaultFIN, FaultHang, FaultHalfStatusLine, FaultTruncate, FaultStall,
+		FaultError, FaultAnswer, FaultThrottle, FaultDelay,
+	}
+}
+
+// Fault makes calls go wrong. It hits only calls that passed authentication
+// and flow control; the others get their error. An unknown Kind is answered
+// with an InternalError that says so.
+type Fault struct {
+	Kind FaultKind
+	// Action and InstanceID choose the calls; empty means any. A list is
+	// chosen by each id that it names.
+	Action, InstanceID string
+	// Skip is how many matching calls pass first; Times is how many are hit
+	// then, 0 meaning one and a negative number all.
+	Skip, Times int
+	// Act carries the call out before the fault shows. Without it the call has
+	// no effect, but for FaultDelay, FaultTruncate and FaultStall.
+	Act bool
+	// Delay passes before the fault shows.
+	Delay time.Duration
+	// Status, Code and Message are the answer's; see the kinds.
+	Status        int
+	Code, Message string
+	// Header is added to the answer, or is all of it with FaultAnswer.
+	Header http.Header
+	Body   string
+	// Hint is how long a FaultThrottle tells the client to wait, by HintHeader,
+	// which is HintRetryAfter by default. 0 gives no hint.
+	Hint       time.Duration
+	HintHeader HintHeader
+}
+
+type armedFault struct {
+	Fault
+	skip, left int
+}
+
+// Inject arms faults. A call is hit by the first of the armed faults that
+// matches, in the order of injection; those behind it do not count that call.
+func (s *Server) Inject(faults ...Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range faults {
+		if f.Kind == "" {
+			f.Kind = FaultDelay
+		}
+		f.Header = f.Header.Clone()
+		s.faults = append(s.faults, &armedFault{Fault: f, skip: f.Skip, left: max(f.Times, -1)})
+		if f.Times == 0 {
+			s.faults[len(s.faults)-1].left = 1
+		}
+	}
+}
+
+// ClearFaults disarms all faults. Those that show already go on.
+func (s *Server) ClearFaults() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
+// takeFault returns the fault that hits what matches, or nil. The lock is held.
+func (s *Server) takeFault(matches func(*armedFault) bool) *Fault {
+	for _, f := range s.faults {
+		switch {
+		case f.left == 0 || !matches(f):
+		case f.skip > 0:
+			f.skip--
+		default:
+			f.left = max(f.left-1, -1)
+			return &f.Fault
+		}
+	}
+	return nil
+}
+
+// refuses counts a connection and tells whether a FaultRefuse hits it.
+func (s *Server) refuses() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.connections++
+	return s.takeFault(func(f *armedFault) bool { return f.Kind == FaultRefuse }) != nil
+}
+
+// faultOf returns the fault that hits the call, or nil, and notes it.
+func (s *Server) faultOf(req *request, call *Call) *Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.takeFault(func(f *armedFault) bool {
+		return f.Kind != FaultRefuse &&
+			(f.Action == "" || f.Action == req.action) &&
+			(f.InstanceID == "" || slices.Contains(req.ids, f.InstanceID))
+	})
+	if f != nil {
+		call.Fault = f.Kind
+	}
+	return f
+}
+
+// showsOwnAnswer tells whether the client gets what the call really comes to.
+func (f *Fault) showsOwnAnswer() bool {
+	return f.Kind == FaultDelay || f.Code == "" && (f.Kind == FaultTruncate || f.Kind == FaultStall)
+}
+
+// answer is what the fault shows in place of the call's own answer.
+func (f *Fault) answer(now time.Time) *answer {
+	if f.Kind == FaultAnswer {
+		return f.rawAnswer()
+	}
+	code := f.Code
+	switch {
+	case code != "":
+	case f.Kind == FaultThrottle:
+		code = "Throttling.User"
+	default:
+		code = "InternalError"
+	}
+	a := documented(code)
+	if f.Message != "" {
+		a.message = f.Message
+	}
+	switch {
+	case validStatus(f.Status):
+		a.status = f.Status
+	case a.status != 0:
+	case f.Kind == FaultThrottle:
+		a.status = http.StatusBadRequest
+	default:
+		a.status = http.StatusInternalServerError
+	}
+	a.header = http.Header{}
+	if f.Kind == FaultThrottle && f.Hint > 0 {
+		header := f.HintHeader
+		if header == NoHint {
+			header = HintRetryAfter
+		}
+		a.header = hint(header, 1, now.Add(f.Hint), now)
+	}
+	maps.Copy(a.header, f.Header)
+	return a
+}
+
+const proxyPage = `<html><head><title>502 Bad Gateway</title></head>` +
+	`<body><center><h1>502 Bad Gateway</h1></center><hr><center>tengine</center></body></html>`
+
+func (f *Fault) rawAnswer() *answer {
+	a := &answer{status: http.StatusOK, header: f.Header, raw: &f.Body}
+	switch {
+	case validStatus(f.Status):
+		a.status = f.Status
+	case f.Body == "":
+		a.status = http.StatusBadGateway
+		a.raw = new(proxyPage)
+	}
+	return a
+}
+
+// validStatus tells whether net/http can send status as a final one.
+func validStatus(status int) bool { return status >= 200 && status <= 999 }

@@ -1,0 +1,225 @@
+package ecstest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The statuses of an instance.
+const (
+	Pending  = "Pending"
+	Starting = "Starting"
+	Running  = "Running"
+	Stopping = "Stopping"
+	Stopped  = "Stopped"
+)
+
+var statuses = []string{Pending, Starting, Running, Stopping, Stopped}
+
+// Instance is an instance to add to a Server.
+type Instance struct {
+	ID     string
+	Status string // default Running
+	ZoneID string // default the region with "-a" added
+	// Locks are the lock reasons: "security" makes a restart fail with
+	// InstanceLockedForSecurity, "financial" with InstanceExpiredOrInArrears;
+	// others only show.
+	Locks []string
+	// StartTime and CreationTime are an hour and a day before the server's
+	// time by default. ExpiredTime is far off by default; once it is past, a
+	// restart fails with InstanceExpiredOrInArrears. All three show in minutes.
+	StartTime, CreationTime, ExpiredTime time.Time
+	StoppedMode                          string // default "Not-applicable"
+	Reboot                               RebootProfile
+}
+
+// RebootProfile is how a restart looks from outside. The zero value passes
+// through Starting and takes 30 s, or 10 s with ForceStop.
+type RebootProfile struct {
+	// Path is the statuses on the way, in order, each for an equal share of
+	// the time; default Starting.
+	Path []string
+	// Graceful and Forced are how long it takes until the instance is Running
+	// again, without and with ForceStop; default 30 s and 10 s; negative means
+	// no time at all.
+	Graceful, Forced time.Duration
+	// Stale is for how long after the acceptance reads still show what they
+	// showed before.
+	Stale time.Duration
+	// KeepStartTime leaves StartTime as it is. By default it becomes the time
+	// at which the instance is Running again.
+	KeepStartTime bool
+	// Hang leaves the instance in the last status of Path for good.
+	Hang bool
+}
+
+// machine is an instance and its last restart. Everything is derived from the
+// time that passed, so no goroutine is needed to move it on.
+type machine struct {
+	Instance
+	sequence int
+	restart  *restart
+	removed  bool
+	told     string // the status that OnStatus knows
+	timer    *time.Timer
+}
+
+type restart struct {
+	at, startTime time.Time
+	took          time.Duration
+	oldStatus     string
+	oldStart      time.Time
+}
+
+// AddInstance adds an instance. An empty or known id, an unknown status and an
+// unknown status in Reboot.Path are errors.
+func (s *Server) AddInstance(i Instance) error {
+	if i.ID == "" {
+		return errors.New("ecstest: an instance needs an id")
+	}
+	for _, status := range append([]string{i.Status}, i.Reboot.Path...) {
+		if status != "" && !slices.Contains(statuses, status) {
+			return unknownStatus(i.ID, status)
+		}
+	}
+	if slices.Contains(i.Reboot.Path, "") {
+		return unknownStatus(i.ID, "")
+	}
+	i.Locks = slices.Clone(i.Locks)
+	i.Reboot.Path = slices.Clone(i.Reboot.Path)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.find(i.ID) != nil {
+		return fmt.Errorf("ecstest: instance %s was added before", i.ID)
+	}
+	s.fillDefaults(&i)
+	s.added++
+	s.machines = append(s.machines, &machine{Instance: i, sequence: s.added, told: i.Status})
+	return nil
+}
+
+func (s *Server) fillDefaults(i *Instance) {
+	now := time.Now().Add(s.offset)
+	if i.Status == "" {
+		i.Status = Running
+	}
+	if i.ZoneID == "" {
+		i.ZoneID = s.options.Region + "-a"
+	}
+	if i.StartTime.IsZero() {
+		i.StartTime = now.Add(-time.Hour)
+	}
+	if i.CreationTime.IsZero() {
+		i.CreationTime = now.Add(-24 * time.Hour)
+	}
+	if i.ExpiredTime.IsZero() {
+		i.ExpiredTime = time.Date(2099, time.December, 31, 15, 59, 0, 0, time.UTC) // the service's "never"
+	}
+	if i.StoppedMode == "" {
+		i.StoppedMode = "Not-applicable"
+	}
+	r := &i.Reboot
+	if len(r.Path) == 0 {
+		r.Path = []string{Starting}
+	}
+	if r.Graceful == 0 {
+		r.Graceful = 30 * time.Second
+	}
+	if r.Forced == 0 {
+		r.Forced = 10 * time.Second
+	}
+}
+
+func unknownStatus(id, status string) error {
+	return fmt.Errorf("ecstest: instance %s: unknown status %q", id, status)
+}
+
+// find returns the machine or nil. The lock is held.
+func (s *Server) find(id string) *machine {
+	for _, m := range s.machines {
+		if m.ID == id {
+			return m
+		}
+	}
+	return nil
+}
+
+// change applies f to an instance and tells OnStatus what came of it.
+func (s *Server) change(id string, f func(m *machine)) error {
+	s.mu.Lock()
+	m := s.find(id)
+	if m == nil {
+		s.mu.Unlock()
+		return fmt.Errorf("ecstest: there is no instance %s", id)
+	}
+	f(m)
+	s.mu.Unlock()
+	s.follow(m)
+	return nil
+}
+
+// SetStatus puts an instance into a status at once and for good; a restart
+// under way is over. A change to Running moves its StartTime, as a start does,
+// unless the profile keeps it.
+func (s *Server) SetStatus(id, status string) error {
+	if !slices.Contains(statuses, status) {
+		return unknownStatus(id, status)
+	}
+	return s.change(id, func(m *machine) {
+		now := time.Now()
+		old, start := m.state(now)
+		if status == Running && old != Running && !m.Reboot.KeepStartTime {
+			start = now.Add(s.offset)
+		}
+		m.Status, m.StartTime, m.restart = status, start, nil
+	})
+}
+
+// SetLocks replaces the lock reasons of an instance; none unlocks it.
+func (s *Server) SetLocks(id string, reasons ...string) error {
+	return s.change(id, func(m *machine) { m.Locks = slices.Clone(reasons) })
+}
+
+// RemoveInstance makes an instance vanish. Its restarts stay counted.
+func (s *Server) RemoveInstance(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.machines = slices.DeleteFunc(s.machines, func(m *machine) bool {
+		if m.ID != id {
+			return false
+		}
+		m.removed = true
+		m.stopTimer()
+		return true
+	})
+}
+
+// Status returns the true status of an instance, whatever reads show, and ""
+// if there is no such instance.
+func (s *Server) Status(id string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.find(id)
+	if m == nil {
+		return ""
+	}
+	status, _ := m.state(time.Now())
+	return status
+}
+
+// Reboots returns how often an instance really restarted.
+func (s *Server) Reboots(id string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reboots[id]
+}
+
+// TotalReboots returns how often any instance really restarted.
+func (s *Server) TotalReboots() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.total
+}

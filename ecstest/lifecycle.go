@@ -1,0 +1,126 @@
+package ecstest
+
+import "time"
+
+// begin starts a restart at now; offset is the server clock's.
+func (m *machine) begin(now time.Time, offset time.Duration, forced bool) {
+	took := m.Reboot.Graceful
+	if forced {
+		took = m.Reboot.Forced
+	}
+	took = max(took, 0)
+	next := &restart{at: now, took: took}
+	next.oldStatus, next.oldStart = m.shown(now)
+	m.Status, m.StartTime = m.state(now)
+	next.startTime = m.StartTime
+	if !m.Reboot.KeepStartTime {
+		next.startTime = now.Add(took + offset)
+	}
+	m.restart = next
+}
+
+// state is the true status and StartTime at now.
+func (m *machine) state(now time.Time) (status string, startTime time.Time) {
+	r := m.restart
+	if r == nil {
+		return m.Status, m.StartTime
+	}
+	elapsed := now.Sub(r.at)
+	if elapsed >= r.took && !m.Reboot.Hang {
+		return Running, r.startTime
+	}
+	last := len(m.Reboot.Path) - 1
+	if share := m.share(); share > 0 && elapsed/share < time.Duration(last) {
+		return m.Reboot.Path[elapsed/share], m.StartTime
+	}
+	return m.Reboot.Path[last], m.StartTime
+}
+
+// share is how long each status of the path lasts.
+func (m *machine) share() time.Duration {
+	return m.restart.took / time.Duration(len(m.Reboot.Path))
+}
+
+// shown is what reads show at now.
+func (m *machine) shown(now time.Time) (status string, startTime time.Time) {
+	if r := m.restart; r != nil && now.Sub(r.at) < m.Reboot.Stale {
+		return r.oldStatus, r.oldStart
+	}
+	return m.state(now)
+}
+
+// untilNext is how long after now the shown status may change; 0 if it stays.
+func (m *machine) untilNext(now time.Time) time.Duration {
+	r := m.restart
+	if r == nil {
+		return 0
+	}
+	elapsed := now.Sub(r.at)
+	if elapsed < m.Reboot.Stale {
+		return m.Reboot.Stale - elapsed
+	}
+	share := m.share()
+	for n := 1; n < len(m.Reboot.Path); n++ {
+		if at := share * time.Duration(n); at > elapsed {
+			return at - elapsed
+		}
+	}
+	if elapsed < r.took && !m.Reboot.Hang {
+		return r.took - elapsed
+	}
+	return 0
+}
+
+// stopTimer drops the next look at the status. The lock is held.
+func (m *machine) stopTimer() {
+	if m.timer != nil {
+		m.timer.Stop()
+	}
+}
+
+type statusChange struct{ id, status string }
+
+// follow tells OnStatus if the shown status of m changed, and looks again when
+// it may change next. Without OnStatus it does nothing.
+func (s *Server) follow(m *machine) {
+	if s.options.OnStatus == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || m.removed {
+		return
+	}
+	now := time.Now()
+	if status, _ := m.shown(now); status != m.told {
+		m.told = status
+		s.changes = append(s.changes, statusChange{m.ID, status})
+	}
+	m.stopTimer()
+	if wait := m.untilNext(now); wait > 0 {
+		m.timer = time.AfterFunc(wait, func() {
+			if s.begin() {
+				defer s.running.Done()
+				s.follow(m)
+			}
+		})
+	}
+	s.tell()
+}
+
+// tell hands the changes to OnStatus in order. The lock is held, but not while
+// OnStatus runs; a change that comes meanwhile is told by the same goroutine.
+func (s *Server) tell() {
+	if s.telling {
+		return
+	}
+	s.telling = true
+	defer func() { s.telling = false }()
+	for len(s.changes) > 0 {
+		change := s.changes[0]
+		s.changes = s.changes[1:]
+		s.mu.Unlock()
+		s.options.OnStatus(change.id, change.status)
+		s.mu.Lock()
+	}
+}

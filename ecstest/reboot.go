@@ -1,0 +1,74 @@
+package ecstest
+
+import (
+	"net/http"
+	"slices"
+	"time"
+)
+
+// operations are what the server can do. Each returns the answer; one that
+// restarts an instance notes it in call.
+var operations = map[string]func(*Server, *request, *Call) *answer{
+	actionReboot:    (*Server).reboot,
+	actionList:      (*Server).describeInstances,
+	actionStatus:    (*Server).describeInstanceStatus,
+	actionAttribute: (*Server).describeInstanceAttribute,
+}
+
+// allowed asks Options.Allow.
+func (s *Server) allowed(action, instanceID string) bool {
+	return s.options.Allow == nil || s.options.Allow(action, instanceID)
+}
+
+func (s *Server) reboot(req *request, call *Call) *answer {
+	id := req.params.Get("InstanceId")
+	if id == "" {
+		return missingParameter("InstanceId")
+	}
+	forced, ok := req.boolean("ForceStop")
+	if !ok {
+		return invalidParameter("ForceStop")
+	}
+	dryRun, ok := req.boolean("DryRun")
+	if !ok {
+		return invalidParameter("DryRun")
+	}
+	if !s.allowed(req.action, id) {
+		return forbidden(req)
+	}
+	s.mu.Lock()
+	m := s.find(id)
+	now := time.Now()
+	if code := s.rebootObstacle(m, now); code != "" {
+		s.mu.Unlock()
+		return documented(code)
+	}
+	if dryRun {
+		s.mu.Unlock()
+		return documented("DryRunOperation")
+	}
+	m.begin(now, s.offset, forced)
+	s.reboots[id]++
+	s.total++
+	call.Acted = true
+	s.mu.Unlock()
+	s.follow(m)
+	return &answer{status: http.StatusOK, payload: &rebootPayload{}}
+}
+
+// rebootObstacle is the code of what keeps m from a restart, or "". The lock is
+// held.
+func (s *Server) rebootObstacle(m *machine, now time.Time) string {
+	if m == nil {
+		return "InvalidInstanceId.NotFound"
+	}
+	switch status, _ := m.state(now); {
+	case slices.Contains(m.Locks, "security"):
+		return "InstanceLockedForSecurity"
+	case slices.Contains(m.Locks, "financial"), !now.Add(s.offset).Before(m.ExpiredTime):
+		return "InstanceExpiredOrInArrears"
+	case status != Running:
+		return "IncorrectInstanceStatus"
+	}
+	return ""
+}

@@ -1,0 +1,165 @@
+package ecstest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// maxBody is far beyond any call of the operations; a longer one is answered
+// 413 without a code, as a front proxy does.
+const maxBody = 1 << 20
+
+// ServeHTTP serves one call. It lets a test put the server behind TLS, HTTP/2
+// or a proxy of its own; FaultRefuse and Connections do not see such calls.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
+		http.Error(w, "Request Entity Too Large", http.StatusRequestEntityTooLarge)
+		return
+	}
+	if err != nil || !s.begin() {
+		panic(http.ErrAbortHandler) // net/http's way to close without an answer
+	}
+	defer s.running.Done()
+
+	x := &exchange{server: s, w: w, r: r, req: parseRequest(r, body)}
+	var fresh bool
+	x.call, fresh = s.receive(r, x.req)
+	refusal := s.authenticate(x.req, fresh)
+	if refusal == nil {
+		refusal = s.admit(x.req)
+	}
+	if refusal != nil {
+		x.send(refusal)
+		return
+	}
+	if f := s.faultOf(x.req, x.call); f != nil {
+		x.fail(f)
+		return
+	}
+	x.send(x.perform())
+}
+
+// exchange is a call and the way back to its client.
+type exchange struct {
+	server *Server
+	w      http.ResponseWriter
+	r      *http.Request
+	req    *request
+	call   *Call
+}
+
+func (x *exchange) perform() *answer {
+	return operations[x.req.action](x.server, x.req, x.call)
+}
+
+// fail shows a fault.
+func (x *exchange) fail(f *Fault) {
+	var own *answer
+	if f.Act || f.showsOwnAnswer() && f.Kind != FaultDelay {
+		own = x.perform()
+	}
+	if f.Delay > 0 && !x.wait(time.After(f.Delay)) {
+		x.cut()
+	}
+	if f.Kind == FaultDelay && own == nil {
+		own = x.perform() // a client that left during the delay changes nothing
+	}
+	shown := own
+	if !f.showsOwnAnswer() {
+		shown = f.answer(x.server.now())
+	}
+	switch f.Kind {
+	case FaultDrop:
+		x.drop("")
+	case FaultHalfStatusLine:
+		x.drop("HTTP/1.1 20")
+	case FaultFIN:
+		x.cut()
+	case FaultHang:
+		x.wait(nil)
+		x.cut()
+	case FaultTruncate:
+		x.sendHalf(shown)
+		panic(http.ErrAbortHandler)
+	case FaultStall:
+		x.sendHalf(shown)
+		x.wait(nil)
+		panic(http.ErrAbortHandler)
+	case FaultError, FaultAnswer, FaultThrottle, FaultDelay:
+		x.send(shown)
+	case FaultRefuse: // hits connections only
+	default:
+		unknown := documented("InternalError")
+		unknown.message = fmt.Sprintf("ecstest: unknown fault kind %q", f.Kind)
+		x.send(unknown)
+	}
+}
+
+// wait waits for until and tells whether the client and the server are still
+// there; a nil channel waits for them to go.
+func (x *exchange) wait(until <-chan time.Time) bool {
+	select {
+	case <-until:
+		return true
+	case <-x.r.Context().Done():
+		return false
+	case <-x.server.done:
+		return false
+	}
+}
+
+// send writes an answer.
+func (x *exchange) send(a *answer) {
+	body := x.open(a)
+	// A client that has gone can't be told.
+	_, _ = x.w.Write(body)
+}
+
+// sendHalf sends the first half of an answer's body at once.
+func (x *exchange) sendHalf(a *answer) {
+	body := x.open(a)
+	_, _ = x.w.Write(body[:len(body)/2])
+	_ = http.NewResponseController(x.w).Flush()
+}
+
+// open settles the call with the answer, writes its headers and returns its
+// body.
+func (x *exchange) open(a *answer) []byte {
+	body, contentType, err := a.render(x.req, x.call.RequestID)
+	if err != nil {
+		a = &answer{status: http.StatusInternalServerError, raw: new(err.Error())}
+		body = []byte(*a.raw)
+	}
+	x.server.settle(x.call, a.status, a.code)
+	a.writeHeader(x.w, x.server.now(), contentType, x.call.RequestID, len(body))
+	return body
+}
+
+// cut settles the call without an answer and ends it by closing the connection
+// in good order.
+func (x *exchange) cut() {
+	x.server.settle(x.call, 0, "")
+	panic(http.ErrAbortHandler)
+}
+
+// drop settles the call without an answer and closes the connection: with a
+// reset, or in good order after a last text.
+func (x *exchange) drop(last string) {
+	conn, _, err := http.NewResponseController(x.w).Hijack()
+	if err != nil {
+		x.cut() // HTTP/2 has no connection to give away
+	}
+	x.server.settle(x.call, 0, "")
+	if last == "" {
+		reset(conn)
+		return
+	}
+	// A client that does not read must not hold up Close.
+	_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
+	_, _ = io.WriteString(conn, last)
+	_ = conn.Close()
+}
