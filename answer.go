@@ -1,0 +1,259 @@
+package ecsreboot
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// maxBodyBytes bounds what is read of an answer; the service's are far
+	// smaller.
+	maxBodyBytes = 4 << 20
+	// maxTextBytes bounds each text that an error keeps of an answer.
+	maxTextBytes = 1 << 10
+	// maxRetryAfter bounds the hints that are believed.
+	maxRetryAfter = 24 * time.Hour
+)
+
+// errBodyTooLong is in place of what was not read.
+var errBodyTooLong = errors.New("the answer is too long")
+
+// readAnswer reads an answer and makes of it what the decision and the caller
+// need.
+func readAnswer(op operation, resp *http.Response, r redactor) result {
+	body, readErr := readBody(resp)
+	_ = resp.Body.Close()
+	res := result{event: event{stage: stageAnswered, status: resp.StatusCode}}
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		res.clock, res.event.serverTime = date, true
+	}
+	var answer wireAnswer
+	parsed := readErr == nil && answer.parse(body)
+	res.requestID = answer.RequestID
+	if res.requestID == "" {
+		res.requestID = resp.Header.Get("X-Acs-Request-Id")
+	}
+	res.requestID = r.short(res.requestID)
+	res.event.hasRequestID = res.requestID != ""
+	res.event.code = ErrorCode(r.short(string(answer.Code)))
+	if resp.StatusCode/100 == 2 {
+		if !parsed && bytes.Contains(body, []byte(`"Code"`)) {
+			// Cut short, yet it was going to tell of an error.
+			res.event.hasRequestID = false
+		}
+		if res.event.code == "" && res.event.hasRequestID {
+			return res
+		}
+	}
+
+	failure := &APIError{
+		Code:         res.event.code,
+		StatusCode:   resp.StatusCode,
+		RequestID:    res.requestID,
+		HostID:       r.short(answer.HostID),
+		Recommend:    r.short(answer.Recommend),
+		RetryAfter:   retryAfter(resp.Header),
+		AccessDenied: answer.AccessDenied.clean(r),
+		Message:      r.text(cutStringToSign(answer.text())),
+	}
+	switch {
+	case resp.StatusCode/100 == 3:
+		failure.Message = redirectMessage(resp.Header.Get("Location"))
+	case failure.Code == "" || failure.Message == "":
+		failure.Message = r.unknownText(describeBody(body, readErr))
+	}
+	if failure.AccessDenied.Action == "" && classOf(failure) == ErrAccessDenied { //nolint:errorlint // a sentinel, not a chain
+		failure.AccessDenied.Action = "ecs:" + op.action
+	}
+	res.err = failure
+	if isThrottlingCode(failure.Code) {
+		res.retryAfter = failure.RetryAfter
+		if res.retryAfter == 0 {
+			res.retryAfter = untilNextMinute(res.clock)
+		}
+	}
+	return res
+}
+
+// readBody reads the body up to the limit. What was read before an error is
+// returned with it.
+func readBody(resp *http.Response) ([]byte, error) {
+	if n := resp.ContentLength; n >= 0 && n <= maxBodyBytes {
+		body := make([]byte, n)
+		read, err := io.ReadFull(resp.Body, body)
+		if errors.Is(err, io.EOF) && n == 0 {
+			err = nil
+		}
+		if err == nil && n > 0 {
+			// The connection is free for the next call once the end was seen.
+			_, _ = resp.Body.Read(make([]byte, 1))
+		}
+		return body[:read], err
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBodyBytes+1))
+	if err == nil && len(body) > maxBodyBytes {
+		err = errBodyTooLong
+	}
+	return body, err
+}
+
+// wireAnswer is the body of an answer, of a success as of an error. encoding/json
+// matches its keys in any case, as the service has written them in several.
+type wireAnswer struct {
+	RequestID    string     `json:"RequestId" xml:"RequestId"`
+	Code         looseText  `json:"Code" xml:"Code"`
+	Message      looseText  `json:"Message" xml:"Message"`
+	Description  looseText  `json:"Description" xml:"Description"`
+	HostID       string     `json:"HostId" xml:"HostId"`
+	Recommend    string     `json:"Recommend" xml:"Recommend"`
+	AccessDenied wireDenied `json:"AccessDeniedDetail" xml:"AccessDeniedDetail"`
+}
+
+type wireDenied struct {
+	AuthAction               string `json:"AuthAction" xml:"AuthAction"`
+	AuthPrincipalType        string `json:"AuthPrincipalType" xml:"AuthPrincipalType"`
+	AuthPrincipalOwnerID     string `json:"AuthPrincipalOwnerId" xml:"AuthPrincipalOwnerId"`
+	AuthPrincipalDisplayName string `json:"AuthPrincipalDisplayName" xml:"AuthPrincipalDisplayName"`
+	PolicyType               string `json:"PolicyType" xml:"PolicyType"`
+	NoPermissionType         string `json:"NoPermissionType" xml:"NoPermissionType"`
+	EncodedDiagnosticMessage string `json:"EncodedDiagnosticMessage" xml:"EncodedDiagnosticMessage"`
+}
+
+// parse reads a body and reports whether it is one of the service's. XML is what
+// the service sends where a proxy drops the Accept header or the Format parameter.
+func (a *wireAnswer) parse(body []byte) bool {
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 {
+		return false
+	}
+	var err error
+	if body[0] == '<' {
+		err = xml.Unmarshal(body, a)
+		if err == nil && a.RequestID == "" && a.Code == "" {
+			err = errors.New("well-formed, but not the service's") // an HTML page can be
+		}
+	} else {
+		err = json.Unmarshal(body, a)
+	}
+	if err != nil {
+		*a = wireAnswer{}
+	}
+	return err == nil
+}
+
+func (a *wireAnswer) text() string {
+	if a.Message != "" {
+		return string(a.Message)
+	}
+	return string(a.Description)
+}
+
+func (d wireDenied) clean(r redactor) AccessDenied {
+	if d == (wireDenied{}) {
+		return AccessDenied{}
+	}
+	return AccessDenied{
+		Action:                   r.short(d.AuthAction),
+		PrincipalType:            r.short(d.AuthPrincipalType),
+		PrincipalOwnerID:         r.short(d.AuthPrincipalOwnerID),
+		PrincipalDisplayName:     r.short(d.AuthPrincipalDisplayName),
+		PolicyType:               r.short(d.PolicyType),
+		NoPermissionType:         r.short(d.NoPermissionType),
+		EncodedDiagnosticMessage: r.text(d.EncodedDiagnosticMessage),
+	}
+}
+
+// looseText is a JSON string that the service has been seen to write as a number.
+type looseText string
+
+// UnmarshalJSON accepts a string, a number, a boolean or null.
+func (t *looseText) UnmarshalJSON(data []byte) error {
+	switch data[0] {
+	case '"':
+		return json.Unmarshal(data, (*string)(t))
+	case '{', '[':
+		return errors.New("want a text")
+	case 'n':
+		return nil
+	}
+	*t = looseText(data)
+	return nil
+}
+
+// cutStringToSign ends a signature error's message before the string to sign that
+// the service echoes: key id and token stand in it.
+func cutStringToSign(message string) string {
+	lower := strings.ToLower(message)
+	for _, mark := range []string{"server string to sign", "server stringtosign", "stringtosign is", "string to sign is", "canonicalrequest is"} {
+		if i := strings.Index(lower, mark); i >= 0 && len(lower) == len(message) {
+			return strings.TrimRight(message[:i], " ,;:.") + "."
+		}
+	}
+	return message
+}
+
+// describeBody tells what came in place of an answer of the service.
+func describeBody(body []byte, readErr error) string {
+	switch {
+	case readErr != nil && len(body) == 0:
+		return "the answer's body did not arrive"
+	case errors.Is(readErr, errBodyTooLong):
+		return "the answer is longer than any of the service's"
+	case readErr != nil:
+		return "the answer was cut short"
+	}
+	const shown = 120
+	text := strings.TrimSpace(string(body[:min(len(body), shown)]))
+	if text == "" {
+		return "an answer without a body"
+	}
+	return "not an answer of the service: " + strconv.Quote(text)
+}
+
+func redirectMessage(location string) string {
+	host := "nowhere"
+	if u, err := url.Parse(location); err == nil && u.Host != "" {
+		host = "the host " + strconv.Quote(u.Hostname())
+	} else if location != "" {
+		host = "another path"
+	}
+	return "redirected to " + host + "; redirects are not followed"
+}
+
+// retryAfter returns the largest hint of an answer, or 0. All are in milliseconds.
+func retryAfter(header http.Header) time.Duration {
+	longest := milliseconds(header.Get("X-Acs-Retry-After"))
+	for _, name := range []string{"X-Ratelimit-User-Api", "X-Ratelimit-User"} {
+		for part := range strings.SplitSeq(header.Get(name), ",") {
+			if key, value, _ := strings.Cut(part, ":"); strings.EqualFold(strings.TrimSpace(key), "TimeLeft") {
+				longest = max(longest, milliseconds(value))
+			}
+		}
+	}
+	return longest
+}
+
+func milliseconds(text string) time.Duration {
+	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+	if err != nil || n <= 0 {
+		return 0
+	}
+	return time.Duration(min(n, int64(maxRetryAfter/time.Millisecond))) * time.Millisecond
+}
+
+// untilNextMinute is how long the service throttles if it does not say: to the end
+// of the minute that it counts in, by its own clock where that is known.
+func untilNextMinute(serviceTime time.Time) time.Duration {
+	if serviceTime.IsZero() {
+		serviceTime = time.Now()
+	}
+	return serviceTime.Truncate(time.Minute).Add(time.Minute).Sub(serviceTime)
+}

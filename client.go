@@ -1,0 +1,328 @@
+package ecsreboot
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Version is the version of this package, as the User-Agent header has it.
+const Version = "0.1.0"
+
+// Client restarts instances of one region. It is safe for concurrent use; make
+// one and share it.
+type Client struct {
+	scheme, host   string
+	region         string // empty if the endpoint was given
+	http           *http.Client
+	transport      http.RoundTripper // at the bottom of http
+	credentials    *credentialSource
+	sign           func(message, secrets) signed
+	retry          RetryPolicy
+	attemptTimeout time.Duration
+	logger         *slog.Logger
+	userAgent      string
+	clockOffset    atomic.Int64 // service's clock less ours, in nanoseconds, once it refused ours
+	rebootGate     gate
+}
+
+// NewClient returns a client for the ECS service of a region, such as
+// "cn-hangzhou". Without options it takes credentials from credentials-go's
+// default chain, speaks HTTPS to the region's public endpoint and signs with
+// ACS3-HMAC-SHA256.
+//
+// It neither touches the network nor fetches credentials. Its errors are
+// [InputError]s, joined if there are several.
+func NewClient(region string, options ...Option) (*Client, error) {
+	s, err := newSettings(region, options)
+	if err != nil {
+		return nil, err
+	}
+	client := &Client{
+		scheme:         s.scheme,
+		host:           s.host,
+		sign:           signV3,
+		retry:          s.retry.withDefaults(),
+		attemptTimeout: s.attemptTimeout,
+		logger:         s.logger,
+		userAgent:      s.userAgent,
+	}
+	if !s.endpointGiven {
+		client.region = region
+	}
+	if s.signature == SignatureV1 {
+		client.sign = signV1
+	}
+	if client.credentials, err = newCredentialSource(s.credential); err != nil {
+		return nil, err
+	}
+	if client.http, client.transport, err = newHTTPClient(s.httpClient, s.wrappers); err != nil {
+		return nil, err
+	}
+	return client, nil
+}
+
+// Endpoint returns the address that requests go to, such as
+// "https://ecs-cn-hangzhou.aliyuncs.com".
+func (c *Client) Endpoint() string { return c.scheme + "://" + c.host }
+
+// CloseIdleConnections closes the connections that no call uses. The client stays
+// usable.
+func (c *Client) CloseIdleConnections() {
+	if t, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+}
+
+// String names the endpoint, and nothing that is secret.
+func (c *Client) String() string { return "ecsreboot.Client(" + c.Endpoint() + ")" }
+
+// GoString is String, for %#v.
+func (c *Client) GoString() string { return c.String() }
+
+// operation is one call of the API.
+type operation struct {
+	action     string
+	instanceID string
+	params     []field // sorted by name
+	repeatable bool    // changes nothing: a read or a dry run
+	dryRun     bool
+	gate       *gate
+}
+
+// result is what came of one attempt.
+type result struct {
+	event      event
+	requestID  string
+	retryAfter time.Duration // awaitGate: how long the service will throttle
+	clock      time.Time     // the service's, if event.serverTime
+	sentAt     time.Time     // zero if nothing can have reached the service
+	err        error         // what the answer, or its lack, is to the caller
+}
+
+// do sends an operation until it is decided, and returns the accepted or passed
+// attempt. All its errors are OperationErrors.
+func (c *Client) do(ctx context.Context, op operation) (result, error) {
+	failed := &OperationError{Operation: op.action, InstanceID: op.instanceID, Outcome: OutcomeNotSent}
+	if op.repeatable && !op.dryRun {
+		failed.Outcome = OutcomeNone
+	}
+	if ctx.Err() != nil {
+		failed.Err = contextEnd(ctx)
+		return result{}, failed
+	}
+	throttleBudget := c.retry.MaxThrottleWait
+	clockFixed := false
+	for {
+		pass, err := op.gate.enter(ctx, &throttleBudget)
+		if err != nil {
+			failed.Err = heldBack(failed.Err, err)
+			return result{}, failed
+		}
+		res := c.attempt(ctx, op)
+		outcome, then := decide(op, res.event)
+		res.report(pass, then)
+		failed.Attempts++
+		if !res.sentAt.IsZero() {
+			failed.SentAt = res.sentAt
+		}
+		if then == dryRunPass || outcome == OutcomeAccepted && !op.dryRun {
+			return res, nil
+		}
+		failed.Outcome, failed.Err = outcome, res.err
+		if outcome == OutcomeAccepted {
+			failed.Err = fmt.Errorf("%w (request %s)", ErrDryRunIgnored, res.requestID)
+		}
+		if then == stop || failed.Attempts >= c.retry.MaxAttempts || ctx.Err() != nil {
+			return result{}, failed
+		}
+		var wait time.Duration
+		switch then {
+		case again:
+			wait = c.retry.backoff(failed.Attempts)
+		case fixClock:
+			if clockFixed {
+				return result{}, failed
+			}
+			clockFixed = true
+			c.clockOffset.Store(int64(time.Until(res.clock)))
+		case awaitGate, stop, dryRunPass: // the gate waits at the top of the loop
+		}
+		c.logger.LogAttrs(ctx, slog.LevelWarn, "ecsreboot: sending again",
+			slog.String("operation", op.action),
+			slog.String("instance_id", op.instanceID),
+			slog.Int("attempts", failed.Attempts),
+			slog.Duration("wait", max(wait, res.retryAfter)),
+			slog.Any("error", failed))
+		if !sleep(ctx, wait) {
+			failed.Err = interrupted(ctx, failed.Err)
+			return result{}, failed
+		}
+	}
+}
+
+// report returns the attempt's pass to the gate.
+func (r *result) report(p pass, then next) {
+	switch {
+	case then == awaitGate:
+		p.throttled(r.retryAfter)
+	case r.event.stage == stageAnswered && (r.event.code != "" || r.event.hasRequestID):
+		p.answered()
+	default:
+		p.abandoned()
+	}
+}
+
+// heldBack is the error of a call that the gate did not let through: before is
+// what its last attempt came to, if it had one.
+func heldBack(before, err error) error {
+	switch {
+	case before != nil:
+		return fmt.Errorf("%w; then %w", before, err)
+	case errors.Is(err, errGateLimit):
+		return &throttleError{cause: err}
+	}
+	return err
+}
+
+// attempt sends the operation once, with credentials, nonce, time and signature of
+// its own.
+func (c *Client) attempt(ctx context.Context, op operation) result {
+	keys, err := c.fetchCredentials(ctx)
+	if err != nil {
+		problem, ok := errors.AsType[*credentialError](err)
+		return result{err: err, event: event{stage: stageCredentials, permanent: !ok || !problem.temporary}}
+	}
+	nonce, err := uuid.NewRandom()
+	if err != nil { // no randomness
+		return result{err: fmt.Errorf("no nonce: %w", err), event: event{stage: stageCredentials, permanent: true}}
+	}
+	now := time.Now()
+	auth := c.sign(message{
+		host:   c.host,
+		action: op.action,
+		params: op.params,
+		at:     now.Add(time.Duration(c.clockOffset.Load())),
+		nonce:  nonce.String(),
+	}, keys)
+	auth.header["Accept"] = []string{"application/json"}
+	auth.header["User-Agent"] = []string{c.userAgent}
+
+	// The limit counts anew from when there is a connection, so that a slow dial
+	// does not shorten the time that the service has to answer.
+	limited, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(c.attemptTimeout, func() { cancel(errTimeLimit) })
+	defer timer.Stop()
+	x := &exchange{once: !op.repeatable, cancel: cancel, answerTimer: timer, answerLimit: c.attemptTimeout}
+	req := (&http.Request{
+		Method:     http.MethodPost, // net/http may repeat a GET by itself
+		URL:        &url.URL{Scheme: c.scheme, Host: c.host, Path: "/", RawQuery: auth.rawQuery},
+		Proto:      "HTTP/1.1",
+		ProtoMajor: 1,
+		ProtoMinor: 1,
+		Header:     auth.header,
+		Host:       c.host,
+	}).WithContext(x.watch(limited))
+
+	resp, err := c.http.Do(req)
+	if err != nil {
+		res := result{err: c.transportFailure(ctx, limited, x, err, newRedactor(keys, auth.signature))}
+		res.event = event{stage: stageSent}
+		if x.notSent() {
+			res.event = event{stage: stageConnect, permanent: isCertificateError(err)}
+		} else {
+			res.sentAt = now
+		}
+		return res
+	}
+	res := readAnswer(op, resp, newRedactor(keys, auth.signature))
+	res.sentAt = now
+	return res
+}
+
+// fetchCredentials fetches under the attempt's limit, so that a silent source does
+// not hold up a call for ever.
+func (c *Client) fetchCredentials(ctx context.Context) (secrets, error) {
+	if c.credentials.fixed != nil { // no fetch: spare the timer
+		return c.credentials.get(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.attemptTimeout)
+	defer cancel()
+	return c.credentials.get(ctx)
+}
+
+// errTimeLimit ends an attempt that took too long.
+var errTimeLimit = errors.New("the attempt's time limit is over")
+
+// transportFailure makes an error of net/http fit to be shown: without the
+// *url.Error, whose text holds the signed URL, and without secrets.
+func (c *Client) transportFailure(ctx, limited context.Context, x *exchange, err error, r redactor) error {
+	for {
+		wrapped, ok := err.(*url.Error) //nolint:errorlint // peels the outermost layers only
+		if !ok {
+			break
+		}
+		err = wrapped.Err
+	}
+	switch {
+	case ctx.Err() != nil:
+		end := contextEnd(ctx)
+		return &transportError{text: "no answer: " + r.text(end.Error()), cause: end}
+	case errors.Is(context.Cause(limited), errTimeLimit):
+		what := "no answer"
+		if x.notSent() {
+			what = "no connection"
+		}
+		return &transportError{text: fmt.Sprintf("%s within %v", what, c.attemptTimeout), cause: timeLimitError{}}
+	}
+	text := r.unknownText(err.Error())
+	if lookup, ok := errors.AsType[*net.DNSError](err); ok && lookup.IsNotFound && c.region != "" {
+		text = fmt.Sprintf("the region %q has no host %s: is its name right? %s", c.region, c.host, text)
+	}
+	return &transportError{text: text, cause: err}
+}
+
+// timeLimitError is a timeout to those who ask by net.Error's method, but not the
+// end of the caller's own context.
+type timeLimitError struct{}
+
+func (timeLimitError) Error() string { return errTimeLimit.Error() }
+func (timeLimitError) Timeout() bool { return true }
+
+// isCertificateError reports an error that the next attempt would meet again.
+func isCertificateError(err error) bool {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[x509.UnknownAuthorityError](err)
+	return ok
+}
+
+// sleep waits under ctx and reports whether the time was slept out.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,188 @@
+package ecsreboot
+
+import (
+	"context"
+	"reflect"
+
+	"github.com/aliyun/credentials-go/credentials"
+	"github.com/aliyun/credentials-go/credentials/providers"
+)
+
+// secrets is one consistent set of credentials, copied out of a
+// credentials.CredentialModel. It holds either a key pair, with a security
+// token if the pair is temporary, or a bearer token, never both.
+type secrets struct {
+	accessKeyID, accessKeySecret, securityToken string
+	bearerToken                                 string
+}
+
+// credentialSource hands out secrets. It is safe for concurrent use, which
+// most credentials of credentials-go are not.
+//
+// Its fields are pointers because fmt follows no pointer inside a struct:
+// printing something that holds a source prints addresses.
+type credentialSource struct {
+	fixed  *secrets                           // set if the credential can't change
+	bearer *credentials.BearerTokenCredential // set with fixed if it is one of these
+	guard  *guard                             // set otherwise
+}
+
+// newCredentialSource does no I/O and asks nothing of a credential that might
+// do some. A nil credential means the default chain, built at the first get.
+func newCredentialSource(c credentials.Credential) (*credentialSource, error) {
+	if c == nil {
+		return &credentialSource{guard: new(guard)}, nil
+	}
+	v := reflect.ValueOf(c)
+	if isNil(v) {
+		return nil, &InputError{Field: "WithCredential", Problem: "is a nil " + v.Type().String()}
+	}
+	provider, wrapped := innerProvider(v)
+	if wrapped && !provider.IsValid() {
+		return nil, &InputError{Field: "WithCredential", Problem: "wraps a nil provider"}
+	}
+	bearer, _ := c.(*credentials.BearerTokenCredential)
+	if bearer == nil && !isStatic(provider) {
+		return &credentialSource{guard: guardOf(c)}, nil
+	}
+	if bearer == nil && provider.IsNil() {
+		return nil, &InputError{Field: "WithCredential", Problem: "wraps a nil " + provider.Type().String()}
+	}
+	model, err := c.GetCredential()
+	if err != nil {
+		return nil, &InputError{Field: "WithCredential", Problem: safeText(err.Error(), secrets{}, maxErrorText)}
+	}
+	keys, problem := keysOf(model)
+	if problem != "" {
+		return nil, &InputError{Field: "WithCredential", Problem: problem}
+	}
+	return &credentialSource{fixed: &keys, bearer: bearer}, nil
+}
+
+// get returns the current secrets, or a *credentialError. A credential that
+// can't change answers whatever the state of ctx; for every other one the wait
+// ends with ctx at the latest.
+func (s *credentialSource) get(ctx context.Context) (secrets, error) {
+	switch {
+	case s.guard != nil:
+		return s.guard.get(ctx)
+	case s.bearer == nil || s.bearer.BearerToken == s.fixed.bearerToken:
+		return *s.fixed, nil
+	}
+	// The token is an exported field: its owner has set another one.
+	keys := secrets{bearerToken: s.bearer.BearerToken}
+	if problem := keys.problem(); problem != "" {
+		return secrets{}, &credentialError{text: "the credential " + problem}
+	}
+	return keys, nil
+}
+
+// isStatic reports whether provider is one of credentials-go's own that only
+// repeat what they were given. The type name that a credential carries proves
+// nothing: FromCredentialsProvider takes any.
+func isStatic(provider reflect.Value) bool {
+	if !provider.IsValid() {
+		return false
+	}
+	switch provider.Type() {
+	case reflect.TypeFor[*providers.StaticAKCredentialsProvider](),
+		reflect.TypeFor[*providers.StaticSTSCredentialsProvider]():
+		return true
+	}
+	return false
+}
+
+// innerProvider returns the provider inside the wrapper that
+// credentials.FromCredentialsProvider makes, good for asking its type and its
+// address; the zero Value if that provider is nil. Anything else, a wrapper of
+// an unknown shape included, is not wrapped: it takes the guarded path.
+func innerProvider(v reflect.Value) (provider reflect.Value, wrapped bool) {
+	if v.Type() != reflect.TypeOf(credentials.FromCredentialsProvider("", nil)) || v.Kind() != reflect.Pointer {
+		return reflect.Value{}, false
+	}
+	v = v.Elem()
+	if v.Kind() != reflect.Struct {
+		return reflect.Value{}, false
+	}
+	for _, field := range v.Fields() {
+		if field.Type() != reflect.TypeFor[providers.CredentialsProvider]() {
+			continue
+		}
+		if wrapped {
+			return reflect.Value{}, false
+		}
+		provider, wrapped = field.Elem(), true
+	}
+	return provider, wrapped
+}
+
+func isNil(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Slice, reflect.Func, reflect.Chan:
+		return v.IsNil()
+	}
+	return false
+}
+
+// keysOf copies the secrets out of a model, or says what is wrong with it. The
+// contents decide, for the default chain calls every kind "default"; only a
+// model that calls itself a bearer's has any keys in it ignored.
+func keysOf(model *credentials.CredentialModel) (keys secrets, problem string) {
+	if model == nil {
+		return secrets{}, "has nothing in it"
+	}
+	keys = secrets{
+		accessKeyID:     deref(model.AccessKeyId),
+		accessKeySecret: deref(model.AccessKeySecret),
+		securityToken:   deref(model.SecurityToken),
+		bearerToken:     deref(model.BearerToken),
+	}
+	switch {
+	case deref(model.Type) == "bearer":
+		keys = secrets{bearerToken: keys.bearerToken}
+		if keys.bearerToken == "" {
+			return secrets{}, "is a bearer's but has no bearer token"
+		}
+	case keys.accessKeyID != "" || keys.accessKeySecret != "":
+		keys.bearerToken = ""
+	case keys.bearerToken != "":
+		keys = secrets{bearerToken: keys.bearerToken}
+	}
+	if problem = keys.problem(); problem != "" {
+		return secrets{}, problem
+	}
+	return keys, ""
+}
+
+// problem says which part is missing or unusable, never its value.
+func (s secrets) problem() string {
+	switch {
+	case s.bearerToken == "" && s.accessKeyID == "" && s.accessKeySecret == "":
+		return "has neither an access key nor a bearer token"
+	case s.bearerToken == "" && s.accessKeySecret == "":
+		return "has an access key id but no access key secret"
+	case s.bearerToken == "" && s.accessKeyID == "":
+		return "has an access key secret but no access key id"
+	}
+	for _, part := range [...]struct{ name, value string }{
+		{"access key id", s.accessKeyID},
+		{"access key secret", s.accessKeySecret},
+		{"security token", s.securityToken},
+		{"bearer token", s.bearerToken},
+	} {
+		for i := range len(part.value) {
+			// No key has any other character, and a header can't carry most.
+			if c := part.value[i]; c <= ' ' || c > '~' {
+				return "has white space, a control character or a character beyond ASCII in its " + part.name
+			}
+		}
+	}
+	return ""
+}
+
+func deref(p *string) string {
+	if p == nil {
+		return ""
+	}
+	return *p
+}

@@ -1,0 +1,33 @@
+package ecstest
+
+import (
+	"fmt"
+
+	"github.com/aliyun/credentials-go/credentials"
+
+	"github.com/ecsreboot/ecsreboot"
+)
+
+// NewClient returns a client of this module that calls the server, with the key
+// or bearer token of the server's Options and its HTTPClient. The options given
+// come after those, so they can replace them.
+func (s *Server) NewClient(options ...ecsreboot.Option) (*ecsreboot.Client, error) {
+	config := new(credentials.Config)
+	switch o := s.options; {
+	case o.BearerToken != "":
+		config.SetType("bearer").SetBearerToken(o.BearerToken)
+	case o.SecurityToken != "":
+		config.SetType("sts").SetAccessKeyId(o.AccessKeyID).SetAccessKeySecret(o.AccessKeySecret).SetSecurityToken(o.SecurityToken)
+	default:
+		config.SetType("access_key").SetAccessKeyId(o.AccessKeyID).SetAccessKeySecret(o.AccessKeySecret)
+	}
+	credential, err := credentials.NewCredential(config)
+	if err != nil {
+		return nil, fmt.Errorf("ecstest: %w", err)
+	}
+	return ecsreboot.NewClient(s.options.Region, append([]ecsreboot.Option{
+		ecsreboot.WithEndpoint(s.URL),
+		ecsreboot.WithCredential(credential),
+		ecsreboot.WithHTTPClient(s.HTTPClient()),
+	}, options...)...)
+}

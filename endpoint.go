@@ -1,0 +1,117 @@
+package ecsreboot
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// publicHosts are the regions whose public host does not follow the rule
+// ecs.<region>.aliyuncs.com, as the vendor's SDKs have them. Regions internal to
+// the vendor are left to [WithEndpoint].
+var publicHosts = map[string]string{
+	"cn-hangzhou":           "ecs-cn-hangzhou.aliyuncs.com",
+	"cn-shanghai-finance-1": "ecs-cn-hangzhou.aliyuncs.com",
+	"cn-shenzhen-finance-1": "ecs-cn-hangzhou.aliyuncs.com",
+	"cn-beijing-gov-1":      "ecs.aliyuncs.com",
+	"cn-hangzhou-finance":   "ecs.aliyuncs.com",
+	"cn-north-2-gov-1":      "ecs.aliyuncs.com",
+}
+
+// regionHost returns the host of ECS in a region. A VPC host always follows the
+// rule and never falls back to the public one: a machine without a way to the
+// internet must fail, not hang.
+func regionHost(region string, vpc bool) string {
+	if vpc {
+		return "ecs-vpc." + region + ".aliyuncs.com"
+	}
+	if host, ok := publicHosts[region]; ok {
+		return host
+	}
+	return "ecs." + region + ".aliyuncs.com"
+}
+
+const maxRegionLength = 63 // a label of a host name
+
+// checkRegion refuses what cannot be a region id, such as "cn-hangzhou ",
+// "CN-Hangzhou" or a host name. Whether the region exists shows when its host is
+// looked up.
+func checkRegion(region string) error {
+	refuse := func(problem string) error { return &InputError{Field: "region", Problem: problem} }
+	switch {
+	case region == "":
+		return refuse(`is empty; it is an id such as "cn-hangzhou"`)
+	case len(region) > maxRegionLength:
+		return refuse(fmt.Sprintf("is %d bytes long, the limit is %d", len(region), maxRegionLength))
+	}
+	for _, part := range strings.Split(region, "-") {
+		if part == "" {
+			return refuse(fmt.Sprintf("%q has a hyphen too many", region))
+		}
+		for _, c := range part {
+			if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+				return refuse(fmt.Sprintf("%q holds %q; a region id has lower-case letters, digits and hyphens", region, c))
+			}
+		}
+	}
+	if first := region[0]; first < 'a' || first > 'z' || !strings.Contains(region, "-") {
+		return refuse(fmt.Sprintf(`%q is not an id such as "cn-hangzhou"`, region))
+	}
+	return nil
+}
+
+// parseEndpoint checks an endpoint given by the caller and returns its scheme and
+// host. Plain http is for loopback hosts alone: it would show the credentials, or
+// a request to replay, to the network.
+func parseEndpoint(endpoint string) (scheme, host string, err error) {
+	// The text may hold a password (https://user:password@host), so problems are
+	// told without it.
+	refuse := func(problem string) (string, string, error) {
+		return "", "", &InputError{Field: "WithEndpoint", Problem: problem}
+	}
+	if endpoint == "" {
+		return refuse("is empty")
+	}
+	u, parseErr := url.Parse(endpoint)
+	switch {
+	case parseErr != nil:
+		return refuse(`is not a URL such as "https://ecs.cn-beijing.aliyuncs.com"`)
+	case u.Scheme != "https" && u.Scheme != "http" || u.Opaque != "" || u.Host == "":
+		return refuse(`must be a URL with scheme and host, such as "https://ecs.cn-beijing.aliyuncs.com"`)
+	case u.User != nil:
+		return refuse("must not hold a user name or password")
+	case u.Path != "" && u.Path != "/":
+		return refuse("must not have a path")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return refuse("must not have a query or fragment")
+	}
+	name := u.Hostname()
+	if name == "" || strings.Contains(name, "%") {
+		return refuse("has no usable host name")
+	}
+	for _, c := range name {
+		// The host is signed as it is sent; net/http would rewrite other names.
+		if c <= ' ' || c >= 0x7f {
+			return refuse("has a host name with characters outside printable ASCII")
+		}
+	}
+	if u.Scheme == "http" && !isLoopback(name) {
+		return refuse("must be https: plain http is accepted for a loopback host only")
+	}
+	host = strings.ToLower(u.Host)
+	if port := u.Port(); port == "" || u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
+		host = strings.TrimSuffix(strings.TrimSuffix(host, port), ":")
+	}
+	return u.Scheme, host, nil
+}
+
+// isLoopback reports whether a host stays on this machine, without asking a name
+// server.
+func isLoopback(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}

@@ -1,0 +1,350 @@
+package ecsreboot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// prefix begins every error text of this package, once.
+const prefix = "ecsreboot: "
+
+// Classes of failures, for errors.Is. An error may belong to a class, carry an
+// [ErrorCode] and an outcome, and match a context error, all at once.
+var (
+	// ErrThrottled: the service, or this client on its behalf, held the call
+	// back because too many were sent. A throttled call was not processed.
+	ErrThrottled = errors.New(prefix + "throttled")
+	// ErrUnauthenticated: the service did not accept the credentials or the
+	// signature.
+	ErrUnauthenticated = errors.New(prefix + "unauthenticated")
+	// ErrAccessDenied: the identity is known but lacks a permission.
+	ErrAccessDenied = errors.New(prefix + "access denied")
+	// ErrKMSKey: the KMS key of an encrypted disk cannot be used.
+	ErrKMSKey = errors.New(prefix + "KMS key not usable")
+	// ErrCredentials: no usable credentials could be had, so nothing was sent.
+	ErrCredentials = errors.New(prefix + "no usable credentials")
+	// ErrInvalidInput: an argument or option was refused before anything was sent.
+	ErrInvalidInput = errors.New(prefix + "invalid input")
+)
+
+// Outcomes of a failed restart, for errors.Is; see [Outcome].
+var (
+	// ErrNotSent: nothing reached the service, so the restart did not happen.
+	ErrNotSent = errors.New(prefix + "not sent")
+	// ErrRejected: the service answered with a refusal, so the restart did not happen.
+	ErrRejected = errors.New(prefix + "rejected by the service")
+	// ErrOutcomeUnknown: the restart may or may not have happened. Look at the
+	// instance before sending again.
+	ErrOutcomeUnknown = errors.New(prefix + "outcome unknown")
+	// ErrAccepted: the restart was accepted although the call failed.
+	ErrAccepted = errors.New(prefix + "restart accepted")
+)
+
+// ErrDryRunIgnored: a dry run was answered as if it had been a real restart, so
+// the instance may be restarting. It comes together with [ErrAccepted].
+var ErrDryRunIgnored = errors.New(prefix + "the service ignored DryRun and accepted a real restart")
+
+// Outcome says what became of the restart that a failed call asked for.
+type Outcome uint8
+
+// The outcomes. Each but OutcomeNone is also an error for errors.Is.
+const (
+	OutcomeNone     Outcome = iota // the call asked for no restart: a read, or a dry run that got no answer
+	OutcomeNotSent                 // nothing reached the service: it did not happen ([ErrNotSent])
+	OutcomeRejected                // the service refused: it did not happen ([ErrRejected])
+	OutcomeUnknown                 // it may have happened ([ErrOutcomeUnknown])
+	OutcomeAccepted                // the service accepted it ([ErrAccepted])
+)
+
+// String returns "none", "not sent", "rejected", "unknown" or "accepted".
+func (o Outcome) String() string {
+	switch o {
+	case OutcomeNone:
+		return "none"
+	case OutcomeNotSent:
+		return "not sent"
+	case OutcomeRejected:
+		return "rejected"
+	case OutcomeUnknown:
+		return "unknown"
+	case OutcomeAccepted:
+		return "accepted"
+	}
+	return "Outcome(" + strconv.Itoa(int(o)) + ")"
+}
+
+// MarshalText makes an outcome a word in JSON.
+func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+func (o Outcome) sentinel() error {
+	switch o {
+	case OutcomeNotSent:
+		return ErrNotSent
+	case OutcomeRejected:
+		return ErrRejected
+	case OutcomeUnknown:
+		return ErrOutcomeUnknown
+	case OutcomeAccepted:
+		return ErrAccepted
+	case OutcomeNone:
+	}
+	return nil
+}
+
+// OutcomeOf returns the outcome that err carries, or [OutcomeNone] if it carries
+// none.
+func OutcomeOf(err error) Outcome {
+	if failed, ok := errors.AsType[*OperationError](err); ok {
+		return failed.Outcome
+	}
+	return OutcomeNone
+}
+
+// OperationError is the error of every failed call of a [Client].
+type OperationError struct {
+	Operation  string    // "RebootInstance"
+	InstanceID string    // the instance asked for
+	Outcome    Outcome   // what became of the restart
+	Attempts   int       // requests tried, those included that found no connection or credentials
+	SentAt     time.Time // when the last request left that may have reached the service; zero if none did
+	Err        error     // the cause: an [APIError] where the service answered, an [InputError], …
+}
+
+// Error returns one sentence that names the operation, the instance, what is
+// known of the restart unless the cause says it, and the cause.
+func (e *OperationError) Error() string {
+	var b strings.Builder
+	b.WriteString(prefix)
+	b.WriteString(e.Operation)
+	if e.InstanceID != "" {
+		b.WriteByte(' ')
+		b.WriteString(bound(printable(e.InstanceID), maxInstanceIDLength))
+	}
+	b.WriteString(": ")
+	switch e.Outcome {
+	case OutcomeNotSent:
+		b.WriteString("not sent: ")
+	case OutcomeUnknown:
+		b.WriteString("outcome unknown, the instance may have been restarted: ")
+	case OutcomeAccepted:
+		b.WriteString("the restart was accepted: ")
+	case OutcomeNone, OutcomeRejected:
+	}
+	if e.Err != nil {
+		b.WriteString(strings.TrimPrefix(e.Err.Error(), prefix))
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *OperationError) Unwrap() error { return e.Err }
+
+// Is reports whether target is the sentinel of the error's outcome.
+func (e *OperationError) Is(target error) bool {
+	sentinel := e.Outcome.sentinel()
+	return sentinel != nil && target == sentinel //nolint:errorlint // Is compares one link of the chain
+}
+
+// LogValue gives slog the parts of the error under stable keys.
+func (e *OperationError) LogValue() slog.Value {
+	attrs := []slog.Attr{
+		slog.String("operation", e.Operation),
+		slog.String("instance_id", bound(printable(e.InstanceID), maxInstanceIDLength)),
+		slog.String("outcome", e.Outcome.String()),
+		slog.Int("attempts", e.Attempts),
+	}
+	if !e.SentAt.IsZero() {
+		attrs = append(attrs, slog.Time("sent_at", e.SentAt))
+	}
+	if answer, ok := errors.AsType[*APIError](e.Err); ok {
+		attrs = append(attrs, slog.Any("answer", answer))
+	}
+	return slog.GroupValue(append(attrs, slog.String("error", e.Error()))...)
+}
+
+// APIError is an answer of the service, or of something between, other than the
+// one asked for. Every text in it is scrubbed of the client's own secrets and
+// bounded in length.
+type APIError struct {
+	Code         ErrorCode     // empty if the answer had no readable code, as a proxy's page
+	Message      string        // the service's message, or what this client makes of the answer
+	StatusCode   int           // HTTP status; 0 if this client refused early with the code that the service would give
+	RequestID    string        // from the body or the X-Acs-Request-Id header; the vendor's support asks for it
+	HostID       string        // the endpoint that answered
+	Recommend    string        // address of the vendor's troubleshooting page
+	RetryAfter   time.Duration // how long the service asks to wait; 0 if it does not say
+	AccessDenied AccessDenied  // what permission is missing; zero unless the class is [ErrAccessDenied]
+}
+
+// AccessDenied says which permission is missing.
+type AccessDenied struct {
+	Action                   string // RAM action; the operation's own if the service does not name one
+	PrincipalType            string // SubUser, AssumedRoleUser, …
+	PrincipalOwnerID         string
+	PrincipalDisplayName     string
+	PolicyType               string // AccountLevelIdentityBasedPolicy, ResourceBasedPolicy, …
+	NoPermissionType         string // ImplicitDeny or ExplicitDeny
+	EncodedDiagnosticMessage string // for the RAM operation DecodeDiagnosticMessage
+}
+
+// Error returns the status, code, message and request id.
+func (e *APIError) Error() string {
+	var b strings.Builder
+	if e.StatusCode != 0 {
+		b.WriteString(strconv.Itoa(e.StatusCode))
+		b.WriteByte(' ')
+	}
+	if e.Code != "" {
+		b.WriteString(string(e.Code))
+		b.WriteString(": ")
+	}
+	b.WriteString(e.Message)
+	if e.AccessDenied.Action != "" {
+		fmt.Fprintf(&b, " (missing RAM action: %s)", e.AccessDenied.Action)
+	}
+	if e.RequestID != "" {
+		fmt.Fprintf(&b, " (request %s)", e.RequestID)
+	}
+	return b.String()
+}
+
+// Is reports whether target is the answer's code or its class.
+func (e *APIError) Is(target error) bool {
+	if code, ok := target.(ErrorCode); ok { //nolint:errorlint // Is compares one link of the chain
+		return code != "" && code == e.Code
+	}
+	class := classOf(e)
+	return class != nil && target == class //nolint:errorlint // as above
+}
+
+// LogValue gives slog the parts of the error under stable keys.
+func (e *APIError) LogValue() slog.Value {
+	attrs := []slog.Attr{slog.Int("status", e.StatusCode), slog.String("code", string(e.Code))}
+	if e.RequestID != "" {
+		attrs = append(attrs, slog.String("request_id", e.RequestID))
+	}
+	if e.RetryAfter > 0 {
+		attrs = append(attrs, slog.Duration("retry_after", e.RetryAfter))
+	}
+	if e.AccessDenied.Action != "" {
+		attrs = append(attrs, slog.String("missing_action", e.AccessDenied.Action))
+	}
+	return slog.GroupValue(append(attrs, slog.String("message", e.Message))...)
+}
+
+// classOf finds the class of an answer: by the catalogue, then by the beginning
+// of its code, as the service has more codes than it documents.
+func classOf(e *APIError) error {
+	for i := range catalogue {
+		if catalogue[i].code != e.Code {
+			continue
+		}
+		if catalogue[i].class != nil {
+			return catalogue[i].class
+		}
+		break
+	}
+	code := string(e.Code)
+	switch {
+	case isThrottlingCode(e.Code):
+		return ErrThrottled
+	case strings.HasPrefix(code, "InvalidAccessKeyId."), strings.HasPrefix(code, "InvalidSecurityToken."):
+		return ErrUnauthenticated
+	case (e.Code == ErrInvalidParameter || e.Code == ErrMissingParameter) && strings.Contains(e.Message, `"SecurityToken`):
+		// ECS's own layer has no code for an expired or missing token; its
+		// message names the parameter SecurityToken.
+		return ErrUnauthenticated
+	case e.Code == ErrForbiddenInstanceNotFound:
+		return nil
+	case strings.HasPrefix(code, "Forbidden."), code == "Forbidden", code == "NoPermission", e.AccessDenied.PolicyType != "", e.AccessDenied.NoPermissionType != "":
+		return ErrAccessDenied
+	case strings.HasPrefix(code, "InvalidParameter.KMSKeyId."):
+		return ErrKMSKey
+	}
+	return nil
+}
+
+// InputError is an argument or option that was refused before anything was sent.
+type InputError struct {
+	Field   string // "InstanceID", "region", "WithEndpoint", …
+	Problem string // what is wrong with it: "is empty"
+}
+
+// Error names the field and its problem.
+func (e *InputError) Error() string { return prefix + e.Field + " " + e.Problem }
+
+// Is reports whether target is [ErrInvalidInput].
+func (e *InputError) Is(target error) bool { return target == ErrInvalidInput } //nolint:errorlint // Is compares one link of the chain
+
+// LogValue gives slog the parts of the error under stable keys.
+func (e *InputError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("field", e.Field), slog.String("problem", e.Problem))
+}
+
+// transportError is a failure of net/http, or of a RoundTripper, with a text that
+// is safe to print. It stands in for its cause: errors.Is and errors.As see
+// through it, but never find a *url.Error, whose text is a signed URL.
+type transportError struct {
+	text  string
+	cause error
+}
+
+func (e *transportError) Error() string { return e.text }
+
+// GoString keeps %#v from walking into the cause.
+func (e *transportError) GoString() string { return strconv.Quote(e.text) }
+
+func (e *transportError) Is(target error) bool {
+	return errors.Is(e.cause, target)
+}
+
+// As finds what the cause holds, unless that would hand out a *url.Error, also by
+// way of an interface such as net.Error or of an error that wraps one.
+func (e *transportError) As(target any) bool {
+	if !errors.As(e.cause, target) {
+		return false
+	}
+	value := reflect.ValueOf(target).Elem()
+	if found, ok := value.Interface().(error); ok {
+		if _, leaks := errors.AsType[*url.Error](found); leaks {
+			value.SetZero()
+			return false
+		}
+	}
+	return true
+}
+
+// Timeout reports whether the cause was a timeout, as net.Error has it.
+func (e *transportError) Timeout() bool {
+	timeout, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](e.cause)
+	return ok && timeout.Timeout()
+}
+
+// interrupted joins the end of the caller's context to what was known before it.
+// Both the cause and the context's own error match.
+func interrupted(ctx context.Context, before error) error {
+	ended := contextEnd(ctx)
+	if before == nil {
+		return ended
+	}
+	return fmt.Errorf("%w; then %w", before, ended)
+}
+
+// contextEnd returns the context's cause, and its plain error where they differ.
+func contextEnd(ctx context.Context) error {
+	cause, plain := context.Cause(ctx), ctx.Err()
+	if errors.Is(cause, plain) {
+		return &transportError{text: cause.Error(), cause: cause}
+	}
+	return &transportError{text: plain.Error() + " (" + cause.Error() + ")", cause: errors.Join(plain, cause)}
+}

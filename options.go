@@ -1,0 +1,197 @@
+package ecsreboot
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/aliyun/credentials-go/credentials"
+)
+
+// Option sets one thing of a [Client] that [NewClient] makes. Of the same option
+// given twice, the later counts.
+type Option func(*settings) error
+
+type settings struct {
+	scheme, host   string
+	endpointGiven  bool
+	vpc            bool
+	credential     credentials.Credential // nil: the default chain
+	httpClient     *http.Client
+	wrappers       []func(http.RoundTripper) http.RoundTripper
+	signature      SignatureVersion
+	retry          RetryPolicy
+	attemptTimeout time.Duration
+	logger         *slog.Logger
+	userAgent      string
+}
+
+const defaultAttemptTimeout = 30 * time.Second
+
+// newSettings applies the options and reports all problems at once.
+func newSettings(region string, options []Option) (*settings, error) {
+	s := &settings{
+		attemptTimeout: defaultAttemptTimeout,
+		logger:         slog.New(slog.DiscardHandler),
+		userAgent:      "ecsreboot/" + Version + " go/" + strings.TrimPrefix(runtime.Version(), "go"),
+	}
+	problems := []error{checkRegion(region)}
+	for i, option := range options {
+		if option == nil {
+			problems = append(problems, &InputError{Field: fmt.Sprintf("option %d", i+1), Problem: "is nil"})
+			continue
+		}
+		problems = append(problems, option(s))
+	}
+	if s.endpointGiven && s.vpc {
+		problems = append(problems, &InputError{Field: "WithVPCEndpoint", Problem: "contradicts WithEndpoint; give one of them"})
+	}
+	if !s.endpointGiven {
+		s.scheme, s.host = "https", regionHost(region, s.vpc)
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// WithCredential sets where credentials come from; the default is credentials-go's
+// default chain. The credential is asked anew for every request, so that one that
+// renews itself, as STS tokens and RAM roles do, always counts as it stands.
+//
+// The client guards the credential: it may be shared by goroutines and by several
+// clients, although credentials-go's own are not safe for that; a fetch obeys the
+// call's context; a panic in it becomes an error.
+func WithCredential(credential credentials.Credential) Option {
+	return func(s *settings) error {
+		if credential == nil {
+			return &InputError{Field: "WithCredential", Problem: "is nil; leave the option out for the default chain"}
+		}
+		s.credential = credential
+		return nil
+	}
+}
+
+// WithEndpoint sets the address of the service, such as
+// "https://ecs-vpc.cn-hangzhou.aliyuncs.com", in place of the region's own. It
+// must be https, except for a loopback host.
+func WithEndpoint(endpoint string) Option {
+	return func(s *settings) error {
+		scheme, host, err := parseEndpoint(endpoint)
+		if err != nil {
+			return err
+		}
+		s.scheme, s.host, s.endpointGiven = scheme, host, true
+		return nil
+	}
+}
+
+// WithVPCEndpoint selects the region's endpoint inside its VPCs, which machines
+// without a way to the internet reach. It never falls back to the public one.
+func WithVPCEndpoint() Option {
+	return func(s *settings) error {
+		s.vpc = true
+		return nil
+	}
+}
+
+// WithHTTPClient sets the client whose dialer, proxy, TLS settings, cookie jar and
+// timeout are used. It is copied, never changed, and follows no redirects.
+//
+// An *http.Transport in it is cloned under the rules that keep a restart from
+// being sent twice: HTTP/1.1 only, idle connections given up after 10 s. A nil
+// one gets the client's own. Any other RoundTripper is used as it is. If that one
+// repeats requests by itself over a net/http transport, the second send of a
+// restart is cut off before it leaves; over anything else it cannot be stopped,
+// and every failure without an answer is [ErrOutcomeUnknown].
+func WithHTTPClient(client *http.Client) Option {
+	return func(s *settings) error {
+		if client == nil {
+			return &InputError{Field: "WithHTTPClient", Problem: "is nil"}
+		}
+		s.httpClient = client
+		return nil
+	}
+}
+
+// WithTransportWrapper puts a RoundTripper around the client's own, for tracing,
+// metrics or headers. The next wrapper given goes around it. A wrapper that repeats
+// a restart by itself gets an error for the second one.
+func WithTransportWrapper(wrap func(http.RoundTripper) http.RoundTripper) Option {
+	return func(s *settings) error {
+		if wrap == nil {
+			return &InputError{Field: "WithTransportWrapper", Problem: "is nil"}
+		}
+		s.wrappers = append(s.wrappers, wrap)
+		return nil
+	}
+}
+
+// WithSignatureVersion selects how requests are signed; the default is
+// [SignatureV3].
+func WithSignatureVersion(version SignatureVersion) Option {
+	return func(s *settings) error {
+		if version > SignatureV1 {
+			return &InputError{Field: "WithSignatureVersion", Problem: fmt.Sprintf("%d is not a version; use SignatureV3 or SignatureV1", version)}
+		}
+		s.signature = version
+		return nil
+	}
+}
+
+// WithRetryPolicy limits how calls are sent again; see [RetryPolicy].
+func WithRetryPolicy(policy RetryPolicy) Option {
+	return func(s *settings) error {
+		if p := policy.withDefaults(); p.BaseDelay > p.MaxDelay {
+			return &InputError{Field: "WithRetryPolicy", Problem: fmt.Sprintf("has a BaseDelay of %v above its MaxDelay of %v", p.BaseDelay, p.MaxDelay)}
+		}
+		s.retry = policy
+		return nil
+	}
+}
+
+// WithAttemptTimeout limits each attempt of a call: the fetch of credentials, the
+// wait for a connection, and the wait for the whole answer may each take so long.
+// The default is 30 s, a little over the 27 s that the vendor's SDK gives
+// RebootInstance to answer. The call as a whole is limited by its context.
+func WithAttemptTimeout(limit time.Duration) Option {
+	return func(s *settings) error {
+		if limit <= 0 {
+			return &InputError{Field: "WithAttemptTimeout", Problem: fmt.Sprintf("is %v; it must be positive", limit)}
+		}
+		s.attemptTimeout = limit
+		return nil
+	}
+}
+
+// WithLogger sets where the client logs that it sends a call again, one record at
+// level Warn each. By default it logs nothing. No record holds a secret.
+func WithLogger(logger *slog.Logger) Option {
+	return func(s *settings) error {
+		if logger == nil {
+			return &InputError{Field: "WithLogger", Problem: "is nil"}
+		}
+		s.logger = logger
+		return nil
+	}
+}
+
+// WithUserAgent appends a product, such as "myapp/1.2", to the User-Agent header.
+func WithUserAgent(product string) Option {
+	return func(s *settings) error {
+		if product == "" {
+			return &InputError{Field: "WithUserAgent", Problem: "is empty"}
+		}
+		for _, c := range product {
+			if c < ' ' || c > '~' {
+				return &InputError{Field: "WithUserAgent", Problem: "holds a character outside printable ASCII"}
+			}
+		}
+		s.userAgent = fmt.Sprintf("ecsreboot/%s go/%s %s", Version, strings.TrimPrefix(runtime.Version(), "go"), product)
+		return nil
+	}
+}

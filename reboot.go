@@ -1,0 +1,88 @@
+package ecsreboot
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"unicode"
+	"unicode/utf8"
+)
+
+// RebootInstanceRequest asks for one restart.
+type RebootInstanceRequest struct {
+	// InstanceID names the instance: "i-bp67acfmxazb4ph0001".
+	InstanceID string
+	// ForceStop restarts like a power cut: what the guest has not written to disk
+	// is lost. The default shuts the guest down in order.
+	ForceStop bool
+	// DryRun only checks whether the restart would be accepted: parameters,
+	// permissions, status, locks. Nothing restarts.
+	DryRun bool
+}
+
+// RebootInstanceResponse is the service's consent.
+type RebootInstanceResponse struct {
+	RequestID string // the vendor's support asks for it
+	DryRun    bool   // the request was a dry run, and it passed
+}
+
+// RebootInstance asks the service to restart a running instance, and returns when
+// the service has accepted. The restart itself takes seconds to minutes more; the
+// status Running after the call may still be the one from before it.
+//
+// It is sent again only while it certainly has not happened. An error that is
+// [ErrNotSent] or [ErrRejected] means that it did not happen, one that is
+// [ErrOutcomeUnknown] that it may have. A dry run that passes, which the service
+// answers with the error DryRunOperation, is a nil error with DryRun set.
+//
+// Every error is an [OperationError]. Needs the RAM action ecs:RebootInstance.
+func (c *Client) RebootInstance(ctx context.Context, request RebootInstanceRequest) (*RebootInstanceResponse, error) {
+	if err := checkInstanceID(request.InstanceID); err != nil {
+		return nil, &OperationError{Operation: "RebootInstance", InstanceID: request.InstanceID, Outcome: OutcomeNotSent, Err: err}
+	}
+	params := [...]field{
+		{"DryRun", strconv.FormatBool(request.DryRun)},
+		{"ForceStop", strconv.FormatBool(request.ForceStop)},
+		{"InstanceId", request.InstanceID},
+	}
+	res, err := c.do(ctx, operation{
+		action:     "RebootInstance",
+		instanceID: request.InstanceID,
+		params:     params[:],
+		repeatable: request.DryRun,
+		dryRun:     request.DryRun,
+		gate:       &c.rebootGate,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &RebootInstanceResponse{RequestID: res.requestID, DryRun: request.DryRun}, nil
+}
+
+// maxInstanceIDLength is generous: ids have some 22 characters.
+const maxInstanceIDLength = 128
+
+// checkInstanceID refuses what cannot be an instance id. The service judges the
+// rest.
+func checkInstanceID(id string) error {
+	refuse := func(problem string) error { return &InputError{Field: "InstanceID", Problem: problem} }
+	switch {
+	case id == "":
+		return refuse("is empty")
+	case len(id) > maxInstanceIDLength:
+		return refuse(fmt.Sprintf("is %d bytes long, the limit is %d", len(id), maxInstanceIDLength))
+	case !utf8.ValidString(id):
+		return refuse("is not valid UTF-8")
+	}
+	for _, c := range id {
+		switch {
+		case unicode.IsSpace(c):
+			return refuse(fmt.Sprintf("holds white space (%q)", c))
+		case unicode.IsControl(c):
+			return refuse(fmt.Sprintf("holds a control character (%q)", c))
+		case !unicode.IsPrint(c):
+			return refuse(fmt.Sprintf("holds a character that cannot be printed (%q)", c))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,284 @@
+package ecsreboot
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+const redacted = "[redacted]"
+
+// String names the key, masked, and says what else there is.
+func (s secrets) String() string {
+	switch {
+	case s.bearerToken != "":
+		return "bearer token"
+	case s.securityToken != "":
+		return "access key " + maskKeyID(s.accessKeyID) + " with security token"
+	case s.accessKeyID != "" || s.accessKeySecret != "":
+		return "access key " + maskKeyID(s.accessKeyID)
+	}
+	return "no credentials"
+}
+
+func (s secrets) GoString() string             { return s.String() }
+func (s secrets) Format(f fmt.State, _ rune)   { _, _ = io.WriteString(f, s.String()) }
+func (s secrets) LogValue() slog.Value         { return slog.StringValue(s.String()) }
+func (s secrets) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
+
+// maskKeyID keeps what tells a kind of key: LTAI… is a user's, STS.… temporary.
+func maskKeyID(id string) string {
+	if len(id) < 8 {
+		return "****"
+	}
+	return id[:4] + "****"
+}
+
+// scrub replaces in text whatever spells one of the secrets: as it is,
+// percent-encoded any number of times, escaped for JSON, or in base64, alone or
+// as a part of something longer. The key id, which is no secret, is masked.
+func (s secrets) scrub(text string) string {
+	if text == "" || s == (secrets{}) {
+		return text
+	}
+	values := [...]struct{ value, mask string }{
+		{s.accessKeyID, maskKeyID(s.accessKeyID)},
+		{s.accessKeySecret, redacted},
+		{s.securityToken, redacted},
+		{s.bearerToken, redacted},
+	}
+	// The longest first: one value may be a part of another.
+	slices.SortStableFunc(values[:], func(a, b struct{ value, mask string }) int {
+		return cmp.Compare(len(b.value), len(a.value))
+	})
+	for _, v := range values {
+		if v.value == "" {
+			continue
+		}
+		text = replaceSpelled(text, v.value, v.mask)
+		if v.mask == redacted && len(v.value) >= 8 {
+			text = replaceBase64(text, v.value)
+		}
+	}
+	return text
+}
+
+// replaceSpelled replaces value however it is spelled. One of fewer than four
+// bytes is replaced only where it stands as a value of its own, or it would
+// eat the text up.
+func replaceSpelled(text, value, mask string) string {
+	var b strings.Builder
+	done := 0
+	for i := 0; i < len(text); {
+		n := 0
+		if c := text[i]; c == value[0] || c == '%' || c == '\\' {
+			n = spelled(text[i:], value)
+		}
+		if n == 0 || len(value) < 4 && !standsAlone(text, i, i+n) {
+			i++
+			continue
+		}
+		b.WriteString(text[done:i])
+		b.WriteString(mask)
+		i += n
+		done = i
+	}
+	if done == 0 {
+		return text
+	}
+	b.WriteString(text[done:])
+	return b.String()
+}
+
+// spelled returns how many bytes of text, from its start, spell value; 0 if
+// they don't. A text that ends inside value, having spelled 8 bytes of it, was
+// cut there: it counts.
+func spelled(text, value string) int {
+	if strings.HasPrefix(text, value) {
+		return len(value)
+	}
+	at := 0
+	for i := range len(value) {
+		n := spelledByte(text[at:], value[i])
+		if n == 0 {
+			rest := text[at:]
+			if i >= 8 && (rest == "" || len(rest) < 6 && (rest[0] == '%' || rest[0] == '\\')) {
+				return len(text)
+			}
+			return 0
+		}
+		at += n
+	}
+	return at
+}
+
+// spelledByte returns the length of the spelling of c at the start of text.
+func spelledByte(text string, c byte) int {
+	if text == "" {
+		return 0
+	}
+	if text[0] == '%' {
+		at := 1
+		for strings.HasPrefix(text[at:], "25") && len(text) > at+3 && isHex(text[at+2]) && isHex(text[at+3]) {
+			at += 2 // the % itself was encoded
+		}
+		if len(text) >= at+2 {
+			if v, err := strconv.ParseUint(text[at:at+2], 16, 8); err == nil && byte(v) == c {
+				return at + 2
+			}
+		}
+	}
+	if text[0] == '\\' {
+		at := len(text) - len(strings.TrimLeft(text, `\`))
+		switch {
+		case c == '\\':
+			return min(at, 2)
+		case at == len(text):
+			return 0
+		case text[at] == c && strings.IndexByte(`/"'&<>`, c) >= 0:
+			return at + 1
+		case text[at] == 'u' && len(text) >= at+5:
+			if v, err := strconv.ParseUint(text[at+1:at+5], 16, 16); err == nil && v == uint64(c) {
+				return at + 5
+			}
+		}
+	}
+	if text[0] == c {
+		return 1
+	}
+	return 0
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+// standsAlone reports whether text[from:to] is all of a value in a query, a
+// header or a quoted string.
+func standsAlone(text string, from, to int) bool {
+	const before, after = `="':`, `"'&,;} `
+	return from > 0 && strings.IndexByte(before, text[from-1]) >= 0 &&
+		(to == len(text) || strings.IndexByte(after, text[to]) >= 0)
+}
+
+// replaceBase64 replaces value in base64 of either alphabet, whatever precedes
+// and follows it in the encoded bytes: only the characters that value alone
+// determines are looked for.
+func replaceBase64(text, value string) string {
+	for shift := range 3 {
+		encoded := base64.RawStdEncoding.EncodeToString([]byte("\x00\x00"[:shift] + value))
+		from, to := (shift*8+5)/6, (shift+len(value))*8/6
+		stable := encoded[from:to]
+		text = strings.ReplaceAll(text, stable, redacted)
+		text = strings.ReplaceAll(text, strings.NewReplacer("+", "-", "/", "_").Replace(stable), redacted)
+	}
+	return text
+}
+
+// redactor cleans texts that come from outside of the secrets of one attempt,
+// before they become part of an error.
+type redactor struct {
+	keys      secrets
+	signature string
+}
+
+func newRedactor(keys secrets, signature string) redactor {
+	return redactor{keys: keys, signature: signature}
+}
+
+// text cleans a message.
+func (r redactor) text(text string) string {
+	if text == "" {
+		return ""
+	}
+	return bound(printable(r.scrub(text)), maxTextBytes)
+}
+
+// unknownText cleans a text that may hold more than the attempt's own secrets,
+// such as a signed URL or a proxy's password.
+func (r redactor) unknownText(text string) string {
+	return r.text(scrubUnknown(r.scrub(cut(text))))
+}
+
+// short cleans an id, a code or a name. The service's own need no work.
+func (r redactor) short(text string) string {
+	if text == "" {
+		return ""
+	}
+	const usual = 64
+	if len(text) <= usual && strings.Trim(text, idCharacters) == "" && !r.holds(text) {
+		return text
+	}
+	const limit = 256
+	return bound(printable(r.scrub(text)), limit)
+}
+
+const idCharacters = letters + "0123456789-._"
+
+// holds reports whether one of the secrets stands in text as it is.
+func (r redactor) holds(text string) bool {
+	for _, value := range [...]string{r.keys.accessKeyID, r.keys.accessKeySecret, r.keys.securityToken, r.keys.bearerToken, r.signature} {
+		if value != "" && strings.Contains(text, value) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r redactor) scrub(text string) string {
+	text = r.keys.scrub(text)
+	if r.signature != "" {
+		text = replaceSpelled(text, r.signature, redacted)
+	}
+	return text
+}
+
+// maxScrubbed bounds the text that scrubUnknown reads: its patterns are linear,
+// but slow.
+const maxScrubbed = 32 << 10
+
+// cut shortens text to what is worth scrubbing, and not inside a word, which
+// might be half a secret.
+func cut(text string) string {
+	if len(text) <= maxScrubbed {
+		return text
+	}
+	text = text[:maxScrubbed]
+	if i := strings.LastIndexAny(text, " \t\r\n\"'&,"); i > maxScrubbed/2 {
+		return text[:i]
+	}
+	return text
+}
+
+// bound shortens scrubbed text to limit bytes, about: the end is kept as well,
+// for it is often what says most.
+func bound(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	const gap = " … "
+	head, tail := (limit-len(gap))*2/3, (limit-len(gap))/3
+	return strings.ToValidUTF8(text[:head], "") + gap + strings.ToValidUTF8(text[len(text)-tail:], "")
+}
+
+// printable drops what an error's sentence should not have in it: white space
+// becomes single spaces, anything else that doesn't print goes.
+func printable(text string) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, text)
+	return strings.Join(strings.Fields(text), " ")
+}

@@ -1,0 +1,272 @@
+package ecsreboot
+
+import (
+	"regexp"
+	"strings"
+	"sync"
+	"unicode"
+)
+
+// scrubUnknown makes a text printable that may hold secrets nobody here knows:
+// a provider's error quotes answers, configuration files and signed URLs. It
+// goes by the names that secrets are given and by what they look like, and
+// removes too much rather than too little. Request ids, hosts, paths and the
+// words of an error mostly remain. Only the first 32 KiB are read.
+func scrubUnknown(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) && !unicode.IsSpace(r) {
+			return -1 // it could hide a name from the patterns
+		}
+		return r
+	}, cut(text))
+	text = pemPattern().ReplaceAllLiteralString(text, redacted)
+	text = scrubNamed(text)
+	text = scrubSchemes(text)
+	text = scrubUserinfo(text)
+	text = portPattern().ReplaceAllLiteralString(text, `invalid port "`+redacted+`"`)
+	text = keyIDPattern().ReplaceAllStringFunc(text, maskKeyID)
+	text = jwtPattern().ReplaceAllLiteralString(text, redacted)
+	text = runPattern().ReplaceAllStringFunc(text, scrubRun)
+	return printable(text)
+}
+
+func pattern(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
+
+var (
+	// The end of a key may have been cut off.
+	pemPattern = pattern(`(?s)-----BEGIN[^-]*-----.*?(?:-----END[^-]*(?:-----|\z)|\z)`)
+
+	// A name in any quoting, what separates it from its value, and the value's
+	// opening bracket and quote.
+	namePattern = pattern(`(?i)([\w.-]*)` +
+		`(?:(access[_-]?key(?:[_-]?id)?)|(authorization|cookie)|(secret|token|passw(?:or)?d|passphrase|(?:private|secret|api|session)[_-]?key|signature)s?)` +
+		`([\w.-]*)(` + quoteExpr + `?)` +
+		`(\s*(?:=>|[:=>]|%(?:25)*3[ad])\s*|\s+)` +
+		`([\[{]?)(` + quoteExpr + `?)`)
+
+	closingQuote = pattern(`%(?:25)*22|["\s]`)
+
+	schemePattern = pattern(`(?i)\b((?:bearer|basic)(?:\s|%20|\+)+["']?)([^\s"',;\]})]+)`)
+	portPattern   = pattern(`invalid port "[^"]*"`)
+	keyIDPattern  = pattern(`(?:LTAI|STS\.|TMP\.)[0-9A-Za-z]{8,}`)
+	jwtPattern    = pattern(`eyJ[\w-]{6,}(?:\.[\w-]*)*`)
+	runPattern    = pattern(`[0-9A-Za-z+/_%-]{20,}={0,2}`)
+	uuidPattern   = pattern(`(?i)[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}`)
+)
+
+const quoteExpr = "(?:\\\\*[\"'`]|%(?:25)*22)"
+
+// named is one match of namePattern, by its groups.
+type named struct {
+	prefix, keyID, line, secret, rest, nameQuote, separator, bracket, quote string
+
+	afterSlash bool // the name ends a path, such as that of a token's file
+}
+
+// scrubNamed replaces the values that stand after the name of a secret.
+func scrubNamed(text string) string {
+	var b strings.Builder
+	done := 0
+	for done < len(text) {
+		m := namePattern().FindStringSubmatchIndex(text[done:])
+		if m == nil {
+			break
+		}
+		group := func(i int) string {
+			if m[2*i] < 0 {
+				return ""
+			}
+			return text[done+m[2*i] : done+m[2*i+1]]
+		}
+		n := named{group(1), group(2), group(3), group(4), group(5), group(6), group(7), group(8), group(9),
+			done+m[0] > 0 && text[done+m[0]-1] == '/'}
+		from := done + m[1]
+		to := from
+		if n.isName(text[from:]) {
+			to += n.valueLen(text[from:])
+		}
+		if to == from { // not a name, or one without a value: go on behind the name
+			next := done + m[12] // the quote behind the name may open a value
+			b.WriteString(text[done:next])
+			done = next
+			continue
+		}
+		b.WriteString(text[done:from])
+		value := text[from:to]
+		if n.keyID != "" && !strings.Contains(strings.ToLower(n.prefix), "secret") && strings.Trim(value, keyIDCharacters) == "" {
+			b.WriteString(maskKeyID(value))
+		} else {
+			b.WriteString(redacted)
+		}
+		done = to
+	}
+	b.WriteString(text[done:])
+	return b.String()
+}
+
+// isName tells a name from a word of a sentence, an error code or a path; value
+// is the text behind the separator.
+func (n named) isName(value string) bool {
+	quoted := n.quote != ""
+	switch {
+	case n.rest != "" && n.nameQuote == "":
+		return false // SignatureMethod=, InvalidSecurityToken.Expired:
+	case strings.TrimSpace(n.separator) == "":
+		return quoted && n.nameQuote == "" && !strings.HasPrefix(value, "/") // token "…", but not token "/a/file"
+	case quoted || n.bracket != "" || strings.TrimSpace(n.separator) != ":" || n.nameQuote != "" && !n.afterSlash:
+		return true
+	case n.afterSlash:
+		return !strings.HasSuffix(n.separator, " ") // open /run/token: no such file
+	case n.prefix == "" && (n.secret == "token" || n.secret == "secret" || n.secret == "signature") && n.separator == ": ":
+		word := value // refresh token: connection refused
+		if i := strings.IndexAny(value, " :"); i >= 0 {
+			word = value[:i]
+		}
+		plain := len(word) <= 12 && len(word) < len(value) && strings.Trim(word, letters) == ""
+		return !plain
+	}
+	return true
+}
+
+const (
+	letters         = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	keyIDCharacters = letters + "0123456789.-_*"
+)
+
+// valueLen returns the length of the value at the start of text. Where its end
+// can't be told it reaches too far.
+func (n named) valueLen(text string) int {
+	upTo := func(i int) int {
+		if i < 0 {
+			return len(text)
+		}
+		return i
+	}
+	switch {
+	case n.bracket == "[":
+		return upTo(strings.IndexByte(text, ']'))
+	case n.bracket == "{":
+		return upTo(strings.IndexByte(text, '}'))
+	case strings.HasPrefix(n.quote, "%"):
+		if loc := closingQuote().FindStringIndex(text); loc != nil {
+			return loc[0]
+		}
+		return len(text)
+	case n.quote != "":
+		return quotedLen(text, n.quote[len(n.quote)-1], len(n.quote)-1)
+	case n.separator == ">":
+		return upTo(strings.IndexByte(text, '<'))
+	case n.line != "":
+		return upTo(strings.IndexAny(text, "\r\n\"'"))
+	case n.nameQuote != "":
+		return upTo(strings.IndexAny(text, " \t\r\n,]}"))
+	case strings.HasPrefix(n.separator, "%"):
+		if i := strings.Index(text, "%26"); i >= 0 {
+			return min(i, upTo(strings.IndexAny(text, " \t\r\n\"&")))
+		}
+		return upTo(strings.IndexAny(text, " \t\r\n\"&"))
+	case strings.TrimSpace(n.separator) == "=":
+		return upTo(strings.IndexAny(text, " \t\r\n\"'&<>"))
+	}
+	i := upTo(strings.IndexAny(text, " \t\r\n\""))
+	return len(strings.TrimRight(text[:i], ",;)}]"))
+}
+
+// quotedLen returns where the string ends whose opening quote stood behind
+// depth backslashes: JSON inside JSON escapes its quotes once more. An escaped
+// quote has another number of backslashes than a closing one.
+func quotedLen(text string, quote byte, depth int) int {
+	slashes := 0
+	for i := range len(text) {
+		switch text[i] {
+		case '\\':
+			slashes++
+			continue
+		case quote:
+			if slashes%(2*(depth+1)) == depth {
+				return i - depth
+			}
+		}
+		slashes = 0
+	}
+	return len(text)
+}
+
+// scrubSchemes replaces what follows Bearer and Basic, unless it is the next
+// word of a sentence.
+func scrubSchemes(text string) string {
+	return schemePattern().ReplaceAllStringFunc(text, func(match string) string {
+		m := schemePattern().FindStringSubmatch(match)
+		switch strings.ToLower(strings.TrimRight(m[2], ".:")) {
+		case "token", "tokens", "credential", "credentials", "auth", "authentication", "authorization", "scheme",
+			"is", "in", "not", "must", "was", "for", "or", "and", redacted[:len(redacted)-1]:
+			return match
+		}
+		return m[1] + redacted
+	})
+}
+
+// scrubUserinfo replaces what stands before the host in URLs.
+func scrubUserinfo(text string) string {
+	parts := strings.Split(text, "://")
+	for i, part := range parts[1:] {
+		end := strings.IndexAny(part, " \t\r\n\"'<>")
+		if end < 0 {
+			end = len(part)
+		}
+		at := strings.LastIndexByte(part[:end], '@')
+		if at < 0 {
+			continue
+		}
+		authority := part[:end]
+		if j := strings.IndexAny(authority, "/?#"); j >= 0 {
+			authority = authority[:j]
+		}
+		if j := strings.LastIndexByte(authority, '@'); j >= 0 {
+			at = j
+		} else if _, port, _ := strings.Cut(authority, ":"); strings.Trim(port, "0123456789") == "" {
+			continue // an @ in the path or the query, not a password with a slash in it
+		}
+		parts[i+1] = redacted + part[at:]
+	}
+	return strings.Join(parts, "://")
+}
+
+// scrubRun judges a long run of characters without a separator.
+func scrubRun(run string) string {
+	rest := strings.NewReplacer("/", "", "%", "").Replace(uuidPattern().ReplaceAllLiteralString(run, ""))
+	if looksRandom(rest) {
+		return redacted
+	}
+	for part := range strings.FieldsFuncSeq(run, func(r rune) bool { return strings.ContainsRune("+/_%-=", r) }) {
+		if len(part) >= 32 && strings.ContainsAny(part, "0123456789") && strings.Trim(part, "0123456789") != "" {
+			return redacted // hex, base32
+		}
+	}
+	return run
+}
+
+// looksRandom tells a key from CamelCase and paths: the words of these average
+// four letters and more, those of random characters fewer than three.
+func looksRandom(s string) bool {
+	const lower, upper, digit, other = 1, 2, 3, 4
+	words, previous, seen := 0, 0, [5]bool{}
+	for i := range len(s) {
+		class := other
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z':
+			class = lower
+		case 'A' <= c && c <= 'Z':
+			class = upper
+		case '0' <= c && c <= '9':
+			class = digit
+		}
+		if class != previous && (previous != upper || class != lower) {
+			words++
+		}
+		previous, seen[class] = class, true
+	}
+	return len(s) >= 20 && seen[lower] && seen[upper] && float64(len(s)) < 3.5*float64(words)
+}

@@ -1,0 +1,164 @@
+package ecsreboot
+
+import (
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// RetryPolicy limits how often and how patiently a call is sent again. What may
+// be sent again at all is not a matter of policy: see the package comment.
+//
+// A zero field means its default, a negative one means none.
+type RetryPolicy struct {
+	// MaxAttempts is the number of requests a call may take, the first included.
+	// Default 4; negative: 1, never again.
+	MaxAttempts int
+	// BaseDelay bounds the first wait between two attempts; the bound doubles
+	// with each. The wait is drawn between zero and the bound ("full jitter").
+	// Default 500 ms; negative: no wait.
+	BaseDelay time.Duration
+	// MaxDelay is the bound's limit. Default 20 s; negative: no limit.
+	MaxDelay time.Duration
+	// MaxThrottleWait is how long a call waits, in total, for a service that
+	// throttles. A hint that asks for more ends the call at once. Default 2 min;
+	// negative: a throttled call returns at once.
+	MaxThrottleWait time.Duration
+}
+
+const (
+	defaultMaxAttempts     = 4
+	defaultBaseDelay       = 500 * time.Millisecond
+	defaultMaxDelay        = 20 * time.Second
+	defaultMaxThrottleWait = 2 * time.Minute
+)
+
+// withDefaults returns the policy in plain numbers: no field negative, and zero
+// meaning zero.
+func (p RetryPolicy) withDefaults() RetryPolicy {
+	p.MaxAttempts = max(1, orDefault(p.MaxAttempts, defaultMaxAttempts))
+	p.BaseDelay = max(0, orDefault(p.BaseDelay, defaultBaseDelay))
+	if p.MaxDelay = orDefault(p.MaxDelay, defaultMaxDelay); p.MaxDelay < 0 {
+		p.MaxDelay = 1<<63 - 1
+	}
+	p.MaxThrottleWait = max(0, orDefault(p.MaxThrottleWait, defaultMaxThrottleWait))
+	return p
+}
+
+func orDefault[T int | time.Duration](value, byDefault T) T {
+	if value == 0 {
+		return byDefault
+	}
+	return value
+}
+
+// backoff draws the wait after the given number of attempts.
+func (p RetryPolicy) backoff(attempts int) time.Duration {
+	bound := p.BaseDelay
+	for range attempts - 1 {
+		if bound >= p.MaxDelay/2 {
+			bound = p.MaxDelay
+			break
+		}
+		bound *= 2
+	}
+	if bound = min(bound, p.MaxDelay); bound <= 0 {
+		return 0
+	}
+	return rand.N(bound) //nolint:gosec // jitter needs no secrecy
+}
+
+// stage is how far a request got.
+type stage uint8
+
+const (
+	stageCredentials stage = iota // no credentials were had
+	stageConnect                  // no connection was had
+	stageSent                     // a connection was had, an answer was not
+	stageAnswered                 // status and headers arrived
+)
+
+// event is what came of one attempt, as far as the decision needs it.
+type event struct {
+	stage        stage
+	permanent    bool // stageCredentials, stageConnect: would fail the same way again
+	status       int  // stageAnswered: the HTTP status …
+	code         ErrorCode
+	hasRequestID bool // … the body's code and whether there was a request id
+	serverTime   bool // the answer had a readable Date
+}
+
+// next is what to do after an attempt.
+type next uint8
+
+const (
+	stop       next = iota // return the outcome
+	again                  // after a backoff
+	awaitGate              // when the throttle gate opens
+	fixClock               // once, with the clock corrected
+	dryRunPass             // return success: the dry run passed
+)
+
+// decide is the safety contract: whether a request may be sent again depends on
+// what it asks for and on what is known to have happened to it, never on the
+// status alone. A restart is sent again only if it certainly did not happen.
+func decide(op operation, e event) (Outcome, next) {
+	outcome, then := decideRestart(op, e)
+	if !op.repeatable {
+		return outcome, then
+	}
+	// Reads and dry runs change nothing: what is unknown of them does not matter,
+	// and they may be sent again whatever happened.
+	if outcome == OutcomeUnknown {
+		outcome, then = OutcomeNone, again
+	}
+	if !op.dryRun {
+		outcome = OutcomeNone
+	}
+	return outcome, then
+}
+
+func decideRestart(op operation, e event) (Outcome, next) {
+	switch e.stage {
+	case stageCredentials, stageConnect:
+		if e.permanent {
+			return OutcomeNotSent, stop
+		}
+		return OutcomeNotSent, again
+	case stageSent:
+		return OutcomeUnknown, stop
+	case stageAnswered:
+	}
+	switch {
+	case e.code == ErrDryRunOperation && op.dryRun:
+		return OutcomeNone, dryRunPass
+	case e.status/100 == 2:
+		if e.code != "" || !e.hasRequestID {
+			return OutcomeUnknown, stop
+		}
+		return OutcomeAccepted, stop
+	case e.status/100 == 5 && (e.status != 503 || !isThrottlingCode(e.code)), e.status/100 != 4 && e.status != 503:
+		return OutcomeUnknown, stop
+	case e.code == "":
+		return OutcomeUnknown, stop
+	case isThrottlingCode(e.code):
+		return OutcomeRejected, awaitGate
+	}
+	switch e.code {
+	case ErrInternalError, ErrUnknownError:
+		return OutcomeUnknown, stop
+	case ErrSignatureNonceUsed:
+		// Each nonce is sent once, so something between repeated the request,
+		// and its first copy may have restarted the instance.
+		return OutcomeUnknown, stop
+	case ErrInvalidTimeStampExpired, ErrIllegalTimestamp:
+		if e.serverTime {
+			return OutcomeRejected, fixClock
+		}
+		return OutcomeRejected, stop
+	}
+	if strings.HasPrefix(string(e.code), string(ErrServiceUnavailable)) {
+		return OutcomeUnknown, stop
+	}
+	return OutcomeRejected, stop
+}

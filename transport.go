@@ -1,0 +1,176 @@
+package ecsreboot
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	connectTimeout      = 5 * time.Second
+	tlsHandshakeTimeout = 10 * time.Second
+	// The service's front ends drop idle connections after some 25 s, some of
+	// them sooner. A restart sent on a connection that has just been dropped has
+	// an unknown outcome, so ours are given up well before.
+	idleConnTimeout = 10 * time.Second
+	// net/http keeps 2 idle connections a host by default, so that a busy client
+	// opens a new one for more than half of its calls.
+	idleConnsPerHost = 100
+)
+
+// newTransport returns the transport of a client that was given none.
+func newTransport() *http.Transport {
+	return restrict(&http.Transport{Proxy: http.ProxyFromEnvironment})
+}
+
+// restrict clones a transport under the rules that keep a request from being sent
+// twice: net/http by itself sends a request of an HTTP/2 connection again after
+// some errors, so only HTTP/1.1 is spoken, and ALPN must not offer more. Dialer,
+// proxy and TLS settings are kept.
+func restrict(given *http.Transport) *http.Transport {
+	t := given.Clone()
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	t.ForceAttemptHTTP2 = false
+	t.HTTP2 = nil
+	t.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+	if t.TLSClientConfig == nil {
+		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	t.TLSClientConfig.NextProtos = []string{"http/1.1"}
+	if t.TLSClientConfig.ClientSessionCache == nil {
+		t.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(0)
+	}
+	if t.DialContext == nil && t.Dial == nil { //nolint:staticcheck // a caller may still use Dial
+		t.DialContext = (&net.Dialer{Timeout: connectTimeout}).DialContext
+	}
+	if t.TLSHandshakeTimeout == 0 {
+		t.TLSHandshakeTimeout = tlsHandshakeTimeout
+	}
+	if t.IdleConnTimeout == 0 || t.IdleConnTimeout > idleConnTimeout {
+		t.IdleConnTimeout = idleConnTimeout
+	}
+	if t.MaxIdleConnsPerHost == 0 {
+		t.MaxIdleConnsPerHost = idleConnsPerHost
+	}
+	return t
+}
+
+// newHTTPClient builds the client that all requests go through, out of the
+// caller's if there is one, and returns with it the transport at its bottom.
+func newHTTPClient(given *http.Client, wrappers []func(http.RoundTripper) http.RoundTripper) (*http.Client, http.RoundTripper, error) {
+	var client http.Client
+	if given != nil {
+		client = *given
+	}
+	// A redirect would be followed with a GET, or sign for another host.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+	var base http.RoundTripper
+	switch t := client.Transport.(type) {
+	case nil:
+		base = newTransport()
+	case *http.Transport:
+		if t == nil {
+			return nil, nil, &InputError{Field: "WithHTTPClient", Problem: "has a Transport that is a nil *http.Transport"}
+		}
+		base = restrict(t)
+	default:
+		base = t
+	}
+	_, ours := base.(*http.Transport)
+	var outer http.RoundTripper = &sendGuard{base: base, ours: ours}
+	for _, wrap := range wrappers {
+		if outer = wrap(outer); outer == nil {
+			return nil, nil, &InputError{Field: "WithTransportWrapper", Problem: "returned nil"}
+		}
+	}
+	client.Transport = outer
+	return &client, base, nil
+}
+
+// sendGuard stands between the wrappers around the transport and the transport
+// itself, and lets each attempt of a restart through once.
+type sendGuard struct {
+	base http.RoundTripper
+	ours bool // base is an *http.Transport under our rules
+}
+
+// errSecondSend is what a transport gets that sends a restart again by itself.
+var errSecondSend = errors.New("refused to send a restart twice: a RoundTripper repeats requests")
+
+// RoundTrip sends the request unless it is the second of a restart's attempt.
+func (g *sendGuard) RoundTrip(req *http.Request) (*http.Response, error) {
+	if x, ok := req.Context().Value(exchangeKey{}).(*exchange); ok {
+		if x.entered.Swap(true) && x.once {
+			closeBody(req)
+			return nil, errSecondSend
+		}
+		x.ours.Store(g.ours)
+	}
+	// With one of these headers, net/http takes a POST for repeatable.
+	if req.Header["Idempotency-Key"] != nil || req.Header["X-Idempotency-Key"] != nil {
+		req = req.Clone(req.Context()) // a RoundTripper must not change its request
+		delete(req.Header, "Idempotency-Key")
+		delete(req.Header, "X-Idempotency-Key")
+	}
+	return g.base.RoundTrip(req)
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
+}
+
+// exchange watches one attempt on its way through the transport. Its hooks may be
+// called from any goroutine.
+type exchange struct {
+	once        bool // a restart: its request must reach the network once
+	cancel      context.CancelCauseFunc
+	answerTimer *time.Timer // ends the attempt
+	answerLimit time.Duration
+
+	entered atomic.Bool // the guard let it through …
+	ours    atomic.Bool // … to an *http.Transport
+	getConn atomic.Bool // the transport looked for a connection
+	gotConn atomic.Bool // and had one
+}
+
+type exchangeKey struct{}
+
+// watch returns a context under which the exchange is followed.
+func (x *exchange) watch(ctx context.Context) context.Context {
+	ctx = context.WithValue(ctx, exchangeKey{}, x)
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GetConn: x.onGetConn, GotConn: x.onGotConn})
+}
+
+func (x *exchange) onGetConn(string) { x.getConn.Store(true) }
+
+// onGotConn runs before anything is written to the connection. A second one means
+// that the request is being sent again: by net/http, after it could not write a
+// byte of the first, which does no harm; or by a RoundTripper of the caller's,
+// beneath which no guard can stand. There the only hold is the connection itself.
+func (x *exchange) onGotConn(info httptrace.GotConnInfo) {
+	if x.gotConn.Swap(true) && x.once && !x.ours.Load() {
+		_ = info.Conn.Close()
+		x.cancel(errSecondSend)
+		return
+	}
+	x.answerTimer.Reset(x.answerLimit)
+}
+
+// notSent reports whether certainly nothing was sent. A RoundTripper that is not
+// net/http's fires no hooks and proves nothing. httptrace's WroteRequest proves
+// nothing either: it fires before the bytes leave.
+func (x *exchange) notSent() bool {
+	if x.gotConn.Load() {
+		return false
+	}
+	return x.getConn.Load() || x.entered.Load() && x.ours.Load()
+}
