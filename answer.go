@@ -66,9 +66,9 @@ func readAnswer(op operation, resp *http.Response, r redactor) result {
 	}
 	switch {
 	case resp.StatusCode/100 == 3:
-		failure.Message = redirectMessage(resp.Header.Get("Location"))
+		failure.Message = r.text(redirectMessage(resp.Header.Get("Location")))
 	case failure.Code == "" || failure.Message == "":
-		failure.Message = r.unknownText(describeBody(body, readErr))
+		failure.Message = describeBody(body, readErr, r)
 	}
 	if failure.AccessDenied.Action == "" && classOf(failure) == ErrAccessDenied { //nolint:errorlint // a sentinel, not a chain
 		failure.AccessDenied.Action = "ecs:" + op.action
@@ -201,7 +201,7 @@ func cutStringToSign(message string) string {
 }
 
 // describeBody tells what came in place of an answer of the service.
-func describeBody(body []byte, readErr error) string {
+func describeBody(body []byte, readErr error, r redactor) string {
 	switch {
 	case readErr != nil && len(body) == 0:
 		return "the answer's body did not arrive"
@@ -210,10 +210,14 @@ func describeBody(body []byte, readErr error) string {
 	case readErr != nil:
 		return "the answer was cut short"
 	}
-	const shown = 120
-	text := strings.TrimSpace(string(body[:min(len(body), shown)]))
+	// Scrubbed before it is cut: half a secret would not be recognized.
+	const read, shown = 4 << 10, 120
+	text := r.unknownText(string(body[:min(len(body), read)]))
 	if text == "" {
 		return "an answer without a body"
+	}
+	if len(text) > shown {
+		text = strings.ToValidUTF8(text[:shown], "") + "…"
 	}
 	return "not an answer of the service: " + strconv.Quote(text)
 }

@@ -278,19 +278,19 @@ func (c *Client) transportFailure(ctx, limited context.Context, x *exchange, err
 	switch {
 	case ctx.Err() != nil:
 		end := contextEnd(ctx)
-		return &transportError{text: "no answer: " + r.text(end.Error()), cause: end}
+		return &transportError{text: "no answer: " + r.text(end.Error()), cause: new(end)}
 	case errors.Is(context.Cause(limited), errTimeLimit):
 		what := "no answer"
 		if x.notSent() {
 			what = "no connection"
 		}
-		return &transportError{text: fmt.Sprintf("%s within %v", what, c.attemptTimeout), cause: timeLimitError{}}
+		return &transportError{text: fmt.Sprintf("%s within %v", what, c.attemptTimeout), cause: new(error(timeLimitError{}))}
 	}
 	text := r.unknownText(err.Error())
 	if lookup, ok := errors.AsType[*net.DNSError](err); ok && lookup.IsNotFound && c.region != "" {
 		text = fmt.Sprintf("the region %q has no host %s: is its name right? %s", c.region, c.host, text)
 	}
-	return &transportError{text: text, cause: err}
+	return &transportError{text: text, cause: new(err)}
 }
 
 // timeLimitError is a timeout to those who ask by net.Error's method, but not the

@@ -293,22 +293,19 @@ func (e *InputError) LogValue() slog.Value {
 // through it, but never find a *url.Error, whose text is a signed URL.
 type transportError struct {
 	text  string
-	cause error
+	cause *error // a pointer, which fmt does not follow
 }
 
 func (e *transportError) Error() string { return e.text }
 
-// GoString keeps %#v from walking into the cause.
-func (e *transportError) GoString() string { return strconv.Quote(e.text) }
-
 func (e *transportError) Is(target error) bool {
-	return errors.Is(e.cause, target)
+	return errors.Is(*e.cause, target)
 }
 
 // As finds what the cause holds, unless that would hand out a *url.Error, also by
 // way of an interface such as net.Error or of an error that wraps one.
 func (e *transportError) As(target any) bool {
-	if !errors.As(e.cause, target) {
+	if !errors.As(*e.cause, target) {
 		return false
 	}
 	value := reflect.ValueOf(target).Elem()
@@ -326,7 +323,7 @@ func (e *transportError) Timeout() bool {
 	timeout, ok := errors.AsType[interface {
 		error
 		Timeout() bool
-	}](e.cause)
+	}](*e.cause)
 	return ok && timeout.Timeout()
 }
 
@@ -344,7 +341,7 @@ func interrupted(ctx context.Context, before error) error {
 func contextEnd(ctx context.Context) error {
 	cause, plain := context.Cause(ctx), ctx.Err()
 	if errors.Is(cause, plain) {
-		return &transportError{text: cause.Error(), cause: cause}
+		return &transportError{text: cause.Error(), cause: new(cause)}
 	}
-	return &transportError{text: plain.Error() + " (" + cause.Error() + ")", cause: errors.Join(plain, cause)}
+	return &transportError{text: plain.Error() + " (" + cause.Error() + ")", cause: new(errors.Join(plain, cause))}
 }

@@ -2,6 +2,7 @@ package ecstest
 
 import (
 	"encoding/base64"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -93,22 +94,29 @@ func (s *Server) view(m *machine, now time.Time) listed {
 	return listed{v, m.sequence}
 }
 
-// list returns what keep keeps of all instances, in the order they were added,
-// and nothing at all if the caller may not list: the service does not say so.
-func (s *Server) list(req *request, keep func(instanceView) bool) []listed {
+// list returns what keep keeps of the named instances, or of all if ids is nil,
+// in the order they were added. It returns nothing if the caller may not list:
+// the service does not say so.
+func (s *Server) list(req *request, ids []string, keep func(instanceView) bool) []listed {
 	if !s.allowed(req.action, "") {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if ids == nil {
+		ids = slices.Collect(maps.Keys(s.machines))
+	}
 	now := time.Now()
-	var all []listed
-	for _, m := range s.machines {
-		if v := s.view(m, now); keep(v.instanceView) {
-			all = append(all, v)
+	var kept []listed
+	for _, id := range ids {
+		if m := s.machines[id]; m != nil {
+			if v := s.view(m, now); keep(v.instanceView) {
+				kept = append(kept, v)
+			}
 		}
 	}
-	return all
+	slices.SortFunc(kept, func(a, b listed) int { return a.sequence - b.sequence })
+	return slices.CompactFunc(kept, func(a, b listed) bool { return a.sequence == b.sequence })
 }
 
 // checkRegion checks the parameter that both lists demand.
@@ -145,10 +153,9 @@ func (s *Server) describeInstances(req *request, _ *Call) *answer {
 		return documented("DryRunOperation")
 	}
 	p := req.params
-	matches := s.list(req, func(v instanceView) bool {
+	matches := s.list(req, ids, func(v instanceView) bool {
 		locked := func(l lockView) bool { return l.LockReason == p.Get("LockReason") }
-		return (ids == nil || slices.Contains(ids, v.InstanceID)) &&
-			(p.Get("Status") == "" || p.Get("Status") == v.Status) &&
+		return (p.Get("Status") == "" || p.Get("Status") == v.Status) &&
 			(p.Get("ZoneId") == "" || p.Get("ZoneId") == v.ZoneID) &&
 			(p.Get("LockReason") == "" || slices.ContainsFunc(v.OperationLocks.LockReason, locked))
 	})
@@ -247,9 +254,7 @@ func (s *Server) describeInstanceStatus(req *request, _ *Call) *answer {
 	if !s.hasZone(zone) {
 		return documented("InvalidZoneId.NotFound")
 	}
-	matches := s.list(req, func(v instanceView) bool {
-		return (zone == "" || zone == v.ZoneID) && (len(req.ids) == 0 || slices.Contains(req.ids, v.InstanceID))
-	})
+	matches := s.list(req, req.ids, func(v instanceView) bool { return zone == "" || zone == v.ZoneID })
 	body := statusPayload{PageNumber: page, PageSize: size, TotalCount: len(matches)}
 	body.InstanceStatuses.InstanceStatus = []statusView{}
 	for _, l := range cutPage(matches, page, size) {
@@ -262,7 +267,12 @@ func (s *Server) describeInstanceStatus(req *request, _ *Call) *answer {
 func (s *Server) hasZone(zone string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return zone == "" || slices.ContainsFunc(s.machines, func(m *machine) bool { return m.ZoneID == zone })
+	for _, m := range s.machines {
+		if m.ZoneID == zone {
+			return true
+		}
+	}
+	return zone == ""
 }
 
 // describeInstanceAttribute shows no StartTime, as the service's does not.
@@ -276,7 +286,7 @@ func (s *Server) describeInstanceAttribute(req *request, _ *Call) *answer {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := s.find(id)
+	m := s.machines[id]
 	if m == nil {
 		return documented("InvalidInstanceId.NotFound")
 	}

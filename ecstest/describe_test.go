@@ -96,7 +96,7 @@ func TestDescribeInstancesFilters(t *testing.T) {
 		want   []string
 	}{
 		{nil, []string{"i-000", "i-001", "i-002", "i-003", "i-004", "i-far"}},
-		{[]string{"InstanceIds", `["i-003","i-000","i-none"]`}, []string{"i-000", "i-003"}},
+		{[]string{"InstanceIds", `["i-003","i-000","i-none","i-003"]`}, []string{"i-000", "i-003"}},
 		{[]string{"InstanceIds", `[]`}, nil},
 		{[]string{"Status", "Stopped"}, []string{"i-001"}},
 		{[]string{"LockReason", "financial"}, []string{"i-002"}},
@@ -108,7 +108,7 @@ func TestDescribeInstancesFilters(t *testing.T) {
 		require.Equal(t, test.want, listedIDs(got), test.params)
 		require.Equal(t, len(test.want), got.TotalCount)
 	}
-	require.Equal(t, "i-003,i-000,i-none", s.Calls()[1].InstanceID)
+	require.Equal(t, "i-003,i-000,i-none,i-003", s.Calls()[1].InstanceID)
 }
 
 func TestDescribeInstancesPages(t *testing.T) {

@@ -59,7 +59,7 @@ type RebootProfile struct {
 // time that passed, so no goroutine is needed to move it on.
 type machine struct {
 	Instance
-	sequence int
+	sequence int // counts up as instances are added
 	restart  *restart
 	removed  bool
 	told     string // the status that OnStatus knows
@@ -92,12 +92,12 @@ func (s *Server) AddInstance(i Instance) error {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.find(i.ID) != nil {
+	if s.machines[i.ID] != nil {
 		return fmt.Errorf("ecstest: instance %s was added before", i.ID)
 	}
 	s.fillDefaults(&i)
 	s.added++
-	s.machines = append(s.machines, &machine{Instance: i, sequence: s.added, told: i.Status})
+	s.machines[i.ID] = &machine{Instance: i, sequence: s.added, told: i.Status}
 	return nil
 }
 
@@ -137,20 +137,10 @@ func unknownStatus(id, status string) error {
 	return fmt.Errorf("ecstest: instance %s: unknown status %q", id, status)
 }
 
-// find returns the machine or nil. The lock is held.
-func (s *Server) find(id string) *machine {
-	for _, m := range s.machines {
-		if m.ID == id {
-			return m
-		}
-	}
-	return nil
-}
-
 // change applies f to an instance and tells OnStatus what came of it.
 func (s *Server) change(id string, f func(m *machine)) error {
 	s.mu.Lock()
-	m := s.find(id)
+	m := s.machines[id]
 	if m == nil {
 		s.mu.Unlock()
 		return fmt.Errorf("ecstest: there is no instance %s", id)
@@ -187,14 +177,11 @@ func (s *Server) SetLocks(id string, reasons ...string) error {
 func (s *Server) RemoveInstance(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.machines = slices.DeleteFunc(s.machines, func(m *machine) bool {
-		if m.ID != id {
-			return false
-		}
+	if m := s.machines[id]; m != nil {
 		m.removed = true
 		m.stopTimer()
-		return true
-	})
+		delete(s.machines, id)
+	}
 }
 
 // Status returns the true status of an instance, whatever reads show, and ""
@@ -202,7 +189,7 @@ func (s *Server) RemoveInstance(id string) {
 func (s *Server) Status(id string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := s.find(id)
+	m := s.machines[id]
 	if m == nil {
 		return ""
 	}

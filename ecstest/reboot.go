@@ -37,7 +37,7 @@ func (s *Server) reboot(req *request, call *Call) *answer {
 		return forbidden(req)
 	}
 	s.mu.Lock()
-	m := s.find(id)
+	m := s.machines[id]
 	now := time.Now()
 	if code := s.rebootObstacle(m, now); code != "" {
 		s.mu.Unlock()

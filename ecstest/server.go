@@ -77,7 +77,7 @@ type Server struct {
 	faults      []*armedFault
 	calls       []*Call
 	connections int
-	machines    []*machine // in the order they were added
+	machines    map[string]*machine
 	added       int
 	reboots     map[string]int
 	total       int
@@ -130,12 +130,13 @@ func newServer(o Options) (*Server, error) {
 		return nil, fmt.Errorf("ecstest: unknown ThrottleHint %q", o.ThrottleHint)
 	}
 	return &Server{
-		options: o,
-		done:    make(chan struct{}),
-		keys:    map[string]key{o.AccessKeyID: {secret: o.AccessKeySecret, token: o.SecurityToken}},
-		expired: map[string]bool{},
-		windows: map[string]window{},
-		reboots: map[string]int{},
+		options:  o,
+		done:     make(chan struct{}),
+		keys:     map[string]key{o.AccessKeyID: {secret: o.AccessKeySecret, token: o.SecurityToken}},
+		expired:  map[string]bool{},
+		windows:  map[string]window{},
+		reboots:  map[string]int{},
+		machines: map[string]*machine{},
 	}, nil
 }
 
@@ -147,9 +148,6 @@ func (s *Server) start(inner net.Listener) {
 		IdleTimeout:       s.options.IdleTimeout,
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 		ConnContext:       s.numberConnection,
-	}
-	if s.http.IdleTimeout <= 0 {
-		s.http.IdleTimeout = -1 // else ReadHeaderTimeout would stand in for it
 	}
 	s.running.Go(func() {
 		// Serve ends only when the listener is closed, by Close.

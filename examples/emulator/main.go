@@ -1,0 +1,161 @@
+// Command emulator serves a fake ECS service on a loopback port, for trying
+// out scripts and clients in any language. Run it with -h to learn how.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ecsreboot/ecsreboot/ecstest"
+)
+
+// The exit codes, as for all programs here.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// settings are what the flags say.
+type settings struct {
+	options    ecstest.Options
+	instances  []string
+	rebootTime time.Duration
+	faults     faultList
+}
+
+// run serves until ctx ends. The first line on stdout is the URL, alone.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	set, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return exitDone
+	}
+	if err != nil {
+		return exitUsage
+	}
+	logger := slog.New(slog.NewTextHandler(stderr, nil))
+	set.options.OnCall = func(c ecstest.Call) { logCall(logger, c) }
+	set.options.OnStatus = func(id, status string) { logger.Info("status", "id", id, "status", status) }
+	server, err := ecstest.NewServer(set.options)
+	if err != nil {
+		fmt.Fprintln(stderr, "emulator:", err)
+		return exitFailed
+	}
+	defer server.Close()
+	for _, id := range set.instances {
+		profile := ecstest.RebootProfile{Graceful: set.rebootTime, Forced: set.rebootTime}
+		if err := server.AddInstance(ecstest.Instance{ID: id, Reboot: profile}); err != nil {
+			fmt.Fprintln(stderr, "emulator:", err)
+			return exitUsage
+		}
+	}
+	server.Inject(set.faults...)
+	if _, err := fmt.Fprintln(stdout, server.URL); err != nil {
+		fmt.Fprintln(stderr, "emulator:", err)
+		return exitFailed
+	}
+	// The calls are logged, not kept: the emulator may run for days.
+	forget := time.NewTicker(time.Minute)
+	defer forget.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return exitDone
+		case <-forget.C:
+			server.ForgetCalls()
+		}
+	}
+}
+
+func parse(args []string, stderr io.Writer) (*settings, error) {
+	set := &settings{}
+	flags := flag.NewFlagSet("emulator", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		io.WriteString(stderr, usageHead) //nolint:errcheck // nobody to tell
+		flags.PrintDefaults()
+		io.WriteString(stderr, usageTail) //nolint:errcheck // nobody to tell
+	}
+	o := &set.options
+	flags.StringVar(&o.Addr, "addr", "127.0.0.1:0", "loopback `host:port` to listen on; port 0 is a free one")
+	instances := flags.String("instances", "i-bp67acfmxazb4ph0001", "comma-separated `ids` of instances that run")
+	flags.StringVar(&o.AccessKeyID, "key-id", "testid", "accepted access key `id`")
+	flags.StringVar(&o.AccessKeySecret, "key-secret", "testsecret", "its `secret`")
+	flags.StringVar(&o.BearerToken, "bearer-token", "testtoken", "accepted bearer `token`; empty for none")
+	flags.StringVar(&o.Region, "region", "cn-hangzhou", "the only `region`")
+	flags.DurationVar(&set.rebootTime, "reboot-time", 0, "how long a restart takes; negative: no time; 0: 30s, or 10s by force")
+	flags.IntVar(&o.LimitPerMinute, "limit", 0, "`calls` of each action let through in a minute; 0: no limit")
+	flags.Var(&set.faults, "fault", "`kind[:times][,option]...` makes calls go wrong; may be given several times")
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	if flags.NArg() > 0 {
+		err := fmt.Errorf("unexpected argument %q", flags.Arg(0))
+		fmt.Fprintln(stderr, "emulator:", err)
+		return nil, err
+	}
+	for id := range strings.SplitSeq(*instances, ",") {
+		if id = strings.TrimSpace(id); id != "" {
+			set.instances = append(set.instances, id)
+		}
+	}
+	return set, nil
+}
+
+// logCall names what a caller did and what came of it, and nothing that signs.
+func logCall(logger *slog.Logger, c ecstest.Call) {
+	logger.Info("call", "action", c.Action, "id", c.InstanceID, "status", c.Status, "code", cmp.Or(c.Code, "-"),
+		"restarted", c.Acted, "fault", cmp.Or(c.Fault, "-"))
+}
+
+const usageHead = `usage: emulator [flags]
+
+A fake ECS service on a loopback port. Its URL is the first line on stdout; its
+calls are logged on stderr. It runs until it is interrupted.
+
+`
+
+const usageTail = `
+Faults
+  drop, fin, half-status-line   the connection breaks in place of an answer
+  refuse                        it breaks before the request is read
+  hang, stall, truncate         no answer; one that stops half-way; one cut short
+  error, throttle, answer       an error; flow control; an answer as given, or
+                                a proxy's 502 page
+  delay                         the usual answer, later
+times is how many calls it hits: 1 by default, or "all". The options:
+  act                           carry the call out before it goes wrong
+  action=RebootInstance, id=i-… only such calls
+  skip=2                        let two of them pass first
+  delay=5s, hint=30s            wait first; what a throttled answer asks for
+  status=503, code=X, body=…    of the answer; body is the last option
+A restart that happens while its answer is lost, then a proxy's page for every list:
+  emulator -fault drop,act,action=RebootInstance -fault answer:all,action=DescribeInstances
+
+With the URL in $URL and the port in $PORT, call it with the vendor's CLI:
+  aliyun ecs RebootInstance --InstanceId i-bp67acfmxazb4ph0001 \
+    --endpoint 127.0.0.1:$PORT --insecure --region cn-hangzhou \
+    --mode AK --access-key-id testid --access-key-secret testsecret
+or with curl, which can't sign, and a bearer token:
+  curl -X POST "$URL/?SignatureType=BEARERTOKEN&InstanceId=i-bp67acfmxazb4ph0001" \
+    -H "x-acs-action: RebootInstance" -H "x-acs-version: 2014-05-26" \
+    -H "x-acs-bearer-token: testtoken" -H "x-acs-signature-nonce: $RANDOM$RANDOM" \
+    -H "x-acs-date: $(date -u +%Y-%m-%dT%H:%M:%SZ)"
+`

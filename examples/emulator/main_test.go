@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot/ecstest"
+)
+
+// buffer may be written while it is read.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// start runs the emulator; stop ends it and returns its exit code.
+func start(t *testing.T, stderr io.Writer, args ...string) (url string, stop func() int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	out, in := io.Pipe()
+	exit := make(chan int, 1)
+	go func() {
+		exit <- run(ctx, args, in, stderr)
+		in.Close()
+	}()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	return strings.TrimSuffix(line, "\n"), func() int {
+		cancel()
+		return <-exit
+	}
+}
+
+var nonce int
+
+// call does what the curl line of -h does.
+func call(t *testing.T, url, action, query string) (status int, body string, err error) {
+	t.Helper()
+	nonce++
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/?SignatureType=BEARERTOKEN&"+query, http.NoBody)
+	require.NoError(t, err)
+	r.Header = http.Header{
+		"X-Acs-Action": {action}, "X-Acs-Version": {"2014-05-26"}, "X-Acs-Bearer-Token": {"testtoken"},
+		"X-Acs-Signature-Nonce": {fmt.Sprint("nonce-", nonce)}, "X-Acs-Date": {time.Now().UTC().Format("2006-01-02T15:04:05Z")},
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(r)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	content, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(content), err
+}
+
+func TestServes(t *testing.T) {
+	var stderr buffer
+	url, stop := start(t, &stderr, "-instances", "i-a, i-b", "-region", "eu-west-1", "-reboot-time=-1s", "-limit", "2")
+	require.Regexp(t, `^http://127\.0\.0\.1:[1-9][0-9]*$`, url)
+	for range 2 {
+		status, body, err := call(t, url, "RebootInstance", "InstanceId=i-b")
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, status, body)
+	}
+	_, body, err := call(t, url, "DescribeInstances", "RegionId=eu-west-1")
+	require.NoError(t, err)
+	require.Contains(t, body, `"TotalCount":2`)
+	require.Zero(t, stop())
+
+	logged := stderr.String()
+	require.Contains(t, logged, "msg=call action=RebootInstance id=i-b status=200 code=- restarted=true fault=-")
+	require.NotContains(t, logged, "testtoken")
+	require.NotContains(t, logged, "nonce-")
+}
+
+func TestRefusesAStranger(t *testing.T) {
+	var stderr buffer
+	url, stop := start(t, &stderr, "-bearer-token", "")
+	status, body, err := call(t, url, "RebootInstance", "InstanceId=i-bp67acfmxazb4ph0001")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusBadRequest, status, body)
+	require.Zero(t, stop())
+	require.Contains(t, stderr.String(), "status=400 code=InvalidBearerToken restarted=false")
+}
+
+func TestFaults(t *testing.T) {
+	var stderr buffer
+	url, stop := start(t, &stderr, "-fault", "drop,act,action=RebootInstance", "-fault", "answer:all,action=DescribeInstances")
+	_, _, err := call(t, url, "RebootInstance", "InstanceId=i-bp67acfmxazb4ph0001")
+	require.Error(t, err)
+	for range 2 {
+		status, body, err := call(t, url, "DescribeInstances", "")
+		require.NoError(t, err)
+		require.Equal(t, http.StatusBadGateway, status)
+		require.Contains(t, body, "<html>")
+	}
+	require.Zero(t, stop())
+	require.Contains(t, stderr.String(), "msg=status id=i-bp67acfmxazb4ph0001 status=Starting")
+	require.Contains(t, stderr.String(), "status=0 code=- restarted=true fault=drop")
+}
+
+func TestExitCodes(t *testing.T) {
+	url, stop := start(t, io.Discard)
+	taken := strings.TrimPrefix(url, "http://")
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, test := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{nil, exitDone, ""},
+		{[]string{"-h"}, exitDone, "curl"},
+		{[]string{"-nonsense"}, exitUsage, "-nonsense"},
+		{[]string{"-limit", "2", "extra", "-region", "x"}, exitUsage, `unexpected argument "extra"`},
+		{[]string{"-fault", "nonsense"}, exitUsage, `unknown kind "nonsense"`},
+		{[]string{"-instances", "i-a,i-a"}, exitUsage, "i-a"},
+		{[]string{"-addr", "0.0.0.0:0"}, exitFailed, "loopback"},
+		{[]string{"-addr", taken}, exitFailed, "in use"},
+		{[]string{"-key-secret", ""}, exitFailed, "both or none"},
+	} {
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, test.code, run(ended, test.args, &stdout, &stderr), test.args)
+		require.Contains(t, stderr.String(), test.says)
+	}
+	require.Zero(t, stop())
+	closed, in := io.Pipe()
+	require.NoError(t, closed.Close())
+	require.Equal(t, exitFailed, run(ended, nil, in, io.Discard), "nobody reads the URL")
+}
+
+func TestParseFault(t *testing.T) {
+	for text, want := range map[string]ecstest.Fault{
+		"hang":       {Kind: ecstest.FaultHang},
+		"drop:2,act": {Kind: ecstest.FaultDrop, Times: 2, Act: true},
+		"throttle:all,hint=30s,action=RebootInstance,id=i-a": {
+			Kind: ecstest.FaultThrottle, Times: -1, Hint: 30 * time.Second, Action: "RebootInstance", InstanceID: "i-a",
+		},
+		"error,code=DiskError,status=403,skip=1,delay=1m": {
+			Kind: ecstest.FaultError, Code: "DiskError", Status: 403, Skip: 1, Delay: time.Minute,
+		},
+		"answer:1,status=200,body={\"a\":1,\"act\"}": {Kind: ecstest.FaultAnswer, Times: 1, Status: 200, Body: `{"a":1,"act"}`},
+	} {
+		got, err := parseFault(text)
+		require.NoError(t, err, text)
+		require.Equal(t, want, got)
+	}
+	for _, text := range []string{
+		"", "dropped", "drop:0", "drop:-1", "drop:", "drop:x", "drop,", "drop,act=1", "drop,acts", "drop,skip", "drop,skip=x",
+		"drop,delay=5", "throttle,hint=x", "error,status=x", "error,colour=red",
+	} {
+		_, err := parseFault(text)
+		require.Error(t, err, text)
+	}
+}
