@@ -70,7 +70,7 @@ func readAnswer(op operation, resp *http.Response, r redactor) result {
 	case failure.Code == "" || failure.Message == "":
 		failure.Message = describeBody(body, readErr, r)
 	}
-	if failure.AccessDenied.Action == "" && classOf(failure) == ErrAccessDenied { //nolint:errorlint // a sentinel, not a chain
+	if failure.AccessDenied.Action == "" && errors.Is(failure, ErrAccessDenied) {
 		failure.AccessDenied.Action = "ecs:" + op.action
 	}
 	res.err = failure

@@ -52,11 +52,13 @@ func (f *floor) reboot(ctx context.Context, id string) (string, error) {
 	canonical = append(canonical, nonce...)
 	canonical = append(canonical, "\nx-acs-version:"+apiVersion+"\n\n"+signedHeaders+"\n"+emptyPayloadHash...)
 	digest := sha256.Sum256(canonical)
-	toSign := append(canonical[:0], "ACS3-HMAC-SHA256\n"...)
+	toSign := canonical[:0]
+	toSign = append(toSign, "ACS3-HMAC-SHA256\n"...)
 	toSign = hex.AppendEncode(toSign, digest[:])
 	mac := hmac.New(sha256.New, []byte(*keys.AccessKeySecret))
 	mac.Write(toSign)
-	authorization := append(canonical[:0], "ACS3-HMAC-SHA256 Credential="...)
+	authorization := canonical[:0]
+	authorization = append(authorization, "ACS3-HMAC-SHA256 Credential="...)
 	authorization = append(authorization, *keys.AccessKeyId...)
 	authorization = append(authorization, ",SignedHeaders="+signedHeaders+",Signature="...)
 	authorization = hex.AppendEncode(authorization, mac.Sum(digest[:0]))

@@ -124,7 +124,7 @@ type canaryIdentity struct {
 
 func canaryIdentities(t *testing.T) []canaryIdentity {
 	t.Helper()
-	make := func(config *credentials.Config) credentials.Credential {
+	of := func(config *credentials.Config) credentials.Credential {
 		credential, err := credentials.NewCredential(config)
 		require.NoError(t, err)
 		return credential
@@ -133,19 +133,19 @@ func canaryIdentities(t *testing.T) []canaryIdentity {
 		{
 			"key",
 			[]string{canaryKeyID, canarySecret},
-			make(new(credentials.Config).SetType("access_key").SetAccessKeyId(canaryKeyID).SetAccessKeySecret(canarySecret)),
+			of(new(credentials.Config).SetType("access_key").SetAccessKeyId(canaryKeyID).SetAccessKeySecret(canarySecret)),
 			ecstest.Options{AccessKeyID: canaryKeyID, AccessKeySecret: canarySecret},
 		},
 		{
 			"STS",
 			[]string{canaryKeyID, canarySecret, canaryToken},
-			make(new(credentials.Config).SetType("sts").SetAccessKeyId(canaryKeyID).SetAccessKeySecret(canarySecret).SetSecurityToken(canaryToken)),
+			of(new(credentials.Config).SetType("sts").SetAccessKeyId(canaryKeyID).SetAccessKeySecret(canarySecret).SetSecurityToken(canaryToken)),
 			ecstest.Options{AccessKeyID: canaryKeyID, AccessKeySecret: canarySecret, SecurityToken: canaryToken},
 		},
 		{
 			"bearer",
 			[]string{canaryBearer},
-			make(new(credentials.Config).SetType("bearer").SetBearerToken(canaryBearer)),
+			of(new(credentials.Config).SetType("bearer").SetBearerToken(canaryBearer)),
 			ecstest.Options{BearerToken: canaryBearer},
 		},
 	}
@@ -192,7 +192,7 @@ func failingWith(fail func(*http.Request) error) func(http.RoundTripper) http.Ro
 
 // canaryPaths are the ways in which a call can fail once there are credentials.
 var canaryPaths = map[string]func(t *testing.T, c *canary, server *ecstest.Server) []ecsreboot.Option{
-	"accepted": func(_ *testing.T, c *canary, _ *ecstest.Server) []ecsreboot.Option { return nil },
+	"accepted": func(_ *testing.T, _ *canary, _ *ecstest.Server) []ecsreboot.Option { return nil },
 	"refused": func(t *testing.T, _ *canary, server *ecstest.Server) []ecsreboot.Option {
 		t.Helper()
 		require.NoError(t, server.SetStatus(id, ecstest.Stopped))
@@ -203,7 +203,7 @@ var canaryPaths = map[string]func(t *testing.T, c *canary, server *ecstest.Serve
 		require.NoError(t, server.RotateKey(canaryKeyID, "another", ""))
 		return nil
 	},
-	"answer lost": func(_ *testing.T, c *canary, server *ecstest.Server) []ecsreboot.Option {
+	"answer lost": func(_ *testing.T, _ *canary, server *ecstest.Server) []ecsreboot.Option {
 		server.Inject(ecstest.Fault{Kind: ecstest.FaultDrop})
 		return nil
 	},
@@ -211,7 +211,7 @@ var canaryPaths = map[string]func(t *testing.T, c *canary, server *ecstest.Serve
 		server.Inject(ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: time.Millisecond, Message: "throttled " + strings.Join(c.secrets, " ")})
 		return nil
 	},
-	"dial": func(_ *testing.T, c *canary, _ *ecstest.Server) []ecsreboot.Option {
+	"dial": func(_ *testing.T, _ *canary, _ *ecstest.Server) []ecsreboot.Option {
 		dial := func(context.Context, string, string) (net.Conn, error) { return nil, errRefused }
 		return []ecsreboot.Option{ecsreboot.WithHTTPClient(&http.Client{Transport: &http.Transport{DialContext: dial}})}
 	},
@@ -251,14 +251,14 @@ var canaryPaths = map[string]func(t *testing.T, c *canary, server *ecstest.Serve
 		return []ecsreboot.Option{ecsreboot.WithTransportWrapper(c.echoing(200, "X-Acs-Request-Id", func(string) string { return "" }))}
 	},
 	"echo in the location": func(_ *testing.T, c *canary, _ *ecstest.Server) []ecsreboot.Option {
-		return []ecsreboot.Option{ecsreboot.WithTransportWrapper(func(next http.RoundTripper) http.RoundTripper {
+		return []ecsreboot.Option{ecsreboot.WithTransportWrapper(func(http.RoundTripper) http.RoundTripper {
 			return roundTripFunc(func(req *http.Request) (*http.Response, error) {
 				location := "https://" + url.PathEscape(c.secrets[0]) + ".example/?" + req.URL.RawQuery
 				return &http.Response{StatusCode: 302, Header: http.Header{"Location": {location}}, Request: req, Body: http.NoBody}, nil
 			})
 		})}
 	},
-	"the older words": func(_ *testing.T, c *canary, server *ecstest.Server) []ecsreboot.Option {
+	"the older words": func(_ *testing.T, c *canary, _ *ecstest.Server) []ecsreboot.Option {
 		return []ecsreboot.Option{ecsreboot.WithTransportWrapper(c.echoing(400, "", func(echo string) string {
 			return `{"Code":"IncompleteSignature","Message":"The request signature does not conform to Aliyun standards. server string to sign is:` + strings.Trim(quoted(echo), `"`) + `"}`
 		}))}
@@ -289,8 +289,7 @@ func TestCanary(t *testing.T) {
 						}
 						_, found := errors.AsType[*url.Error](err)
 						assert.False(t, found, "a *url.Error can be reached")
-						var timeout net.Error
-						if errors.As(err, &timeout) {
+						if timeout, ok := errors.AsType[net.Error](err); ok {
 							c.show(t, timeout)
 						}
 						if failed, ok := errors.AsType[*ecsreboot.OperationError](err); ok {

@@ -121,18 +121,20 @@ func TestLogger(t *testing.T) {
 		_, err = client.RebootInstance(t.Context(), request)
 		require.Error(t, err, "which is the caller's to log")
 		var record struct {
-			Level, Msg, Operation string
-			InstanceID            string `json:"instance_id"`
-			Attempts              int
-			Wait                  time.Duration
-			Error                 struct {
-				Outcome string
+			Level      string        `json:"level"`
+			Msg        string        `json:"msg"`
+			Operation  string        `json:"operation"`
+			InstanceID string        `json:"instance_id"`
+			Attempts   int           `json:"attempts"`
+			Wait       time.Duration `json:"wait"`
+			Error      struct {
+				Outcome string `json:"outcome"`
 				Answer  struct {
-					Code      string
-					Status    int
+					Code      string `json:"code"`
+					Status    int    `json:"status"`
 					RequestID string `json:"request_id"`
-				}
-			}
+				} `json:"answer"`
+			} `json:"error"`
 		}
 		require.NoError(t, json.Unmarshal(log.Bytes(), &record), "one record: %s", log.String())
 		assert.Equal(t, "WARN", record.Level)

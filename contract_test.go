@@ -137,6 +137,7 @@ var contract = []contractRow{
 	{
 		name: "credential source is silent",
 		setUp: func(t *testing.T, _ *ecstest.Server) []ecsreboot.Option {
+			t.Helper()
 			t.Cleanup(func() { time.Sleep(time.Hour) }) // until the fetch has ended
 			return []ecsreboot.Option{ecsreboot.WithCredential(&fakeCredential{wait: time.Hour}), ecsreboot.WithAttemptTimeout(10 * time.Second)}
 		},
@@ -321,6 +322,7 @@ func (row contractRow) start(t *testing.T, reused bool) (*ecstest.Server, *ecsre
 }
 
 func (row contractRow) restart(t *testing.T, reused bool) {
+	t.Helper()
 	server, client, before := row.start(t, reused)
 	if reused && len(row.faults) == 1 && row.faults[0].Kind == ecstest.FaultRefuse {
 		t.Skip("is about new connections")
@@ -353,6 +355,7 @@ func (row contractRow) restart(t *testing.T, reused bool) {
 }
 
 func (row contractRow) dryRun(t *testing.T, reused bool) {
+	t.Helper()
 	server, client, before := row.start(t, reused)
 	resp, err := client.RebootInstance(t.Context(), ecsreboot.RebootInstanceRequest{InstanceID: id, DryRun: true})
 	assert.Zero(t, server.Reboots(id))

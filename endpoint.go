@@ -45,7 +45,7 @@ func checkRegion(region string) error {
 	case len(region) > maxRegionLength:
 		return refuse(fmt.Sprintf("is %d bytes long, the limit is %d", len(region), maxRegionLength))
 	}
-	for _, part := range strings.Split(region, "-") {
+	for part := range strings.SplitSeq(region, "-") {
 		if part == "" {
 			return refuse(fmt.Sprintf("%q has a hyphen too many", region))
 		}

@@ -29,7 +29,7 @@ func TestCheckRegion(t *testing.T) {
 	}
 	for region, problem := range map[string]string{
 		"":                            "is empty",
-		" cn-hangzhou":                `' '`,
+		"cn-hang zhou":                `' '`,
 		"cn-hangzhou\n":               `'\n'`,
 		"CN-Hangzhou":                 `'C'`,
 		"cn_hangzhou":                 `'_'`,

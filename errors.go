@@ -47,8 +47,8 @@ var (
 	ErrAccepted = errors.New(prefix + "restart accepted")
 )
 
-// ErrDryRunIgnored: a dry run was answered as if it had been a real restart, so
-// the instance may be restarting. It comes together with [ErrAccepted].
+// ErrDryRunIgnored means that a dry run was answered as if it had been a real
+// restart, so the instance may be restarting. It comes together with [ErrAccepted].
 var ErrDryRunIgnored = errors.New(prefix + "the service ignored DryRun and accepted a real restart")
 
 // Outcome says what became of the restart that a failed call asked for.
@@ -149,7 +149,7 @@ func (e *OperationError) Unwrap() error { return e.Err }
 // Is reports whether target is the sentinel of the error's outcome.
 func (e *OperationError) Is(target error) bool {
 	sentinel := e.Outcome.sentinel()
-	return sentinel != nil && target == sentinel //nolint:errorlint // Is compares one link of the chain
+	return sentinel != nil && target == sentinel
 }
 
 // LogValue gives slog the parts of the error under stable keys.
@@ -217,11 +217,11 @@ func (e *APIError) Error() string {
 
 // Is reports whether target is the answer's code or its class.
 func (e *APIError) Is(target error) bool {
-	if code, ok := target.(ErrorCode); ok { //nolint:errorlint // Is compares one link of the chain
+	if code, ok := target.(ErrorCode); ok {
 		return code != "" && code == e.Code
 	}
 	class := classOf(e)
-	return class != nil && target == class //nolint:errorlint // as above
+	return class != nil && target == class
 }
 
 // LogValue gives slog the parts of the error under stable keys.
@@ -281,7 +281,7 @@ type InputError struct {
 func (e *InputError) Error() string { return prefix + e.Field + " " + e.Problem }
 
 // Is reports whether target is [ErrInvalidInput].
-func (e *InputError) Is(target error) bool { return target == ErrInvalidInput } //nolint:errorlint // Is compares one link of the chain
+func (e *InputError) Is(target error) bool { return target == ErrInvalidInput }
 
 // LogValue gives slog the parts of the error under stable keys.
 func (e *InputError) LogValue() slog.Value {
@@ -309,7 +309,7 @@ func (e *transportError) As(target any) bool {
 		return false
 	}
 	value := reflect.ValueOf(target).Elem()
-	if found, ok := value.Interface().(error); ok {
+	if found, ok := reflect.TypeAssert[error](value); ok {
 		if _, leaks := errors.AsType[*url.Error](found); leaks {
 			value.SetZero()
 			return false

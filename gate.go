@@ -158,10 +158,10 @@ func (e *throttleError) Error() string {
 
 func (e *throttleError) Unwrap() error { return e.cause }
 
-func (e *throttleError) Is(target error) bool { return target == ErrThrottled } //nolint:errorlint // Is compares one link of the chain
+func (e *throttleError) Is(target error) bool { return target == ErrThrottled }
 
 // roundUp makes a wait readable without making it shorter.
 func roundUp(d time.Duration) time.Duration {
 	const step = 100 * time.Millisecond
-	return (d + step - 1) / step * step
+	return (d + step - 1).Truncate(step)
 }

@@ -35,30 +35,30 @@ const id = "i-bp67acfmxazb4ph0001"
 
 // newService starts an in-memory service with one running instance. It and its
 // clients may be used inside a synctest bubble, if they are made there.
-func newService(t testing.TB, options ecstest.Options) *ecstest.Server {
-	t.Helper()
+func newService(tb testing.TB, options ecstest.Options) *ecstest.Server {
+	tb.Helper()
 	server, err := ecstest.NewInMemoryServer(options)
-	require.NoError(t, err)
-	t.Cleanup(server.Close)
-	require.NoError(t, server.AddInstance(ecstest.Instance{ID: id}))
+	require.NoError(tb, err)
+	tb.Cleanup(server.Close)
+	require.NoError(tb, server.AddInstance(ecstest.Instance{ID: id}))
 	return server
 }
 
 // newSocketService is newService on a loopback socket.
-func newSocketService(t testing.TB, options ecstest.Options) *ecstest.Server {
-	t.Helper()
+func newSocketService(tb testing.TB, options ecstest.Options) *ecstest.Server {
+	tb.Helper()
 	server, err := ecstest.NewServer(options)
-	require.NoError(t, err)
-	t.Cleanup(server.Close)
-	require.NoError(t, server.AddInstance(ecstest.Instance{ID: id}))
+	require.NoError(tb, err)
+	tb.Cleanup(server.Close)
+	require.NoError(tb, server.AddInstance(ecstest.Instance{ID: id}))
 	return server
 }
 
-func newClient(t testing.TB, server *ecstest.Server, options ...ecsreboot.Option) *ecsreboot.Client {
-	t.Helper()
+func newClient(tb testing.TB, server *ecstest.Server, options ...ecsreboot.Option) *ecsreboot.Client {
+	tb.Helper()
 	client, err := server.NewClient(options...)
-	require.NoError(t, err)
-	t.Cleanup(client.CloseIdleConnections)
+	require.NoError(tb, err)
+	tb.Cleanup(client.CloseIdleConnections)
 	return client
 }
 

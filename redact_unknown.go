@@ -80,8 +80,10 @@ func scrubNamed(text string) string {
 			}
 			return text[done+m[2*i] : done+m[2*i+1]]
 		}
-		n := named{group(1), group(2), group(3), group(4), group(5), group(6), group(7), group(8), group(9),
-			done+m[0] > 0 && text[done+m[0]-1] == '/'}
+		n := named{
+			group(1), group(2), group(3), group(4), group(5), group(6), group(7), group(8), group(9),
+			done+m[0] > 0 && text[done+m[0]-1] == '/',
+		}
 		from := done + m[1]
 		to := from
 		if n.isName(text[from:]) {

@@ -144,7 +144,7 @@ func decideRestart(op operation, e event) (Outcome, next) {
 	case isThrottlingCode(e.code):
 		return OutcomeRejected, awaitGate
 	}
-	switch e.code {
+	switch e.code { //nolint:exhaustive // every other code is a plain refusal
 	case ErrInternalError, ErrUnknownError:
 		return OutcomeUnknown, stop
 	case ErrSignatureNonceUsed:

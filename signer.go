@@ -159,7 +159,8 @@ func acs3Signature(method, rawQuery string, headers []field, payloadHash, secret
 	canonical = append(canonical, payloadHash...)
 
 	digest := sha256.Sum256(canonical)
-	toSign := append(canonical[:0], acs3Algorithm+"\n"...)
+	toSign := canonical[:0] // was hashed, so its array is free
+	toSign = append(toSign, acs3Algorithm+"\n"...)
 	toSign = hex.AppendEncode(toSign, digest[:])
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write(toSign)

@@ -15,23 +15,23 @@ import (
 )
 
 type v1Vector struct {
-	Name           string
-	Method         string
-	Params         map[string]string
-	Secret         string
-	CanonicalQuery string `json:"canonical_query"`
-	Signature      string
+	Name           string            `json:"name"`
+	Method         string            `json:"method"`
+	Params         map[string]string `json:"params"`
+	Secret         string            `json:"secret"`
+	CanonicalQuery string            `json:"canonical_query"`
+	Signature      string            `json:"signature"`
 }
 
 type v3Vector struct {
-	Name        string
-	Method      string
-	Query       map[string]string
-	Headers     map[string]string
-	AccessKeyID string `json:"access_key_id"`
-	Secret      string
-	Signature   string
-	Auth        string `json:"authorization"`
+	Name        string            `json:"name"`
+	Method      string            `json:"method"`
+	Query       map[string]string `json:"query"`
+	Headers     map[string]string `json:"headers"`
+	AccessKeyID string            `json:"access_key_id"`
+	Secret      string            `json:"secret"`
+	Signature   string            `json:"signature"`
+	Auth        string            `json:"authorization"`
 }
 
 type vectors struct {

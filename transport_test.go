@@ -335,7 +335,7 @@ func TestSilentServiceReturns(t *testing.T) {
 	for _, kind := range []ecstest.FaultKind{ecstest.FaultHang, ecstest.FaultStall} {
 		server.Inject(ecstest.Fault{Kind: kind, Code: "InternalError"})
 		client := newClient(t, server, ecsreboot.WithAttemptTimeout(50*time.Millisecond))
-		_, err := client.RebootInstance(context.Background(), request) //nolint:usetesting // the context that never ends
+		_, err := client.RebootInstance(context.Background(), request) // which never ends
 		require.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown)
 		assert.NotErrorIs(t, err, context.DeadlineExceeded)
 	}

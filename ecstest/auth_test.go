@@ -56,49 +56,85 @@ func TestRefusedByTheGateway(t *testing.T) {
 		message string
 		legacy  string // status, code and message of the older layer, if they differ
 	}{
-		{name: "no action", v1: v1, edit: setParam("Action", ""), status: 400, code: "MissingAction", message: "Action is mandatory for this action.",
-			legacy: `400 MissingParameter The input parameter "Action" that is mandatory for processing this request is not supplied.`},
-		{name: "no version", v1: v3, edit: setHeader("x-acs-version", ""), status: 400, code: "MissingVersion", message: "Version is mandatory for this action.",
-			legacy: `400 MissingParameter The input parameter "Version" that is mandatory for processing this request is not supplied.`},
+		{
+			name: "no action", v1: v1, edit: setParam("Action", ""), status: 400, code: "MissingAction", message: "Action is mandatory for this action.",
+			legacy: `400 MissingParameter The input parameter "Action" that is mandatory for processing this request is not supplied.`,
+		},
+		{
+			name: "no version", v1: v3, edit: setHeader("x-acs-version", ""), status: 400, code: "MissingVersion", message: "Version is mandatory for this action.",
+			legacy: `400 MissingParameter The input parameter "Version" that is mandatory for processing this request is not supplied.`,
+		},
 		{name: "unknown action", v1: v1, edit: setParam("Action", "StartInstance"), status: 404, code: "InvalidAction.NotFound", message: "Specified api is not found, please check your url and method."},
 		{name: "unknown action V3", v1: v3, edit: setHeader("x-acs-action", "rebootInstance"), status: 404, code: "InvalidAction.NotFound", message: "Specified api is not found, please check your url and method."},
 		{name: "other version", v1: v1, edit: setParam("Version", "2014-05-27"), status: 404, code: "InvalidAction.NotFound", message: "Specified api is not found, please check your url and method."},
 		{name: "path", v1: v3, edit: func(r *http.Request) { r.URL.Path = "/v1" }, status: 404, code: "InvalidAction.NotFound", message: "Specified api is not found, please check your url and method."},
-		{name: "no nonce", v1: v1, edit: setParam("SignatureNonce", ""), status: 400, code: "MissingSignatureNonce", message: "SignatureNonce is mandatory for this action.",
-			legacy: `400 MissingParameter The input parameter "SignatureNonce" that is mandatory for processing this request is not supplied.`},
-		{name: "no time", v1: v3, edit: setHeader("x-acs-date", ""), status: 400, code: "MissingTimestamp", message: "Timestamp is mandatory for this action.",
-			legacy: `400 MissingParameter The input parameter "TimeStamp" that is mandatory for processing this request is not supplied.`},
-		{name: "bad time", v1: v1, edit: setParam("Timestamp", "2026-01-02 03:04:05"), status: 400, code: "InvalidTimeStamp.Format", message: "Specified time stamp or date value is not well formatted.",
-			legacy: `400 IllegalTimestamp The input parameter "Timestamp" that is mandatory for processing this request is not supplied.`},
-		{name: "old time", v1: v3, change: func(c *caller) { c.now = func() time.Time { return time.Now().Add(-16 * time.Minute) } }, status: 400, code: "InvalidTimeStamp.Expired", message: "Specified time stamp or date value is expired.",
-			legacy: `400 IllegalTimestamp The input parameter "Timestamp" that is mandatory for processing this request is not supplied.`},
-		{name: "early time", v1: v1, change: func(c *caller) { c.now = func() time.Time { return time.Now().Add(16 * time.Minute) } }, status: 400, code: "InvalidTimeStamp.Expired", message: "Specified time stamp or date value is expired.",
-			legacy: `400 IllegalTimestamp The input parameter "Timestamp" that is mandatory for processing this request is not supplied.`},
-		{name: "no key", v1: v1, edit: setParam("AccessKeyId", ""), status: 400, code: "MissingAccessKeyId", message: "AccessKeyId is mandatory for this action.",
-			legacy: `400 MissingParameter The input parameter "AccessKeyId" that is mandatory for processing this request is not supplied.`},
-		{name: "no authorization", v1: v3, edit: setHeader("Authorization", ""), status: 400, code: "MissingAccessKeyId", message: "AccessKeyId is mandatory for this action.",
-			legacy: `400 MissingParameter The input parameter "AccessKeyId" that is mandatory for processing this request is not supplied.`},
-		{name: "unknown key", v1: v3, change: func(c *caller) { c.keyID = "other" }, status: 404, code: "InvalidAccessKeyId.NotFound", message: "Specified access key is not found.",
-			legacy: "400 InvalidAccessKeyId.NotFound The specified Access Key ID does not exist."},
-		{name: "wrong token", v1: v1, change: func(c *caller) { c.token = "other" }, status: 400, code: "InvalidSecurityToken.MismatchWithAccessKey", message: "Specified SecurityToken mismatch with the AccessKey.",
-			legacy: `400 InvalidParameter The specified parameter "SecurityToken.MismatchWithAccessKey" is not valid.`},
-		{name: "empty token", v1: v1, edit: func(r *http.Request) { r.URL.RawQuery += "&SecurityToken=" }, status: 400, code: "InvalidSecurityToken.Malformed", message: "Specified SecurityToken is malformed.",
-			legacy: `400 InvalidParameter The specified parameter "SecurityToken.Malformed" is not valid.`},
-		{name: "no signature", v1: v1, edit: setParam("Signature", ""), status: 400, code: "MissingSignature", message: "Signature is mandatory for this action.",
-			legacy: `400 MissingParameter The input parameter "Signature" that is mandatory for processing this request is not supplied.`},
-		{name: "no signature V3", v1: v3, edit: setHeader("Authorization", "ACS3-HMAC-SHA256 Credential=testid,SignedHeaders=host"), status: 400, code: "MissingSignature", message: "Signature is mandatory for this action.",
-			legacy: `400 MissingParameter The input parameter "Signature" that is mandatory for processing this request is not supplied.`},
-		{name: "method", v1: v1, edit: setParam("SignatureMethod", "HMAC-SHA256"), status: 400, code: "InvalidSignatureMethod", message: "Specified signature method is not valid.",
-			legacy: `400 InvalidParamater The specified parameter "SignatureMethod" is not valid.`},
-		{name: "method V3", v1: v3, edit: setHeader("Authorization", "ACS3-HMAC-SM3 Credential=testid,SignedHeaders=host,Signature=00"), status: 400, code: "InvalidSignatureMethod", message: "Specified signature method is not valid.",
-			legacy: `400 InvalidParamater The specified parameter "SignatureMethod" is not valid.`},
+		{
+			name: "no nonce", v1: v1, edit: setParam("SignatureNonce", ""), status: 400, code: "MissingSignatureNonce", message: "SignatureNonce is mandatory for this action.",
+			legacy: `400 MissingParameter The input parameter "SignatureNonce" that is mandatory for processing this request is not supplied.`,
+		},
+		{
+			name: "no time", v1: v3, edit: setHeader("x-acs-date", ""), status: 400, code: "MissingTimestamp", message: "Timestamp is mandatory for this action.",
+			legacy: `400 MissingParameter The input parameter "TimeStamp" that is mandatory for processing this request is not supplied.`,
+		},
+		{
+			name: "bad time", v1: v1, edit: setParam("Timestamp", "2026-01-02 03:04:05"), status: 400, code: "InvalidTimeStamp.Format", message: "Specified time stamp or date value is not well formatted.",
+			legacy: `400 IllegalTimestamp The input parameter "Timestamp" that is mandatory for processing this request is not supplied.`,
+		},
+		{
+			name: "old time", v1: v3, change: func(c *caller) { c.now = func() time.Time { return time.Now().Add(-16 * time.Minute) } }, status: 400, code: "InvalidTimeStamp.Expired", message: "Specified time stamp or date value is expired.",
+			legacy: `400 IllegalTimestamp The input parameter "Timestamp" that is mandatory for processing this request is not supplied.`,
+		},
+		{
+			name: "early time", v1: v1, change: func(c *caller) { c.now = func() time.Time { return time.Now().Add(16 * time.Minute) } }, status: 400, code: "InvalidTimeStamp.Expired", message: "Specified time stamp or date value is expired.",
+			legacy: `400 IllegalTimestamp The input parameter "Timestamp" that is mandatory for processing this request is not supplied.`,
+		},
+		{
+			name: "no key", v1: v1, edit: setParam("AccessKeyId", ""), status: 400, code: "MissingAccessKeyId", message: "AccessKeyId is mandatory for this action.",
+			legacy: `400 MissingParameter The input parameter "AccessKeyId" that is mandatory for processing this request is not supplied.`,
+		},
+		{
+			name: "no authorization", v1: v3, edit: setHeader("Authorization", ""), status: 400, code: "MissingAccessKeyId", message: "AccessKeyId is mandatory for this action.",
+			legacy: `400 MissingParameter The input parameter "AccessKeyId" that is mandatory for processing this request is not supplied.`,
+		},
+		{
+			name: "unknown key", v1: v3, change: func(c *caller) { c.keyID = "other" }, status: 404, code: "InvalidAccessKeyId.NotFound", message: "Specified access key is not found.",
+			legacy: "400 InvalidAccessKeyId.NotFound The specified Access Key ID does not exist.",
+		},
+		{
+			name: "wrong token", v1: v1, change: func(c *caller) { c.token = "other" }, status: 400, code: "InvalidSecurityToken.MismatchWithAccessKey", message: "Specified SecurityToken mismatch with the AccessKey.",
+			legacy: `400 InvalidParameter The specified parameter "SecurityToken.MismatchWithAccessKey" is not valid.`,
+		},
+		{
+			name: "empty token", v1: v1, edit: func(r *http.Request) { r.URL.RawQuery += "&SecurityToken=" }, status: 400, code: "InvalidSecurityToken.Malformed", message: "Specified SecurityToken is malformed.",
+			legacy: `400 InvalidParameter The specified parameter "SecurityToken.Malformed" is not valid.`,
+		},
+		{
+			name: "no signature", v1: v1, edit: setParam("Signature", ""), status: 400, code: "MissingSignature", message: "Signature is mandatory for this action.",
+			legacy: `400 MissingParameter The input parameter "Signature" that is mandatory for processing this request is not supplied.`,
+		},
+		{
+			name: "no signature V3", v1: v3, edit: setHeader("Authorization", "ACS3-HMAC-SHA256 Credential=testid,SignedHeaders=host"), status: 400, code: "MissingSignature", message: "Signature is mandatory for this action.",
+			legacy: `400 MissingParameter The input parameter "Signature" that is mandatory for processing this request is not supplied.`,
+		},
+		{
+			name: "method", v1: v1, edit: setParam("SignatureMethod", "HMAC-SHA256"), status: 400, code: "InvalidSignatureMethod", message: "Specified signature method is not valid.",
+			legacy: `400 InvalidParamater The specified parameter "SignatureMethod" is not valid.`,
+		},
+		{
+			name: "method V3", v1: v3, edit: setHeader("Authorization", "ACS3-HMAC-SM3 Credential=testid,SignedHeaders=host,Signature=00"), status: 400, code: "InvalidSignatureMethod", message: "Specified signature method is not valid.",
+			legacy: `400 InvalidParamater The specified parameter "SignatureMethod" is not valid.`,
+		},
 		{name: "signature version", v1: v1, edit: setParam("SignatureVersion", "2.0"), status: 400, code: "InvalidParamater", message: `The specified parameter "SignatureVersion" is not valid.`},
-		{name: "HTTP method", v1: v1, change: func(c *caller) { c.method = http.MethodPut }, status: 400, code: "UnsupportedHTTPMethod", message: "This http method is not supported.",
-			legacy: "403 UnsupportedHTTPMethod This http method is not supported."},
+		{
+			name: "HTTP method", v1: v1, change: func(c *caller) { c.method = http.MethodPut }, status: 400, code: "UnsupportedHTTPMethod", message: "This http method is not supported.",
+			legacy: "403 UnsupportedHTTPMethod This http method is not supported.",
+		},
 		{name: "query", v1: v1, edit: func(r *http.Request) { r.URL.RawQuery += "&a=%zz" }, status: 400, code: "InvalidParameter", message: `The specified parameter "Parameters" is not valid.`},
 		{name: "bearer", v1: v3, change: func(c *caller) { c.bearer = "other" }, status: 400, code: "InvalidBearerToken", message: "Specified bearer token is not valid."},
-		{name: "bearer without type", v1: v3, change: func(c *caller) { c.bearer = "good" }, edit: func(r *http.Request) { r.URL.RawQuery = "InstanceId=" + id }, status: 400, code: "MissingAccessKeyId", message: "AccessKeyId is mandatory for this action.",
-			legacy: `400 MissingParameter The input parameter "AccessKeyId" that is mandatory for processing this request is not supplied.`},
+		{
+			name: "bearer without type", v1: v3, change: func(c *caller) { c.bearer = "good" }, edit: func(r *http.Request) { r.URL.RawQuery = "InstanceId=" + id }, status: 400, code: "MissingAccessKeyId", message: "AccessKeyId is mandatory for this action.",
+			legacy: `400 MissingParameter The input parameter "AccessKeyId" that is mandatory for processing this request is not supplied.`,
+		},
 	} {
 		for _, legacy := range []bool{false, true} {
 			t.Run(test.name, func(t *testing.T) {

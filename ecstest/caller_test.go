@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,27 +36,24 @@ func newCaller(s *Server) *caller {
 	}
 }
 
-var nonceCounter = make(chan int, 1)
-
-func init() { nonceCounter <- 0 }
+var nonceCounter atomic.Int64
 
 func (c *caller) freshNonce() string {
 	if c.nonce != "" {
 		return c.nonce
 	}
-	n := <-nonceCounter
-	nonceCounter <- n + 1
+	n := nonceCounter.Add(1)
 	return fmt.Sprintf("nonce-%d", n)
 }
 
-func (c *caller) request(t testing.TB, action string, params ...string) *http.Request {
-	t.Helper()
+func (c *caller) request(tb testing.TB, action string, params ...string) *http.Request {
+	tb.Helper()
 	values := url.Values{}
 	for i := 0; i < len(params); i += 2 {
 		values.Set(params[i], params[i+1])
 	}
-	r, err := http.NewRequestWithContext(t.Context(), c.method, c.server.URL+"/", http.NoBody)
-	require.NoError(t, err)
+	r, err := http.NewRequestWithContext(tb.Context(), c.method, c.server.URL+"/", http.NoBody)
+	require.NoError(tb, err)
 	if c.v1 {
 		c.signOld(r, action, values)
 	} else {
@@ -147,9 +145,9 @@ func (r reply) field(name string) string {
 
 func (r reply) code() string { return r.field("Code") }
 
-func (c *caller) do(t testing.TB, action string, params ...string) (reply, error) {
-	t.Helper()
-	return c.send(c.request(t, action, params...))
+func (c *caller) do(tb testing.TB, action string, params ...string) (reply, error) {
+	tb.Helper()
+	return c.send(c.request(tb, action, params...))
 }
 
 func (c *caller) send(r *http.Request) (reply, error) {
@@ -162,26 +160,26 @@ func (c *caller) send(r *http.Request) (reply, error) {
 	return reply{resp.StatusCode, resp.Header, string(body)}, err
 }
 
-func (c *caller) must(t testing.TB, action string, params ...string) reply {
-	t.Helper()
-	r, err := c.do(t, action, params...)
-	require.NoError(t, err)
+func (c *caller) must(tb testing.TB, action string, params ...string) reply {
+	tb.Helper()
+	r, err := c.do(tb, action, params...)
+	require.NoError(tb, err)
 	return r
 }
 
-func (c *caller) reboot(t testing.TB, params ...string) reply {
-	t.Helper()
-	return c.must(t, actionReboot, append([]string{"InstanceId", id}, params...)...)
+func (c *caller) reboot(tb testing.TB, params ...string) reply {
+	tb.Helper()
+	return c.must(tb, actionReboot, append([]string{"InstanceId", id}, params...)...)
 }
 
 const id = "i-bp67acfmxazb4ph0001"
 
 // inMemory is a server with one running instance that restarts in no time.
-func inMemory(t testing.TB, o Options) *Server {
-	t.Helper()
+func inMemory(tb testing.TB, o Options) *Server {
+	tb.Helper()
 	s, err := NewInMemoryServer(o)
-	require.NoError(t, err)
-	t.Cleanup(s.Close)
-	require.NoError(t, s.AddInstance(Instance{ID: id, Reboot: RebootProfile{Graceful: -1, Forced: -1}}))
+	require.NoError(tb, err)
+	tb.Cleanup(s.Close)
+	require.NoError(tb, s.AddInstance(Instance{ID: id, Reboot: RebootProfile{Graceful: -1, Forced: -1}}))
 	return s
 }

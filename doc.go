@@ -1,0 +1,49 @@
+// Package ecsreboot restarts Alibaba Cloud ECS instances, and tells what became of
+// each restart.
+//
+//	client, err := ecsreboot.NewClient("cn-hangzhou")
+//	if err != nil {
+//		return err
+//	}
+//	_, err = client.RebootInstance(ctx, ecsreboot.RebootInstanceRequest{InstanceID: "i-bp67acfmxazb4ph0001"})
+//	switch {
+//	case err == nil: // accepted
+//	case errors.Is(err, ecsreboot.ErrOutcomeUnknown): // it may have happened: look before sending again
+//	case errors.Is(err, ecsreboot.ErrIncorrectInstanceStatus): // not running
+//	default: // it did not happen
+//	}
+//
+// # When a restart is sent again
+//
+// The service has no idempotency token for a restart: what is sent twice restarts
+// twice. So a restart is sent again only when the last one certainly did not
+// happen, always with fresh credentials, nonce, time and signature:
+//
+//   - nothing was sent: no connection, or credentials could not be fetched for the
+//     moment;
+//   - the service throttled it: after the wait that the service asks for;
+//   - the service refused its time stamp: once, with the clock corrected.
+//
+// A lost answer, a time limit that ran out while waiting for one, a 5xx status, a
+// redirect or a proxy's page say nothing about the instance. RebootInstance
+// returns [ErrOutcomeUnknown] then and sends nothing more. Dry runs change nothing
+// and are sent again in those cases too.
+//
+// Every failed call is an [OperationError] with one [Outcome]: not sent, rejected,
+// unknown or accepted.
+//
+// # Errors
+//
+// errors.Is finds, in the same error, the service's code ([ErrorCode]), its class
+// ([ErrThrottled], [ErrUnauthenticated], [ErrAccessDenied], …), the outcome
+// ([ErrNotSent], [ErrRejected], [ErrOutcomeUnknown], [ErrAccepted]) and the end of
+// the context. errors.AsType finds the [APIError] with the request id.
+//
+// No error, log record or printed value holds a secret: not the access key
+// secret, token, signature or signed URL. Key ids are masked.
+//
+// # Testing
+//
+// Package ecstest is an ECS service that runs inside a test, counts the restarts
+// that really happened, and loses answers on demand.
+package ecsreboot
