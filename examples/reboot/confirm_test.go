@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/examples/exitcode"
+)
+
+func TestConfirm(t *testing.T) {
+	tests := map[string]struct {
+		answer string
+		code   int
+	}{
+		"y":                {"y\n", exitcode.Done},
+		"yes":              {" Yes \r\n", exitcode.Done},
+		"the id":           {id + "\n", exitcode.Done},
+		"cut-off line":     {"y", exitcode.Done},
+		"no":               {"n\n", exitcode.Failed},
+		"another id":       {"i-2\n", exitcode.Failed},
+		"an empty line":    {"\n", exitcode.Failed},
+		"nobody, as /null": {"", exitcode.Usage},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			server := serve(t, ecstest.Instance{})
+			var stdout, stderr bytes.Buffer
+			p := &program{stdin: strings.NewReader(test.answer), stdout: &stdout, stderr: &stderr, terminal: true}
+			code := p.run(t.Context(), at(server, "-force", id))
+			require.Equal(t, test.code, code, stderr.String())
+			require.Contains(t, stderr.String(), "like a power cut")
+			calls := server.Calls()
+			if test.code != exitcode.Done {
+				require.Empty(t, calls)
+				return
+			}
+			require.Len(t, calls, 1)
+			require.True(t, calls[0].ForceStop)
+		})
+	}
+}
+
+func TestConfirmInterrupted(t *testing.T) {
+	server := serve(t, ecstest.Instance{})
+	silent, end := io.Pipe()
+	defer end.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	var stdout bytes.Buffer
+	p := &program{
+		stdin: silent, stdout: &stdout, terminal: true,
+		stderr: &watcher{until: "to go on: ", then: cancel},
+	}
+	require.Equal(t, exitcode.Interrupted, p.run(ctx, at(server, "-force", id)))
+	require.Equal(t, id+": not sent\n", stdout.String())
+	require.Empty(t, server.Calls())
+}
+
+// The time to think is not taken off -timeout.
+func TestConfirmBeforeTheTimeout(t *testing.T) {
+	server := serve(t, ecstest.Instance{})
+	slow, answer := io.Pipe()
+	go func() {
+		time.Sleep(30 * time.Millisecond)
+		_, _ = io.WriteString(answer, "y\n")
+	}()
+	p := &program{stdin: slow, stdout: io.Discard, stderr: io.Discard, terminal: true}
+	s, err := parse(at(server, "-force", "-timeout", "10ms", id))
+	require.NoError(t, err)
+	require.NoError(t, p.confirm(t.Context(), s))
+}
+
+func TestIsTerminal(t *testing.T) {
+	require.False(t, isTerminal(strings.NewReader("")))
+	file, err := os.Create(t.TempDir() + "/answers")
+	require.NoError(t, err)
+	defer file.Close()
+	require.False(t, isTerminal(file))
+}
+
+// An answer that is piped in is nobody's confirmation.
+func TestConfirmNeedsATerminal(t *testing.T) {
+	server := serve(t, ecstest.Instance{})
+	var stderr bytes.Buffer
+	code := run(t.Context(), at(server, "-force", id), strings.NewReader("y\n"), io.Discard, &stderr)
+	require.Equal(t, exitcode.Usage, code)
+	require.Contains(t, stderr.String(), "it needs -yes")
+	require.Empty(t, server.Calls())
+}
