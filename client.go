@@ -2,12 +2,9 @@ package ecsreboot
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"sync/atomic"
@@ -260,56 +257,6 @@ func (c *Client) fetchCredentials(ctx context.Context) (secrets, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.attemptTimeout)
 	defer cancel()
 	return c.credentials.get(ctx)
-}
-
-// errTimeLimit ends an attempt that took too long.
-var errTimeLimit = errors.New("the attempt's time limit is over")
-
-// transportFailure makes an error of net/http fit to be shown: without the
-// *url.Error, whose text holds the signed URL, and without secrets.
-func (c *Client) transportFailure(ctx, limited context.Context, x *exchange, err error, r redactor) error {
-	for {
-		wrapped, ok := err.(*url.Error) //nolint:errorlint // peels the outermost layers only
-		if !ok {
-			break
-		}
-		err = wrapped.Err
-	}
-	switch {
-	case ctx.Err() != nil:
-		end := contextEnd(ctx)
-		return &transportError{text: "no answer: " + r.text(end.Error()), cause: new(end)}
-	case errors.Is(context.Cause(limited), errTimeLimit):
-		what := "no answer"
-		if x.notSent() {
-			what = "no connection"
-		}
-		return &transportError{text: fmt.Sprintf("%s within %v", what, c.attemptTimeout), cause: new(error(timeLimitError{}))}
-	}
-	text := r.unknownText(err.Error())
-	if lookup, ok := errors.AsType[*net.DNSError](err); ok && lookup.IsNotFound && c.region != "" {
-		text = fmt.Sprintf("the region %q has no host %s: is its name right? %s", c.region, c.host, text)
-	}
-	return &transportError{text: text, cause: new(err)}
-}
-
-// timeLimitError is a timeout to those who ask by net.Error's method, but not the
-// end of the caller's own context.
-type timeLimitError struct{}
-
-func (timeLimitError) Error() string { return errTimeLimit.Error() }
-func (timeLimitError) Timeout() bool { return true }
-
-// isCertificateError reports an error that the next attempt would meet again.
-func isCertificateError(err error) bool {
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return true
-	}
-	_, ok := errors.AsType[x509.UnknownAuthorityError](err)
-	return ok
 }
 
 // sleep waits under ctx and reports whether the time was slept out.

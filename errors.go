@@ -1,12 +1,9 @@
 package ecsreboot
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -286,62 +283,4 @@ func (e *InputError) Is(target error) bool { return target == ErrInvalidInput }
 // LogValue gives slog the parts of the error under stable keys.
 func (e *InputError) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("field", e.Field), slog.String("problem", e.Problem))
-}
-
-// transportError is a failure of net/http, or of a RoundTripper, with a text that
-// is safe to print. It stands in for its cause: errors.Is and errors.As see
-// through it, but never find a *url.Error, whose text is a signed URL.
-type transportError struct {
-	text  string
-	cause *error // a pointer, which fmt does not follow
-}
-
-func (e *transportError) Error() string { return e.text }
-
-func (e *transportError) Is(target error) bool {
-	return errors.Is(*e.cause, target)
-}
-
-// As finds what the cause holds, unless that would hand out a *url.Error, also by
-// way of an interface such as net.Error or of an error that wraps one.
-func (e *transportError) As(target any) bool {
-	if !errors.As(*e.cause, target) {
-		return false
-	}
-	value := reflect.ValueOf(target).Elem()
-	if found, ok := reflect.TypeAssert[error](value); ok {
-		if _, leaks := errors.AsType[*url.Error](found); leaks {
-			value.SetZero()
-			return false
-		}
-	}
-	return true
-}
-
-// Timeout reports whether the cause was a timeout, as net.Error has it.
-func (e *transportError) Timeout() bool {
-	timeout, ok := errors.AsType[interface {
-		error
-		Timeout() bool
-	}](*e.cause)
-	return ok && timeout.Timeout()
-}
-
-// interrupted joins the end of the caller's context to what was known before it.
-// Both the cause and the context's own error match.
-func interrupted(ctx context.Context, before error) error {
-	ended := contextEnd(ctx)
-	if before == nil {
-		return ended
-	}
-	return fmt.Errorf("%w; then %w", before, ended)
-}
-
-// contextEnd returns the context's cause, and its plain error where they differ.
-func contextEnd(ctx context.Context) error {
-	cause, plain := context.Cause(ctx), ctx.Err()
-	if errors.Is(cause, plain) {
-		return &transportError{text: cause.Error(), cause: new(cause)}
-	}
-	return &transportError{text: plain.Error() + " (" + cause.Error() + ")", cause: new(errors.Join(plain, cause))}
 }

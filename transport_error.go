@@ -1,0 +1,120 @@
+package ecsreboot
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"reflect"
+)
+
+// errTimeLimit ends an attempt that took too long.
+var errTimeLimit = errors.New("the attempt's time limit is over")
+
+// transportFailure makes an error of net/http fit to be shown: without the
+// *url.Error, whose text holds the signed URL, and without secrets.
+func (c *Client) transportFailure(ctx, limited context.Context, x *exchange, err error, r redactor) error {
+	for {
+		wrapped, ok := err.(*url.Error) //nolint:errorlint // peels the outermost layers only
+		if !ok {
+			break
+		}
+		err = wrapped.Err
+	}
+	switch {
+	case ctx.Err() != nil:
+		end := contextEnd(ctx)
+		return &transportError{text: "no answer: " + r.text(end.Error()), cause: new(end)}
+	case errors.Is(context.Cause(limited), errTimeLimit):
+		what := "no answer"
+		if x.notSent() {
+			what = "no connection"
+		}
+		return &transportError{text: fmt.Sprintf("%s within %v", what, c.attemptTimeout), cause: new(error(timeLimitError{}))}
+	}
+	text := r.unknownText(err.Error())
+	if lookup, ok := errors.AsType[*net.DNSError](err); ok && lookup.IsNotFound && c.region != "" {
+		text = fmt.Sprintf("the region %q has no host %s: is its name right? %s", c.region, c.host, text)
+	}
+	return &transportError{text: text, cause: new(err)}
+}
+
+// timeLimitError is a timeout to those who ask by net.Error's method, but not the
+// end of the caller's own context.
+type timeLimitError struct{}
+
+func (timeLimitError) Error() string { return errTimeLimit.Error() }
+func (timeLimitError) Timeout() bool { return true }
+
+// isCertificateError reports an error that the next attempt would meet again.
+func isCertificateError(err error) bool {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[x509.UnknownAuthorityError](err)
+	return ok
+}
+
+// transportError is a failure of net/http, or of a RoundTripper, with a text that
+// is safe to print. It stands in for its cause: errors.Is and errors.As see
+// through it, but never find a *url.Error, whose text is a signed URL.
+type transportError struct {
+	text  string
+	cause *error // a pointer, which fmt does not follow
+}
+
+func (e *transportError) Error() string { return e.text }
+
+func (e *transportError) Is(target error) bool {
+	return errors.Is(*e.cause, target)
+}
+
+// As finds what the cause holds, unless that would hand out a *url.Error, also by
+// way of an interface such as net.Error or of an error that wraps one.
+func (e *transportError) As(target any) bool {
+	if !errors.As(*e.cause, target) {
+		return false
+	}
+	value := reflect.ValueOf(target).Elem()
+	if found, ok := reflect.TypeAssert[error](value); ok {
+		if _, leaks := errors.AsType[*url.Error](found); leaks {
+			value.SetZero()
+			return false
+		}
+	}
+	return true
+}
+
+// Timeout reports whether the cause was a timeout, as net.Error has it.
+func (e *transportError) Timeout() bool {
+	timeout, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](*e.cause)
+	return ok && timeout.Timeout()
+}
+
+// interrupted joins the end of the caller's context to what was known before it.
+// Both the cause and the context's own error match.
+func interrupted(ctx context.Context, before error) error {
+	ended := contextEnd(ctx)
+	if before == nil {
+		return ended
+	}
+	return fmt.Errorf("%w; then %w", before, ended)
+}
+
+// contextEnd returns the context's cause, and its plain error where they differ.
+func contextEnd(ctx context.Context) error {
+	cause, plain := context.Cause(ctx), ctx.Err()
+	if errors.Is(cause, plain) {
+		return &transportError{text: cause.Error(), cause: new(cause)}
+	}
+	return &transportError{text: plain.Error() + " (" + cause.Error() + ")", cause: new(errors.Join(plain, cause))}
+}
