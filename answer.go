@@ -49,6 +49,9 @@ func readAnswer(op operation, resp *http.Response, r redactor) result {
 			// Cut short, yet it was going to tell of an error.
 			res.event.hasRequestID = false
 		}
+		if op.into != nil && res.event.code == "" && (!parsed || json.Unmarshal(body, op.into) != nil) {
+			res.event.hasRequestID = false // a read is nothing without its body
+		}
 		if res.event.code == "" && res.event.hasRequestID {
 			return res
 		}

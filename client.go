@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +21,8 @@ const Version = "0.1.0"
 // one and share it.
 type Client struct {
 	scheme, host   string
-	region         string // empty if the endpoint was given
+	region         string
+	endpointGiven  bool // host is not the region's own
 	http           *http.Client
 	transport      http.RoundTripper // at the bottom of http
 	credentials    *credentialSource
@@ -31,6 +33,9 @@ type Client struct {
 	userAgent      string
 	clockOffset    atomic.Int64 // service's clock less ours, in nanoseconds, once it refused ours
 	rebootGate     gate
+	describeGate   gate
+	watchesMu      sync.Mutex
+	watches        map[watchKey]*watch // restarts under way that calls may join
 }
 
 // NewClient returns a client for the ECS service of a region, such as
@@ -46,6 +51,8 @@ func NewClient(region string, options ...Option) (*Client, error) {
 		return nil, err
 	}
 	client := &Client{
+		region:         region,
+		endpointGiven:  s.endpointGiven,
 		scheme:         s.scheme,
 		host:           s.host,
 		sign:           signV3,
@@ -53,9 +60,6 @@ func NewClient(region string, options ...Option) (*Client, error) {
 		attemptTimeout: s.attemptTimeout,
 		logger:         s.logger,
 		userAgent:      s.userAgent,
-	}
-	if !s.endpointGiven {
-		client.region = region
 	}
 	if s.signature == SignatureV1 {
 		client.sign = signV1
@@ -94,7 +98,10 @@ type operation struct {
 	params     []field // sorted by name
 	repeatable bool    // changes nothing: a read or a dry run
 	dryRun     bool
+	attempts   int                         // at most
+	before     func(context.Context) error // asked right before each attempt leaves; nil asks nobody
 	gate       *gate
+	into       any // the body of a success is read into this; nil if there is nothing in it
 }
 
 // result is what came of one attempt.
@@ -133,14 +140,14 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 		if !res.sentAt.IsZero() {
 			failed.SentAt = res.sentAt
 		}
-		if then == dryRunPass || outcome == OutcomeAccepted && !op.dryRun {
+		if then == done {
 			return res, nil
 		}
 		failed.Outcome, failed.Err = outcome, res.err
 		if outcome == OutcomeAccepted {
 			failed.Err = fmt.Errorf("%w (request %s)", ErrDryRunIgnored, res.requestID)
 		}
-		if then == stop || failed.Attempts >= c.retry.MaxAttempts || ctx.Err() != nil {
+		if then == stop || failed.Attempts >= op.attempts || ctx.Err() != nil {
 			return result{}, failed
 		}
 		var wait time.Duration
@@ -153,7 +160,7 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 			}
 			clockFixed = true
 			c.clockOffset.Store(int64(time.Until(res.clock)))
-		case awaitGate, stop, dryRunPass: // the gate waits at the top of the loop
+		case awaitGate, stop, done: // the gate waits at the top of the loop
 		}
 		c.logger.LogAttrs(ctx, slog.LevelWarn, "ecsreboot: sending again",
 			slog.String("operation", op.action),
@@ -198,11 +205,16 @@ func (c *Client) attempt(ctx context.Context, op operation) result {
 	keys, err := c.fetchCredentials(ctx)
 	if err != nil {
 		problem, ok := errors.AsType[*credentialError](err)
-		return result{err: err, event: event{stage: stageCredentials, permanent: !ok || !problem.temporary}}
+		return result{err: err, event: event{stage: stageBefore, permanent: !ok || !problem.temporary}}
+	}
+	if op.before != nil {
+		if err = op.before(ctx); err != nil {
+			return result{err: err, event: event{stage: stageBefore, permanent: true}}
+		}
 	}
 	nonce, err := uuid.NewRandom()
 	if err != nil { // no randomness
-		return result{err: fmt.Errorf("no nonce: %w", err), event: event{stage: stageCredentials, permanent: true}}
+		return result{err: fmt.Errorf("no nonce: %w", err), event: event{stage: stageBefore, permanent: true}}
 	}
 	now := time.Now()
 	auth := c.sign(message{

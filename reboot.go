@@ -40,23 +40,27 @@ func (c *Client) RebootInstance(ctx context.Context, request RebootInstanceReque
 	if err := checkInstanceID(request.InstanceID); err != nil {
 		return nil, &OperationError{Operation: "RebootInstance", InstanceID: request.InstanceID, Outcome: OutcomeNotSent, Err: err}
 	}
-	params := [...]field{
-		{"DryRun", strconv.FormatBool(request.DryRun)},
-		{"ForceStop", strconv.FormatBool(request.ForceStop)},
-		{"InstanceId", request.InstanceID},
-	}
-	res, err := c.do(ctx, operation{
-		action:     "RebootInstance",
-		instanceID: request.InstanceID,
-		params:     params[:],
-		repeatable: request.DryRun,
-		dryRun:     request.DryRun,
-		gate:       &c.rebootGate,
-	})
+	res, err := c.do(ctx, c.rebootOperation(request))
 	if err != nil {
 		return nil, err
 	}
 	return &RebootInstanceResponse{RequestID: res.requestID, DryRun: request.DryRun}, nil
+}
+
+func (c *Client) rebootOperation(request RebootInstanceRequest) operation {
+	return operation{
+		action:     "RebootInstance",
+		instanceID: request.InstanceID,
+		params: []field{
+			{"DryRun", strconv.FormatBool(request.DryRun)},
+			{"ForceStop", strconv.FormatBool(request.ForceStop)},
+			{"InstanceId", request.InstanceID},
+		},
+		repeatable: request.DryRun,
+		dryRun:     request.DryRun,
+		attempts:   c.retry.MaxAttempts,
+		gate:       &c.rebootGate,
+	}
 }
 
 // maxInstanceIDLength is generous: ids have some 22 characters.

@@ -72,16 +72,16 @@ func (p RetryPolicy) backoff(attempts int) time.Duration {
 type stage uint8
 
 const (
-	stageCredentials stage = iota // no credentials were had
-	stageConnect                  // no connection was had
-	stageSent                     // a connection was had, an answer was not
-	stageAnswered                 // status and headers arrived
+	stageBefore   stage = iota // no credentials were had, or the call was called off
+	stageConnect               // no connection was had
+	stageSent                  // a connection was had, an answer was not
+	stageAnswered              // status and headers arrived
 )
 
 // event is what came of one attempt, as far as the decision needs it.
 type event struct {
 	stage        stage
-	permanent    bool // stageCredentials, stageConnect: would fail the same way again
+	permanent    bool // stageBefore, stageConnect: would fail the same way again
 	status       int  // stageAnswered: the HTTP status …
 	code         ErrorCode
 	hasRequestID bool // … the body's code and whether there was a request id
@@ -92,11 +92,11 @@ type event struct {
 type next uint8
 
 const (
-	stop       next = iota // return the outcome
-	again                  // after a backoff
-	awaitGate              // when the throttle gate opens
-	fixClock               // once, with the clock corrected
-	dryRunPass             // return success: the dry run passed
+	stop      next = iota // return the failure
+	done                  // return the success
+	again                 // after a backoff
+	awaitGate             // when the throttle gate opens
+	fixClock              // once, with the clock corrected
 )
 
 // decide is the safety contract: whether a request may be sent again depends on
@@ -112,15 +112,18 @@ func decide(op operation, e event) (Outcome, next) {
 	if outcome == OutcomeUnknown {
 		outcome, then = OutcomeNone, again
 	}
-	if !op.dryRun {
+	switch {
+	case !op.dryRun:
 		outcome = OutcomeNone
+	case then == done && outcome == OutcomeAccepted: // it was to be dry
+		then = stop
 	}
 	return outcome, then
 }
 
 func decideRestart(op operation, e event) (Outcome, next) {
 	switch e.stage {
-	case stageCredentials, stageConnect:
+	case stageBefore, stageConnect:
 		if e.permanent {
 			return OutcomeNotSent, stop
 		}
@@ -131,12 +134,12 @@ func decideRestart(op operation, e event) (Outcome, next) {
 	}
 	switch {
 	case e.code == ErrDryRunOperation && op.dryRun:
-		return OutcomeNone, dryRunPass
+		return OutcomeNone, done
 	case e.status/100 == 2:
 		if e.code != "" || !e.hasRequestID {
 			return OutcomeUnknown, stop
 		}
-		return OutcomeAccepted, stop
+		return OutcomeAccepted, done
 	case e.status/100 == 5 && (e.status != 503 || !isThrottlingCode(e.code)), e.status/100 != 4 && e.status != 503:
 		return OutcomeUnknown, stop
 	case e.code == "":

@@ -36,7 +36,7 @@ func (c *Client) transportFailure(ctx, limited context.Context, x *exchange, err
 		return &transportError{text: fmt.Sprintf("%s within %v", what, c.attemptTimeout), cause: new(error(timeLimitError{}))}
 	}
 	text := r.unknownText(err.Error())
-	if lookup, ok := errors.AsType[*net.DNSError](err); ok && lookup.IsNotFound && c.region != "" {
+	if lookup, ok := errors.AsType[*net.DNSError](err); ok && lookup.IsNotFound && !c.endpointGiven {
 		text = fmt.Sprintf("the region %q has no host %s: is its name right? %s", c.region, c.host, text)
 	}
 	return &transportError{text: text, cause: new(err)}

@@ -1,0 +1,54 @@
+package ecsreboot
+
+import (
+	"context"
+	"time"
+)
+
+// CheckResult is what a restart would find.
+type CheckResult struct {
+	// Instance is the instance as it is now. It may be not Listed although the
+	// restart would be accepted: the permission to read is another one.
+	Instance  Instance
+	RequestID string // of the dry run
+}
+
+// Check asks whether a restart would be accepted now. It reads the instance's
+// status, locks and expiry, and sends the restart as a dry run; nothing restarts.
+//
+// The error is the one that the restart would meet: an [APIError] whose
+// Code.Advice says what to do about it, with StatusCode 0 if the instance's state
+// told already. The request's DryRun makes no difference. Needs the RAM actions
+// ecs:DescribeInstances and ecs:RebootInstance.
+func (c *Client) Check(ctx context.Context, request RebootInstanceRequest) (*CheckResult, error) {
+	const operation = "Check"
+	fail := func(err error) (*CheckResult, error) {
+		failed := &OperationError{Operation: operation, InstanceID: request.InstanceID, Outcome: OutcomeOf(err), Err: causeOf(err)}
+		return nil, failed
+	}
+	if err := checkInstanceID(request.InstanceID); err != nil {
+		return fail(err)
+	}
+	result := &CheckResult{Instance: Instance{ID: request.InstanceID}}
+	page, err := c.describePage(ctx, []string{request.InstanceID}, "", c.retry.MaxAttempts)
+	if err != nil {
+		return fail(err)
+	}
+	for _, instance := range page.instances {
+		if instance.ID == request.InstanceID {
+			result.Instance = instance
+		}
+	}
+	if result.Instance.Listed() {
+		if err = result.Instance.refuse(time.Now()); err != nil {
+			return fail(err)
+		}
+	}
+	request.DryRun = true
+	response, err := c.RebootInstance(ctx, request)
+	if err != nil {
+		return fail(err)
+	}
+	result.RequestID = response.RequestID
+	return result, nil
+}

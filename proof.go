@@ -1,0 +1,193 @@
+package ecsreboot
+
+import (
+	"fmt"
+	"time"
+)
+
+// fact is one thing that became known of a restart: an event and what only the
+// verdict needs of it.
+type fact struct {
+	Event
+	before    Baseline      // EventBaseline
+	locked    ErrorCode     // EventStatus: the code with which a restart would be refused
+	clockAway time.Duration // EventStatus: the service's clock less ours …
+	hasClock  bool          // … if it told
+	denied    bool          // EventPollFailed: by permissions, which will not pass
+	throttled bool          // EventPollFailed: by flow control, which is no fault
+	sentAt    time.Time     // EventAccepted, EventOutcomeUnknown: when the send left
+	ended     error         // nothing was sent, or the service refused
+	outcome   Outcome       // of ended
+	inTheWay  bool          // a second send was refused for the instance's status: the first took effect
+}
+
+// account is what is known of one restart. It follows from the facts alone: no
+// clock, no I/O.
+type account struct {
+	before         Baseline // zero if nobody looked
+	outcome        Outcome
+	sends          int
+	sending        bool // one more is under way
+	requestID      string
+	sentAt         time.Time
+	unsettledSince time.Time // outcome unknown since then; zero if it is not
+	last           Observation
+	seen           []Observation // with news
+	down           bool          // seen in another status since the send
+	moved          bool          // seen with a later StartTime since the send
+	locked         ErrorCode
+	faults         int // in a row
+	fault          error
+	absent         int // in a row
+	denied         error
+	ended          error
+}
+
+// apply takes a fact in.
+func (a *account) apply(f fact) {
+	switch f.Kind {
+	case EventBaseline:
+		a.before = f.before
+	case EventSending:
+		a.sending = true
+		a.outcome = OutcomeUnknown // until there is an answer
+	case EventAccepted:
+		a.sent(f)
+		a.outcome, a.requestID, a.unsettledSince = OutcomeAccepted, f.RequestID, time.Time{}
+	case EventOutcomeUnknown:
+		a.sent(f)
+		a.outcome, a.unsettledSince = OutcomeUnknown, f.At
+		a.down = a.down || f.inTheWay
+	case EventPollFailed:
+		switch {
+		case f.denied:
+			a.denied = f.Err
+		case !f.throttled:
+			a.faults++
+			a.fault = f.Err
+		}
+	case EventStatus:
+		a.observe(f)
+	case EventProbeFailed:
+	}
+	if f.ended != nil {
+		a.ended, a.sending = f.ended, false
+		if a.sends == 0 { // an earlier send stays as unknown as it was
+			a.outcome = f.outcome
+		}
+	}
+}
+
+func (a *account) sent(f fact) {
+	a.sends++
+	a.sending = false
+	a.sentAt = f.sentAt
+}
+
+func (a *account) observe(f fact) {
+	a.faults = 0
+	seen := Observation{At: f.At, Status: f.Status, StartTime: f.StartTime}
+	if n := len(a.seen); n == 0 || a.seen[n-1].Status != seen.Status || !a.seen[n-1].StartTime.Equal(seen.StartTime) {
+		a.seen = append(a.seen, seen)
+	}
+	if seen.Status == "" {
+		a.absent++ // which is not a status, and no sign of a restart
+		return
+	}
+	a.absent = 0
+	a.last = seen
+	a.locked = f.locked
+	a.down = a.down || seen.Status != StatusRunning
+	a.moved = a.moved || a.startedLater(f)
+}
+
+// startedLater reports whether the StartTime of a reading proves a restart: that
+// it is later than the baseline's or, where there is none, than the minute of the
+// send, by the service's own clock.
+func (a *account) startedLater(f fact) bool {
+	switch {
+	case f.StartTime.IsZero():
+		return false
+	case !a.before.TakenAt.IsZero():
+		return !a.before.StartTime.IsZero() && f.StartTime.After(a.before.StartTime)
+	case !f.hasClock || a.sentAt.IsZero():
+		return false
+	}
+	// The clocks agree to the second at best, and the minute is what counts.
+	return f.StartTime.After(a.sentAt.Add(f.clockAway + time.Second).Truncate(time.Minute))
+}
+
+// verdict is what the facts amount to.
+type verdict uint8
+
+const (
+	pending verdict = iota
+	proven
+	failed
+	resend
+)
+
+// judge says whether the wait is over. probed is what the caller's probe made of
+// the last reading, or ProbeHealthy if there is none. The error is why the wait
+// failed.
+func (a *account) judge(options WaitOptions, probed ProbeResult) (verdict, Proof, error) {
+	switch {
+	case a.ended != nil:
+		return failed, "", a.ended
+	case a.denied != nil:
+		return failed, "", a.denied
+	case a.faults > options.MaxPollFaults:
+		return failed, "", fmt.Errorf("%d readings in a row failed, the last: %w", a.faults, a.fault)
+	case a.absent > 1:
+		return failed, "", notListed()
+	case a.absent > 0 || a.last.Status == "":
+		return pending, "", nil
+	}
+	if a.last.Status == StatusRunning {
+		switch {
+		case probed == ProbeRestarted:
+			return proven, ProofProbe, nil
+		case probed == ProbeHealthy && a.down:
+			return proven, ProofStatus, nil
+		case probed == ProbeHealthy && a.moved:
+			return proven, ProofStartTime, nil
+		}
+	}
+	if a.locked != "" {
+		return failed, "", early(a.locked, "the instance was locked meanwhile")
+	}
+	if !a.unsettledSince.IsZero() && !a.down && !a.moved && a.last.At.Sub(a.unsettledSince) >= options.SettleTime {
+		if options.ResendUnknown && a.sends == 1 {
+			return resend, "", nil
+		}
+		return failed, "", fmt.Errorf("%w: it was in no other status than %s within %v of the send, and its StartTime did not move",
+			ErrNotProven, a.last.Status, options.SettleTime)
+	}
+	return pending, "", nil
+}
+
+// early is the refusal that the service would answer.
+func early(code ErrorCode, message string) error {
+	return &APIError{Code: code, Message: message}
+}
+
+func notListed() error {
+	return early(ErrInvalidInstanceIDNotFound,
+		"the service does not list the instance; it also lists nothing to those without the permission ecs:DescribeInstances")
+}
+
+// refuse returns the error with which the service would refuse to restart the
+// instance, or nil.
+func (i Instance) refuse(now time.Time) error {
+	switch code := i.locked(now); {
+	case !i.Listed():
+		return notListed()
+	case code == ErrInstanceLockedForSecurity:
+		return early(code, "the instance is locked for security reasons")
+	case code != "":
+		return early(code, "the instance has expired, or its account is in arrears")
+	case i.Status != StatusRunning:
+		return early(ErrIncorrectInstanceStatus, fmt.Sprintf("the instance is %s; only a Running one can be restarted", i.Status))
+	}
+	return nil
+}

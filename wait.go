@@ -1,0 +1,247 @@
+package ecsreboot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrNotProven: a wait ended without proof that the instance restarted. It does
+// not say that it did not.
+var ErrNotProven = errors.New(prefix + "restart not proven")
+
+// Baseline is an instance as it was before a restart. It is plain data, for those
+// who keep it while they send by other means.
+type Baseline struct {
+	InstanceID string
+	Status     Status
+	StartTime  time.Time // to the minute; zero if the service did not tell
+	TakenAt    time.Time // when the reading was asked for
+}
+
+// Observation is what one reading showed.
+type Observation struct {
+	At        time.Time
+	Status    Status // empty: the service did not list the instance
+	StartTime time.Time
+}
+
+// WaitOptions says how a restart is followed. A zero field means its default.
+type WaitOptions struct {
+	// Timeout limits the wait as a whole, from the call on. Default 10 min;
+	// negative: only the context ends it.
+	Timeout time.Duration
+	// SettleTime is how long a send of unknown outcome may take to show. Default
+	// 60 s; negative: a first reading decides.
+	SettleTime time.Duration
+	// MaxPollFaults is how many readings in a row may fail, beyond throttled
+	// ones, before the wait gives up. Default 5; negative: none may.
+	MaxPollFaults int
+	// Probe lets the caller add proof of its own, such as a boot id or a health
+	// check. It is asked after each reading that shows the instance Running once
+	// the restart was sent, in the goroutine of the call. Nil asks nobody.
+	Probe func(ctx context.Context, seen Observation) (ProbeResult, error)
+	// OnEvent is told what happens, in order, in the goroutine of the call. It
+	// must not block for long: the wait goes on meanwhile, its deadline too.
+	OnEvent func(Event)
+	// ResendUnknown sends once more if a send of unknown outcome has not shown
+	// within SettleTime. This may restart the instance twice: the first send may
+	// still be on its way.
+	ResendUnknown bool
+}
+
+const (
+	defaultWaitTimeout   = 10 * time.Minute
+	defaultSettleTime    = time.Minute
+	defaultMaxPollFaults = 5
+	// baselineLifetime is how old a baseline may be when the restart is sent.
+	baselineLifetime = 5 * time.Second
+)
+
+func (o WaitOptions) withDefaults() WaitOptions {
+	o.Timeout = orDefault(o.Timeout, defaultWaitTimeout)
+	o.SettleTime = max(0, orDefault(o.SettleTime, defaultSettleTime))
+	o.MaxPollFaults = max(0, orDefault(o.MaxPollFaults, defaultMaxPollFaults))
+	return o
+}
+
+// ProbeResult is what a probe found.
+type ProbeResult uint8
+
+// The results of a probe.
+const (
+	ProbePending   ProbeResult = iota // not ready yet: go on waiting
+	ProbeHealthy                      // ready, which alone proves no restart: what the service shows must prove it
+	ProbeRestarted                    // ready, and proof of the restart by itself, such as another boot id
+)
+
+// EventKind says what happened.
+type EventKind string
+
+// The kinds of events.
+const (
+	EventBaseline       EventKind = "baseline"        // the instance was read before the send: Status, StartTime
+	EventSending        EventKind = "sending"         // the restart is being sent
+	EventAccepted       EventKind = "accepted"        // the service accepted it: RequestID
+	EventOutcomeUnknown EventKind = "outcome unknown" // the answer was lost: Err
+	EventStatus         EventKind = "status"          // a reading: Status, StartTime
+	EventPollFailed     EventKind = "poll failed"     // a reading failed: Err
+	EventProbeFailed    EventKind = "probe failed"    // the probe returned an error: Err
+)
+
+// Event is one step on the way of a restart.
+type Event struct {
+	Kind      EventKind
+	At        time.Time
+	Status    Status
+	StartTime time.Time
+	RequestID string
+	Err       error
+}
+
+// Proof says what proved a restart.
+type Proof string
+
+// The proofs.
+const (
+	ProofStatus    Proof = "status"     // seen in another status, then Running
+	ProofStartTime Proof = "start time" // Running, with a later StartTime
+	ProofProbe     Proof = "probe"      // the caller's probe
+)
+
+// RestartResult is a restart that took place, with the evidence. It proves that
+// the instance restarted since the baseline, not that this call was the reason.
+type RestartResult struct {
+	InstanceID     string
+	Proof          Proof
+	RequestID      string        // of the accepted send; empty if its answer was lost, or if others sent
+	Sends          int           // how often this client sent the restart
+	Before         Baseline      // zero in the result of [Client.Resolve]
+	StartTimeAfter time.Time     // to the minute
+	Observations   []Observation // the readings after the send, those without news left out
+	SentAt         time.Time     // when the last send left; zero if others sent
+	Took           time.Duration // from the send, or else the beginning of the wait, to the proof
+}
+
+// WaitError is why a wait ended without proof, and what it had seen.
+type WaitError struct {
+	LastStatus   Status    // the last that was read; empty if nothing was
+	LastSeen     time.Time // when that was; zero if nothing was
+	Sends        int       // how often the restart was sent
+	RequestID    string    // of the accepted send
+	Before       Baseline
+	Observations []Observation // the readings after the send, those without news left out
+	Err          error         // why the wait ended
+}
+
+// Error says why the wait ended and what was seen last.
+func (e *WaitError) Error() string {
+	text := e.Err.Error()
+	switch {
+	case e.LastSeen.IsZero():
+		text += "; the instance was not seen since"
+	default:
+		text += fmt.Sprintf("; last seen %s %v ago", e.LastStatus, time.Since(e.LastSeen).Round(time.Second))
+	}
+	if e.RequestID != "" {
+		text += " (request " + e.RequestID + ")"
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *WaitError) Unwrap() error { return e.Err }
+
+// RebootAndWait restarts an instance and follows the restart to its end: until the
+// instance is Running again with proof that it restarted.
+//
+// Running alone proves nothing, as the instance was Running before. So it is read
+// before the restart is sent, and counts as restarted once it was seen in another
+// status and is Running again, or is Running with a later StartTime, or once
+// Options.Probe says so. An instance that would be refused is refused before
+// anything is sent, by an [APIError] with StatusCode 0.
+//
+// A lost answer is settled by looking: a change within SettleTime proves the
+// restart; none ends the wait with [ErrNotProven] and [ErrOutcomeUnknown]. The
+// restart is sent once, or twice with ResendUnknown.
+//
+// The result is nil on error. The error is an [OperationError] whose outcome is
+// that of the send, over a [WaitError] with what was seen. Denied access, a
+// vanished instance and a lock end the wait at once; throttled readings slow it.
+//
+// Calls for the same instance and ForceStop that overlap share the work: one send,
+// and the readings. Each obeys its own context and options, and what ResendUnknown
+// sends again is sent once for all.
+func (c *Client) RebootAndWait(ctx context.Context, request RebootInstanceRequest, options WaitOptions) (*RestartResult, error) {
+	const operation = "RebootAndWait"
+	if err := checkInstanceID(request.InstanceID); err != nil {
+		return nil, &OperationError{Operation: operation, InstanceID: request.InstanceID, Outcome: OutcomeNotSent, Err: err}
+	}
+	if request.DryRun {
+		return nil, &OperationError{
+			Operation: operation, InstanceID: request.InstanceID, Outcome: OutcomeNotSent,
+			Err: &InputError{Field: "DryRun", Problem: "is set, and there would be nothing to wait for; use Check"},
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, &OperationError{Operation: operation, InstanceID: request.InstanceID, Outcome: OutcomeNotSent, Err: contextEnd(ctx)}
+	}
+	return c.joinWatch(ctx, request).wait(ctx, operation, options)
+}
+
+// TakeBaseline reads what [Client.WaitUntilRestarted] needs to know of an instance
+// before it is restarted by other means.
+func (c *Client) TakeBaseline(ctx context.Context, instanceID string) (Baseline, error) {
+	const operation = "TakeBaseline"
+	if err := checkInstanceID(instanceID); err != nil {
+		return Baseline{}, &OperationError{Operation: operation, InstanceID: instanceID, Err: err}
+	}
+	baseline, _, err := c.readBaseline(ctx, instanceID)
+	if err != nil {
+		return Baseline{}, &OperationError{Operation: operation, InstanceID: instanceID, Err: causeOf(err)}
+	}
+	return baseline, nil
+}
+
+// WaitUntilRestarted waits until an instance has restarted since the baseline was
+// taken, whoever restarted it. It sends nothing; its errors have no outcome.
+func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, options WaitOptions) (*RestartResult, error) {
+	const operation = "WaitUntilRestarted"
+	err := checkInstanceID(baseline.InstanceID)
+	if err == nil && baseline.TakenAt.IsZero() {
+		err = &InputError{Field: "Baseline", Problem: "was not taken: it has no TakenAt"}
+	}
+	if err != nil {
+		return nil, &OperationError{Operation: operation, InstanceID: baseline.InstanceID, Err: err}
+	}
+	w := c.newWatch(ctx, baseline.InstanceID, account{before: baseline})
+	return w.wait(ctx, operation, options)
+}
+
+// Resolve settles an error of unknown outcome, met earlier, by looking at the
+// instance: the restart took effect if the instance is seen in another status
+// than Running and is Running again, or has a StartTime after the minute in which
+// the restart was sent. Without such a sign within SettleTime of the send, the
+// error is [ErrNotProven] and still [ErrOutcomeUnknown]. It sends nothing.
+func (c *Client) Resolve(ctx context.Context, unknown error, options WaitOptions) (*RestartResult, error) {
+	const operation = "Resolve"
+	failed, ok := errors.AsType[*OperationError](unknown)
+	if !ok || failed.Outcome != OutcomeUnknown || failed.InstanceID == "" || failed.SentAt.IsZero() {
+		err := &OperationError{Operation: operation, Err: &InputError{Field: "unknown", Problem: "is not an error of unknown outcome"}}
+		if ok {
+			err.InstanceID, err.Outcome = failed.InstanceID, failed.Outcome
+		}
+		return nil, err
+	}
+	w := c.newWatch(ctx, failed.InstanceID, account{outcome: OutcomeUnknown, sentAt: failed.SentAt, unsettledSince: failed.SentAt})
+	return w.wait(ctx, operation, options)
+}
+
+// causeOf takes the layer off an error of a call that is a part of another.
+func causeOf(err error) error {
+	if failed, ok := errors.AsType[*OperationError](err); ok {
+		return failed.Err
+	}
+	return err
+}

@@ -1,0 +1,290 @@
+package ecsreboot
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// watch is the work that waits for the same restart share: it sends, it reads, and
+// it collects the facts. What they amount to each wait judges for itself.
+type watch struct {
+	client  *Client
+	request RebootInstanceRequest
+	send    bool
+	cancel  context.CancelFunc
+	resend  chan struct{} // asks for the one send more
+	done    chan struct{} // closed when the work has ended
+	begin   account
+
+	mu      sync.Mutex // never held across a wait
+	facts   []fact
+	changed chan struct{} // closed at the next fact
+	waiters int
+	over    bool // proven or failed: nobody may join any more
+}
+
+// watchKey tells which calls share the work.
+type watchKey struct {
+	instanceID string
+	forceStop  bool
+}
+
+// newWatch starts to follow a restart that others sent. It lives no longer than
+// its one waiter.
+func (c *Client) newWatch(ctx context.Context, instanceID string, begin account) *watch {
+	return c.startWatch(ctx, &watch{request: RebootInstanceRequest{InstanceID: instanceID}, begin: begin})
+}
+
+// joinWatch joins the restart of the same instance that is under way, or starts it.
+func (c *Client) joinWatch(ctx context.Context, request RebootInstanceRequest) *watch {
+	key := watchKey{request.InstanceID, request.ForceStop}
+	c.watchesMu.Lock()
+	defer c.watchesMu.Unlock()
+	if w := c.watches[key]; w != nil && w.join() {
+		return w
+	}
+	w := c.startWatch(ctx, &watch{request: request, send: true})
+	if c.watches == nil {
+		c.watches = make(map[watchKey]*watch)
+	}
+	c.watches[key] = w
+	return w
+}
+
+func (c *Client) startWatch(ctx context.Context, w *watch) *watch {
+	// The work serves all its waiters: it has the values of the first's context
+	// and ends with the last.
+	ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	w.client, w.waiters = c, 1
+	w.resend, w.done, w.changed = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(w.done)
+		w.run(ctx)
+	}()
+	return w
+}
+
+func (w *watch) join() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over {
+		return false
+	}
+	w.waiters++
+	return true
+}
+
+// leave ends the work when the last waiter goes, and waits for that end: what a
+// send in flight came to is known only then.
+func (w *watch) leave(over bool) {
+	w.mu.Lock()
+	w.waiters--
+	last := w.waiters == 0
+	w.over = w.over || over || last
+	ended := w.over
+	w.mu.Unlock()
+	if ended && w.send {
+		key := watchKey{w.request.InstanceID, w.request.ForceStop}
+		w.client.watchesMu.Lock()
+		if w.client.watches[key] == w {
+			delete(w.client.watches, key)
+		}
+		w.client.watchesMu.Unlock()
+	}
+	if last {
+		w.cancel()
+		<-w.done
+	}
+}
+
+func (w *watch) add(f fact) {
+	if f.At.IsZero() {
+		f.At = time.Now()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.facts = append(w.facts, f)
+	close(w.changed)
+	w.changed = make(chan struct{})
+}
+
+// since returns the facts from the n-th on, and a channel that tells of more.
+func (w *watch) since(n int) ([]fact, <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.facts[n:len(w.facts):len(w.facts)], w.changed
+}
+
+// run does the work until ctx ends or there is nothing left to do.
+func (w *watch) run(ctx context.Context) {
+	if w.send && !w.first(ctx) {
+		return
+	}
+	resend := w.resend
+	down := false
+	for n := 0; ; n++ {
+		wait := pollWait(n, down)
+		if n == 0 && !w.send && !down {
+			wait = 0 // it was sent some time ago
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-resend:
+			resend = nil // never more than one, whoever asks
+			if !w.second(ctx) {
+				return
+			}
+			n = 0
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return
+		}
+		f := w.poll(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		w.add(f)
+		if !down && f.Status != "" && f.Status != StatusRunning {
+			down, n = true, 0
+		}
+	}
+}
+
+// pollWait is the wait before the n-th reading: short until the instance has been
+// seen down, for a forced restart is over in seconds, and longer until it is up.
+func pollWait(n int, down bool) time.Duration {
+	schedule := [...]time.Duration{1, 2, 3, 5}
+	if down {
+		schedule = [...]time.Duration{2, 3, 5, 10}
+	}
+	wait := schedule[min(n, len(schedule)-1)] * time.Second
+	if wait >= 5*time.Second { // many waits must not fall into step
+		wait += rand.N(wait*2/5) - wait/5 //nolint:gosec // jitter needs no secrecy
+	}
+	return wait
+}
+
+// first reads the baseline and sends the restart. It reports whether there is
+// something to follow.
+func (w *watch) first(ctx context.Context) bool {
+	id := w.request.InstanceID
+	end := func(outcome Outcome, err error) bool {
+		w.add(fact{ended: err, outcome: outcome})
+		return false
+	}
+	takeBaseline := func(ctx context.Context) (Baseline, error) {
+		baseline, instance, err := w.client.readBaseline(ctx, id)
+		if err == nil {
+			err = instance.refuse(time.Now())
+		}
+		if err != nil {
+			return Baseline{}, causeOf(err)
+		}
+		w.add(fact{Event: Event{Kind: EventBaseline, Status: baseline.Status, StartTime: baseline.StartTime}, before: baseline})
+		return baseline, nil
+	}
+	baseline, err := takeBaseline(ctx)
+	if err != nil {
+		return end(OutcomeNotSent, err)
+	}
+	// The send may wait for the throttle gate or for credentials: then what was
+	// read before is read again.
+	fresh := func(ctx context.Context) error {
+		if time.Since(baseline.TakenAt) <= baselineLifetime {
+			return nil
+		}
+		baseline, err = takeBaseline(ctx)
+		return err
+	}
+	return w.sendOnce(ctx, fresh)
+}
+
+// second sends once more what may be on its way still.
+func (w *watch) second(ctx context.Context) bool { return w.sendOnce(ctx, nil) }
+
+func (w *watch) sendOnce(ctx context.Context, before func(context.Context) error) bool {
+	op := w.client.rebootOperation(w.request)
+	sending := false
+	op.before = func(ctx context.Context) error {
+		if before != nil {
+			if err := before(ctx); err != nil {
+				return err
+			}
+		}
+		if !sending {
+			sending = true
+			w.add(fact{Event: Event{Kind: EventSending}})
+		}
+		return nil
+	}
+	res, err := w.client.do(ctx, op)
+	switch outcome := OutcomeOf(err); {
+	case err == nil:
+		w.add(fact{Event: Event{Kind: EventAccepted, RequestID: res.requestID}, sentAt: res.sentAt})
+	case outcome == OutcomeUnknown:
+		w.add(fact{Event: Event{Kind: EventOutcomeUnknown, Err: err}, sentAt: sentAt(err)})
+	case before == nil && errors.Is(err, ErrIncorrectInstanceStatus):
+		w.add(fact{Event: Event{Kind: EventOutcomeUnknown, Err: err}, sentAt: sentAt(err), inTheWay: true})
+	default:
+		w.add(fact{ended: causeOf(err), outcome: outcome})
+		return false
+	}
+	return true
+}
+
+func sentAt(err error) time.Time {
+	if failed, ok := errors.AsType[*OperationError](err); ok {
+		return failed.SentAt
+	}
+	return time.Time{}
+}
+
+// poll reads the instance once. The next reading is the retry.
+func (w *watch) poll(ctx context.Context) fact {
+	asked := time.Now()
+	page, err := w.client.describePage(ctx, []string{w.request.InstanceID}, "", 1)
+	if err != nil {
+		return fact{
+			Event:     Event{Kind: EventPollFailed, Err: causeOf(err)},
+			denied:    errors.Is(err, ErrAccessDenied),
+			throttled: errors.Is(err, ErrThrottled),
+		}
+	}
+	f := fact{Event: Event{Kind: EventStatus, At: asked}}
+	if !page.clock.IsZero() {
+		f.clockAway, f.hasClock = time.Until(page.clock), true
+	}
+	for _, instance := range page.instances {
+		if instance.ID == w.request.InstanceID {
+			f.Status, f.StartTime, f.locked = instance.Status, instance.StartTime, instance.locked(time.Now())
+		}
+	}
+	return f
+}
+
+// readBaseline reads an instance before it is restarted. One that is not listed
+// is asked for twice: a list can be late.
+func (c *Client) readBaseline(ctx context.Context, id string) (Baseline, Instance, error) {
+	for again := range 2 {
+		if again > 0 && !sleep(ctx, time.Second) {
+			return Baseline{}, Instance{}, contextEnd(ctx)
+		}
+		asked := time.Now()
+		page, err := c.describePage(ctx, []string{id}, "", c.retry.MaxAttempts)
+		if err != nil {
+			return Baseline{}, Instance{}, err
+		}
+		for _, instance := range page.instances {
+			if instance.ID == id {
+				return Baseline{InstanceID: id, Status: instance.Status, StartTime: instance.StartTime, TakenAt: asked}, instance, nil
+			}
+		}
+	}
+	return Baseline{}, Instance{}, notListed()
+}
