@@ -19,6 +19,8 @@ const (
 	maxBodyBytes = 4 << 20
 	// maxTextBytes bounds each text that an error keeps of an answer.
 	maxTextBytes = 1 << 10
+	// maxDiagnosticBytes bounds the EncodedDiagnosticMessage.
+	maxDiagnosticBytes = 8 << 10
 	// maxRetryAfter bounds the hints that are believed.
 	maxRetryAfter = 24 * time.Hour
 )
@@ -32,7 +34,8 @@ func readAnswer(op operation, resp *http.Response, r redactor) result {
 	body, readErr := readBody(resp)
 	_ = resp.Body.Close()
 	res := result{event: event{stage: stageAnswered, status: resp.StatusCode}}
-	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+	// A year far off is nobody's clock; stamps made from it would be nonsense.
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil && 1990 < date.Year() && date.Year() < 2100 {
 		res.clock, res.event.serverTime = date, true
 	}
 	var answer wireAnswer
@@ -45,12 +48,11 @@ func readAnswer(op operation, resp *http.Response, r redactor) result {
 	res.event.hasRequestID = res.requestID != ""
 	res.event.code = ErrorCode(r.short(string(answer.Code)))
 	if resp.StatusCode/100 == 2 {
-		if !parsed && bytes.Contains(body, []byte(`"Code"`)) {
-			// Cut short, yet it was going to tell of an error.
-			res.event.hasRequestID = false
-		}
-		if op.into != nil && res.event.code == "" && (!parsed || json.Unmarshal(body, op.into) != nil) {
-			res.event.hasRequestID = false // a read is nothing without its body
+		switch {
+		case op.into != nil: // a read is nothing without its body
+			res.event.hasRequestID = parsed && answer.RequestID != "" && json.Unmarshal(body, op.into) == nil
+		case answer.RequestID == "": // the header counts for a body that was cut short
+			res.event.hasRequestID = res.requestID != "" && readErr != nil && !tellsOfError(body)
 		}
 		if res.event.code == "" && res.event.hasRequestID {
 			return res
@@ -86,6 +88,12 @@ func readAnswer(op operation, resp *http.Response, r redactor) result {
 	return res
 }
 
+// tellsOfError reports whether the beginning of a body is that of an error.
+func tellsOfError(body []byte) bool {
+	lower := bytes.ToLower(body)
+	return bytes.Contains(lower, []byte("code")) || bytes.Contains(lower, []byte("message"))
+}
+
 // readBody reads the body up to the limit. What was read before an error is
 // returned with it.
 func readBody(resp *http.Response) ([]byte, error) {
@@ -94,10 +102,6 @@ func readBody(resp *http.Response) ([]byte, error) {
 		read, err := io.ReadFull(resp.Body, body)
 		if errors.Is(err, io.EOF) && n == 0 {
 			err = nil
-		}
-		if err == nil && n > 0 {
-			// The connection is free for the next call once the end was seen.
-			_, _ = resp.Body.Read(make([]byte, 1))
 		}
 		return body[:read], err
 	}
@@ -145,6 +149,9 @@ func (a *wireAnswer) parse(body []byte) bool {
 		}
 	} else {
 		err = json.Unmarshal(body, a)
+		if _, other := errors.AsType[*json.UnmarshalTypeError](err); other && a.Code != "" {
+			err = nil // a field of another type, as a text for AccessDeniedDetail; the rest was read
+		}
 	}
 	if err != nil {
 		*a = wireAnswer{}
@@ -163,6 +170,10 @@ func (d wireDenied) clean(r redactor) AccessDenied {
 	if d == (wireDenied{}) {
 		return AccessDenied{}
 	}
+	diagnostic := r.scrub(cut(d.EncodedDiagnosticMessage))
+	if len(diagnostic) > maxDiagnosticBytes || diagnostic != printable(diagnostic) {
+		diagnostic = "" // a part of it could not be decoded
+	}
 	return AccessDenied{
 		Action:                   r.short(d.AuthAction),
 		PrincipalType:            r.short(d.AuthPrincipalType),
@@ -170,24 +181,23 @@ func (d wireDenied) clean(r redactor) AccessDenied {
 		PrincipalDisplayName:     r.short(d.AuthPrincipalDisplayName),
 		PolicyType:               r.short(d.PolicyType),
 		NoPermissionType:         r.short(d.NoPermissionType),
-		EncodedDiagnosticMessage: r.text(d.EncodedDiagnosticMessage),
+		EncodedDiagnosticMessage: diagnostic,
 	}
 }
 
 // looseText is a JSON string that the service has been seen to write as a number.
 type looseText string
 
-// UnmarshalJSON accepts a string, a number, a boolean or null.
+// UnmarshalJSON accepts a string, a number or null.
 func (t *looseText) UnmarshalJSON(data []byte) error {
-	switch data[0] {
-	case '"':
+	switch c := data[0]; {
+	case c == '"':
 		return json.Unmarshal(data, (*string)(t))
-	case '{', '[':
+	case c == '-', '0' <= c && c <= '9':
+		*t = looseText(data)
+	case c != 'n':
 		return errors.New("want a text")
-	case 'n':
-		return nil
 	}
-	*t = looseText(data)
 	return nil
 }
 

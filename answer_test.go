@@ -55,6 +55,11 @@ func TestReadErrorAnswers(t *testing.T) {
 			`{"Code":"Forbidden.RAM","Message":"m","AccessDeniedDetail":{"AuthAction":"ecs:RebootInstance","AuthPrincipalType":"SubUser","AuthPrincipalOwnerId":"1","AuthPrincipalDisplayName":"2","PolicyType":"P","NoPermissionType":"ImplicitDeny","EncodedDiagnosticMessage":"E"}}`,
 			APIError{Code: "Forbidden.RAM", Message: "m", AccessDenied: AccessDenied{"ecs:RebootInstance", "SubUser", "1", "2", "P", "ImplicitDeny", "E"}},
 		},
+		"a field of another type": {
+			`{"Code":"Forbidden.RAM","Message":"m","AccessDeniedDetail":"text","RequestId":"R"}`,
+			APIError{Code: "Forbidden.RAM", Message: "m", RequestID: "R", AccessDenied: AccessDenied{Action: "ecs:RebootInstance"}},
+		},
+		"boolean code": {`{"Code":false,"RequestId":"R"}`, APIError{Message: `not an answer of the service: "{\"Code\":false,\"RequestId\":\"R\"}"`}},
 		"denied in XML": {
 			`<Error><Code>NoPermission</Code><Message>m</Message><AccessDeniedDetail><AuthAction>ecs:X</AuthAction></AccessDeniedDetail></Error>`,
 			APIError{Code: "NoPermission", Message: "m", AccessDenied: AccessDenied{Action: "ecs:X"}},
@@ -124,8 +129,8 @@ func (endlessReader) Read(p []byte) (int, error) {
 }
 
 func TestCutOffBodies(t *testing.T) {
-	cut := func(body string, length int64) *http.Response {
-		resp := response(403, "", "X-Acs-Request-Id", "R")
+	cut := func(status int, body string, length int64) *http.Response {
+		resp := response(status, "", "X-Acs-Request-Id", "R")
 		resp.ContentLength = length
 		resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(body), iotest.ErrReader(io.ErrUnexpectedEOF)))
 		return resp
@@ -135,15 +140,28 @@ func TestCutOffBodies(t *testing.T) {
 		`{"Code":"Disk`: "the answer was cut short",
 	} {
 		for _, length := range []int64{-1, 500} {
-			res, got := read(t, cut(body, length))
+			res, got := read(t, cut(403, body, length))
 			assert.Equal(t, message, got.Message)
 			assert.Empty(t, res.event.code)
 			assert.Equal(t, "R", got.RequestID)
 		}
 	}
-	res, got := read(t, response(200, `{"RequestId":"47`, "X-Acs-Request-Id", "R"))
-	assert.Nil(t, got)
-	assert.Equal(t, "R", res.requestID)
+	// A success that was cut short is one, by the header; an error is not, in
+	// whatever order its fields come; and what is whole must say so itself.
+	for _, body := range []string{"", `{"RequestId":"47`, `<RebootInstanceResponse><RequestId>47`} {
+		res, got := read(t, cut(200, body, 500))
+		assert.Nil(t, got, body)
+		assert.Equal(t, "R", res.requestID)
+	}
+	for _, body := range []string{`{"Code":"Int`, `{"requestId":"R","code":"InternalErr`, `{"RequestId":"R","Message":"The request processing has failed`, `<Error><Code>InternalErr`} {
+		res, got := read(t, cut(200, body, 500))
+		assert.NotNil(t, got, body)
+		assert.False(t, res.event.hasRequestID)
+	}
+	for _, body := range []string{"", "{}", "<html></html>", `{"RequestId":"47`} {
+		_, got := read(t, response(200, body, "X-Acs-Request-Id", "R"))
+		assert.NotNil(t, got, body)
+	}
 }
 
 func TestRetryAfter(t *testing.T) {
@@ -214,4 +232,30 @@ func FuzzReadAnswer(f *testing.F) {
 			require.Positive(t, res.retryAfter)
 		}
 	})
+}
+
+// The diagnostic message can be decoded only as a whole.
+func TestDiagnosticMessageIsWholeOrAbsent(t *testing.T) {
+	for length, want := range map[int]int{1800: 1800, maxDiagnosticBytes: maxDiagnosticBytes, maxDiagnosticBytes + 1: 0, 100_000: 0} {
+		_, got := read(t, response(403, fmt.Sprintf(`{"Code":"Forbidden.RAM","AccessDeniedDetail":{"EncodedDiagnosticMessage":%q}}`, strings.Repeat("A", length))))
+		assert.Len(t, got.AccessDenied.EncodedDiagnosticMessage, want)
+	}
+}
+
+// A time of nobody's clock is not believed.
+func TestAbsurdDates(t *testing.T) {
+	for date, want := range map[string]bool{
+		"Fri, 02 Jan 2026 03:04:18 GMT": true, "Sat, 01 Jan 0001 00:00:00 GMT": false, "Fri, 31 Dec 9999 23:59:59 GMT": false, "today": false,
+	} {
+		res, _ := read(t, response(400, `{"Code":"InvalidTimeStamp.Expired"}`, "Date", date))
+		assert.Equal(t, want, res.event.serverTime, date)
+	}
+}
+
+// A long text of nothing but escapes costs no more than another.
+func TestHostileTextsAreCheap(t *testing.T) {
+	for _, hostile := range []string{`\\`, "%25", "%2525", `\"`} {
+		_, got := read(t, response(403, `{"Code":"C","Message":"`+strings.Repeat(hostile, 500_000)+`"}`))
+		assert.Less(t, len(got.Message), 1100)
+	}
 }

@@ -67,7 +67,7 @@ func NewClient(region string, options ...Option) (*Client, error) {
 	if client.credentials, err = newCredentialSource(s.credential); err != nil {
 		return nil, err
 	}
-	if client.http, client.transport, err = newHTTPClient(s.httpClient, s.wrappers); err != nil {
+	if client.http, client.transport, err = newHTTPClient(s.httpClient, s.scheme, s.wrappers); err != nil {
 		return nil, err
 	}
 	return client, nil
@@ -133,9 +133,7 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 			failed.Err = heldBack(failed.Err, err)
 			return result{}, failed
 		}
-		res := c.attempt(ctx, op)
-		outcome, then := decide(op, res.event)
-		res.report(pass, then)
+		res, outcome, then := c.through(ctx, op, pass)
 		failed.Attempts++
 		if !res.sentAt.IsZero() {
 			failed.SentAt = res.sentAt
@@ -147,7 +145,14 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 		if outcome == OutcomeAccepted {
 			failed.Err = fmt.Errorf("%w (request %s)", ErrDryRunIgnored, res.requestID)
 		}
-		if then == stop || failed.Attempts >= op.attempts || ctx.Err() != nil {
+		if then == fixClock {
+			c.clockOffset.Store(int64(time.Until(res.clock))) // for the calls to come as well
+		}
+		switch {
+		case then == stop, failed.Attempts >= op.attempts, then == fixClock && clockFixed:
+			return result{}, failed
+		case ctx.Err() != nil:
+			failed.Err = interrupted(ctx, failed.Err)
 			return result{}, failed
 		}
 		var wait time.Duration
@@ -155,12 +160,13 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 		case again:
 			wait = c.retry.backoff(failed.Attempts)
 		case fixClock:
-			if clockFixed {
+			clockFixed = true
+		case awaitGate: // the gate waits at the top of the loop, unless that is in vain
+			if err := tooLong(ctx, res.retryAfter, throttleBudget); err != nil {
+				failed.Err = heldBack(failed.Err, err)
 				return result{}, failed
 			}
-			clockFixed = true
-			c.clockOffset.Store(int64(time.Until(res.clock)))
-		case awaitGate, stop, done: // the gate waits at the top of the loop
+		case stop, done:
 		}
 		c.logger.LogAttrs(ctx, slog.LevelWarn, "ecsreboot: sending again",
 			slog.String("operation", op.action),
@@ -175,26 +181,36 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 	}
 }
 
-// report returns the attempt's pass to the gate.
-func (r *result) report(p pass, then next) {
+// through makes one attempt with a pass of the gate, and returns the pass.
+func (c *Client) through(ctx context.Context, op operation, p pass) (res result, outcome Outcome, then next) {
+	returned := false
+	defer func() {
+		if !returned { // a RoundTripper of the caller's panicked
+			p.abandoned()
+		}
+	}()
+	res = c.attempt(ctx, op)
+	outcome, then = decide(op, res.event)
+	returned = true
 	switch {
 	case then == awaitGate:
-		p.throttled(r.retryAfter)
-	case r.event.stage == stageAnswered && (r.event.code != "" || r.event.hasRequestID):
+		p.throttled(res.retryAfter)
+	case res.event.stage == stageAnswered && res.event.hasRequestID:
 		p.answered()
 	default:
 		p.abandoned()
 	}
+	return res, outcome, then
 }
 
 // heldBack is the error of a call that the gate did not let through: before is
 // what its last attempt came to, if it had one.
 func heldBack(before, err error) error {
-	switch {
-	case before != nil:
+	if errors.Is(err, errGateLimit) {
+		err = &throttleError{cause: err}
+	}
+	if before != nil {
 		return fmt.Errorf("%w; then %w", before, err)
-	case errors.Is(err, errGateLimit):
-		return &throttleError{cause: err}
 	}
 	return err
 }
@@ -246,17 +262,20 @@ func (c *Client) attempt(ctx context.Context, op operation) result {
 
 	resp, err := c.http.Do(req)
 	if err != nil {
-		res := result{err: c.transportFailure(ctx, limited, x, err, newRedactor(keys, auth.signature))}
-		res.event = event{stage: stageSent}
-		if x.notSent() {
+		unsent := x.giveUp()
+		res := result{
+			event: event{stage: stageSent},
+			err:   c.transportFailure(ctx, limited, unsent, err, newRedactor(keys, auth.signature)),
+		}
+		if unsent {
 			res.event = event{stage: stageConnect, permanent: isCertificateError(err)}
 		} else {
-			res.sentAt = now
+			res.sentAt = x.sent(now)
 		}
 		return res
 	}
 	res := readAnswer(op, resp, newRedactor(keys, auth.signature))
-	res.sentAt = now
+	res.sentAt = x.sent(now)
 	return res
 }
 
@@ -266,9 +285,13 @@ func (c *Client) fetchCredentials(ctx context.Context) (secrets, error) {
 	if c.credentials.fixed != nil { // no fetch: spare the timer
 		return c.credentials.get(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.attemptTimeout)
+	limited, cancel := context.WithTimeout(ctx, c.attemptTimeout)
 	defer cancel()
-	return c.credentials.get(ctx)
+	keys, err := c.credentials.get(limited)
+	if err != nil && ctx.Err() == nil && limited.Err() != nil {
+		return secrets{}, &credentialError{text: fmt.Sprintf("none within %v", c.attemptTimeout), temporary: true}
+	}
+	return keys, err
 }
 
 // sleep waits under ctx and reports whether the time was slept out.

@@ -107,6 +107,8 @@ func TestClasses(t *testing.T) {
 	} {
 		check(&APIError{Code: code, StatusCode: 400}, want)
 	}
+	check(&APIError{Code: "Throttling", StatusCode: 503}, ErrThrottled)
+	check(&APIError{Code: "Throttling", StatusCode: 500}, nil)
 	// ECS's older layer tells of tokens in messages.
 	check(&APIError{Code: "InvalidParameter", Message: `The specified parameter "SecurityToken.Expired" is not valid.`}, ErrUnauthenticated)
 	check(&APIError{Code: "MissingParameter", Message: `The input parameter "SecurityToken" that is mandatory for processing this request is not supplied.`}, ErrUnauthenticated)

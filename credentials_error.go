@@ -15,24 +15,22 @@ import (
 // own error is reachable through it: that may hold a signed URL, or keys.
 type credentialError struct {
 	text      string
-	temporary bool    // a fetch ran out of time or failed on the network
-	ended     []error // the errors of the context that ended the wait, if one did
+	temporary bool  // a fetch ran out of time or failed on the network
+	ended     error // the end of the context, if that ended the wait
 }
 
 func (e *credentialError) Error() string        { return "credentials: " + e.text }
 func (e *credentialError) Is(target error) bool { return target == ErrCredentials }
-func (e *credentialError) Unwrap() []error      { return e.ended }
+func (e *credentialError) Unwrap() error        { return e.ended }
 
 // waitError is for a wait that ended with ctx.
 func waitError(ctx context.Context) *credentialError {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	e := &credentialError{ended: []error{err}}
-	if cause != err {
-		e.ended = append(e.ended, cause)
+	end := contextEnd(ctx)
+	return &credentialError{
+		text:      "none before the context ended: " + end.Error(),
+		temporary: errors.Is(end, context.DeadlineExceeded) || isTimeout(end),
+		ended:     end,
 	}
-	e.temporary = errors.Is(err, context.DeadlineExceeded) || isTimeout(cause)
-	e.text = "none before the context ended: " + safeText(cause.Error(), secrets{}, maxErrorText)
-	return e
 }
 
 // panicError is for a provider that panicked, or ended its goroutine if value is

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -86,14 +87,13 @@ func parseEndpoint(endpoint string) (scheme, host string, err error) {
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return refuse("must not have a query or fragment")
 	}
-	name := u.Hostname()
-	if name == "" || strings.Contains(name, "%") {
+	name := strings.ToLower(u.Hostname())
+	if !isHostName(name) {
 		return refuse("has no usable host name")
 	}
-	for _, c := range name {
-		// The host is signed as it is sent; net/http would rewrite other names.
-		if c <= ' ' || c >= 0x7f {
-			return refuse("has a host name with characters outside printable ASCII")
+	if port := u.Port(); port != "" {
+		if n, portErr := strconv.ParseUint(port, 10, 16); portErr != nil || n == 0 {
+			return refuse("has a port outside 1 to 65535")
 		}
 	}
 	if u.Scheme == "http" && !isLoopback(name) {
@@ -106,10 +106,24 @@ func parseEndpoint(endpoint string) (scheme, host string, err error) {
 	return u.Scheme, host, nil
 }
 
+// isHostName accepts addresses, and names in the characters that DNS knows: the
+// host is signed as it is sent, and net/http would rewrite others.
+func isHostName(name string) bool {
+	if addr, err := netip.ParseAddr(name); err == nil {
+		return addr.Zone() == ""
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return false
+		}
+	}
+	return true
+}
+
 // isLoopback reports whether a host stays on this machine, without asking a name
 // server.
 func isLoopback(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+	if host == "localhost" {
 		return true
 	}
 	addr, err := netip.ParseAddr(host)

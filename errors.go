@@ -16,7 +16,7 @@ const prefix = "ecsreboot: "
 // [ErrorCode] and an outcome, and match a context error, all at once.
 var (
 	// ErrThrottled: the service, or this client on its behalf, held the call
-	// back because too many were sent. A throttled call was not processed.
+	// back because too many were sent. It was not processed.
 	ErrThrottled = errors.New(prefix + "throttled")
 	// ErrUnauthenticated: the service did not accept the credentials or the
 	// signature.
@@ -251,6 +251,9 @@ func classOf(e *APIError) error {
 	code := string(e.Code)
 	switch {
 	case isThrottlingCode(e.Code):
+		if e.StatusCode/100 == 5 && e.StatusCode != 503 {
+			return nil // a failure with an odd code, perhaps after it was processed
+		}
 		return ErrThrottled
 	case strings.HasPrefix(code, "InvalidAccessKeyId."), strings.HasPrefix(code, "InvalidSecurityToken."):
 		return ErrUnauthenticated

@@ -89,21 +89,37 @@ func (g *gate) enter(ctx context.Context, budget *time.Duration) (pass, error) {
 
 // outlasts reports that waiting is in vain.
 func (g *gate) outlasts(ctx context.Context, now, giveUp time.Time) error {
-	switch deadline, ok := ctx.Deadline(); {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return contextEnd(ctx)
-	case ok && g.until.After(deadline):
-		return fmt.Errorf("%w: the service asks to wait %v, beyond the context's deadline", errGateLimit, roundUp(g.until.Sub(now)))
-	case g.until.After(giveUp):
-		return fmt.Errorf("%w: the service asks to wait %v, beyond MaxThrottleWait", errGateLimit, roundUp(g.until.Sub(now)))
-	case !now.Before(giveUp):
+	}
+	if err := tooLong(ctx, g.until.Sub(now), giveUp.Sub(now)); err != nil {
+		return err
+	}
+	if !now.Before(giveUp) {
 		return fmt.Errorf("%w: MaxThrottleWait is over", errGateLimit)
 	}
 	return nil
 }
 
+// tooLong reports that the service asks to wait for longer than a call may.
+func tooLong(ctx context.Context, wait, budget time.Duration) error {
+	deadline, ok := ctx.Deadline()
+	switch {
+	case ok && wait > time.Until(deadline):
+		return fmt.Errorf("%w: the service asks to wait %v, beyond the context's deadline", errGateLimit, roundUp(wait))
+	case wait > budget:
+		return fmt.Errorf("%w: the service asks to wait %v, beyond MaxThrottleWait", errGateLimit, roundUp(wait))
+	}
+	return nil
+}
+
+// maxClosed bounds how long one answer closes the gate for everybody. The
+// service counts in minutes; what it claims beyond that a probe finds out.
+const maxClosed = 5 * time.Minute
+
 // throttled tells the gate that the attempt was throttled, for the given time.
 func (p pass) throttled(wait time.Duration) {
+	wait = min(wait, maxClosed)
 	p.gate.mu.Lock()
 	defer p.gate.mu.Unlock()
 	if until := time.Now().Add(wait); until.After(p.gate.until) {

@@ -98,15 +98,44 @@ func replaceSpelled(text, value, mask string) string {
 }
 
 // spelled returns how many bytes of text, from its start, spell value; 0 if
-// they don't. A text that ends inside value, having spelled 8 bytes of it, was
-// cut there: it counts.
+// they don't.
 func spelled(text, value string) int {
 	if strings.HasPrefix(text, value) {
 		return len(value)
 	}
+	// A byte that escapes others is itself ambiguous. No real key has one.
+	percents, slashes := 1, 1
+	if strings.Contains(value, "%") {
+		percents = 4
+	}
+	if strings.Contains(value, `\`) {
+		slashes = 3
+	}
+	for p := range percents {
+		for s := range slashes {
+			percent, slash := "%"+strings.Repeat("25", p), strings.Repeat(`\`, 1<<s)
+			if n := spelledWith(text, value, percent, slash); n > 0 {
+				return n
+			}
+		}
+	}
+	return 0
+}
+
+// spelledWith is spelled where percent and slash stand for % and \. A text that
+// ends inside value, having spelled 8 bytes of it, was cut there: it counts.
+func spelledWith(text, value, percent, slash string) int {
 	at := 0
 	for i := range len(value) {
-		n := spelledByte(text[at:], value[i])
+		n := 0
+		switch rest := text[at:]; {
+		case value[i] == '%' && strings.HasPrefix(rest, percent):
+			n = len(percent)
+		case value[i] == '\\' && strings.HasPrefix(rest, slash):
+			n = len(slash)
+		case value[i] != '%':
+			n = spelledByte(rest, value[i])
+		}
 		if n == 0 {
 			rest := text[at:]
 			if i >= 8 && (rest == "" || len(rest) < 6 && (rest[0] == '%' || rest[0] == '\\')) {
@@ -119,41 +148,42 @@ func spelled(text, value string) int {
 	return at
 }
 
+// maxDepth bounds how often a byte may have been encoded, or a long text of
+// nothing but escapes would take for ever.
+const maxDepth = 8
+
 // spelledByte returns the length of the spelling of c at the start of text.
 func spelledByte(text string, c byte) int {
-	if text == "" {
-		return 0
-	}
-	if text[0] == '%' {
+	switch {
+	case text == "":
+	case text[0] == c:
+		return 1
+	case text[0] == '%':
 		at := 1
-		for strings.HasPrefix(text[at:], "25") && len(text) > at+3 && isHex(text[at+2]) && isHex(text[at+3]) {
+		for at < 2*maxDepth && len(text) >= at+4 && text[at:at+2] == "25" && isHex(text[at+2]) && isHex(text[at+3]) {
 			at += 2 // the % itself was encoded
 		}
-		if len(text) >= at+2 {
-			if v, err := strconv.ParseUint(text[at:at+2], 16, 8); err == nil && byte(v) == c {
-				return at + 2
-			}
+		if len(text) >= at+2 && isCode(text[at:at+2], c) {
+			return at + 2
 		}
-	}
-	if text[0] == '\\' {
-		at := len(text) - len(strings.TrimLeft(text, `\`))
+	case text[0] == '\\':
+		at := 1
+		for at < 2*maxDepth && len(text) > at && text[at] == '\\' {
+			at++
+		}
 		switch {
-		case c == '\\':
-			return min(at, 2)
-		case at == len(text):
-			return 0
-		case text[at] == c && strings.IndexByte(`/"'&<>`, c) >= 0:
+		case len(text) > at && text[at] == c && strings.IndexByte(`/"'&<>`, c) >= 0:
 			return at + 1
-		case text[at] == 'u' && len(text) >= at+5:
-			if v, err := strconv.ParseUint(text[at+1:at+5], 16, 16); err == nil && v == uint64(c) {
-				return at + 5
-			}
+		case len(text) >= at+5 && text[at] == 'u' && isCode(text[at+1:at+5], c):
+			return at + 5
 		}
-	}
-	if text[0] == c {
-		return 1
 	}
 	return 0
+}
+
+func isCode(digits string, c byte) bool {
+	v, err := strconv.ParseUint(digits, 16, 16)
+	return err == nil && v == uint64(c)
 }
 
 func isHex(c byte) bool {
@@ -198,7 +228,7 @@ func (r redactor) text(text string) string {
 	if text == "" {
 		return ""
 	}
-	return bound(printable(r.scrub(text)), maxTextBytes)
+	return bound(printable(r.scrub(cut(text))), maxTextBytes)
 }
 
 // unknownText cleans a text that may hold more than the attempt's own secrets,
@@ -217,7 +247,7 @@ func (r redactor) short(text string) string {
 		return text
 	}
 	const limit = 256
-	return bound(printable(r.scrub(text)), limit)
+	return bound(printable(r.scrub(cut(text))), limit)
 }
 
 const idCharacters = letters + "0123456789-._"

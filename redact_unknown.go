@@ -20,9 +20,9 @@ func scrubUnknown(text string) string {
 		return r
 	}, cut(text))
 	text = pemPattern().ReplaceAllLiteralString(text, redacted)
+	text = scrubUserinfo(text) // before a name in a password takes the @ for its value
 	text = scrubNamed(text)
 	text = scrubSchemes(text)
-	text = scrubUserinfo(text)
 	text = portPattern().ReplaceAllLiteralString(text, `invalid port "`+redacted+`"`)
 	text = keyIDPattern().ReplaceAllStringFunc(text, maskKeyID)
 	text = jwtPattern().ReplaceAllLiteralString(text, redacted)
@@ -46,14 +46,12 @@ var (
 		`(\s*(?:=>|[:=>]|%(?:25)*3[ad])\s*|\s+)` +
 		`([\[{]?)(` + quoteExpr + `?)`)
 
-	closingQuote = pattern(`%(?:25)*22|["\s]`)
-
 	schemePattern = pattern(`(?i)\b((?:bearer|basic)(?:\s|%20|\+)+["']?)([^\s"',;\]})]+)`)
 	portPattern   = pattern(`invalid port "[^"]*"`)
 	keyIDPattern  = pattern(`(?:LTAI|STS\.|TMP\.)[0-9A-Za-z]{8,}`)
 	jwtPattern    = pattern(`eyJ[\w-]{6,}(?:\.[\w-]*)*`)
 	runPattern    = pattern(`[0-9A-Za-z+/_%-]{20,}={0,2}`)
-	uuidPattern   = pattern(`(?i)[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}`)
+	nothingInRun  = pattern(`(?i)[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|%(?:25)*[0-9a-f]{2}`) // request ids, escapes
 )
 
 const quoteExpr = "(?:\\\\*[\"'`]|%(?:25)*22)"
@@ -116,7 +114,7 @@ func (n named) isName(value string) bool {
 	case n.rest != "" && n.nameQuote == "":
 		return false // SignatureMethod=, InvalidSecurityToken.Expired:
 	case strings.TrimSpace(n.separator) == "":
-		return quoted && n.nameQuote == "" && !strings.HasPrefix(value, "/") // token "…", but not token "/a/file"
+		return quoted && n.nameQuote == "" // token "…"
 	case quoted || n.bracket != "" || strings.TrimSpace(n.separator) != ":" || n.nameQuote != "" && !n.afterSlash:
 		return true
 	case n.afterSlash:
@@ -151,19 +149,24 @@ func (n named) valueLen(text string) int {
 		return upTo(strings.IndexByte(text, ']'))
 	case n.bracket == "{":
 		return upTo(strings.IndexByte(text, '}'))
-	case strings.HasPrefix(n.quote, "%"):
-		if loc := closingQuote().FindStringIndex(text); loc != nil {
-			return loc[0]
+	case strings.HasPrefix(n.quote, "%") && strings.HasPrefix(n.nameQuote+n.separator, "%"):
+		end := upTo(strings.IndexAny(text, " \t\r\n\""))
+		escape := strings.TrimSuffix(n.quote, "22") + "5C" // what the closing quote must not stand behind
+		for at := 0; ; at += len(n.quote) {
+			i := strings.Index(text[at:end], n.quote)
+			if i < 0 {
+				return end
+			}
+			if at += i; !strings.HasSuffix(strings.ToUpper(text[max(0, at-len(escape)):at]), escape) {
+				return at
+			}
 		}
-		return len(text)
-	case n.quote != "":
+	case n.quote != "" && n.quote[0] != '%':
 		return quotedLen(text, n.quote[len(n.quote)-1], len(n.quote)-1)
 	case n.separator == ">":
 		return upTo(strings.IndexByte(text, '<'))
 	case n.line != "":
 		return upTo(strings.IndexAny(text, "\r\n\"'"))
-	case n.nameQuote != "":
-		return upTo(strings.IndexAny(text, " \t\r\n,]}"))
 	case strings.HasPrefix(n.separator, "%"):
 		if i := strings.Index(text, "%26"); i >= 0 {
 			return min(i, upTo(strings.IndexAny(text, " \t\r\n\"&")))
@@ -236,15 +239,23 @@ func scrubUserinfo(text string) string {
 	return strings.Join(parts, "://")
 }
 
-// scrubRun judges a long run of characters without a separator.
+// scrubRun judges a long run of characters without a separator. One that begins
+// with a slash is a path, and judged by its parts.
 func scrubRun(run string) string {
-	rest := strings.NewReplacer("/", "", "%", "").Replace(uuidPattern().ReplaceAllLiteralString(run, ""))
-	if looksRandom(rest) {
+	rest := nothingInRun().ReplaceAllLiteralString(run, "")
+	parts := strings.Split(rest, "/")
+	if !strings.HasPrefix(run, "/") && looksRandom(rest) {
 		return redacted
 	}
-	for part := range strings.FieldsFuncSeq(run, func(r rune) bool { return strings.ContainsRune("+/_%-=", r) }) {
-		if len(part) >= 32 && strings.ContainsAny(part, "0123456789") && strings.Trim(part, "0123456789") != "" {
-			return redacted // hex, base32
+	for _, part := range parts {
+		if looksRandom(part) {
+			return redacted
+		}
+		for word := range strings.FieldsFuncSeq(part, func(r rune) bool { return strings.ContainsRune("+_%-=", r) }) {
+			oneCase := word == strings.ToLower(word) || word == strings.ToUpper(word)
+			if len(word) >= 32 && oneCase && strings.ContainsAny(word, "0123456789") && strings.Trim(word, "0123456789") != "" {
+				return redacted // hex, base32
+			}
 		}
 	}
 	return run
@@ -254,7 +265,7 @@ func scrubRun(run string) string {
 // four letters and more, those of random characters fewer than three.
 func looksRandom(s string) bool {
 	const lower, upper, digit, other = 1, 2, 3, 4
-	words, previous, seen := 0, 0, [5]bool{}
+	words, length, previous, seen := 0, 0, 0, [5]bool{}
 	for i := range len(s) {
 		class := other
 		switch c := s[i]; {
@@ -265,10 +276,13 @@ func looksRandom(s string) bool {
 		case '0' <= c && c <= '9':
 			class = digit
 		}
-		if class != previous && (previous != upper || class != lower) {
-			words++
+		if class != other {
+			length++
+			if class != previous && (previous != upper || class != lower) {
+				words++
+			}
 		}
 		previous, seen[class] = class, true
 	}
-	return len(s) >= 20 && seen[lower] && seen[upper] && float64(len(s)) < 3.5*float64(words)
+	return len(s) >= 20 && seen[lower] && seen[upper] && float64(length) < 3.5*float64(words)
 }

@@ -16,7 +16,7 @@ type RetryPolicy struct {
 	MaxAttempts int
 	// BaseDelay bounds the first wait between two attempts; the bound doubles
 	// with each. The wait is drawn between zero and the bound ("full jitter").
-	// Default 500 ms; negative: no wait.
+	// Default 500 ms, or MaxDelay if that is less; negative: no wait.
 	BaseDelay time.Duration
 	// MaxDelay is the bound's limit. Default 20 s; negative: no limit.
 	MaxDelay time.Duration
@@ -37,10 +37,10 @@ const (
 // meaning zero.
 func (p RetryPolicy) withDefaults() RetryPolicy {
 	p.MaxAttempts = max(1, orDefault(p.MaxAttempts, defaultMaxAttempts))
-	p.BaseDelay = max(0, orDefault(p.BaseDelay, defaultBaseDelay))
 	if p.MaxDelay = orDefault(p.MaxDelay, defaultMaxDelay); p.MaxDelay < 0 {
 		p.MaxDelay = 1<<63 - 1
 	}
+	p.BaseDelay = max(0, orDefault(p.BaseDelay, min(defaultBaseDelay, p.MaxDelay)))
 	p.MaxThrottleWait = max(0, orDefault(p.MaxThrottleWait, defaultMaxThrottleWait))
 	return p
 }
@@ -142,14 +142,14 @@ func decideRestart(op operation, e event) (Outcome, next) {
 		return OutcomeAccepted, done
 	case e.status/100 == 5 && (e.status != 503 || !isThrottlingCode(e.code)), e.status/100 != 4 && e.status != 503:
 		return OutcomeUnknown, stop
-	case e.code == "":
-		return OutcomeUnknown, stop
+	case e.code == "" || !e.hasRequestID:
+		return OutcomeUnknown, stop // the service's own refusals have both
 	case isThrottlingCode(e.code):
 		return OutcomeRejected, awaitGate
+	case isServiceFailure(e.code):
+		return OutcomeUnknown, stop
 	}
 	switch e.code { //nolint:exhaustive // every other code is a plain refusal
-	case ErrInternalError, ErrUnknownError:
-		return OutcomeUnknown, stop
 	case ErrSignatureNonceUsed:
 		// Each nonce is sent once, so something between repeated the request,
 		// and its first copy may have restarted the instance.
@@ -160,8 +160,13 @@ func decideRestart(op operation, e event) (Outcome, next) {
 		}
 		return OutcomeRejected, stop
 	}
-	if strings.HasPrefix(string(e.code), string(ErrServiceUnavailable)) {
-		return OutcomeUnknown, stop
-	}
 	return OutcomeRejected, stop
+}
+
+// isServiceFailure reports a code that tells of a failure inside the service,
+// which says nothing about the instance, whatever the status it comes with.
+func isServiceFailure(code ErrorCode) bool {
+	family, _, _ := strings.Cut(string(code), ".")
+	return family == string(ErrInternalError) || strings.HasPrefix(family, string(ErrServiceUnavailable)) ||
+		code == ErrUnknownError || code == ErrLimitedOperationServiceUnavailable
 }

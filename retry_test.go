@@ -67,6 +67,10 @@ func TestDecide(t *testing.T) {
 		{"304 with a code", answered(304, ErrDiskError), unknown},
 		{"101", answered(101, ""), unknown},
 		{"600", answered(600, ErrDiskError), unknown},
+		{"403 without a request id", noID(answered(403, ErrIncorrectInstanceStatus)), unknown},
+		{"Throttling without a request id", noID(answered(400, "Throttling")), unknown},
+		{"400 InternalError.Other", answered(400, "InternalError.Other"), unknown},
+		{"400 LimitedOperation.ServiceUnavailable", answered(400, ErrLimitedOperationServiceUnavailable), unknown},
 		{"400 without a code", noID(answered(400, "")), unknown},
 		{"407 page", noID(answered(407, "")), unknown},
 		{"nonce", answered(400, ErrSignatureNonceUsed), unknown},
@@ -107,6 +111,7 @@ func TestDecideSendsARestartAgainOnlyWhenItDidNotHappen(t *testing.T) {
 func TestRetryPolicyDefaults(t *testing.T) {
 	assert.Equal(t, RetryPolicy{4, 500 * time.Millisecond, 20 * time.Second, 2 * time.Minute}, RetryPolicy{}.withDefaults())
 	assert.Equal(t, RetryPolicy{1, 0, 1<<63 - 1, 0}, RetryPolicy{-1, -1, -1, -1}.withDefaults())
+	assert.Equal(t, 200*time.Millisecond, RetryPolicy{MaxDelay: 200 * time.Millisecond}.withDefaults().BaseDelay)
 	assert.Equal(t, RetryPolicy{7, 1, 2, 3}, RetryPolicy{7, 1, 2, 3}.withDefaults())
 }
 

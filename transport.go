@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"reflect"
 	"sync/atomic"
 	"time"
 )
@@ -24,16 +26,19 @@ const (
 )
 
 // newTransport returns the transport of a client that was given none.
-func newTransport() *http.Transport {
-	return restrict(&http.Transport{Proxy: http.ProxyFromEnvironment})
+func newTransport(scheme string) *http.Transport {
+	return restrict(&http.Transport{Proxy: http.ProxyFromEnvironment}, scheme)
 }
 
 // restrict clones a transport under the rules that keep a request from being sent
 // twice: net/http by itself sends a request of an HTTP/2 connection again after
 // some errors, so only HTTP/1.1 is spoken, and ALPN must not offer more. Dialer,
 // proxy and TLS settings are kept.
-func restrict(given *http.Transport) *http.Transport {
+func restrict(given *http.Transport, scheme string) *http.Transport {
 	t := given.Clone()
+	if scheme == "http" {
+		t.Proxy = nil // plain http stays on this machine
+	}
 	t.Protocols = new(http.Protocols)
 	t.Protocols.SetHTTP1(true)
 	t.ForceAttemptHTTP2 = false
@@ -63,7 +68,7 @@ func restrict(given *http.Transport) *http.Transport {
 
 // newHTTPClient builds the client that all requests go through, out of the
 // caller's if there is one, and returns with it the transport at its bottom.
-func newHTTPClient(given *http.Client, wrappers []func(http.RoundTripper) http.RoundTripper) (*http.Client, http.RoundTripper, error) {
+func newHTTPClient(given *http.Client, scheme string, wrappers []func(http.RoundTripper) http.RoundTripper) (*http.Client, http.RoundTripper, error) {
 	var client http.Client
 	if given != nil {
 		client = *given
@@ -74,19 +79,22 @@ func newHTTPClient(given *http.Client, wrappers []func(http.RoundTripper) http.R
 	var base http.RoundTripper
 	switch t := client.Transport.(type) {
 	case nil:
-		base = newTransport()
+		base = newTransport(scheme)
 	case *http.Transport:
 		if t == nil {
 			return nil, nil, &InputError{Field: "WithHTTPClient", Problem: "has a Transport that is a nil *http.Transport"}
 		}
-		base = restrict(t)
+		base = restrict(t, scheme)
 	default:
+		if isNil(reflect.ValueOf(t)) {
+			return nil, nil, &InputError{Field: "WithHTTPClient", Problem: fmt.Sprintf("has a Transport that is a nil %T", t)}
+		}
 		base = t
 	}
 	_, ours := base.(*http.Transport)
 	var outer http.RoundTripper = &sendGuard{base: base, ours: ours}
 	for _, wrap := range wrappers {
-		if outer = wrap(outer); outer == nil {
+		if outer = wrap(outer); outer == nil || isNil(reflect.ValueOf(outer)) {
 			return nil, nil, &InputError{Field: "WithTransportWrapper", Problem: "returned nil"}
 		}
 	}
@@ -101,23 +109,33 @@ type sendGuard struct {
 	ours bool // base is an *http.Transport under our rules
 }
 
-// errSecondSend is what a transport gets that sends a restart again by itself.
-var errSecondSend = errors.New("refused to send a restart twice: a RoundTripper repeats requests")
+var (
+	// errSecondSend is what a RoundTripper gets that sends a restart again by
+	// itself.
+	errSecondSend = errors.New("refused to send a restart twice: a RoundTripper repeats requests")
+	// errNoExchange is what one gets that cannot be watched.
+	errNoExchange = errors.New("refused to send: a RoundTripper dropped the request's context")
+)
 
 // RoundTrip sends the request unless it is the second of a restart's attempt.
 func (g *sendGuard) RoundTrip(req *http.Request) (*http.Response, error) {
-	if x, ok := req.Context().Value(exchangeKey{}).(*exchange); ok {
-		if x.entered.Swap(true) && x.once {
-			closeBody(req)
-			return nil, errSecondSend
-		}
-		x.ours.Store(g.ours)
+	x, ok := req.Context().Value(exchangeKey{}).(*exchange)
+	if !ok {
+		closeBody(req)
+		return nil, errNoExchange
 	}
-	// With one of these headers, net/http takes a POST for repeatable.
-	if req.Header["Idempotency-Key"] != nil || req.Header["X-Idempotency-Key"] != nil {
-		req = req.Clone(req.Context()) // a RoundTripper must not change its request
-		delete(req.Header, "Idempotency-Key")
-		delete(req.Header, "X-Idempotency-Key")
+	if x.entered.Swap(true) && x.once {
+		closeBody(req)
+		return nil, errSecondSend
+	}
+	x.ours.Store(g.ours)
+	// With one of these headers, whatever its value, net/http takes a POST for
+	// repeatable.
+	for _, name := range [...]string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if _, marked := req.Header[name]; marked {
+			req = req.Clone(req.Context()) // a RoundTripper must not change its request
+			delete(req.Header, name)
+		}
 	}
 	return g.base.RoundTrip(req)
 }
@@ -128,49 +146,65 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// exchange watches one attempt on its way through the transport. Its hooks may be
-// called from any goroutine.
+// exchange watches one attempt on its way through the transport. Its hook may be
+// called from any goroutine, also after the attempt has ended.
 type exchange struct {
 	once        bool // a restart: its request must reach the network once
 	cancel      context.CancelCauseFunc
 	answerTimer *time.Timer // ends the attempt
 	answerLimit time.Duration
 
-	entered atomic.Bool // the guard let it through …
-	ours    atomic.Bool // … to an *http.Transport
-	getConn atomic.Bool // the transport looked for a connection
-	gotConn atomic.Bool // and had one
+	entered atomic.Bool  // the guard let it through …
+	ours    atomic.Bool  // … to an *http.Transport under our rules
+	state   atomic.Int32 // unconnected, connected or sealed
+	sentAt  atomic.Int64 // when it was connected, in Unix nanoseconds
 }
+
+const (
+	unconnected int32 = iota
+	connected         // there was a connection, so it may have been sent
+	sealed            // given up as not sent: it must not leave any more
+)
 
 type exchangeKey struct{}
 
 // watch returns a context under which the exchange is followed.
 func (x *exchange) watch(ctx context.Context) context.Context {
 	ctx = context.WithValue(ctx, exchangeKey{}, x)
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GetConn: x.onGetConn, GotConn: x.onGotConn})
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: x.onGotConn})
 }
 
-func (x *exchange) onGetConn(string) { x.getConn.Store(true) }
-
-// onGotConn runs before anything is written to the connection. A second one means
-// that the request is being sent again: by net/http, after it could not write a
-// byte of the first, which does no harm; or by a RoundTripper of the caller's,
-// beneath which no guard can stand. There the only hold is the connection itself.
+// onGotConn runs before anything is written to the connection.
+//
+// One that comes second means that the request is being sent again: by net/http,
+// after it could not write a byte of the first, which does no harm; or by a
+// RoundTripper of the caller's, beneath which no guard can stand. One that comes
+// after the attempt was given up is a copy that somebody left behind. In both
+// cases the only hold is the connection itself.
 func (x *exchange) onGotConn(info httptrace.GotConnInfo) {
-	if x.gotConn.Swap(true) && x.once && !x.ours.Load() {
-		_ = info.Conn.Close()
-		x.cancel(errSecondSend)
+	if x.state.CompareAndSwap(unconnected, connected) {
+		x.sentAt.Store(time.Now().UnixNano())
+		x.answerTimer.Reset(x.answerLimit)
 		return
 	}
-	x.answerTimer.Reset(x.answerLimit)
+	if x.once && (x.state.Load() == sealed || !x.ours.Load()) {
+		_ = info.Conn.Close()
+		x.cancel(errSecondSend)
+	}
 }
 
-// notSent reports whether certainly nothing was sent. A RoundTripper that is not
-// net/http's fires no hooks and proves nothing. httptrace's WroteRequest proves
-// nothing either: it fires before the bytes leave.
-func (x *exchange) notSent() bool {
-	if x.gotConn.Load() {
-		return false
+// giveUp reports whether certainly nothing was sent, and sees to it that nothing
+// will be: the attempt's RoundTripper may have left a copy behind that still
+// looks for a connection. Only our own transport proves anything; another may
+// have ways of its own to send, which fire no hooks.
+func (x *exchange) giveUp() bool {
+	return x.entered.Load() && x.ours.Load() && x.state.CompareAndSwap(unconnected, sealed)
+}
+
+// sent returns when the request left, or byDefault where no hook told.
+func (x *exchange) sent(byDefault time.Time) time.Time {
+	if at := x.sentAt.Load(); at != 0 {
+		return time.Unix(0, at)
 	}
-	return x.getConn.Load() || x.entered.Load() && x.ours.Load()
+	return byDefault
 }

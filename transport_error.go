@@ -16,7 +16,7 @@ var errTimeLimit = errors.New("the attempt's time limit is over")
 
 // transportFailure makes an error of net/http fit to be shown: without the
 // *url.Error, whose text holds the signed URL, and without secrets.
-func (c *Client) transportFailure(ctx, limited context.Context, x *exchange, err error, r redactor) error {
+func (c *Client) transportFailure(ctx, limited context.Context, unsent bool, err error, r redactor) error {
 	for {
 		wrapped, ok := err.(*url.Error) //nolint:errorlint // peels the outermost layers only
 		if !ok {
@@ -30,7 +30,7 @@ func (c *Client) transportFailure(ctx, limited context.Context, x *exchange, err
 		return &transportError{text: "no answer: " + r.text(end.Error()), cause: new(end)}
 	case errors.Is(context.Cause(limited), errTimeLimit):
 		what := "no answer"
-		if x.notSent() {
+		if unsent {
 			what = "no connection"
 		}
 		return &transportError{text: fmt.Sprintf("%s within %v", what, c.attemptTimeout), cause: new(error(timeLimitError{}))}
@@ -114,7 +114,7 @@ func interrupted(ctx context.Context, before error) error {
 func contextEnd(ctx context.Context) error {
 	cause, plain := context.Cause(ctx), ctx.Err()
 	if errors.Is(cause, plain) {
-		return &transportError{text: cause.Error(), cause: new(cause)}
+		return &transportError{text: safeText(cause.Error(), secrets{}, maxErrorText), cause: new(cause)}
 	}
-	return &transportError{text: plain.Error() + " (" + cause.Error() + ")", cause: new(errors.Join(plain, cause))}
+	return &transportError{text: plain.Error() + " (" + safeText(cause.Error(), secrets{}, maxErrorText) + ")", cause: new(errors.Join(plain, cause))}
 }

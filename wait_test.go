@@ -55,7 +55,7 @@ func TestRebootAndWait(t *testing.T) {
 				assert.Equal(t, 1, result.Sends)
 				assert.NotEmpty(t, result.RequestID)
 				assert.Equal(t, ecsreboot.StatusRunning, result.Before.Status)
-				assert.Equal(t, begin, result.SentAt)
+				assert.WithinDuration(t, begin, result.SentAt, 0)
 				assert.GreaterOrEqual(t, result.Took, c.took)
 				assert.Less(t, result.Took, c.took+13*time.Second)
 				assert.Equal(t, ecsreboot.StatusRunning, result.Observations[len(result.Observations)-1].Status)
