@@ -3,7 +3,6 @@ package ecsreboot
 import (
 	"bytes"
 	"encoding/json"
-	"encoding/xml"
 	"errors"
 	"io"
 	"net/http"
@@ -115,23 +114,23 @@ func readBody(resp *http.Response) ([]byte, error) {
 // wireAnswer is the body of an answer, of a success as of an error. encoding/json
 // matches its keys in any case, as the service has written them in several.
 type wireAnswer struct {
-	RequestID    string     `json:"RequestId" xml:"RequestId"`
-	Code         looseText  `json:"Code" xml:"Code"`
-	Message      looseText  `json:"Message" xml:"Message"`
-	Description  looseText  `json:"Description" xml:"Description"`
-	HostID       string     `json:"HostId" xml:"HostId"`
-	Recommend    string     `json:"Recommend" xml:"Recommend"`
-	AccessDenied wireDenied `json:"AccessDeniedDetail" xml:"AccessDeniedDetail"`
+	RequestID    string     `json:"RequestId"`
+	Code         looseText  `json:"Code"`
+	Message      looseText  `json:"Message"`
+	Description  looseText  `json:"Description"`
+	HostID       string     `json:"HostId"`
+	Recommend    string     `json:"Recommend"`
+	AccessDenied wireDenied `json:"AccessDeniedDetail"`
 }
 
 type wireDenied struct {
-	AuthAction               string `json:"AuthAction" xml:"AuthAction"`
-	AuthPrincipalType        string `json:"AuthPrincipalType" xml:"AuthPrincipalType"`
-	AuthPrincipalOwnerID     string `json:"AuthPrincipalOwnerId" xml:"AuthPrincipalOwnerId"`
-	AuthPrincipalDisplayName string `json:"AuthPrincipalDisplayName" xml:"AuthPrincipalDisplayName"`
-	PolicyType               string `json:"PolicyType" xml:"PolicyType"`
-	NoPermissionType         string `json:"NoPermissionType" xml:"NoPermissionType"`
-	EncodedDiagnosticMessage string `json:"EncodedDiagnosticMessage" xml:"EncodedDiagnosticMessage"`
+	AuthAction               string `json:"AuthAction"`
+	AuthPrincipalType        string `json:"AuthPrincipalType"`
+	AuthPrincipalOwnerID     string `json:"AuthPrincipalOwnerId"`
+	AuthPrincipalDisplayName string `json:"AuthPrincipalDisplayName"`
+	PolicyType               string `json:"PolicyType"`
+	NoPermissionType         string `json:"NoPermissionType"`
+	EncodedDiagnosticMessage string `json:"EncodedDiagnosticMessage"`
 }
 
 // parse reads a body and reports whether it is one of the service's. XML is what
@@ -143,10 +142,7 @@ func (a *wireAnswer) parse(body []byte) bool {
 	}
 	var err error
 	if body[0] == '<' {
-		err = xml.Unmarshal(body, a)
-		if err == nil && a.RequestID == "" && a.Code == "" {
-			err = errors.New("well-formed, but not the service's") // an HTML page can be
-		}
+		err = a.parseXML(string(body))
 	} else {
 		err = json.Unmarshal(body, a)
 		if _, other := errors.AsType[*json.UnmarshalTypeError](err); other && a.Code != "" {
@@ -157,6 +153,42 @@ func (a *wireAnswer) parse(body []byte) bool {
 		*a = wireAnswer{}
 	}
 	return err == nil
+}
+
+// parseXML reads the flat documents <Error> and <RebootInstanceResponse> of the
+// service. encoding/xml would do, and weigh more than the rest of this package:
+// nothing here is nested but AccessDeniedDetail, nothing has attributes, and
+// whatever is not found is simply absent.
+func (a *wireAnswer) parseXML(body string) error {
+	if strings.HasPrefix(body, "<?xml") {
+		_, body, _ = strings.Cut(body, "?>")
+		body = strings.TrimSpace(body)
+	}
+	name, _, _ := strings.Cut(strings.TrimPrefix(body, "<"), ">")
+	if name != "Error" && !strings.HasSuffix(name, "Response") || !strings.HasSuffix(body, "</"+name+">") {
+		return errors.New("not a document of the service, or not all of it")
+	}
+	for element, to := range map[string]*string{
+		"RequestId": &a.RequestID, "HostId": &a.HostID, "Recommend": &a.Recommend,
+		"Code": (*string)(&a.Code), "Message": (*string)(&a.Message), "Description": (*string)(&a.Description),
+		"AuthAction": &a.AccessDenied.AuthAction, "AuthPrincipalType": &a.AccessDenied.AuthPrincipalType,
+		"AuthPrincipalOwnerId": &a.AccessDenied.AuthPrincipalOwnerID, "AuthPrincipalDisplayName": &a.AccessDenied.AuthPrincipalDisplayName,
+		"PolicyType": &a.AccessDenied.PolicyType, "NoPermissionType": &a.AccessDenied.NoPermissionType,
+		"EncodedDiagnosticMessage": &a.AccessDenied.EncodedDiagnosticMessage,
+	} {
+		if _, rest, found := strings.Cut(body, "<"+element+">"); found {
+			text, _, _ := strings.Cut(rest, "</"+element+">")
+			*to = unescapeXML(text)
+		}
+	}
+	return nil
+}
+
+func unescapeXML(text string) string {
+	if data, found := strings.CutPrefix(text, "<![CDATA["); found {
+		return strings.TrimSuffix(data, "]]>")
+	}
+	return strings.NewReplacer("&lt;", "<", "&gt;", ">", "&quot;", `"`, "&apos;", "'", "&#34;", `"`, "&#39;", "'", "&amp;", "&").Replace(text)
 }
 
 func (a *wireAnswer) text() string {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"sync"
@@ -29,7 +28,7 @@ type Client struct {
 	sign           func(message, secrets) signed
 	retry          RetryPolicy
 	attemptTimeout time.Duration
-	logger         *slog.Logger
+	logRetry       func(ctx context.Context, failed *OperationError, wait time.Duration) // nil: nobody wants to know
 	userAgent      string
 	clockOffset    atomic.Int64 // service's clock less ours, in nanoseconds, once it refused ours
 	rebootGate     gate
@@ -55,14 +54,11 @@ func NewClient(region string, options ...Option) (*Client, error) {
 		endpointGiven:  s.endpointGiven,
 		scheme:         s.scheme,
 		host:           s.host,
-		sign:           signV3,
+		sign:           s.sign,
 		retry:          s.retry.withDefaults(),
 		attemptTimeout: s.attemptTimeout,
-		logger:         s.logger,
+		logRetry:       s.logRetry,
 		userAgent:      s.userAgent,
-	}
-	if s.signature == SignatureV1 {
-		client.sign = signV1
 	}
 	if client.credentials, err = newCredentialSource(s.credential); err != nil {
 		return nil, err
@@ -168,12 +164,9 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 			}
 		case stop, done:
 		}
-		c.logger.LogAttrs(ctx, slog.LevelWarn, "ecsreboot: sending again",
-			slog.String("operation", op.action),
-			slog.String("instance_id", op.instanceID),
-			slog.Int("attempts", failed.Attempts),
-			slog.Duration("wait", max(wait, res.retryAfter)),
-			slog.Any("error", failed))
+		if c.logRetry != nil {
+			c.logRetry(ctx, failed, max(wait, res.retryAfter))
+		}
 		if !sleep(ctx, wait) {
 			failed.Err = interrupted(ctx, failed.Err)
 			return result{}, failed

@@ -2,6 +2,7 @@ package ecsreboot_test
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -114,7 +115,7 @@ func credentialFailures(failures ...error) func(*testing.T, *ecstest.Server) []e
 var (
 	errRefused     = &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 	errNoHost      = &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "ecs", IsNotFound: true}}
-	errCertificate = x509.UnknownAuthorityError{}
+	errCertificate = &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
 )
 
 const requestID = "473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E"

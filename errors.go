@@ -236,26 +236,19 @@ func (e *APIError) LogValue() slog.Value {
 	return slog.GroupValue(append(attrs, slog.String("message", e.Message))...)
 }
 
-// classOf finds the class of an answer: by the catalogue, then by the beginning
-// of its code, as the service has more codes than it documents.
+// classOf finds the class of an answer by the family of its code, as the service
+// has more codes than it documents. The catalogue's classes are tested against it.
 func classOf(e *APIError) error {
-	for i := range catalogue {
-		if catalogue[i].code != e.Code {
-			continue
-		}
-		if catalogue[i].class != nil {
-			return catalogue[i].class
-		}
-		break
-	}
-	code := string(e.Code)
+	family, _, _ := strings.Cut(string(e.Code), ".")
 	switch {
 	case isThrottlingCode(e.Code):
 		if e.StatusCode/100 == 5 && e.StatusCode != 503 {
 			return nil // a failure with an odd code, perhaps after it was processed
 		}
 		return ErrThrottled
-	case strings.HasPrefix(code, "InvalidAccessKeyId."), strings.HasPrefix(code, "InvalidSecurityToken."):
+	case family == string(ErrInvalidAccessKeyID), family == "InvalidSecurityToken",
+		e.Code == ErrMissingSecurityToken, e.Code == ErrForbiddenAccessKeyDisabled,
+		e.Code == ErrSignatureDoesNotMatch, e.Code == ErrIncompleteSignature:
 		return ErrUnauthenticated
 	case (e.Code == ErrInvalidParameter || e.Code == ErrMissingParameter) && strings.Contains(e.Message, `"SecurityToken`):
 		// ECS's own layer has no code for an expired or missing token; its
@@ -263,9 +256,9 @@ func classOf(e *APIError) error {
 		return ErrUnauthenticated
 	case e.Code == ErrForbiddenInstanceNotFound:
 		return nil
-	case strings.HasPrefix(code, "Forbidden."), code == "Forbidden", code == "NoPermission", e.AccessDenied.PolicyType != "", e.AccessDenied.NoPermissionType != "":
+	case family == "Forbidden", family == "NoPermission", e.AccessDenied.PolicyType != "", e.AccessDenied.NoPermissionType != "":
 		return ErrAccessDenied
-	case strings.HasPrefix(code, "InvalidParameter.KMSKeyId."):
+	case strings.HasPrefix(string(e.Code), "InvalidParameter.KMSKeyId."):
 		return ErrKMSKey
 	}
 	return nil

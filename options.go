@@ -1,6 +1,7 @@
 package ecsreboot
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,10 +24,10 @@ type settings struct {
 	credential     credentials.Credential // nil: the default chain
 	httpClient     *http.Client
 	wrappers       []func(http.RoundTripper) http.RoundTripper
-	signature      SignatureVersion
+	sign           func(message, secrets) signed
 	retry          RetryPolicy
 	attemptTimeout time.Duration
-	logger         *slog.Logger
+	logRetry       func(context.Context, *OperationError, time.Duration)
 	userAgent      string
 }
 
@@ -36,7 +37,7 @@ const defaultAttemptTimeout = 30 * time.Second
 func newSettings(region string, options []Option) (*settings, error) {
 	s := &settings{
 		attemptTimeout: defaultAttemptTimeout,
-		logger:         slog.New(slog.DiscardHandler),
+		sign:           signV3,
 		userAgent:      "ecsreboot/" + Version + " go/" + strings.TrimPrefix(runtime.Version(), "go"),
 	}
 	problems := []error{checkRegion(region)}
@@ -135,10 +136,14 @@ func WithTransportWrapper(wrap func(http.RoundTripper) http.RoundTripper) Option
 // [SignatureV3].
 func WithSignatureVersion(version SignatureVersion) Option {
 	return func(s *settings) error {
-		if version > SignatureV1 {
+		switch version {
+		case SignatureV3:
+			s.sign = signV3
+		case SignatureV1:
+			s.sign = signV1
+		default:
 			return &InputError{Field: "WithSignatureVersion", Problem: fmt.Sprintf("%d is not a version; use SignatureV3 or SignatureV1", version)}
 		}
-		s.signature = version
 		return nil
 	}
 }
@@ -175,7 +180,15 @@ func WithLogger(logger *slog.Logger) Option {
 		if logger == nil {
 			return &InputError{Field: "WithLogger", Problem: "is nil"}
 		}
-		s.logger = logger
+		// Only a program that logs links what logging takes.
+		s.logRetry = func(ctx context.Context, failed *OperationError, wait time.Duration) {
+			logger.LogAttrs(ctx, slog.LevelWarn, "ecsreboot: sending again",
+				slog.String("operation", failed.Operation),
+				slog.String("instance_id", failed.InstanceID),
+				slog.Int("attempts", failed.Attempts),
+				slog.Duration("wait", wait),
+				slog.Any("error", failed))
+		}
 		return nil
 	}
 }

@@ -1,13 +1,11 @@
 package ecsreboot
 
 import (
-	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -48,16 +46,19 @@ func (s secrets) scrub(text string) string {
 	if text == "" || s == (secrets{}) {
 		return text
 	}
-	values := [...]struct{ value, mask string }{
+	type masked struct{ value, mask string }
+	values := [...]masked{
 		{s.accessKeyID, maskKeyID(s.accessKeyID)},
 		{s.accessKeySecret, redacted},
 		{s.securityToken, redacted},
 		{s.bearerToken, redacted},
 	}
 	// The longest first: one value may be a part of another.
-	slices.SortStableFunc(values[:], func(a, b struct{ value, mask string }) int {
-		return cmp.Compare(len(b.value), len(a.value))
-	})
+	for i := range values {
+		for j := i; j > 0 && len(values[j].value) > len(values[j-1].value); j-- {
+			values[j], values[j-1] = values[j-1], values[j]
+		}
+	}
 	for _, v := range values {
 		if v.value == "" {
 			continue

@@ -229,9 +229,13 @@ func canonicalQuery(params []field) string {
 	return string(query)
 }
 
-// sortFields sorts by the bytes of the names.
+// sortFields sorts by the bytes of the names. They are few and almost in order.
 func sortFields(fields []field) {
-	slices.SortFunc(fields, func(a, b field) int { return strings.Compare(a.name, b.name) })
+	for i := range fields {
+		for j := i; j > 0 && fields[j].name < fields[j-1].name; j-- {
+			fields[j], fields[j-1] = fields[j-1], fields[j]
+		}
+	}
 }
 
 // appendEncoded appends text percent-encoded by the rule of both signatures: all

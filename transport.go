@@ -133,7 +133,9 @@ func (g *sendGuard) RoundTrip(req *http.Request) (*http.Response, error) {
 	// repeatable.
 	for _, name := range [...]string{"Idempotency-Key", "X-Idempotency-Key"} {
 		if _, marked := req.Header[name]; marked {
-			req = req.Clone(req.Context()) // a RoundTripper must not change its request
+			// A RoundTripper must not change the request it is given.
+			req = req.WithContext(req.Context())
+			req.Header = req.Header.Clone()
 			delete(req.Header, name)
 		}
 	}

@@ -3,7 +3,6 @@ package ecsreboot
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -51,13 +50,7 @@ func (timeLimitError) Timeout() bool { return true }
 
 // isCertificateError reports an error that the next attempt would meet again.
 func isCertificateError(err error) bool {
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return true
-	}
-	_, ok := errors.AsType[x509.UnknownAuthorityError](err)
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
 	return ok
 }
 
