@@ -120,8 +120,9 @@ func isNil(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Map, reflect.Slice, reflect.Func, reflect.Chan:
 		return v.IsNil()
+	default:
+		return false
 	}
-	return false
 }
 
 // keysOf copies the secrets out of a model, or says what is wrong with it. The

@@ -21,24 +21,24 @@ import (
 
 // cleanEnvironment takes away whatever the default chain would find on this
 // machine, the metadata service included.
-func cleanEnvironment(t testing.TB) {
-	t.Helper()
+func cleanEnvironment(tb testing.TB) {
+	tb.Helper()
 	for _, entry := range os.Environ() {
 		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "ALIBABA_CLOUD_") || name == "DEBUG" {
-			t.Setenv(name, "") // so that it is restored
+			tb.Setenv(name, "") // so that it is restored
 			os.Unsetenv(name)
 		}
 	}
-	t.Setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")
-	home := t.TempDir()
-	t.Setenv("HOME", home)
-	t.Setenv("USERPROFILE", home)
+	tb.Setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")
+	home := tb.TempDir()
+	tb.Setenv("HOME", home)
+	tb.Setenv("USERPROFILE", home)
 }
 
 // uriServer answers a credentials URI with a numbered triple that is so close to
 // its end that credentials-go fetches again on every call.
-func uriServer(t testing.TB, delay time.Duration) (address string, fetches *atomic.Int64) {
-	t.Helper()
+func uriServer(tb testing.TB, delay time.Duration) (address string, fetches *atomic.Int64) {
+	tb.Helper()
 	fetches = new(atomic.Int64)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		n := fetches.Add(1)
@@ -46,7 +46,7 @@ func uriServer(t testing.TB, delay time.Duration) (address string, fetches *atom
 		fmt.Fprintf(w, `{"AccessKeyId":"AK-%d","AccessKeySecret":"SK-%d","SecurityToken":"ST-%d","Expiration":%q}`,
 			n, n, n, time.Now().Add(170*time.Second).UTC().Format(time.RFC3339))
 	}))
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		server.CloseClientConnections()
 		server.Close()
 	})
@@ -59,8 +59,8 @@ func consistent(keys secrets) bool {
 }
 
 // finished waits for the fetch under way, if there is one.
-func finished(t testing.TB, g *guard) {
-	t.Helper()
+func finished(tb testing.TB, g *guard) {
+	tb.Helper()
 	g.mu.Lock()
 	c := g.current
 	g.mu.Unlock()
@@ -70,14 +70,14 @@ func finished(t testing.TB, g *guard) {
 	select {
 	case <-c.done:
 	case <-time.After(10 * time.Second):
-		t.Fatal("the fetch goes on")
+		tb.Fatal("the fetch goes on")
 	}
 }
 
 func TestOneCredentialInManyClients(t *testing.T) {
 	cleanEnvironment(t)
 	address, fetches := uriServer(t, 2*time.Millisecond)
-	c := mustCredential(t, &credentials.Config{Type: ptr("credentials_uri"), Url: &address})
+	c := mustCredential(t, &credentials.Config{Type: new("credentials_uri"), Url: &address})
 	const sources, goroutines, rounds = 4, 16, 10
 	var wg sync.WaitGroup
 	for range sources {
@@ -200,7 +200,7 @@ func TestSilentServer(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	defer server.Close()
-	s := mustSource(t, mustCredential(t, &credentials.Config{Type: ptr("credentials_uri"), Url: &server.URL}))
+	s := mustSource(t, mustCredential(t, &credentials.Config{Type: new("credentials_uri"), Url: &server.URL}))
 	for range 2 { // the second joins the fetch that the first has left
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		start := time.Now()
@@ -323,11 +323,11 @@ func TestNothingIsFetchedForADoneContext(t *testing.T) {
 	})
 }
 
-// runtimeLike is not the runtime's own, whatever it says.
-type runtimeLike struct{ text string }
+// runtimeLikeError is not the runtime's own, whatever it says.
+type runtimeLikeError struct{ text string }
 
-func (e runtimeLike) Error() string { return e.text }
-func (e runtimeLike) RuntimeError() {}
+func (e runtimeLikeError) Error() string { return e.text }
+func (e runtimeLikeError) RuntimeError() {}
 
 type panickingError struct{}
 
@@ -335,7 +335,7 @@ func (*panickingError) Error() string { panic("in Error: " + testSecret) }
 
 func TestProviderMisbehaves(t *testing.T) {
 	var none []int
-	var transport http.RoundTripper = http.NewFileTransport(http.Dir("."))
+	transport := http.NewFileTransport(http.Dir("."))
 	for name, test := range map[string]struct {
 		fetch func() (*credentials.CredentialModel, error)
 		says  string
@@ -343,10 +343,10 @@ func TestProviderMisbehaves(t *testing.T) {
 		"text":         {func() (*credentials.CredentialModel, error) { panic(testSecret) }, "of type string"},
 		"error":        {func() (*credentials.CredentialModel, error) { panic(errors.New(testSecret)) }, "of type *errors.errorString"},
 		"model":        {func() (*credentials.CredentialModel, error) { panic(keyModel(testKeyID, testSecret, "")) }, "of type *credentials.CredentialModel"},
-		"nil":          {func() (*credentials.CredentialModel, error) { panic(nil) }, "PanicNilError"},
+		"nil":          {func() (*credentials.CredentialModel, error) { panic(nil) }, "PanicNilError"}, //nolint:govet // what a provider may do,
 		"runtime's":    {func() (*credentials.CredentialModel, error) { _ = none[len(testSecret)]; return nil, nil }, "index out of range"},
 		"conversion":   {func() (*credentials.CredentialModel, error) { _ = transport.(*http.Transport); return nil, nil }, "not *http.Transport"},
-		"like runtime": {func() (*credentials.CredentialModel, error) { panic(runtimeLike{testSecret}) }, "of type ecsreboot.runtimeLike"},
+		"like runtime": {func() (*credentials.CredentialModel, error) { panic(runtimeLikeError{testSecret}) }, "of type ecsreboot.runtimeLike"},
 		"Goexit":       {func() (*credentials.CredentialModel, error) { runtime.Goexit(); return nil, nil }, "ended its goroutine"},
 		"error's text": {func() (*credentials.CredentialModel, error) { return nil, &panickingError{} }, "of type string"},
 		"nil provider": {func() (*credentials.CredentialModel, error) { return (*fakeCredential)(nil).GetCredential() }, "nil pointer dereference"},
@@ -381,7 +381,7 @@ type (
 	}
 	incomparableCredential struct {
 		*fakeCredential
-		names []string
+		_ []string // makes it incomparable
 	}
 	outerCredential struct{ fakeCredential } // its address is its field's
 	looseCredential struct {                 // comparable by type, not always by value
@@ -488,7 +488,7 @@ func TestRegistryKeepsTheNewerGuard(t *testing.T) {
 
 func BenchmarkStatic(b *testing.B) {
 	s := mustSource(b, mustCredential(b, &credentials.Config{
-		Type: ptr("sts"), AccessKeyId: ptr(testKeyID), AccessKeySecret: ptr(testSecret), SecurityToken: ptr(testToken),
+		Type: new("sts"), AccessKeyId: new(testKeyID), AccessKeySecret: new(testSecret), SecurityToken: new(testToken),
 	}))
 	ctx := b.Context()
 	b.ReportAllocs()

@@ -45,43 +45,41 @@ func keyModel(id, secret, token string) *credentials.CredentialModel {
 	return &credentials.CredentialModel{AccessKeyId: &id, AccessKeySecret: &secret, SecurityToken: &token}
 }
 
-func mustSource(t testing.TB, c credentials.Credential) *credentialSource {
-	t.Helper()
+func mustSource(tb testing.TB, c credentials.Credential) *credentialSource {
+	tb.Helper()
 	s, err := newCredentialSource(c)
 	if err != nil {
-		t.Fatalf("newCredentialSource: %v", err)
+		tb.Fatalf("newCredentialSource: %v", err)
 	}
 	return s
 }
 
-func mustCredential(t testing.TB, config *credentials.Config) credentials.Credential {
-	t.Helper()
+func mustCredential(tb testing.TB, config *credentials.Config) credentials.Credential {
+	tb.Helper()
 	c, err := credentials.NewCredential(config)
 	if err != nil {
-		t.Fatalf("NewCredential: %v", err)
+		tb.Fatalf("NewCredential: %v", err)
 	}
 	return c
 }
 
-func mustGet(t testing.TB, s *credentialSource) secrets {
-	t.Helper()
-	keys, err := s.get(t.Context())
+func mustGet(tb testing.TB, s *credentialSource) secrets {
+	tb.Helper()
+	keys, err := s.get(tb.Context())
 	if err != nil {
-		t.Fatalf("get: %v", err)
+		tb.Fatalf("get: %v", err)
 	}
 	return keys
 }
 
-func wantCredentialError(t testing.TB, err error) *credentialError {
-	t.Helper()
+func wantCredentialError(tb testing.TB, err error) *credentialError {
+	tb.Helper()
 	e, ok := errors.AsType[*credentialError](err)
 	if !ok || !errors.Is(err, ErrCredentials) || !strings.HasPrefix(e.Error(), "credentials: ") {
-		t.Fatalf("got %T %v, want a *credentialError that is ErrCredentials", err, err)
+		tb.Fatalf("got %T %v, want a *credentialError that is ErrCredentials", err, err)
 	}
 	return e
 }
-
-func ptr(s string) *string { return &s }
 
 func TestStaticCredentialsAreReadOnce(t *testing.T) {
 	cleanEnvironment(t)
@@ -90,15 +88,15 @@ func TestStaticCredentialsAreReadOnce(t *testing.T) {
 		want   secrets
 	}{
 		{
-			credentials.Config{Type: ptr("access_key"), AccessKeyId: ptr(testKeyID), AccessKeySecret: ptr(testSecret)},
+			credentials.Config{Type: new("access_key"), AccessKeyId: new(testKeyID), AccessKeySecret: new(testSecret)},
 			secrets{accessKeyID: testKeyID, accessKeySecret: testSecret},
 		},
 		{
-			credentials.Config{Type: ptr("sts"), AccessKeyId: ptr(testKeyID), AccessKeySecret: ptr(testSecret), SecurityToken: ptr(testToken)},
+			credentials.Config{Type: new("sts"), AccessKeyId: new(testKeyID), AccessKeySecret: new(testSecret), SecurityToken: new(testToken)},
 			secrets{accessKeyID: testKeyID, accessKeySecret: testSecret, securityToken: testToken},
 		},
 		{
-			credentials.Config{Type: ptr("bearer"), BearerToken: ptr(testBearer)},
+			credentials.Config{Type: new("bearer"), BearerToken: new(testBearer)},
 			secrets{bearerToken: testBearer},
 		},
 	} {
@@ -210,7 +208,7 @@ func TestModels(t *testing.T) {
 		return m
 	}
 	withBearer := func(m *credentials.CredentialModel) *credentials.CredentialModel {
-		m.BearerToken = ptr(testBearer)
+		m.BearerToken = new(testBearer)
 		return m
 	}
 	for name, test := range map[string]struct {
@@ -226,18 +224,18 @@ func TestModels(t *testing.T) {
 		"secret alone":                {model: keyModel("", testSecret, testToken), says: "no access key id"},
 		"id alone beside a bearer":    {model: withBearer(keyModel(testKeyID, "", "")), says: "no access key secret"},
 		"bearer without a token":      {model: typed(keyModel(testKeyID, testSecret, ""), "bearer"), says: "no bearer token"},
-		"pair":                        {model: &credentials.CredentialModel{AccessKeyId: ptr(testKeyID), AccessKeySecret: ptr(testSecret)}, want: pair},
+		"pair":                        {model: &credentials.CredentialModel{AccessKeyId: new(testKeyID), AccessKeySecret: new(testSecret)}, want: pair},
 		"pair called sts":             {model: typed(keyModel(testKeyID, testSecret, ""), "sts"), want: pair},
 		"temporary called access_key": {model: typed(keyModel(testKeyID, testSecret, testToken), "access_key"), want: withToken},
 		"pair beside a bearer":        {model: withBearer(keyModel(testKeyID, testSecret, testToken)), want: withToken},
-		"bearer":                      {model: typed(&credentials.CredentialModel{BearerToken: ptr(testBearer)}, "bearer"), want: bearer},
-		"bearer of no type":           {model: &credentials.CredentialModel{BearerToken: ptr(testBearer)}, want: bearer},
+		"bearer":                      {model: typed(&credentials.CredentialModel{BearerToken: new(testBearer)}, "bearer"), want: bearer},
+		"bearer of no type":           {model: &credentials.CredentialModel{BearerToken: new(testBearer)}, want: bearer},
 		"bearer beside a pair":        {model: typed(withBearer(keyModel(testKeyID, testSecret, testToken)), "bearer"), want: bearer},
 		"line break in the secret":    {model: keyModel(testKeyID, testSecret+"\n", ""), says: "access key secret"},
 		"space in the id":             {model: keyModel("LTAI 5t", testSecret, ""), says: "access key id"},
 		"NUL in the token":            {model: keyModel(testKeyID, testSecret, "a\x00b"), says: "security token"},
 		"byte order mark in the id":   {model: keyModel("\ufeff"+testKeyID, testSecret, ""), says: "access key id"},
-		"tab in the bearer":           {model: &credentials.CredentialModel{BearerToken: ptr("\t" + testBearer)}, says: "bearer token"},
+		"tab in the bearer":           {model: &credentials.CredentialModel{BearerToken: new("\t" + testBearer)}, says: "bearer token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := mustSource(t, &fakeCredential{fetch: func() (*credentials.CredentialModel, error) { return test.model, nil }})

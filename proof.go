@@ -35,6 +35,7 @@ type account struct {
 	seen           []Observation // with news
 	down           bool          // seen in another status since the send
 	moved          bool          // seen with a later StartTime since the send
+	inTheWay       bool          // a second send was refused, for the first had taken effect
 	locked         ErrorCode
 	faults         int // in a row
 	fault          error
@@ -57,7 +58,7 @@ func (a *account) apply(f fact) {
 	case EventOutcomeUnknown:
 		a.sent(f)
 		a.outcome, a.unsettledSince = OutcomeUnknown, f.At
-		a.down = a.down || f.inTheWay
+		a.inTheWay = a.inTheWay || f.inTheWay
 	case EventPollFailed:
 		switch {
 		case f.denied:
@@ -157,7 +158,14 @@ func (a *account) judge(options WaitOptions, probed ProbeResult) (verdict, Proof
 		return failed, "", early(a.locked, "the instance was locked meanwhile")
 	}
 	if !a.unsettledSince.IsZero() && !a.down && !a.moved && a.last.At.Sub(a.unsettledSince) >= options.SettleTime {
-		if options.ResendUnknown && a.sends == 1 {
+		switch {
+		case a.inTheWay && probed == ProbeHealthy:
+			// No reading has shown it in another status, but what they show may
+			// be old. By now it is not.
+			return proven, ProofStatus, nil
+		case a.inTheWay:
+			return pending, "", nil
+		case options.ResendUnknown && a.sends == 1:
 			return resend, "", nil
 		}
 		return failed, "", fmt.Errorf("%w: it was in no other status than %s within %v of the send, and its StartTime did not move",

@@ -170,7 +170,7 @@ func TestLeaksOfTheDependency(t *testing.T) {
 	answer := func(body string) credentials.Credential {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }))
 		t.Cleanup(server.Close)
-		return mustCredential(t, &credentials.Config{Type: ptr("credentials_uri"), Url: &server.URL})
+		return mustCredential(t, &credentials.Config{Type: new("credentials_uri"), Url: &server.URL})
 	}
 	configFile := func(content string) credentials.Credential {
 		file := filepath.Join(t.TempDir(), "config.json")
@@ -208,19 +208,19 @@ func TestLeaksOfTheDependency(t *testing.T) {
 		},
 		"signed URL": {
 			mustCredential(t, &credentials.Config{
-				Type: ptr("ram_role_arn"), AccessKeyId: ptr(testKeyID), AccessKeySecret: ptr(testSecret), SecurityToken: ptr(testToken),
-				RoleArn: ptr("acs:ram::123456789012:role/restart"), RoleSessionName: ptr("s"), STSEndpoint: &closed,
+				Type: new("ram_role_arn"), AccessKeyId: new(testKeyID), AccessKeySecret: new(testSecret), SecurityToken: new(testToken),
+				RoleArn: new("acs:ram::123456789012:role/restart"), RoleSessionName: new("s"), STSEndpoint: &closed,
 			}),
 			true,
 			[]string{"https://127.0.0.1", "Action=AssumeRole", "SignatureMethod=HMAC-SHA1", "connection refused", "LTAI****"},
 		},
 		"password in a URL": {
-			mustCredential(t, &credentials.Config{Type: ptr("credentials_uri"), Url: ptr("http://user:" + url.QueryEscape(testSecret) + "@" + closed + "/keys?token=" + url.QueryEscape(testToken))}),
+			mustCredential(t, &credentials.Config{Type: new("credentials_uri"), Url: new("http://user:" + url.QueryEscape(testSecret) + "@" + closed + "/keys?token=" + url.QueryEscape(testToken))}),
 			true,
 			[]string{closed + "/keys", "connection refused"},
 		},
 		"proxy with a password": {
-			mustCredential(t, &credentials.Config{Type: ptr("credentials_uri"), Url: ptr("http://keys.invalid/"), Proxy: ptr("http://user:" + testSecret + "@" + closed)}),
+			mustCredential(t, &credentials.Config{Type: new("credentials_uri"), Url: new("http://keys.invalid/"), Proxy: new("http://user:" + testSecret + "@" + closed)}),
 			false,
 			[]string{"parse"},
 		},

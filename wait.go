@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// ErrNotProven: a wait ended without proof that the instance restarted. It does
-// not say that it did not.
+// ErrNotProven means that a wait ended without proof that the instance restarted.
+// It does not say that it did not.
 var ErrNotProven = errors.New(prefix + "restart not proven")
 
 // Baseline is an instance as it was before a restart. It is plain data, for those

@@ -159,11 +159,11 @@ func (w *watch) run(ctx context.Context) {
 // pollWait is the wait before the n-th reading: short until the instance has been
 // seen down, for a forced restart is over in seconds, and longer until it is up.
 func pollWait(n int, down bool) time.Duration {
-	schedule := [...]time.Duration{1, 2, 3, 5}
+	schedule := [...]time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second}
 	if down {
-		schedule = [...]time.Duration{2, 3, 5, 10}
+		schedule = [...]time.Duration{2 * time.Second, 3 * time.Second, 5 * time.Second, 10 * time.Second}
 	}
-	wait := schedule[min(n, len(schedule)-1)] * time.Second
+	wait := schedule[min(n, len(schedule)-1)]
 	if wait >= 5*time.Second { // many waits must not fall into step
 		wait += rand.N(wait*2/5) - wait/5 //nolint:gosec // jitter needs no secrecy
 	}
