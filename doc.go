@@ -32,6 +32,22 @@
 // Every failed call is an [OperationError] with one [Outcome]: not sent, rejected,
 // unknown or accepted.
 //
+// # Proof
+//
+// RebootInstance returns when the service has accepted. [Client.RebootAndWait]
+// follows the restart to its end and returns the evidence:
+//
+//	result, err := client.RebootAndWait(ctx, ecsreboot.RebootInstanceRequest{InstanceID: "i-bp67acfmxazb4ph0001"}, ecsreboot.WaitOptions{})
+//
+// The status Running proves nothing, as the instance was Running before. So it is
+// read before the restart is sent, and a change against that is waited for:
+// another status and then Running, or a later StartTime. A lost answer is settled
+// in the same way, by looking instead of sending again. What cannot be proven is
+// [ErrNotProven], never a success. [Client.Check] only asks whether a restart would
+// be accepted now; [Client.Resolve] settles an [ErrOutcomeUnknown] met earlier;
+// [Client.TakeBaseline] and [Client.WaitUntilRestarted] serve those who send by
+// other means.
+//
 // # Errors
 //
 // errors.Is finds, in the same error, the service's code ([ErrorCode]), its class

@@ -119,3 +119,33 @@ func ExampleClient_RebootInstance_dryRun() {
 	// InstanceLockedForSecurity
 	// Have the lock lifted in the Security Center; do not stop the instance, it could not be started again.
 }
+
+// A restart and its proof. The answer is lost here, and the wait finds out by
+// looking.
+func ExampleClient_RebootAndWait() { //nolint:testableexamples // is compiled but not run: it takes seconds
+
+	server, err := ecstest.NewServer(ecstest.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer server.Close()
+	if err = server.AddInstance(ecstest.Instance{ID: "i-1", Reboot: ecstest.RebootProfile{Graceful: 1500 * time.Millisecond}}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	server.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Act: true, Action: "RebootInstance"})
+	client, err := server.NewClient()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	result, err := client.RebootAndWait(context.Background(), ecsreboot.RebootInstanceRequest{InstanceID: "i-1"}, ecsreboot.WaitOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("proven by:", result.Proof)                                // status
+	fmt.Println("sent:", result.Sends, "restarts:", server.Reboots("i-1")) // 1 and 1
+}

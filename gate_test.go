@@ -202,3 +202,22 @@ func TestGateBudget(t *testing.T) {
 		require.NoError(t, err)
 	})
 }
+
+// A straggler's answer does not take a probe for ended that is still out.
+func TestGateStragglerDoesNotEndAProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := new(gate)
+		straggler, err := enter(t.Context(), g, patient)
+		require.NoError(t, err)
+		p, err := enter(t.Context(), g, patient)
+		require.NoError(t, err)
+		p.throttled(time.Minute)
+		probe, err := enter(t.Context(), g, patient)
+		require.NoError(t, err)
+		straggler.answered()
+		straggler.abandoned()
+		_, err = enter(t.Context(), g, time.Second)
+		require.ErrorIs(t, err, errGateLimit, "one probe at a time")
+		probe.answered()
+	})
+}
