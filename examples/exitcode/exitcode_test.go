@@ -157,9 +157,64 @@ func TestOfPrecedence(t *testing.T) {
 		"no credentials, out of time":   {failed(ecsreboot.OutcomeNotSent, ecsreboot.ErrCredentials, context.DeadlineExceeded), exitcode.NoCredentials},
 		"out of time before it is sent": {failed(ecsreboot.OutcomeNotSent, context.DeadlineExceeded), exitcode.Failed},
 		"input":                         {failed(ecsreboot.OutcomeNotSent, &ecsreboot.InputError{Field: "InstanceID"}), exitcode.Usage},
+		"not proven":                    {failed(ecsreboot.OutcomeNone, ecsreboot.ErrNotProven, context.DeadlineExceeded), exitcode.Unknown},
+		"a command line":                {fmt.Errorf("prog: %w", &exitcode.UsageError{Problem: "no id"}), exitcode.Usage},
 		"a code":                        {failed(ecsreboot.OutcomeRejected, ecsreboot.ErrDiskError), exitcode.Failed},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { require.Equal(t, test.want, exitcode.Of(test.err)) })
 	}
+}
+
+// What a wait really returns.
+func TestOfWaits(t *testing.T) {
+	const noTrace = -1
+	tests := map[string]struct {
+		instance ecstest.Instance
+		fault    ecstest.Fault
+		stop     time.Duration
+		want     int
+	}{
+		"proven":                   {want: exitcode.Done},
+		"refused early":            {instance: ecstest.Instance{Status: ecstest.Stopped}, want: exitcode.Failed},
+		"accepted, no trace":       {instance: ecstest.Instance{Reboot: ecstest.RebootProfile{Graceful: noTrace, KeepStartTime: true}}, want: exitcode.Unknown},
+		"lost, no trace":           {fault: ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance"}, want: exitcode.Unknown},
+		"interrupted, accepted":    {stop: 5 * time.Second, want: exitcode.Unknown},
+		"interrupted, not sent":    {fault: ecstest.Fault{Kind: ecstest.FaultHang, Action: "DescribeInstances"}, stop: time.Second, want: exitcode.Interrupted},
+		"interrupted under way":    {fault: ecstest.Fault{Kind: ecstest.FaultHang, Action: "RebootInstance"}, stop: time.Second, want: exitcode.Unknown},
+		"throttled before sending": {fault: ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: time.Hour}, want: exitcode.Throttled},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var faults []ecstest.Fault
+				if test.fault.Kind != "" {
+					faults = append(faults, test.fault)
+				}
+				client, _ := newClient(t, test.instance, faults...)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if test.stop > 0 {
+					time.AfterFunc(test.stop, cancel)
+				}
+				_, err := client.RebootAndWait(ctx, ecsreboot.RebootInstanceRequest{InstanceID: id}, ecsreboot.WaitOptions{})
+				require.Equal(t, test.want, exitcode.Of(err), "%v", err)
+			})
+		})
+	}
+}
+
+func TestWorst(t *testing.T) {
+	require.Equal(t, exitcode.Done, exitcode.Worst())
+	require.Equal(t, exitcode.Done, exitcode.Worst(exitcode.Done, exitcode.Done))
+	order := []int{
+		exitcode.Unknown, exitcode.Interrupted, exitcode.Throttled, exitcode.NoCredentials, exitcode.Usage, exitcode.Failed, exitcode.Done,
+	}
+	for i, worst := range order {
+		for _, other := range order[i:] {
+			require.Equal(t, worst, exitcode.Worst(other, worst))
+			require.Equal(t, worst, exitcode.Worst(worst, other))
+		}
+	}
+	require.Equal(t, exitcode.Failed, exitcode.Worst(exitcode.Failed, exitcode.Halted))
 }

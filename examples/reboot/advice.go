@@ -3,17 +3,18 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/examples/exitcode"
 )
+
+const seeManual = "Run ecs-reboot -h for its manual."
 
 // advice says what to do about an error, or "".
 func advice(err error) string {
-	if _, ok := errors.AsType[*usageError](err); ok {
-		return "Run ecs-reboot -h for its manual."
+	if _, ok := errors.AsType[*exitcode.UsageError](err); ok {
+		return seeManual
 	}
 	failed, _ := errors.AsType[*ecsreboot.OperationError](err)
 	switch {
@@ -21,9 +22,11 @@ func advice(err error) string {
 		return "Look at the instance, then for what stands between this program and the service."
 	case errors.Is(err, ecsreboot.ErrOutcomeUnknown):
 		return afterUnknown(failed)
+	case errors.Is(err, ecsreboot.ErrAccepted):
+		return afterAccepted(failed)
 	}
-	if answer, ok := errors.AsType[*ecsreboot.APIError](err); ok && answer.Code.Advice() != "" {
-		return answer.Code.Advice()
+	if advice := adviceOnAnswer(err); advice != "" {
+		return advice
 	}
 	switch {
 	case errors.Is(err, ecsreboot.ErrThrottled):
@@ -31,7 +34,7 @@ func advice(err error) string {
 	case errors.Is(err, ecsreboot.ErrCredentials):
 		return "Set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or see -h for the other sources."
 	case errors.Is(err, ecsreboot.ErrInvalidInput):
-		return "Run ecs-reboot -h for its manual."
+		return seeManual
 	case errors.Is(err, ecsreboot.ErrAccessDenied):
 		return ecsreboot.ErrForbiddenRAM.Advice()
 	case errors.Is(err, context.Canceled), failed == nil:
@@ -44,40 +47,52 @@ func advice(err error) string {
 	return ""
 }
 
+// adviceOnAnswer is the advice on the service's code. What is missing may be the
+// permission to read, where the code's own advice speaks of restarts.
+func adviceOnAnswer(err error) string {
+	answer, ok := errors.AsType[*ecsreboot.APIError](err)
+	switch {
+	case !ok:
+		return ""
+	case answer.AccessDenied.Action == "ecs:DescribeInstances":
+		return "Grant the RAM action ecs:DescribeInstances; -wait reads the instance."
+	}
+	return answer.Code.Advice()
+}
+
 // afterUnknown says how to find out. StartTime has minutes on the wire, and
 // whether a restart moves it is not documented, so its standing still proves
 // nothing.
 func afterUnknown(failed *ecsreboot.OperationError) string {
 	first := "Look at the instance before sending again."
-	if answer, ok := errors.AsType[*ecsreboot.APIError](failed.Err); ok && answer.Code.Advice() != "" {
-		first = answer.Code.Advice()
+	if advice := adviceOnAnswer(failed.Err); advice != "" {
+		first = advice
 	}
-	return first + " Starting or Stopping, or a start time after " + failed.SentAt.UTC().Format(time.RFC3339) +
-		", speaks for a restart; Running alone proves nothing."
+	return first + " " + signs(failed)
 }
 
-// retryLogger makes the client's log records notes to whoever watches.
-func (p *program) retryLogger() *slog.Logger { return slog.New(retryNotes{p}) }
+// afterAccepted is for a wait that ended too early.
+func afterAccepted(failed *ecsreboot.OperationError) string {
+	text := "Do not send it again, the service has accepted it: look at the instance."
+	waited, ok := errors.AsType[*ecsreboot.WaitError](failed)
+	switch {
+	case ok && waited.LastStatus != "" && waited.LastStatus != ecsreboot.StatusRunning:
+		text += " It is restarting; once it is Running it is done."
+	default:
+		text += " " + signs(failed)
+	}
+	if advice := adviceOnAnswer(failed.Err); advice != "" {
+		text += " " + advice
+	}
+	return text
+}
 
-type retryNotes struct{ *program }
-
-func (n retryNotes) Enabled(context.Context, slog.Level) bool { return !n.quiet }
-func (n retryNotes) WithAttrs([]slog.Attr) slog.Handler       { return n }
-func (n retryNotes) WithGroup(string) slog.Handler            { return n }
-
-func (n retryNotes) Handle(_ context.Context, record slog.Record) error {
-	var why, wait string
-	record.Attrs(func(a slog.Attr) bool {
-		switch a.Key {
-		case "error":
-			if err, ok := a.Value.Any().(error); ok {
-				why = strings.TrimPrefix(err.Error(), "ecsreboot: ")
-			}
-		case "wait":
-			wait = a.Value.Duration().Round(time.Millisecond).String()
-		}
-		return true
-	})
-	n.progress("%s\nsending again in %s\n", why, wait)
-	return nil
+// signs says what speaks for a restart.
+func signs(failed *ecsreboot.OperationError) string {
+	since := failed.SentAt
+	if waited, ok := errors.AsType[*ecsreboot.WaitError](failed); ok && !waited.Before.StartTime.IsZero() {
+		since = waited.Before.StartTime // by the service's own clock
+	}
+	return "Starting or Stopping, or a start time after " + since.UTC().Format(time.RFC3339) +
+		", speaks for a restart; Running alone proves nothing."
 }

@@ -6,29 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
-)
 
-// isTerminal reports whether stdin is a character device. So is /dev/null, which
-// answers nothing; see confirm.
-func isTerminal(stdin io.Reader) bool {
-	file, ok := stdin.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
+	"github.com/ecsreboot/ecsreboot/examples/target"
+)
 
 var (
 	errDeclined = errors.New("ecs-reboot: not confirmed, nothing was sent")
-	errNeedsYes = usage("-force is like a power cut: without somebody at a terminal to confirm it, it needs -yes")
+	errNeedsYes = target.Usage("ecs-reboot: -force is like a power cut: without somebody at a terminal to confirm it, it needs -yes")
 )
 
 // confirm asks before the power of a real instance is cut.
 func (p *program) confirm(ctx context.Context, s settings) error {
-	if !s.force || s.yes || s.dryRun || s.emulate {
+	if !s.force || s.yes || s.dryRun || s.Emulate {
 		return nil
 	}
 	if !p.terminal {

@@ -33,7 +33,8 @@ func TestConfirm(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := serve(t, ecstest.Instance{})
 			var stdout, stderr bytes.Buffer
-			p := &program{stdin: strings.NewReader(test.answer), stdout: &stdout, stderr: &stderr, terminal: true}
+			p := newProgram(strings.NewReader(test.answer), &stdout, &stderr)
+			p.terminal = true
 			code := p.run(t.Context(), at(server, "-force", id))
 			require.Equal(t, test.code, code, stderr.String())
 			require.Contains(t, stderr.String(), "like a power cut")
@@ -54,10 +55,8 @@ func TestConfirmInterrupted(t *testing.T) {
 	defer end.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	var stdout bytes.Buffer
-	p := &program{
-		stdin: silent, stdout: &stdout, terminal: true,
-		stderr: &watcher{until: "to go on: ", then: cancel},
-	}
+	p := newProgram(silent, &stdout, &watcher{until: "to go on: ", then: cancel})
+	p.terminal = true
 	require.Equal(t, exitcode.Interrupted, p.run(ctx, at(server, "-force", id)))
 	require.Equal(t, id+": not sent\n", stdout.String())
 	require.Empty(t, server.Calls())
@@ -71,7 +70,8 @@ func TestConfirmBeforeTheTimeout(t *testing.T) {
 		time.Sleep(30 * time.Millisecond)
 		_, _ = io.WriteString(answer, "y\n")
 	}()
-	p := &program{stdin: slow, stdout: io.Discard, stderr: io.Discard, terminal: true}
+	p := newProgram(slow, io.Discard, io.Discard)
+	p.terminal = true
 	s, err := parse(at(server, "-force", "-timeout", "10ms", id))
 	require.NoError(t, err)
 	require.NoError(t, p.confirm(t.Context(), s))

@@ -8,11 +8,12 @@ import (
 	"github.com/ecsreboot/ecsreboot/ecstest"
 )
 
-// emulate makes the call to a service of its own and shows what that sees.
+// emulate makes the call to a service of its own. Unless it is waited for, it
+// shows what that sees.
 func (p *program) emulate(ctx context.Context, s settings) int {
 	show := p.stopwatch()
 	running := make(chan struct{}, 1)
-	server, err := ecstest.NewServer(ecstest.Options{
+	options := ecstest.Options{
 		OnCall: func(c ecstest.Call) { show("%s answered %s", c.Action, answerOf(c)) },
 		OnStatus: func(_, status string) {
 			show("%s", status)
@@ -20,27 +21,36 @@ func (p *program) emulate(ctx context.Context, s settings) int {
 				running <- struct{}{} // one restart, so one value
 			}
 		},
-	})
+	}
+	if s.wait { // what the waiting finds out is shown, as with the real service
+		options = ecstest.Options{}
+	}
+	server, err := p.newServer(options)
 	if err != nil {
-		return p.report(s, nil, fmt.Errorf("ecs-reboot: the emulated service does not start: %w", err))
+		return p.report(s, newResult(s, nil, fmt.Errorf("ecs-reboot: the emulated service does not start: %w", err)))
 	}
 	defer server.Close()
-	if err := server.AddInstance(p.emulatedInstance(s.instanceID)); err != nil {
-		return p.report(s, nil, fmt.Errorf("ecs-reboot: %w", err))
+	if err := server.AddInstance(p.emulatedInstance(s)); err != nil {
+		return p.report(s, newResult(s, nil, fmt.Errorf("ecs-reboot: %w", err)))
 	}
 	client, err := server.NewClient(p.options(s)...)
 	if err != nil {
-		return p.report(s, nil, fmt.Errorf("ecs-reboot: %w", err))
+		return p.report(s, newResult(s, nil, fmt.Errorf("ecs-reboot: %w", err)))
 	}
 	p.progress("emulated service at %s, in this process; no real instance is touched\n", server.URL)
+	if s.wait {
+		code := p.restartAndWait(ctx, s, client)
+		p.progress("the service restarted the instance %s\n", times(server.Reboots(s.instanceID)))
+		return code
+	}
 	show("%s", server.Status(s.instanceID))
 	show("%s", s.describe())
 	accepted, code := p.restart(ctx, s, client)
 	seen := accepted && !p.quiet && p.watch(ctx, running)
 	p.progress("the service restarted the instance %s\n", times(server.Reboots(s.instanceID)))
 	if seen {
-		p.progress("Only as the owner of the emulated service could this program wait for Running.\n" +
-			"With -region it returns once the service has accepted.\n")
+		p.progress("Only as the owner of the emulated service could this program see Running again.\n" +
+			"With -region it returns once the service has accepted; -wait follows the restart to its end.\n")
 	}
 	return code
 }
@@ -57,8 +67,20 @@ func (p *program) watch(ctx context.Context, running <-chan struct{}) bool {
 	}
 }
 
-func (p *program) emulatedInstance(id string) ecstest.Instance {
-	return ecstest.Instance{ID: id, Reboot: ecstest.RebootProfile{Graceful: p.restartTime, Forced: p.restartTime / 2}}
+// followed is a restart that is worth watching: the readings of a wait meet it
+// stopping, and a moment later it is over.
+var followed = ecstest.RebootProfile{
+	Path:     []string{ecstest.Stopping, ecstest.Starting},
+	Graceful: 3800 * time.Millisecond,
+	Forced:   1900 * time.Millisecond,
+}
+
+func (p *program) emulatedInstance(s settings) ecstest.Instance {
+	profile := ecstest.RebootProfile{Graceful: p.restartTime, Forced: p.restartTime / 2}
+	if s.wait {
+		profile = followed
+	}
+	return ecstest.Instance{ID: s.instanceID, Reboot: profile}
 }
 
 // stopwatch returns a progress that puts the time since now in front.

@@ -18,7 +18,8 @@ func practise(ctx context.Context, t *testing.T, restart time.Duration, args ...
 	t.Helper()
 	isolate(t)
 	var stdout, stderr bytes.Buffer
-	p := &program{stdin: strings.NewReader(""), stdout: &stdout, stderr: &lockedWriter{w: &stderr}, restartTime: restart}
+	p := newProgram(strings.NewReader(""), &stdout, &stderr)
+	p.restartTime = restart
 	code := p.run(ctx, append([]string{"-emulate"}, args...))
 	return printed{code, stdout.String(), stderr.String()}
 }
@@ -36,7 +37,7 @@ func TestEmulate(t *testing.T) {
   0\.\d\d s  Running
 the service restarted the instance once
 `), got.stderr)
-		require.Contains(t, got.stderr, "With -region it returns once the service has accepted.")
+		require.Contains(t, got.stderr, "With -region it returns once the service has accepted; -wait follows the restart to its end.")
 	}
 }
 
@@ -69,7 +70,8 @@ func TestEmulateInterruptedWhileWatching(t *testing.T) {
 	isolate(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	stderr := new(bytes.Buffer)
-	p := &program{stdin: strings.NewReader(""), stdout: &watcher{until: "accepted", then: cancel}, stderr: &lockedWriter{w: stderr}, restartTime: time.Hour}
+	p := newProgram(strings.NewReader(""), &watcher{until: "accepted", then: cancel}, stderr)
+	p.restartTime = time.Hour
 	require.Equal(t, exitcode.Done, p.run(ctx, []string{"-emulate", id}))
 	require.Contains(t, stderr.String(), "stopped watching: context canceled\nthe service restarted the instance once\n")
 }

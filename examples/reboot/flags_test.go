@@ -11,6 +11,7 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/examples/exitcode"
+	"github.com/ecsreboot/ecsreboot/examples/target"
 )
 
 func TestUsageErrors(t *testing.T) {
@@ -40,6 +41,13 @@ func TestUsageErrors(t *testing.T) {
 		"vpc and endpoint":           {toServer("-vpc", id), "-vpc and -endpoint"},
 		"negative timeout":           {toServer("-timeout", "-1s", id), "-timeout -1s is negative"},
 		"timeout without a unit":     {toServer("-timeout", "5", id), "-timeout"},
+		"wait and dry run":           {toServer("-wait", "-dry-run", id), "-wait and -dry-run"},
+		"wait and timeout":           {toServer("-wait", "-timeout", "2m", id), "give -wait-timeout"},
+		"negative wait timeout":      {toServer("-wait", "-wait-timeout", "-1s", id), "-wait-timeout -1s is negative"},
+		"negative settle":            {toServer("-wait", "-settle", "-1s", id), "-settle -1s is negative"},
+		"settle without wait":        {toServer("-settle", "1s", id), "-settle is of no use without -wait"},
+		"resending without wait":     {toServer("-resend-unknown", id), "-resend-unknown is of no use without -wait"},
+		"wait timeout without wait":  {toServer("-wait-timeout", "1s", id), "-wait-timeout is of no use without -wait"},
 		"signature":                  {toServer("-signature", "v2", id), `-signature "v2"`},
 		"force without a terminal":   {toServer("-force", id), "it needs -yes"},
 		"region that is none":        {[]string{"-region", "CN-Hangzhou", id}, "region"},
@@ -51,7 +59,7 @@ func TestUsageErrors(t *testing.T) {
 			require.Equal(t, exitcode.Usage, got.code, got.stderr)
 			require.Contains(t, got.stderr, test.text)
 			require.True(t, strings.HasSuffix(got.stderr, "\nRun ecs-reboot -h for its manual.\n"), got.stderr)
-			if asksForJSON(test.args) {
+			if target.Asks(test.args, "json") {
 				return
 			}
 			require.Empty(t, got.stdout)
@@ -97,7 +105,7 @@ func TestHelp(t *testing.T) {
 	} {
 		require.Contains(t, helpPage, fmt.Sprintf("\n  %-3d  ", code))
 	}
-	require.Contains(t, helpPage, "default "+strings.TrimSuffix(defaultTimeout.String(), "0s")+",")
+	require.Contains(t, helpPage, "default "+strings.TrimSuffix(target.DefaultTimeout.String(), "0s")+",")
 	for line := range strings.Lines(helpPage) {
 		require.LessOrEqual(t, len(line), 101, line)
 	}
@@ -118,7 +126,7 @@ func TestEndpoints(t *testing.T) {
 	} {
 		s, err := parse(append(strings.Fields(args), id))
 		require.NoError(t, err)
-		client, err := ecsreboot.NewClient(s.region, new(program).options(s)...)
+		client, err := ecsreboot.NewClient(s.Region, new(program).options(s)...)
 		require.NoError(t, err)
 		require.Equal(t, endpoint, client.Endpoint())
 	}

@@ -1,5 +1,7 @@
 package main
 
+import "github.com/ecsreboot/ecsreboot/examples/target"
+
 const helpPage = `ecs-reboot restarts one Alibaba Cloud ECS instance.
 
 Usage:
@@ -9,76 +11,81 @@ Usage:
   Flags go before the instance id. One call restarts one instance.
 
 Examples:
-  ecs-reboot -emulate i-bp67acfmxazb4ph0001
+  ecs-reboot -emulate -wait i-bp67acfmxazb4ph0001
   ecs-reboot -region cn-hangzhou -dry-run i-bp67acfmxazb4ph0001
-  ecs-reboot -region cn-hangzhou i-bp67acfmxazb4ph0001
+  ecs-reboot -region cn-hangzhou -wait i-bp67acfmxazb4ph0001
   ecs-reboot -region cn-hangzhou -force -yes -json i-bp67acfmxazb4ph0001
 
 What to act on:
-  -region <id>        region of the instance, such as cn-hangzhou
-  -vpc                use the region's endpoint inside its VPCs; never falls back to the public one
-  -endpoint <url>     use this endpoint, along with -region; http:// for a loopback host only
-  -signature v3|v1    v3 is ACS3-HMAC-SHA256, the default; v1 is HMAC-SHA1
-  -emulate            serve an instance of that id from this process and restart it; takes about 2 s
+` + target.HelpFlags + `  -emulate            serve an instance of that id from this process and restart it; takes seconds
 
 What to do:
   -dry-run            only check whether the restart would be accepted
   -force              restart like a power cut; what the guest has not written to disk is lost
   -yes                do not ask before -force; scripts need it
-  -timeout <time>     limit of the whole call, such as 90s; default 2m, 0 for none
+  -timeout <time>     limit of a call that does not wait, such as 90s; default 2m, 0 for none
+
+Waiting:
+  -wait               follow the restart until it is proven and the instance is Running again
+  -wait-timeout <t>   limit of it all, the send included; default 10m, 0 for none
+  -settle <time>      how long a restart whose answer was lost may take to show; default 1m, 0 for
+                      the first look
+  -resend-unknown     send such a restart once more if it does not show in that time. CAUTION: this
+                      may restart the instance twice, as the first one may still be on its way
 
 What to print:
-  -json               print the result as one line of JSON, on failure too
+  -json               print the result as one line of JSON, on failure too; with -wait, after a
+                      line for each event
   -quiet              print no progress, only the result and errors
   -version            print the version
   -h                  print this page
+
+  With -wait a terminal shows one line that is redrawn in place; anything else, a terminal with
+  TERM=dumb, or CI set, gets one line for each event. NO_COLOR set: no colors.
 
 Result:
   One line on stdout; everything else goes to stderr. JSON fields: instanceId, operation, outcome,
   requestId, dryRun, forceStop, attempts, sentAt, code, httpStatus, error, advice, exitCode. Fields
   that are empty are left out; attempts and sentAt are of failed calls.
   outcome is one of:
-    accepted          the service accepted the restart; with an error: it ignored -dry-run
+    accepted          the service accepted the restart; with an error: it ignored -dry-run, or
+                      with -wait: the restart was not proven
+    restarted         with -wait: the restart is proven and the instance is Running
     dry run passed    the restart would be accepted; nothing restarted
     rejected          the service refused; nothing restarted
-    not sent          nothing reached the service; nothing restarted
+    not sent          no restart was sent; nothing restarted
     unknown           it may have restarted: look at the instance before you send again
     none              a dry run that got no answer; nothing restarted
+  With -wait -json each line has a type: event, or result for the last one. Events have at,
+  instanceId, event, status, startTime, requestId, error; -quiet leaves them out. The result has
+  besides: proof (status, start time), tookSeconds from the send to the proof, sends, sentAt,
+  startTimeBefore, startTimeAfter, readings (at, status, startTime), and of a wait that failed
+  lastStatus and lastSeen.
 
 Exit codes:
-  0    accepted, or the dry run passed
+  0    accepted, or the dry run passed; with -wait: restarted, with proof
   1    rejected or failed; nothing restarted
   2    the command line makes no sense; nothing was sent
-  3    unknown, or restarted against what was asked: look at the instance
+  3    unknown, or sent but not proven (-wait), or restarted against what was asked: look at the
+       instance
   4    throttled; nothing restarted
   5    no usable credentials; nothing was sent
-  130  interrupted (SIGINT, SIGTERM) before a restart
-  Unknown wins over interrupted. go run turns every failure into 1, so build:
+  130  interrupted (SIGINT, SIGTERM); nothing restarted. Once it may have, that is 3
+  go run turns every failure into 1, so build:
   go build -o ecs-reboot ./examples/reboot
 
 Safety:
-  Accepted is not restarted: the restart takes seconds to minutes more, and this program does not
-  wait for it. The status Running right after may be the one from before.
+  Accepted is not restarted: the restart takes seconds to minutes more. The status Running right
+  after may be the one from before, so -wait takes only these for proof: another status and then
+  Running, or Running with a later start time. That proves that the instance restarted, not that
+  this call was the reason. A restart that leaves neither trace ends as not proven.
   A restart is sent again only while it certainly did not happen. Where that cannot be known, as
-  when the connection breaks before the answer, the program stops with exit code 3.
+  when the connection breaks before the answer, the program stops with exit code 3; with -wait it
+  looks at the instance first, for as long as -settle.
 
 Credentials:
-  From the default chain of credentials-go, never from flags. In this order:
-    1. environment     ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET,
-                       ALIBABA_CLOUD_SECURITY_TOKEN for a temporary key
-    2. OIDC            ALIBABA_CLOUD_ROLE_ARN, ALIBABA_CLOUD_OIDC_PROVIDER_ARN,
-                       ALIBABA_CLOUD_OIDC_TOKEN_FILE
-    3. CLI profile     ~/.aliyun/config.json, or ALIBABA_CLOUD_CONFIG_FILE
-    4. ini profile     ~/.alibabacloud/credentials, or ALIBABA_CLOUD_CREDENTIALS_FILE
-    5. ECS RAM role    from the metadata service of the machine this runs on
-    6. credentials URI ALIBABA_CLOUD_CREDENTIALS_URI
-  They need the RAM action ecs:RebootInstance. -emulate uses a key of its own.
+` + target.HelpSources + `  They need the RAM action ecs:RebootInstance, and ecs:DescribeInstances for -wait.
+  -emulate uses a key of its own.
 
 Environment:
-  ALIBABA_CLOUD_PROFILE                     the profile of 3 and 4
-  ALIBABA_CLOUD_CLI_PROFILE_DISABLED=true   leaves 3 out
-  ALIBABA_CLOUD_ECS_METADATA_DISABLED=true  leaves 5 out; off ECS this can save 2 s of waiting
-  HTTPS_PROXY, NO_PROXY                     as usual; on ECS behind a proxy, add the metadata
-                                            service to NO_PROXY: 100.100.100.200
-  DEBUG=credential                          do not set it: credentials-go prints tokens then
-`
+` + target.HelpEnvironment

@@ -1,5 +1,6 @@
 // Command reboot restarts one ECS instance, of the real service or of an
-// emulated one in this process. Its -h page is its manual.
+// emulated one in this process, and on request follows the restart to its end.
+// Its -h page is its manual.
 //
 // Scripts build it, as go run turns every exit code but 0 into 1:
 //
@@ -15,11 +16,11 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/examples/exitcode"
 )
 
@@ -30,23 +31,36 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	p := &program{
-		stdin:       stdin,
-		stdout:      stdout,
-		stderr:      &lockedWriter{w: stderr},
-		terminal:    isTerminal(stdin),
-		restartTime: 2 * time.Second,
-	}
+	p := newProgram(stdin, stdout, stderr)
+	p.terminal = isTerminal(stdin)
+	p.live = isTerminal(stderr) && redraws(os.Getenv)
+	p.color = p.live && os.Getenv("NO_COLOR") == ""
 	return p.run(ctx, args)
 }
 
 // program is what a run needs of the outside.
 type program struct {
-	stdin          io.Reader
-	stdout, stderr io.Writer
-	terminal       bool          // somebody may be there to answer a question
-	restartTime    time.Duration // of the emulated instance
-	quiet          bool
+	stdin       io.Reader
+	stdout      io.Writer
+	stderr      *console
+	terminal    bool          // somebody may be there to answer a question
+	live        bool          // stderr can redraw a line
+	color       bool          // and may colour it
+	restartTime time.Duration // of the emulated instance, where nobody waits
+	quiet       bool
+	newServer   func(ecstest.Options) (*ecstest.Server, error)
+	newClient   func(region string, options ...ecsreboot.Option) (*ecsreboot.Client, error)
+}
+
+func newProgram(stdin io.Reader, stdout, stderr io.Writer) *program {
+	return &program{
+		stdin:       stdin,
+		stdout:      stdout,
+		stderr:      &console{w: stderr},
+		restartTime: 2 * time.Second,
+		newServer:   ecstest.NewServer,
+		newClient:   ecsreboot.NewClient,
+	}
 }
 
 func (p *program) run(ctx context.Context, args []string) int {
@@ -57,22 +71,25 @@ func (p *program) run(ctx context.Context, args []string) int {
 		_, _ = io.WriteString(p.stdout, helpPage)
 		return exitcode.Done
 	case err != nil:
-		return p.report(s, nil, err)
+		return p.report(s, newResult(s, nil, err))
 	case s.version:
 		_, _ = fmt.Fprintf(p.stdout, "ecs-reboot %s %s\n", ecsreboot.Version, runtime.Version())
 		return exitcode.Done
 	}
 	if err := p.confirm(ctx, s); err != nil {
-		return p.report(s, nil, err)
+		return p.report(s, newResult(s, nil, err))
 	}
-	if s.emulate {
+	if s.Emulate {
 		return p.emulate(ctx, s)
 	}
-	client, err := ecsreboot.NewClient(s.region, p.options(s)...)
+	client, err := p.newClient(s.Region, p.options(s)...)
 	if err != nil {
-		return p.report(s, nil, err)
+		return p.report(s, newResult(s, nil, err))
 	}
 	p.progress("%s at %s\n", s.describe(), client.Endpoint())
+	if s.wait {
+		return p.restartAndWait(ctx, s, client)
+	}
 	_, code := p.restart(ctx, s, client)
 	return code
 }
@@ -80,30 +97,15 @@ func (p *program) run(ctx context.Context, args []string) int {
 // restart makes the one call and reports what came of it.
 func (p *program) restart(ctx context.Context, s settings, client *ecsreboot.Client) (accepted bool, code int) {
 	defer client.CloseIdleConnections()
-	if s.timeout > 0 {
-		over := fmt.Errorf("-timeout %v is over: %w", s.timeout, context.DeadlineExceeded)
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, s.timeout, over)
-		defer cancel()
-	}
+	ctx, cancel := s.Limit(ctx)
+	defer cancel()
 	resp, err := client.RebootInstance(ctx, s.request())
-	return err == nil && !resp.DryRun, p.report(s, resp, err)
+	return err == nil && !resp.DryRun, p.report(s, newResult(s, resp, err))
 }
 
 // options are the client's, of the real service or of an emulated one.
 func (p *program) options(s settings) []ecsreboot.Option {
-	options := []ecsreboot.Option{
-		ecsreboot.WithSignatureVersion(s.signature),
-		ecsreboot.WithUserAgent("ecs-reboot/" + ecsreboot.Version),
-		ecsreboot.WithLogger(p.retryLogger()),
-	}
-	if s.vpc {
-		options = append(options, ecsreboot.WithVPCEndpoint())
-	}
-	if s.endpoint != "" {
-		options = append(options, ecsreboot.WithEndpoint(s.endpoint))
-	}
-	return options
+	return s.Options("ecs-reboot", p.progress)
 }
 
 // progress tells what goes on, to whoever watches.
@@ -111,17 +113,4 @@ func (p *program) progress(format string, args ...any) {
 	if !p.quiet {
 		_, _ = fmt.Fprintf(p.stderr, format, args...)
 	}
-}
-
-// lockedWriter is for the emulated service, which tells from goroutines of its
-// own.
-type lockedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (l *lockedWriter) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(b)
 }

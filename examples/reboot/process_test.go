@@ -36,6 +36,15 @@ func TestProcess(t *testing.T) {
 		require.Contains(t, got.stderr, "interrupt signal received")
 		require.Equal(t, 1, server.Reboots(id))
 	})
+	t.Run("SIGINT while it waits", func(t *testing.T) {
+		server := serve(t, ecstest.Instance{})
+		got := execute(t, binary, func() bool { return server.Reboots(id) == 1 }, at(server, "-wait", id)...)
+		require.Equal(t, exitcode.Unknown, got.code, got.stderr)
+		require.Contains(t, got.stdout, id+": ")
+		require.Contains(t, got.stderr, "interrupt signal received")
+		require.NotContains(t, got.stderr, "\x1b")
+		require.Equal(t, 1, server.Reboots(id))
+	})
 	t.Run("stdin is /dev/null", func(t *testing.T) {
 		server := serve(t, ecstest.Instance{})
 		got := execute(t, binary, nil, at(server, "-force", id)...)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,14 +12,16 @@ import (
 
 // result is the line that -json prints.
 type result struct {
+	Type       string    `json:"type,omitempty"` // "result" with -wait, where it is not the only line
 	InstanceID string    `json:"instanceId,omitempty"`
 	Operation  string    `json:"operation"`
 	Outcome    string    `json:"outcome"`
 	RequestID  string    `json:"requestId,omitempty"`
 	DryRun     bool      `json:"dryRun,omitempty"`
 	ForceStop  bool      `json:"forceStop,omitempty"`
-	Attempts   int       `json:"attempts,omitempty"` // of a failed call
-	SentAt     time.Time `json:"sentAt,omitzero"`    // likewise
+	Attempts   int       `json:"attempts,omitempty"` // of a failed call that did not wait
+	SentAt     time.Time `json:"sentAt,omitzero"`    // of a failed call, or with -wait
+	*evidence            // with -wait, once something was sent
 	Code       string    `json:"code,omitempty"`
 	HTTPStatus int       `json:"httpStatus,omitempty"`
 	Error      string    `json:"error,omitempty"`
@@ -33,23 +34,33 @@ type result struct {
 const (
 	outcomeAccepted     = "accepted"
 	outcomeDryRunPassed = "dry run passed"
+	outcomeRestarted    = "restarted"
 )
 
 func newResult(s settings, resp *ecsreboot.RebootInstanceResponse, err error) result {
 	r := result{
 		InstanceID: s.instanceID,
-		Operation:  "RebootInstance",
+		Operation:  s.operation(),
 		DryRun:     s.dryRun,
 		ForceStop:  s.force,
-		ExitCode:   exitCode(err),
+		ExitCode:   exitcode.Of(err),
 	}
-	if err == nil {
+	if s.wait {
+		r.Type = "result"
+	}
+	switch {
+	case err != nil:
+		return r.failed(err)
+	case resp == nil: // it waited
+	case resp.DryRun:
+		r.Outcome, r.RequestID = outcomeDryRunPassed, resp.RequestID
+	default:
 		r.Outcome, r.RequestID = outcomeAccepted, resp.RequestID
-		if resp.DryRun {
-			r.Outcome = outcomeDryRunPassed
-		}
-		return r
 	}
+	return r
+}
+
+func (r result) failed(err error) result {
 	r.Outcome = ecsreboot.OutcomeNotSent.String()
 	r.Error, r.Advice = err.Error(), advice(err)
 	if failed, ok := errors.AsType[*ecsreboot.OperationError](err); ok {
@@ -62,18 +73,10 @@ func newResult(s settings, resp *ecsreboot.RebootInstanceResponse, err error) re
 	return r
 }
 
-func exitCode(err error) int {
-	if _, ok := errors.AsType[*usageError](err); ok {
-		return exitcode.Usage
-	}
-	return exitcode.Of(err)
-}
-
 // report prints what came of the call: the result on stdout, an error and what to
 // do about it on stderr. It returns the exit code.
-func (p *program) report(s settings, resp *ecsreboot.RebootInstanceResponse, err error) int {
-	r := newResult(s, resp, err)
-	if err != nil {
+func (p *program) report(s settings, r result) int {
+	if r.Error != "" {
 		_, _ = fmt.Fprintln(p.stderr, r.Error)
 		if r.Advice != "" {
 			_, _ = fmt.Fprintln(p.stderr, r.Advice)
@@ -81,9 +84,7 @@ func (p *program) report(s settings, resp *ecsreboot.RebootInstanceResponse, err
 	}
 	switch {
 	case s.json:
-		encoder := json.NewEncoder(p.stdout)
-		encoder.SetEscapeHTML(false)
-		_ = encoder.Encode(r)
+		writeJSON(p.stdout, r)
 	case r.ExitCode != exitcode.Usage: // a bad command line has no result
 		_, _ = fmt.Fprintln(p.stdout, r.line())
 	}
@@ -95,10 +96,10 @@ func (r result) line() string {
 	var b strings.Builder
 	b.WriteString(r.InstanceID + ": ")
 	switch {
-	case r.Error != "" && r.Outcome == outcomeAccepted:
-		b.WriteString("restart accepted, against what was asked")
 	case r.Error != "":
 		b.WriteString(r.outcomeInWords())
+	case r.Outcome == outcomeRestarted:
+		b.WriteString(r.proofInWords())
 	case r.Outcome == outcomeAccepted && r.ForceStop:
 		b.WriteString("forced restart accepted")
 	case r.Outcome == outcomeAccepted:
@@ -115,14 +116,18 @@ func (r result) line() string {
 	return b.String()
 }
 
+// outcomeInWords is the outcome of a call that failed.
 func (r result) outcomeInWords() string {
 	switch r.Outcome {
+	case ecsreboot.OutcomeAccepted.String():
+		if r.Type != "" {
+			return "restart accepted, not proven"
+		}
+		return "restart accepted, against what was asked"
 	case ecsreboot.OutcomeUnknown.String():
 		return "unknown, it may have restarted"
 	case ecsreboot.OutcomeNone.String():
 		return "dry run without an answer, nothing restarted"
-	case ecsreboot.OutcomeRejected.String():
-		return "rejected"
 	}
 	return r.Outcome
 }
