@@ -145,10 +145,12 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 			c.clockOffset.Store(int64(time.Until(res.clock))) // for the calls to come as well
 		}
 		switch {
-		case then == stop, failed.Attempts >= op.attempts, then == fixClock && clockFixed:
+		case then == stop, then == fixClock && clockFixed:
 			return result{}, failed
 		case ctx.Err() != nil:
 			failed.Err = interrupted(ctx, failed.Err)
+			return result{}, failed
+		case failed.Attempts >= op.attempts:
 			return result{}, failed
 		}
 		var wait time.Duration

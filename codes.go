@@ -84,11 +84,11 @@ const (
 	ErrInvalidSecurityTokenMismatchWithAccessKey ErrorCode = "InvalidSecurityToken.MismatchWithAccessKey"
 	// ErrMissingSecurityToken is MissingSecurityToken (HTTP 400): a temporary access key came without its STS token. Give the token along with the key.
 	ErrMissingSecurityToken ErrorCode = "MissingSecurityToken"
-	// ErrForbiddenRAM is Forbidden.RAM (HTTP 403): the identity may not restart this instance. Grant it the RAM action ecs:RebootInstance on the instance.
+	// ErrForbiddenRAM is Forbidden.RAM (HTTP 403): the identity may not restart this instance. Grant it the RAM action that the error names, on the instance.
 	ErrForbiddenRAM ErrorCode = "Forbidden.RAM"
-	// ErrForbiddenUnauthorized is Forbidden.Unauthorized (HTTP 403): the identity may not do this. Grant it the RAM action ecs:RebootInstance on the instance.
+	// ErrForbiddenUnauthorized is Forbidden.Unauthorized (HTTP 403): the identity may not do this. Grant it the RAM action that the error names, on the instance.
 	ErrForbiddenUnauthorized ErrorCode = "Forbidden.Unauthorized"
-	// ErrForbiddenSubUser is Forbidden.SubUser (HTTP 403): a RAM user may not do this. Grant it the RAM action ecs:RebootInstance on the instance.
+	// ErrForbiddenSubUser is Forbidden.SubUser (HTTP 403): a RAM user may not do this. Grant it the RAM action that the error names, on the instance.
 	ErrForbiddenSubUser ErrorCode = "Forbidden.SubUser"
 	// ErrForbiddenInstanceNotFound is Forbidden.InstanceNotFound (HTTP 404): this identity finds no such instance. Check the id, the region and whose credentials are in use.
 	ErrForbiddenInstanceNotFound ErrorCode = "Forbidden.InstanceNotFound"
@@ -162,9 +162,9 @@ var catalogue = [...]catalogueEntry{
 	{code: ErrInvalidSecurityTokenMalformed, status: 400, meaning: "the STS token is malformed", advice: "Fetch a new one and pass it on unchanged.", class: ErrUnauthenticated},
 	{code: ErrInvalidSecurityTokenMismatchWithAccessKey, status: 400, meaning: "the STS token belongs to another access key", advice: "Give key id, secret and token from one and the same answer.", class: ErrUnauthenticated},
 	{code: ErrMissingSecurityToken, status: 400, meaning: "a temporary access key came without its STS token", advice: "Give the token along with the key.", class: ErrUnauthenticated},
-	{code: ErrForbiddenRAM, status: 403, meaning: "the identity may not restart this instance", advice: "Grant it the RAM action ecs:RebootInstance on the instance.", class: ErrAccessDenied},
-	{code: ErrForbiddenUnauthorized, status: 403, meaning: "the identity may not do this", advice: "Grant it the RAM action ecs:RebootInstance on the instance.", class: ErrAccessDenied},
-	{code: ErrForbiddenSubUser, status: 403, meaning: "a RAM user may not do this", advice: "Grant it the RAM action ecs:RebootInstance on the instance.", class: ErrAccessDenied},
+	{code: ErrForbiddenRAM, status: 403, meaning: "the identity may not restart this instance", advice: "Grant it the RAM action that the error names, on the instance.", class: ErrAccessDenied},
+	{code: ErrForbiddenUnauthorized, status: 403, meaning: "the identity may not do this", advice: "Grant it the RAM action that the error names, on the instance.", class: ErrAccessDenied},
+	{code: ErrForbiddenSubUser, status: 403, meaning: "a RAM user may not do this", advice: "Grant it the RAM action that the error names, on the instance.", class: ErrAccessDenied},
 	{code: ErrForbiddenInstanceNotFound, status: 404, meaning: "this identity finds no such instance", advice: "Check the id, the region and whose credentials are in use."},
 	{code: ErrOperationDenied, status: 403, meaning: "the operation is denied; the message says why", advice: "Act on the message."},
 	{code: ErrInvalidTimeStampExpired, status: 400, meaning: "the clocks of client and service differ by more than 15 minutes", advice: "Synchronize the clock."},

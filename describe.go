@@ -144,6 +144,7 @@ type instancePage struct {
 	instances []Instance
 	nextToken string
 	clock     time.Time // the service's, zero if it did not tell
+	sentAt    time.Time // when the request left, by ours
 }
 
 // describePage reads one page of the given instances, or of all.
@@ -172,7 +173,7 @@ func (c *Client) describePage(ctx context.Context, ids []string, token string, a
 	if err != nil {
 		return instancePage{}, err
 	}
-	page := instancePage{nextToken: wire.NextToken, clock: res.clock, instances: make([]Instance, len(wire.Instances.Instance))}
+	page := instancePage{nextToken: wire.NextToken, clock: res.clock, sentAt: res.sentAt, instances: make([]Instance, len(wire.Instances.Instance))}
 	for i, instance := range wire.Instances.Instance {
 		page.instances[i] = instance.instance()
 	}

@@ -29,7 +29,7 @@ func (w *watch) wait(ctx context.Context, operation string, options WaitOptions)
 	left := false
 	defer func() {
 		if !left {
-			w.leave(over)
+			w.leave(over, nil)
 		}
 	}()
 
@@ -38,7 +38,7 @@ func (w *watch) wait(ctx context.Context, operation string, options WaitOptions)
 		// The context ended. Where nobody else shares the work it ends now, and a
 		// send in flight with it: what came of that counts.
 		left = true
-		w.leave(false)
+		w.leave(false, f.cutOff(ctx))
 		f.takeIn()
 		if result, proof, err = f.account.judge(f.options, f.unprobed()); result != proven && result != failed {
 			err = f.contextEnd(ctx)
@@ -63,6 +63,9 @@ func (f *follower) follow(ctx context.Context) (verdict, Proof, error) {
 		case proven, failed:
 			return result, proof, err
 		case resend:
+			if newer, _ := f.watch.since(f.next); len(newer) > 0 && ctx.Err() == nil {
+				continue // OnEvent took its time, and they may settle it
+			}
 			select {
 			case f.watch.resend <- struct{}{}:
 			default: // asked for already
@@ -113,6 +116,14 @@ func (f *follower) probe(ctx context.Context) ProbeResult {
 		return ProbePending
 	}
 	return result
+}
+
+// cutOff is why the work ends with its last waiter, if it was not done.
+func (f *follower) cutOff(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return contextEnd(ctx)
+	}
+	return fmt.Errorf("the wait's Timeout of %v is over: %w", f.options.Timeout, context.DeadlineExceeded)
 }
 
 // contextEnd is why a wait ended that was neither proven nor in vain.

@@ -18,7 +18,6 @@ type fact struct {
 	sentAt    time.Time     // EventAccepted, EventOutcomeUnknown: when the send left
 	ended     error         // nothing was sent, or the service refused
 	outcome   Outcome       // of ended
-	inTheWay  bool          // a second send was refused for the instance's status: the first took effect
 }
 
 // account is what is known of one restart. It follows from the facts alone: no
@@ -58,7 +57,10 @@ func (a *account) apply(f fact) {
 	case EventOutcomeUnknown:
 		a.sent(f)
 		a.outcome, a.unsettledSince = OutcomeUnknown, f.At
-		a.inTheWay = a.inTheWay || f.inTheWay
+	case EventResendRefused:
+		a.sent(f)
+		a.outcome, a.unsettledSince = OutcomeUnknown, f.At
+		a.inTheWay = true
 	case EventPollFailed:
 		switch {
 		case f.denied:

@@ -103,9 +103,16 @@ func interrupted(ctx context.Context, before error) error {
 	return fmt.Errorf("%w; then %w", before, ended)
 }
 
+// waitEnd is the cause with which a watch's context is canceled: in truth it was a
+// waiter's context that ended, or its Timeout.
+type waitEnd struct{ error }
+
 // contextEnd returns the context's cause, and its plain error where they differ.
 func contextEnd(ctx context.Context) error {
 	cause, plain := context.Cause(ctx), ctx.Err()
+	if end, ok := cause.(*waitEnd); ok { //nolint:errorlint // it is never wrapped
+		return end.error
+	}
 	if errors.Is(cause, plain) {
 		return &transportError{text: safeText(cause.Error(), secrets{}, maxErrorText), cause: new(cause)}
 	}

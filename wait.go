@@ -85,6 +85,7 @@ const (
 	EventSending        EventKind = "sending"         // the restart is being sent
 	EventAccepted       EventKind = "accepted"        // the service accepted it: RequestID
 	EventOutcomeUnknown EventKind = "outcome unknown" // the answer was lost: Err
+	EventResendRefused  EventKind = "resend refused"  // the instance is not Running, so the first send took effect: Err
 	EventStatus         EventKind = "status"          // a reading: Status, StartTime
 	EventPollFailed     EventKind = "poll failed"     // a reading failed: Err
 	EventProbeFailed    EventKind = "probe failed"    // the probe returned an error: Err

@@ -14,7 +14,7 @@ type watch struct {
 	client  *Client
 	request RebootInstanceRequest
 	send    bool
-	cancel  context.CancelFunc
+	cancel  context.CancelCauseFunc
 	resend  chan struct{} // asks for the one send more
 	done    chan struct{} // closed when the work has ended
 	begin   account
@@ -23,6 +23,7 @@ type watch struct {
 	facts   []fact
 	changed chan struct{} // closed at the next fact
 	waiters int
+	known   account
 	over    bool // proven or failed: nobody may join any more
 }
 
@@ -46,7 +47,7 @@ func (c *Client) joinWatch(ctx context.Context, request RebootInstanceRequest) *
 	if w := c.watches[key]; w != nil && w.join() {
 		return w
 	}
-	w := c.startWatch(ctx, &watch{request: request, send: true})
+	w := c.startWatch(ctx, &watch{request: request, send: true, begin: account{outcome: OutcomeNotSent}})
 	if c.watches == nil {
 		c.watches = make(map[watchKey]*watch)
 	}
@@ -57,7 +58,7 @@ func (c *Client) joinWatch(ctx context.Context, request RebootInstanceRequest) *
 func (c *Client) startWatch(ctx context.Context, w *watch) *watch {
 	// The work serves all its waiters: it has the values of the first's context
 	// and ends with the last.
-	ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	ctx, w.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	w.client, w.waiters = c, 1
 	w.resend, w.done, w.changed = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	go func() {
@@ -77,9 +78,9 @@ func (w *watch) join() bool {
 	return true
 }
 
-// leave ends the work when the last waiter goes, and waits for that end: what a
-// send in flight came to is known only then.
-func (w *watch) leave(over bool) {
+// leave ends the work when the last waiter goes, for the reason why that one goes,
+// and waits for the end: what a send in flight came to is known only then.
+func (w *watch) leave(over bool, why error) {
 	w.mu.Lock()
 	w.waiters--
 	last := w.waiters == 0
@@ -95,7 +96,10 @@ func (w *watch) leave(over bool) {
 		w.client.watchesMu.Unlock()
 	}
 	if last {
-		w.cancel()
+		if why != nil {
+			why = &waitEnd{why}
+		}
+		w.cancel(why)
 		<-w.done
 	}
 }
@@ -107,6 +111,10 @@ func (w *watch) add(f fact) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.facts = append(w.facts, f)
+	w.known.apply(f)
+	if result, _, _ := w.known.judge(WaitOptions{}.withDefaults(), ProbeHealthy); result == proven || f.ended != nil {
+		w.over = true // who calls from now on wants another restart
+	}
 	close(w.changed)
 	w.changed = make(chan struct{})
 }
@@ -138,7 +146,7 @@ func (w *watch) run(ctx context.Context) {
 			if !w.second(ctx) {
 				return
 			}
-			n = 0
+			n = 0 // a reading at once, and then the short waits
 		case <-ctx.Done():
 		}
 		timer.Stop()
@@ -151,7 +159,7 @@ func (w *watch) run(ctx context.Context) {
 		}
 		w.add(f)
 		if !down && f.Status != "" && f.Status != StatusRunning {
-			down, n = true, 0
+			down, n = true, -1 // begin anew, with the waits for an instance that is down
 		}
 	}
 }
@@ -230,7 +238,7 @@ func (w *watch) sendOnce(ctx context.Context, before func(context.Context) error
 	case outcome == OutcomeUnknown:
 		w.add(fact{Event: Event{Kind: EventOutcomeUnknown, Err: err}, sentAt: sentAt(err)})
 	case before == nil && errors.Is(err, ErrIncorrectInstanceStatus):
-		w.add(fact{Event: Event{Kind: EventOutcomeUnknown, Err: err}, sentAt: sentAt(err), inTheWay: true})
+		w.add(fact{Event: Event{Kind: EventResendRefused, Err: err}, sentAt: sentAt(err)})
 	default:
 		w.add(fact{ended: causeOf(err), outcome: outcome})
 		return false
@@ -258,7 +266,9 @@ func (w *watch) poll(ctx context.Context) fact {
 	}
 	f := fact{Event: Event{Kind: EventStatus, At: asked}}
 	if !page.clock.IsZero() {
-		f.clockAway, f.hasClock = time.Until(page.clock), true
+		// Of the time that the call took, none counts as the clocks' difference:
+		// a slow answer must not make a start look later than it was.
+		f.clockAway, f.hasClock = page.clock.Sub(page.sentAt), true
 	}
 	for _, instance := range page.instances {
 		if instance.ID == w.request.InstanceID {

@@ -162,7 +162,7 @@ func (s *Server) describeInstances(req *request, _ *Call) *answer {
 	var body listPayload
 	var refusal *answer
 	if p.Get("MaxResults") != "" || p.Get("NextToken") != "" {
-		refusal = body.pageByToken(req, matches)
+		refusal = body.pageByToken(req, matches, s.options.MaxPage)
 	} else {
 		refusal = body.pageByNumber(req, matches)
 	}
@@ -174,8 +174,9 @@ func (s *Server) describeInstances(req *request, _ *Call) *answer {
 
 // pageByToken fills a page of MaxResults, which is 10 if less is asked for and
 // 100 if more is. The token says after which instance the page begins, so that
-// pages stay right when instances come and go in between.
-func (p *listPayload) pageByToken(req *request, matches []listed) *answer {
+// pages stay right when instances come and go in between. A limit above 0 makes
+// the page a partial one, which still claims to be of the size asked for.
+func (p *listPayload) pageByToken(req *request, matches []listed, limit int) *answer {
 	size := 10
 	if text := req.params.Get("MaxResults"); text != "" {
 		wanted, err := strconv.Atoi(text)
@@ -196,6 +197,9 @@ func (p *listPayload) pageByToken(req *request, matches []listed) *answer {
 	}
 	p.PageNumber, p.PageSize, p.TotalCount = 1, size, len(matches)
 	matches = slices.DeleteFunc(matches, func(l listed) bool { return l.sequence <= after })
+	if limit > 0 {
+		size = min(size, limit)
+	}
 	if len(matches) > size {
 		matches = matches[:size]
 		p.NextToken = base64.StdEncoding.EncodeToString([]byte(strconv.Itoa(matches[size-1].sequence)))

@@ -133,6 +133,29 @@ func TestDescribeInstancesPages(t *testing.T) {
 	require.Empty(t, third.NextToken)
 }
 
+// A page may hold less than was asked for and yet not be the last.
+func TestDescribeInstancesPartialPages(t *testing.T) {
+	s := inMemory(t, Options{MaxPage: 2})
+	s.RemoveInstance(id)
+	for n := range 5 {
+		require.NoError(t, s.AddInstance(Instance{ID: fmt.Sprintf("i-%d", n)}))
+	}
+	c := newCaller(s)
+	var pages [][]string
+	for token := "-"; token != ""; {
+		params := []string{"MaxResults", "100"}
+		if token != "-" {
+			params = append(params, "NextToken", token)
+		}
+		page := c.list(t, params...)
+		require.Equal(t, 100, page.PageSize)
+		pages = append(pages, listedIDs(page))
+		token = page.NextToken
+	}
+	require.Equal(t, [][]string{{"i-0", "i-1"}, {"i-2", "i-3"}, {"i-4"}}, pages)
+	require.Len(t, c.list(t, "PageSize", "100").Instances.Instance, 5, "pages by number are never partial")
+}
+
 func TestDescribeInstanceStatus(t *testing.T) {
 	s := many(t, 12)
 	c := newCaller(s)

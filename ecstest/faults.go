@@ -69,6 +69,11 @@ type Fault struct {
 	// Act carries the call out before the fault shows. Without it the call has
 	// no effect, but for FaultDelay, FaultTruncate and FaultStall.
 	Act bool
+	// Late, in place of Act, carries the call out so long after it was
+	// received, whatever has become of its client by then: the request that
+	// arrives although its sender gave it up. The kinds that have an effect of
+	// their own ignore it.
+	Late time.Duration
 	// Delay passes before the fault shows.
 	Delay time.Duration
 	// Status, Code and Message are the answer's; see the kinds.

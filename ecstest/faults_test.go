@@ -227,6 +227,41 @@ func TestFaultDelay(t *testing.T) {
 	})
 }
 
+// The request arrives after its sender has given it up.
+func TestFaultLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := inMemory(t, Options{})
+		defer s.Close()
+		s.Inject(
+			Fault{Kind: FaultDrop, Late: time.Minute},
+			Fault{Kind: FaultDrop, Late: 61 * time.Second}, // instance is Starting by then
+			Fault{Kind: FaultTruncate, Late: time.Second, Action: actionStatus},
+			Fault{Kind: FaultDrop, Late: time.Hour},
+		)
+		require.NoError(t, s.AddInstance(Instance{ID: "i-slow"}))
+		c := newCaller(s)
+		for range 2 {
+			_, err := c.do(t, actionReboot, "InstanceId", "i-slow")
+			require.Error(t, err)
+		}
+		_, err := c.do(t, actionStatus, "RegionId", "cn-hangzhou")
+		require.Error(t, err)
+		time.Sleep(time.Minute - 1)
+		require.Zero(t, s.Reboots("i-slow"))
+		require.Equal(t, Running, s.Status("i-slow"))
+		time.Sleep(1)
+		synctest.Wait()
+		require.Equal(t, Starting, s.Status("i-slow"))
+		require.True(t, s.Calls()[0].Acted)
+		time.Sleep(time.Minute)
+		require.Equal(t, 1, s.Reboots("i-slow"))
+		_, err = c.do(t, actionReboot, "InstanceId", "i-slow")
+		require.Error(t, err)
+		s.Close() // with a call that is still to come
+		require.Equal(t, 1, s.Reboots("i-slow"))
+	})
+}
+
 func TestFaultMatching(t *testing.T) {
 	s := inMemory(t, Options{})
 	require.NoError(t, s.AddInstance(Instance{ID: "i-other"}))

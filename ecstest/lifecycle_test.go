@@ -148,6 +148,27 @@ func TestSetStatus(t *testing.T) {
 	})
 }
 
+func TestRestartByOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		s := inMemory(t, Options{OnStatus: func(_, status string) { told = append(told, status) }})
+		defer s.Close()
+		require.NoError(t, s.AddInstance(Instance{ID: "i-this"}))
+		s.Inject(Fault{Kind: FaultDrop})
+		require.NoError(t, s.Restart("i-this", true))
+		require.Equal(t, Starting, s.Status("i-this"))
+		require.ErrorContains(t, s.Restart("i-this", true), "IncorrectInstanceStatus")
+		require.ErrorContains(t, s.Restart("i-none", false), "InvalidInstanceId.NotFound")
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		require.Equal(t, Running, s.Status("i-this"))
+		require.Equal(t, []string{Starting, Running}, told)
+		require.Equal(t, 1, s.Reboots("i-this"))
+		require.Equal(t, 1, s.TotalReboots())
+		require.Empty(t, s.Calls())
+	})
+}
+
 func TestAddInstance(t *testing.T) {
 	s := inMemory(t, Options{})
 	require.Error(t, s.AddInstance(Instance{}))

@@ -1,6 +1,7 @@
 package ecstest
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -47,13 +48,34 @@ func (s *Server) reboot(req *request, call *Call) *answer {
 		s.mu.Unlock()
 		return documented("DryRunOperation")
 	}
-	m.begin(now, s.offset, forced)
-	s.reboots[id]++
-	s.total++
+	s.restart(m, now, forced)
 	call.Acted = true
 	s.mu.Unlock()
 	s.follow(m)
 	return &answer{status: http.StatusOK, payload: &rebootPayload{}}
+}
+
+// restart begins and counts a restart. The lock is held.
+func (s *Server) restart(m *machine, now time.Time, forced bool) {
+	m.begin(now, s.offset, forced)
+	s.reboots[m.ID]++
+	s.total++
+}
+
+// Restart restarts an instance without a call, as somebody else would, and counts
+// it. Faults do not hit it. The error says why the service would refuse.
+func (s *Server) Restart(id string, force bool) error {
+	s.mu.Lock()
+	m := s.machines[id]
+	now := time.Now()
+	if code := s.rebootObstacle(m, now); code != "" {
+		s.mu.Unlock()
+		return fmt.Errorf("ecstest: instance %s: %s", id, code)
+	}
+	s.restart(m, now, force)
+	s.mu.Unlock()
+	s.follow(m)
+	return nil
 }
 
 // rebootObstacle is the code of what keeps m from a restart, or "". The lock is

@@ -56,11 +56,32 @@ func (x *exchange) perform() *answer {
 	return operations[x.req.action](x.server, x.req, x.call)
 }
 
+// performLate carries the call out after a while, unless the server is closed
+// by then.
+func (x *exchange) performLate(after time.Duration) {
+	if !x.server.begin() {
+		return
+	}
+	go func() {
+		defer x.server.running.Done()
+		timer := time.NewTimer(after)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			x.perform()
+		case <-x.server.done:
+		}
+	}()
+}
+
 // fail shows a fault.
 func (x *exchange) fail(f *Fault) {
 	var own *answer
 	if f.Act || f.showsOwnAnswer() && f.Kind != FaultDelay {
 		own = x.perform()
+	}
+	if f.Late > 0 && own == nil && f.Kind != FaultDelay {
+		x.performLate(f.Late)
 	}
 	if f.Delay > 0 && !x.wait(time.After(f.Delay)) {
 		x.cut()

@@ -42,6 +42,10 @@ type Options struct {
 	// The id is empty for lists. What is denied is answered 403 Forbidden.RAM,
 	// but for lists, which come back empty. No lock is held.
 	Allow func(action, instanceID string) bool
+	// MaxPage is how many instances a page of DescribeInstances holds at most,
+	// however many MaxResults asks for; the NextToken leads on, as it does on
+	// the service's own partial pages. 0 or less sets no limit.
+	MaxPage int
 	// IdleTimeout is how long a connection may be idle before the server
 	// closes it; 0 means for ever. It does not concern ServeHTTP.
 	IdleTimeout time.Duration
