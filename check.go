@@ -1,9 +1,6 @@
 package ecsreboot
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 // CheckResult is what a restart would find.
 type CheckResult struct {
@@ -29,18 +26,13 @@ func (c *Client) Check(ctx context.Context, request RebootInstanceRequest) (*Che
 	if err := checkInstanceID(request.InstanceID); err != nil {
 		return fail(err)
 	}
-	result := &CheckResult{Instance: Instance{ID: request.InstanceID}}
-	page, err := c.describePage(ctx, []string{request.InstanceID}, "", c.retry.MaxAttempts)
+	instance, page, err := c.lookUp(ctx, request.InstanceID, c.retry.MaxAttempts)
 	if err != nil {
 		return fail(err)
 	}
-	for _, instance := range page.instances {
-		if instance.ID == request.InstanceID {
-			result.Instance = instance
-		}
-	}
-	if result.Instance.Listed() {
-		if err = result.Instance.refuse(time.Now()); err != nil {
+	result := &CheckResult{Instance: instance}
+	if instance.Listed() {
+		if err = instance.refuse(page.now()); err != nil {
 			return fail(err)
 		}
 	}

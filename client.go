@@ -104,6 +104,7 @@ type operation struct {
 type result struct {
 	event      event
 	requestID  string
+	attempts   int           // of the whole call, in what do returns
 	retryAfter time.Duration // awaitGate: how long the service will throttle
 	clock      time.Time     // the service's, if event.serverTime
 	sentAt     time.Time     // zero if nothing can have reached the service
@@ -135,6 +136,7 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 			failed.SentAt = res.sentAt
 		}
 		if then == done {
+			res.attempts = failed.Attempts
 			return res, nil
 		}
 		failed.Outcome, failed.Err = outcome, res.err

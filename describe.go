@@ -102,7 +102,7 @@ func (c *Client) pages(ctx context.Context, ids []string, yield func(Instance, e
 	for _, id := range ids {
 		missing[id] = true
 	}
-	seen := make(map[string]bool)
+	seen, tokens := make(map[string]bool), make(map[string]bool)
 	token := ""
 	for {
 		page, err := c.describePage(ctx, ids, token, c.retry.MaxAttempts)
@@ -125,11 +125,12 @@ func (c *Client) pages(ctx context.Context, ids []string, yield func(Instance, e
 		if ids != nil && len(missing) == 0 || page.nextToken == "" {
 			break
 		}
-		if page.nextToken == token {
+		if tokens[page.nextToken] {
 			yield(Instance{}, &OperationError{Operation: "DescribeInstances", Err: errors.New("the service gave the same page token twice")})
 			return false
 		}
 		token = page.nextToken
+		tokens[token] = true
 	}
 	for _, id := range ids {
 		if missing[id] && !yield(Instance{ID: id}, nil) {
@@ -180,6 +181,36 @@ func (c *Client) describePage(ctx context.Context, ids []string, token string, a
 	return page, nil
 }
 
+// now is the time of the page by the service's clock, which is what an expiry is
+// measured by, or else by ours.
+func (p instancePage) now() time.Time {
+	if p.clock.IsZero() {
+		return time.Now()
+	}
+	return p.clock
+}
+
+// lookUp reads one instance, on whatever page it stands, and returns it with its
+// page. One that is not listed has no status.
+func (c *Client) lookUp(ctx context.Context, id string, attempts int) (Instance, instancePage, error) {
+	tokens := make(map[string]bool)
+	for token := ""; ; {
+		page, err := c.describePage(ctx, []string{id}, token, attempts)
+		if err != nil {
+			return Instance{}, instancePage{}, err
+		}
+		for _, instance := range page.instances {
+			if instance.ID == id {
+				return instance, page, nil
+			}
+		}
+		if token = page.nextToken; token == "" || tokens[token] {
+			return Instance{ID: id}, page, nil
+		}
+		tokens[token] = true
+	}
+}
+
 // wirePage is the body of an answer: lists are wrapped twice.
 type wirePage struct {
 	RequestID string `json:"RequestId"`
@@ -225,7 +256,7 @@ func (w wireInstance) instance() Instance {
 func parseMinute(text string) time.Time {
 	for _, layout := range []string{"2006-01-02T15:04Z", timeLayout} {
 		if t, err := time.Parse(layout, text); err == nil {
-			return t
+			return t.Truncate(time.Minute) // seconds on one page must not look later than none on another
 		}
 	}
 	return time.Time{}

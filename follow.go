@@ -25,11 +25,10 @@ func (w *watch) wait(ctx context.Context, operation string, options WaitOptions)
 		limited, cancel = context.WithTimeout(ctx, f.options.Timeout)
 	}
 	defer cancel()
-	over := true // also if a hook of the caller's panics
 	left := false
 	defer func() {
-		if !left {
-			w.leave(over, nil)
+		if !left { // also if a hook of the caller's panics
+			w.leave(nil)
 		}
 	}()
 
@@ -38,10 +37,14 @@ func (w *watch) wait(ctx context.Context, operation string, options WaitOptions)
 		// The context ended. Where nobody else shares the work it ends now, and a
 		// send in flight with it: what came of that counts.
 		left = true
-		w.leave(false, f.cutOff(ctx))
-		f.takeIn()
-		if result, proof, err = f.account.judge(f.options, f.unprobed()); result != proven && result != failed {
+		others := w.leave(f.cutOff(ctx))
+		_, _, result, proof, err = f.takeIn()
+		if result != proven && result != failed {
 			err = f.contextEnd(ctx)
+			if others && f.account.outcome == OutcomeNotSent {
+				// Nothing was sent yet, and will be: others wait for the same restart.
+				f.account.outcome = OutcomeUnknown
+			}
 		}
 	}
 	if result == proven {
@@ -54,11 +57,13 @@ func (w *watch) wait(ctx context.Context, operation string, options WaitOptions)
 func (f *follower) follow(ctx context.Context) (verdict, Proof, error) {
 	probed := f.unprobed()
 	for {
-		changed, reading := f.takeIn()
-		if reading && f.options.Probe != nil {
+		changed, reading, result, proof, err := f.takeIn()
+		if reading && f.options.Probe != nil && result == pending {
 			probed = f.probe(ctx)
 		}
-		result, proof, err := f.account.judge(f.options, probed)
+		if f.options.Probe != nil && result == pending {
+			result, proof, err = f.account.judge(f.options, probed)
+		}
 		switch result {
 		case proven, failed:
 			return result, proof, err
@@ -80,16 +85,26 @@ func (f *follower) follow(ctx context.Context) (verdict, Proof, error) {
 	}
 }
 
-// takeIn takes all new facts in, and reports whether one of them is a reading.
-func (f *follower) takeIn() (changed <-chan struct{}, reading bool) {
+// takeIn takes new facts in, one after the other until the wait is over, and
+// reports whether one of them is a reading. What a probe would say is left open.
+func (f *follower) takeIn() (changed <-chan struct{}, reading bool, result verdict, proof Proof, err error) {
 	facts, changed := f.watch.since(f.next)
-	f.next += len(facts)
 	for _, fact := range facts {
+		f.next++
 		f.account.apply(fact)
 		reading = reading || fact.Kind == EventStatus
 		f.tell(fact.Event)
+		if fact.panicked != nil {
+			panic(fact.panicked) // in the goroutine that it belongs to
+		}
+		if result, proof, err = f.account.judge(f.options, f.unprobed()); result == proven || result == failed {
+			break
+		}
 	}
-	return changed, reading
+	if len(facts) == 0 {
+		result, proof, err = f.account.judge(f.options, f.unprobed())
+	}
+	return changed, reading, result, proof, err
 }
 
 func (f *follower) tell(event Event) {
@@ -128,7 +143,11 @@ func (f *follower) cutOff(ctx context.Context) error {
 
 // contextEnd is why a wait ended that was neither proven nor in vain.
 func (f *follower) contextEnd(ctx context.Context) error {
-	if ctx.Err() != nil {
+	sent := f.account.sends > 0 || f.account.sending || !f.watch.send
+	switch {
+	case ctx.Err() != nil && sent:
+		return fmt.Errorf("%w: %w", ErrNotProven, contextEnd(ctx))
+	case ctx.Err() != nil:
 		return contextEnd(ctx)
 	}
 	return fmt.Errorf("%w within %v (%w)", ErrNotProven, f.options.Timeout, context.DeadlineExceeded)
@@ -159,20 +178,23 @@ func (f *follower) failure(operation string, err error) error {
 		Operation:  operation,
 		InstanceID: f.watch.request.InstanceID,
 		Outcome:    a.outcome,
-		Attempts:   a.sends,
+		Attempts:   a.attempts,
 		SentAt:     a.sentAt,
 		Err:        err,
 	}
+	sends := a.sends
 	if a.sending {
+		sends++
 		failed.Attempts++
 	}
-	if f.watch.send && failed.Attempts == 0 {
+	if f.watch.send && sends == 0 {
 		return failed // there was nothing to wait for
 	}
 	failed.Err = &WaitError{
 		LastStatus:   a.last.Status,
 		LastSeen:     a.last.At,
-		Sends:        failed.Attempts,
+		Sends:        sends,
+		at:           time.Now(),
 		RequestID:    a.requestID,
 		Before:       a.before,
 		Observations: a.seen,

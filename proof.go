@@ -18,6 +18,8 @@ type fact struct {
 	sentAt    time.Time     // EventAccepted, EventOutcomeUnknown: when the send left
 	ended     error         // nothing was sent, or the service refused
 	outcome   Outcome       // of ended
+	attempts  int           // with sentAt: how many requests the send took
+	panicked  any           // ended: by a panic with this value
 }
 
 // account is what is known of one restart. It follows from the facts alone: no
@@ -26,6 +28,7 @@ type account struct {
 	before         Baseline // zero if nobody looked
 	outcome        Outcome
 	sends          int
+	attempts       int  // requests they took
 	sending        bool // one more is under way
 	requestID      string
 	sentAt         time.Time
@@ -75,6 +78,10 @@ func (a *account) apply(f fact) {
 	}
 	if f.ended != nil {
 		a.ended, a.sending = f.ended, false
+		a.attempts += f.attempts
+		if !f.sentAt.IsZero() {
+			a.sentAt = f.sentAt
+		}
 		if a.sends == 0 { // an earlier send stays as unknown as it was
 			a.outcome = f.outcome
 		}
@@ -83,6 +90,7 @@ func (a *account) apply(f fact) {
 
 func (a *account) sent(f fact) {
 	a.sends++
+	a.attempts += f.attempts
 	a.sending = false
 	a.sentAt = f.sentAt
 }
@@ -156,10 +164,10 @@ func (a *account) judge(options WaitOptions, probed ProbeResult) (verdict, Proof
 			return proven, ProofStartTime, nil
 		}
 	}
-	if a.locked != "" {
-		return failed, "", early(a.locked, "the instance was locked meanwhile")
+	if a.locked != "" && !a.before.TakenAt.IsZero() && a.locked != (Instance{Locks: a.before.Locks}).locked(time.Time{}) {
+		return failed, "", early(a.locked, "the instance was locked since the restart")
 	}
-	if !a.unsettledSince.IsZero() && !a.down && !a.moved && a.last.At.Sub(a.unsettledSince) >= options.SettleTime {
+	if !a.unsettledSince.IsZero() && !a.down && !a.moved && a.last.At.Sub(a.unsettledSince) >= a.settleTime(options) {
 		switch {
 		case a.inTheWay && probed == ProbeHealthy:
 			// No reading has shown it in another status, but what they show may
@@ -174,6 +182,16 @@ func (a *account) judge(options WaitOptions, probed ProbeResult) (verdict, Proof
 			ErrNotProven, a.last.Status, options.SettleTime)
 	}
 	return pending, "", nil
+}
+
+// settleTime is how long an unknown send may take to show. After a refused second
+// one it must be long enough for old readings to be over, whatever the options say:
+// then Running is taken for an end of the restart.
+func (a *account) settleTime(options WaitOptions) time.Duration {
+	if a.inTheWay {
+		return max(options.SettleTime, defaultSettleTime)
+	}
+	return options.SettleTime
 }
 
 // early is the refusal that the service would answer.

@@ -189,7 +189,7 @@ func (st *stage) fuzzWait(options ecsreboot.WaitOptions, force bool, leaves time
 	}
 	sent := false
 	options.OnEvent = func(e ecsreboot.Event) {
-		sent = sent || e.Kind == ecsreboot.EventAccepted || e.Kind == ecsreboot.EventOutcomeUnknown
+		sent = sent || e.Kind == ecsreboot.EventAccepted || e.Kind == ecsreboot.EventOutcomeUnknown || e.Kind == ecsreboot.EventResendRefused
 	}
 	begin := time.Now()
 	result, err := st.client.RebootAndWait(ctx, ecsreboot.RebootInstanceRequest{InstanceID: id, ForceStop: force}, options)

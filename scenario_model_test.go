@@ -153,30 +153,30 @@ type reading struct {
 }
 
 // expect returns all ways for the scenario to end.
-func (s scenario) expect() []verdict {
-	m := &model{scenario: s, sends: 1, outcome: s.send.outcome, known: s.send.held + s.send.answered, knownHi: s.send.held + s.send.answered, earlier: s.timeout(), deadline: s.timeout()}
-	m.minuteOf = func(t time.Duration) int { return int((s.offset + t) / time.Minute) }
+func (x scenario) expect() []verdict {
+	m := &model{scenario: x, sends: 1, outcome: x.send.outcome, known: x.send.held + x.send.answered, knownHi: x.send.held + x.send.answered, earlier: x.timeout(), deadline: x.timeout()}
+	m.minuteOf = func(t time.Duration) int { return int((x.offset + t) / time.Minute) }
 	m.base = -60
-	if s.young {
+	if x.young {
 		m.base = 0
 	}
 	begin := view{status: ecstest.Running, minute: m.base, from: -1}
 	m.truth, m.shown = []view{begin}, []view{begin}
 
-	acts := s.send.held + s.send.at
-	acted, possible := !s.send.acts, true
-	for _, h := range s.life.others {
+	acts := x.send.held + x.send.at
+	acted, possible := !x.send.acts, true
+	for _, h := range x.life.others {
 		if !acted && h.at > acts {
 			acted = true
-			possible = m.restart(acts, s.life.profile)
+			possible = m.restart(acts, x.life.profile)
 		}
-		m.happen(h, s.life.profile)
+		m.happen(h, x.life.profile)
 	}
 	if !acted {
-		possible = m.restart(acts, s.life.profile)
+		possible = m.restart(acts, x.life.profile)
 	}
 	if what, after := m.early(); what != "" {
-		m.end(what, notSent, 0, s.send.held+after, s.send.held+after)
+		m.end(what, notSent, 0, x.send.held+after, x.send.held+after)
 		return m.verdicts
 	}
 	if m.outcome == rejected || m.outcome == accepted && !possible {

@@ -84,16 +84,16 @@ func (p polling) hits(n int) bool {
 // over reports whether the readings after the n-th go well.
 func (p polling) over(n int) bool { return p.does == "" || p.last >= 0 && n >= p.last }
 
-func (s scenario) timeout() time.Duration { return 3 * time.Minute }
+func (scenario) timeout() time.Duration { return 3 * time.Minute }
 
-func (s scenario) settle() time.Duration { return time.Minute }
+func (scenario) settle() time.Duration { return time.Minute }
 
-func (s scenario) String() string {
-	name := fmt.Sprintf("%s/%s/%s at %v", s.life.name, s.send.name, s.poll.name, s.offset)
+func (x scenario) String() string {
+	name := fmt.Sprintf("%s/%s/%s at %v", x.life.name, x.send.name, x.poll.name, x.offset)
 	for _, extra := range []struct {
 		is   bool
 		name string
-	}{{s.young, "young"}, {s.force, "forced"}, {s.resend, "resend"}, {s.lost > 1, "lost again"}} {
+	}{{x.young, "young"}, {x.force, "forced"}, {x.resend, "resend"}, {x.lost > 1, "lost again"}} {
 		if extra.is {
 			name += " " + extra.name
 		}
@@ -110,8 +110,8 @@ func restarts(graceful time.Duration, path ...string) ecstest.RebootProfile {
 	return ecstest.RebootProfile{Path: path, Graceful: graceful, Forced: graceful}
 }
 
-func stale(p ecstest.RebootProfile, for_ time.Duration) ecstest.RebootProfile {
-	p.Stale = for_
+func stale(p ecstest.RebootProfile, hidden time.Duration) ecstest.RebootProfile {
+	p.Stale = hidden
 	return p
 }
 
@@ -251,6 +251,7 @@ func scenarios() []scenario {
 }
 
 func TestScenarios(t *testing.T) {
+	t.Parallel()
 	list := scenarios()
 	sure := 0
 	kinds := map[string]int{}

@@ -97,24 +97,40 @@ func (e *transportError) Timeout() bool {
 // Both the cause and the context's own error match.
 func interrupted(ctx context.Context, before error) error {
 	ended := contextEnd(ctx)
-	if before == nil {
+	switch {
+	case before == nil:
 		return ended
+	case errors.Is(before, ctx.Err()): // it tells already
+		return before
 	}
 	return fmt.Errorf("%w; then %w", before, ended)
 }
 
-// waitEnd is the cause with which a watch's context is canceled: in truth it was a
+// waitEndError is the cause with which a watch's context is canceled: in truth it was a
 // waiter's context that ended, or its Timeout.
-type waitEnd struct{ error }
+type waitEndError struct{ error }
 
 // contextEnd returns the context's cause, and its plain error where they differ.
 func contextEnd(ctx context.Context) error {
 	cause, plain := context.Cause(ctx), ctx.Err()
-	if end, ok := cause.(*waitEnd); ok { //nolint:errorlint // it is never wrapped
+	if end, ok := cause.(*waitEndError); ok { //nolint:errorlint // it is never wrapped
 		return end.error
+	}
+	if isOurs(cause) {
+		// As with errgroup, the error of another call: what became of its restart
+		// must not be taken for what became of this one.
+		return &transportError{text: plain.Error() + " (" + safeText(cause.Error(), secrets{}, maxErrorText) + ")", cause: new(plain)}
 	}
 	if errors.Is(cause, plain) {
 		return &transportError{text: safeText(cause.Error(), secrets{}, maxErrorText), cause: new(cause)}
 	}
 	return &transportError{text: plain.Error() + " (" + safeText(cause.Error(), secrets{}, maxErrorText) + ")", cause: new(errors.Join(plain, cause))}
+}
+
+// isOurs reports an error that tells of a call of this package.
+func isOurs(err error) bool {
+	_, failed := errors.AsType[*OperationError](err)
+	_, waited := errors.AsType[*WaitError](err)
+	_, answered := errors.AsType[*APIError](err)
+	return failed || waited || answered
 }

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -130,6 +131,15 @@ var lostAnswers = map[string]ecstest.Fault{
 	"no answer": {Kind: ecstest.FaultHang, Act: true},
 }
 
+// patience is how long a client waits for an answer that never comes; others come
+// at once, however slow the machine is.
+func patience(lost ecstest.Fault) ecsreboot.Option {
+	if lost.Kind == ecstest.FaultHang {
+		return ecsreboot.WithAttemptTimeout(100 * time.Millisecond)
+	}
+	return ecsreboot.WithAttemptTimeout(time.Minute)
+}
+
 // Whatever repeats requests, in whatever place, over new and reused connections:
 // a restart arrives once.
 func TestRetryingRoundTrippersCannotRestartTwice(t *testing.T) {
@@ -154,7 +164,7 @@ func TestRetryingRoundTrippersCannotRestartTwice(t *testing.T) {
 				t.Run(place+"/"+name+"/"+map[bool]string{false: "new", true: "reused"}[reused], func(t *testing.T) {
 					server := newSocketService(t, ecstest.Options{})
 					r := new(retrying)
-					client := newClient(t, server, append(options(r), quick(), ecsreboot.WithAttemptTimeout(100*time.Millisecond))...)
+					client := newClient(t, server, append(options(r), quick(), patience(lost))...)
 					if reused {
 						_, err := client.RebootInstance(t.Context(), ecsreboot.RebootInstanceRequest{InstanceID: id, DryRun: true})
 						require.NoError(t, err)
@@ -166,7 +176,7 @@ func TestRetryingRoundTrippersCannotRestartTwice(t *testing.T) {
 					_, err := client.RebootInstance(t.Context(), request)
 					require.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown)
 					assert.Greater(t, r.sends.Load(), int64(1), "it did repeat")
-					assert.Equal(t, 1, server.Reboots(id))
+					assert.Eventually(t, func() bool { return server.Reboots(id) == 1 }, 10*time.Second, time.Millisecond)
 					// The service refuses a nonce that it knows; a copy must not even
 					// arrive.
 					arrived := 0
@@ -322,7 +332,7 @@ func TestLostAnswersOnSockets(t *testing.T) {
 		for _, reused := range []bool{false, true} {
 			for _, acts := range []bool{false, true} {
 				server := newSocketService(t, ecstest.Options{})
-				client := newClient(t, server, quick(), ecsreboot.WithAttemptTimeout(100*time.Millisecond))
+				client := newClient(t, server, quick(), patience(lost))
 				if reused {
 					_, err := client.RebootInstance(t.Context(), ecsreboot.RebootInstanceRequest{InstanceID: id, DryRun: true})
 					require.NoError(t, err)
@@ -332,8 +342,7 @@ func TestLostAnswersOnSockets(t *testing.T) {
 				before := len(server.Calls())
 				_, err := client.RebootInstance(t.Context(), request)
 				require.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown, name)
-				assert.Len(t, server.Calls(), before+1)
-				assert.Equal(t, acts, server.Reboots(id) == 1)
+				assert.Eventually(t, func() bool { return len(server.Calls()) == before+1 && (server.Reboots(id) == 1) == acts }, 10*time.Second, time.Millisecond)
 			}
 		}
 	}
@@ -341,31 +350,37 @@ func TestLostAnswersOnSockets(t *testing.T) {
 
 // A host that answers nothing holds up no call for ever, whatever its context.
 func TestSilentServiceReturns(t *testing.T) {
-	server := newSocketService(t, ecstest.Options{})
 	for _, kind := range []ecstest.FaultKind{ecstest.FaultHang, ecstest.FaultStall} {
-		server.Inject(ecstest.Fault{Kind: kind, Code: "InternalError"})
-		client := newClient(t, server, ecsreboot.WithAttemptTimeout(50*time.Millisecond))
-		_, err := client.RebootInstance(context.Background(), request) // which never ends
-		require.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown)
-		assert.NotErrorIs(t, err, context.DeadlineExceeded)
+		synctest.Test(t, func(t *testing.T) {
+			server := newService(t, ecstest.Options{})
+			server.Inject(ecstest.Fault{Kind: kind, Code: "InternalError"})
+			begin := time.Now()
+			_, err := newClient(t, server).RebootInstance(context.Background(), request) // which never ends
+			require.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown)
+			require.NotErrorIs(t, err, context.DeadlineExceeded)
+			assert.Equal(t, 30*time.Second, time.Since(begin))
+		})
 	}
 }
 
 // The caller's context ends a call that waits for an answer; both the context's
 // error and its cause can be found, and the outcome is unknown.
 func TestContextEndsTheWaitForAnAnswer(t *testing.T) {
-	server := newSocketService(t, ecstest.Options{})
-	server.Inject(ecstest.Fault{Kind: ecstest.FaultHang, Act: true})
-	client := newClient(t, server)
-	cause := errors.New("maintenance is over")
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, cause)
-	defer cancel()
-	_, err := client.RebootInstance(ctx, request)
-	require.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.ErrorIs(t, err, cause)
-	assert.ErrorContains(t, err, "maintenance is over")
-	assert.Equal(t, 1, server.Reboots(id))
+	synctest.Test(t, func(t *testing.T) {
+		server := newService(t, ecstest.Options{})
+		server.Inject(ecstest.Fault{Kind: ecstest.FaultHang, Act: true})
+		cause := errors.New("maintenance is over")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Second, cause)
+		defer cancel()
+		begin := time.Now()
+		_, err := newClient(t, server).RebootInstance(ctx, request)
+		require.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, cause)
+		assert.Equal(t, 1, strings.Count(err.Error(), "maintenance is over"))
+		assert.Equal(t, 5*time.Second, time.Since(begin))
+		assert.Equal(t, 1, server.Reboots(id))
+	})
 }
 
 // One client serves many goroutines over few connections.

@@ -17,6 +17,7 @@ type Baseline struct {
 	InstanceID string
 	Status     Status
 	StartTime  time.Time // to the minute; zero if the service did not tell
+	Locks      []string  // as [Instance] has them
 	TakenAt    time.Time // when the reading was asked for
 }
 
@@ -43,11 +44,12 @@ type WaitOptions struct {
 	// the restart was sent, in the goroutine of the call. Nil asks nobody.
 	Probe func(ctx context.Context, seen Observation) (ProbeResult, error)
 	// OnEvent is told what happens, in order, in the goroutine of the call. It
-	// must not block for long: the wait goes on meanwhile, its deadline too.
+	// must not block for long: the call cannot return meanwhile, not even at its
+	// deadline.
 	OnEvent func(Event)
 	// ResendUnknown sends once more if a send of unknown outcome has not shown
 	// within SettleTime. This may restart the instance twice: the first send may
-	// still be on its way.
+	// still be on its way. A second send that fails ends the wait.
 	ResendUnknown bool
 }
 
@@ -134,6 +136,8 @@ type WaitError struct {
 	Before       Baseline
 	Observations []Observation // the readings after the send, those without news left out
 	Err          error         // why the wait ended
+
+	at time.Time // when that was
 }
 
 // Error says why the wait ended and what was seen last.
@@ -143,7 +147,7 @@ func (e *WaitError) Error() string {
 	case e.LastSeen.IsZero():
 		text += "; the instance was not seen since"
 	default:
-		text += fmt.Sprintf("; last seen %s %v ago", e.LastStatus, time.Since(e.LastSeen).Round(time.Second))
+		text += fmt.Sprintf("; last seen %s %v ago", e.LastStatus, e.at.Sub(e.LastSeen).Round(time.Second))
 	}
 	if e.RequestID != "" {
 		text += " (request " + e.RequestID + ")"
@@ -173,7 +177,10 @@ func (e *WaitError) Unwrap() error { return e.Err }
 //
 // Calls for the same instance and ForceStop that overlap share the work: one send,
 // and the readings. Each obeys its own context and options, and what ResendUnknown
-// sends again is sent once for all.
+// sends again is sent once for all. So a call may get a restart that was sent
+// before it; one that was proven, or sent more than 10 minutes ago, is not joined.
+// A call that leaves while others go on has an unknown outcome, even if nothing was
+// sent yet.
 func (c *Client) RebootAndWait(ctx context.Context, request RebootInstanceRequest, options WaitOptions) (*RestartResult, error) {
 	const operation = "RebootAndWait"
 	if err := checkInstanceID(request.InstanceID); err != nil {
@@ -210,8 +217,13 @@ func (c *Client) TakeBaseline(ctx context.Context, instanceID string) (Baseline,
 func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, options WaitOptions) (*RestartResult, error) {
 	const operation = "WaitUntilRestarted"
 	err := checkInstanceID(baseline.InstanceID)
-	if err == nil && baseline.TakenAt.IsZero() {
+	switch {
+	case err != nil:
+	case baseline.TakenAt.IsZero():
 		err = &InputError{Field: "Baseline", Problem: "was not taken: it has no TakenAt"}
+	case baseline.Status != StatusRunning:
+		// It would be Running some time, without any restart.
+		err = &InputError{Field: "Baseline", Problem: fmt.Sprintf("shows the instance %s; only what was Running can be seen to restart", baseline.Status)}
 	}
 	if err != nil {
 		return nil, &OperationError{Operation: operation, InstanceID: baseline.InstanceID, Err: err}
@@ -221,10 +233,14 @@ func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, opti
 }
 
 // Resolve settles an error of unknown outcome, met earlier, by looking at the
-// instance: the restart took effect if the instance is seen in another status
-// than Running and is Running again, or has a StartTime after the minute in which
-// the restart was sent. Without such a sign within SettleTime of the send, the
-// error is [ErrNotProven] and still [ErrOutcomeUnknown]. It sends nothing.
+// instance: it has restarted if it is seen in another status than Running and is
+// Running again, or has a StartTime after the minute in which the restart was
+// sent; or after the baseline, if the error is of [Client.RebootAndWait]. Without
+// such a sign within SettleTime of the send, the error is [ErrNotProven] and still
+// [ErrOutcomeUnknown]. It sends nothing.
+//
+// It cannot tell whose restart it sees: of an instance that was not Running when
+// the restart was sent, which the service would have refused, it proves nothing.
 func (c *Client) Resolve(ctx context.Context, unknown error, options WaitOptions) (*RestartResult, error) {
 	const operation = "Resolve"
 	failed, ok := errors.AsType[*OperationError](unknown)
@@ -235,7 +251,11 @@ func (c *Client) Resolve(ctx context.Context, unknown error, options WaitOptions
 		}
 		return nil, err
 	}
-	w := c.newWatch(ctx, failed.InstanceID, account{outcome: OutcomeUnknown, sentAt: failed.SentAt, unsettledSince: failed.SentAt})
+	begin := account{outcome: OutcomeUnknown, sentAt: failed.SentAt, unsettledSince: failed.SentAt}
+	if waited, ok := errors.AsType[*WaitError](unknown); ok {
+		begin.before = waited.Before
+	}
+	w := c.newWatch(ctx, failed.InstanceID, begin)
 	return w.wait(ctx, operation, options)
 }
 

@@ -18,13 +18,14 @@ type watch struct {
 	resend  chan struct{} // asks for the one send more
 	done    chan struct{} // closed when the work has ended
 	begin   account
+	begun   time.Time
 
 	mu      sync.Mutex // never held across a wait
 	facts   []fact
 	changed chan struct{} // closed at the next fact
 	waiters int
-	known   account
-	over    bool // proven or failed: nobody may join any more
+	known   account // by the default options
+	over    bool    // proven or ended: nobody may join any more
 }
 
 // watchKey tells which calls share the work.
@@ -59,32 +60,53 @@ func (c *Client) startWatch(ctx context.Context, w *watch) *watch {
 	// The work serves all its waiters: it has the values of the first's context
 	// and ends with the last.
 	ctx, w.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	w.client, w.waiters = c, 1
+	w.client, w.waiters, w.begun = c, 1, time.Now()
 	w.resend, w.done, w.changed = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	go func() {
+		returned := false
 		defer close(w.done)
+		defer func() {
+			if !returned {
+				w.broken(recover())
+			}
+		}()
 		w.run(ctx)
+		returned = true
 	}()
 	return w
+}
+
+// broken ends the work after a panic in it, of a RoundTripper or credential of the
+// caller's: the waiters are told, and panic in the caller's own goroutines. A nil
+// value means that the goroutine was ended.
+func (w *watch) broken(value any) {
+	w.mu.Lock()
+	outcome := w.known.outcome
+	w.mu.Unlock()
+	if outcome == OutcomeNone && w.send {
+		outcome = OutcomeNotSent
+	}
+	w.add(fact{ended: errors.New("the work was broken off by a panic"), outcome: outcome, panicked: value})
 }
 
 func (w *watch) join() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.over {
-		return false
+	if w.over || time.Since(w.begun) > defaultWaitTimeout {
+		return false // it would be another restart that the caller gets
 	}
 	w.waiters++
 	return true
 }
 
 // leave ends the work when the last waiter goes, for the reason why that one goes,
-// and waits for the end: what a send in flight came to is known only then.
-func (w *watch) leave(over bool, why error) {
+// and waits for the end: what a send in flight came to is known only then. It
+// reports whether others go on.
+func (w *watch) leave(why error) (others bool) {
 	w.mu.Lock()
 	w.waiters--
 	last := w.waiters == 0
-	w.over = w.over || over || last
+	w.over = w.over || last
 	ended := w.over
 	w.mu.Unlock()
 	if ended && w.send {
@@ -97,11 +119,12 @@ func (w *watch) leave(over bool, why error) {
 	}
 	if last {
 		if why != nil {
-			why = &waitEnd{why}
+			why = &waitEndError{why}
 		}
 		w.cancel(why)
 		<-w.done
 	}
+	return !last
 }
 
 func (w *watch) add(f fact) {
@@ -187,9 +210,9 @@ func (w *watch) first(ctx context.Context) bool {
 		return false
 	}
 	takeBaseline := func(ctx context.Context) (Baseline, error) {
-		baseline, instance, err := w.client.readBaseline(ctx, id)
+		baseline, refusal, err := w.client.readBaseline(ctx, id)
 		if err == nil {
-			err = instance.refuse(time.Now())
+			err = refusal
 		}
 		if err != nil {
 			return Baseline{}, causeOf(err)
@@ -232,31 +255,28 @@ func (w *watch) sendOnce(ctx context.Context, before func(context.Context) error
 		return nil
 	}
 	res, err := w.client.do(ctx, op)
+	failed, ok := errors.AsType[*OperationError](err)
+	if !ok {
+		failed = new(OperationError)
+	}
 	switch outcome := OutcomeOf(err); {
 	case err == nil:
-		w.add(fact{Event: Event{Kind: EventAccepted, RequestID: res.requestID}, sentAt: res.sentAt})
+		w.add(fact{Event: Event{Kind: EventAccepted, RequestID: res.requestID}, sentAt: res.sentAt, attempts: res.attempts})
 	case outcome == OutcomeUnknown:
-		w.add(fact{Event: Event{Kind: EventOutcomeUnknown, Err: err}, sentAt: sentAt(err)})
+		w.add(fact{Event: Event{Kind: EventOutcomeUnknown, Err: err}, sentAt: failed.SentAt, attempts: failed.Attempts})
 	case before == nil && errors.Is(err, ErrIncorrectInstanceStatus):
-		w.add(fact{Event: Event{Kind: EventResendRefused, Err: err}, sentAt: sentAt(err)})
+		w.add(fact{Event: Event{Kind: EventResendRefused, Err: err}, sentAt: failed.SentAt, attempts: failed.Attempts})
 	default:
-		w.add(fact{ended: causeOf(err), outcome: outcome})
+		w.add(fact{ended: causeOf(err), outcome: outcome, sentAt: failed.SentAt, attempts: failed.Attempts})
 		return false
 	}
 	return true
 }
 
-func sentAt(err error) time.Time {
-	if failed, ok := errors.AsType[*OperationError](err); ok {
-		return failed.SentAt
-	}
-	return time.Time{}
-}
-
 // poll reads the instance once. The next reading is the retry.
 func (w *watch) poll(ctx context.Context) fact {
 	asked := time.Now()
-	page, err := w.client.describePage(ctx, []string{w.request.InstanceID}, "", 1)
+	instance, page, err := w.client.lookUp(ctx, w.request.InstanceID, 1)
 	if err != nil {
 		return fact{
 			Event:     Event{Kind: EventPollFailed, Err: causeOf(err)},
@@ -264,37 +284,32 @@ func (w *watch) poll(ctx context.Context) fact {
 			throttled: errors.Is(err, ErrThrottled),
 		}
 	}
-	f := fact{Event: Event{Kind: EventStatus, At: asked}}
+	f := fact{Event: Event{Kind: EventStatus, At: asked, Status: instance.Status, StartTime: instance.StartTime}, locked: instance.locked(page.now())}
 	if !page.clock.IsZero() {
 		// Of the time that the call took, none counts as the clocks' difference:
 		// a slow answer must not make a start look later than it was.
 		f.clockAway, f.hasClock = page.clock.Sub(page.sentAt), true
 	}
-	for _, instance := range page.instances {
-		if instance.ID == w.request.InstanceID {
-			f.Status, f.StartTime, f.locked = instance.Status, instance.StartTime, instance.locked(time.Now())
-		}
-	}
 	return f
 }
 
-// readBaseline reads an instance before it is restarted. One that is not listed
-// is asked for twice: a list can be late.
-func (c *Client) readBaseline(ctx context.Context, id string) (Baseline, Instance, error) {
+// readBaseline reads an instance before it is restarted, and returns with it the
+// error with which the service would refuse a restart now, if any. One that is not
+// listed is asked for twice: a list can be late.
+func (c *Client) readBaseline(ctx context.Context, id string) (baseline Baseline, refusal, err error) {
 	for again := range 2 {
 		if again > 0 && !sleep(ctx, time.Second) {
-			return Baseline{}, Instance{}, contextEnd(ctx)
+			return Baseline{}, nil, contextEnd(ctx)
 		}
 		asked := time.Now()
-		page, err := c.describePage(ctx, []string{id}, "", c.retry.MaxAttempts)
-		if err != nil {
-			return Baseline{}, Instance{}, err
-		}
-		for _, instance := range page.instances {
-			if instance.ID == id {
-				return Baseline{InstanceID: id, Status: instance.Status, StartTime: instance.StartTime, TakenAt: asked}, instance, nil
-			}
+		instance, page, err := c.lookUp(ctx, id, c.retry.MaxAttempts)
+		switch {
+		case err != nil:
+			return Baseline{}, nil, err
+		case instance.Listed():
+			baseline = Baseline{InstanceID: id, Status: instance.Status, StartTime: instance.StartTime, Locks: instance.Locks, TakenAt: asked}
+			return baseline, instance.refuse(page.now()), nil
 		}
 	}
-	return Baseline{}, Instance{}, notListed()
+	return Baseline{}, nil, notListed()
 }

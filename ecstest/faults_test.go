@@ -249,7 +249,7 @@ func TestFaultLate(t *testing.T) {
 		time.Sleep(time.Minute - 1)
 		require.Zero(t, s.Reboots("i-slow"))
 		require.Equal(t, Running, s.Status("i-slow"))
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		require.Equal(t, Starting, s.Status("i-slow"))
 		require.True(t, s.Calls()[0].Acted)

@@ -44,7 +44,7 @@ Exit codes:
   3    restarted against what was asked: look at the instance
   4    throttled before all were checked
   5    no usable credentials
-  130  interrupted (SIGINT, SIGTERM) before all were checked
+  130  interrupted (SIGINT, SIGTERM, SIGHUP) before all were checked
   If several fit, the first of 3, 130, 4, 5, 2, 1: so 1 tells that nothing stood in the way of the
   check of the others. go run turns every failure into 1, so build:
   go build -o ecs-check ./examples/check

@@ -111,7 +111,7 @@ func TestVerdicts(t *testing.T) {
 			fault: ecstest.Fault{Kind: ecstest.FaultError, Code: "Forbidden.RAM", Action: "DescribeInstances"},
 			code:  exitcode.Failed, verdict: notFoundOut, errs: "Forbidden.RAM",
 			line:   "whether a restart would be accepted was not found out: Forbidden.RAM\n",
-			stderr: "Grant the RAM action ecs:DescribeInstances",
+			stderr: "missing RAM action: ecs:DescribeInstances",
 		},
 		"throttled": {
 			fault: ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: time.Hour, Action: "RebootInstance"},

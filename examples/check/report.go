@@ -10,6 +10,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/examples/exitcode"
+	"github.com/ecsreboot/ecsreboot/examples/target"
 )
 
 // result is the line that -json prints for an instance.
@@ -86,8 +87,6 @@ func advice(err error) string {
 		return "Run ecs-check -h for its manual."
 	case errors.Is(err, ecsreboot.ErrDryRunIgnored):
 		return "Look at the instance, then for what stands between this program and the service."
-	case answered && answer.AccessDenied.Action == "ecs:DescribeInstances":
-		return "Grant the RAM action ecs:DescribeInstances; the check reads the instance."
 	case answered && answer.Code.Advice() != "":
 		return answer.Code.Advice()
 	case errors.Is(err, ecsreboot.ErrThrottled):
@@ -138,13 +137,15 @@ func (p *program) complain(r result) {
 }
 
 func (p *program) print(s settings, r result) {
-	if !s.json {
-		_, _ = fmt.Fprintln(p.stdout, r.line())
-		return
+	var text strings.Builder
+	if s.json {
+		encoder := json.NewEncoder(&text)
+		encoder.SetEscapeHTML(false)
+		_ = encoder.Encode(r)
+	} else {
+		text.WriteString(r.line() + "\n")
 	}
-	encoder := json.NewEncoder(p.stdout)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(r)
+	target.PrintResult(p.stdout, p.stderr, "ecs-check", text.String())
 }
 
 // line is the result for people.

@@ -21,7 +21,7 @@ const (
 	Throttled     = 4   // held back by flow control: the restart did not happen
 	NoCredentials = 5   // no usable credentials: nothing was sent
 	Halted        = 6   // a run over several instances ended early, its failure budget spent
-	Interrupted   = 130 // SIGINT or SIGTERM, and the restart did not happen
+	Interrupted   = 130 // SIGINT, SIGTERM or SIGHUP, and the restart did not happen
 )
 
 // UsageError is a command line that makes no sense. Nothing was sent.

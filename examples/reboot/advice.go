@@ -47,17 +47,12 @@ func advice(err error) string {
 	return ""
 }
 
-// adviceOnAnswer is the advice on the service's code. What is missing may be the
-// permission to read, where the code's own advice speaks of restarts.
+// adviceOnAnswer is the advice on the service's code.
 func adviceOnAnswer(err error) string {
-	answer, ok := errors.AsType[*ecsreboot.APIError](err)
-	switch {
-	case !ok:
-		return ""
-	case answer.AccessDenied.Action == "ecs:DescribeInstances":
-		return "Grant the RAM action ecs:DescribeInstances; -wait reads the instance."
+	if answer, ok := errors.AsType[*ecsreboot.APIError](err); ok {
+		return answer.Code.Advice()
 	}
-	return answer.Code.Advice()
+	return ""
 }
 
 // afterUnknown says how to find out. StartTime has minutes on the wire, and

@@ -40,15 +40,18 @@ func (w jsonDisplay) event(e ecsreboot.Event) {
 	if e.Err != nil {
 		line.Error = e.Err.Error()
 	}
-	writeJSON(w.stdout, line)
+	_, _ = io.WriteString(w.stdout, jsonText(line)) // the result, which comes last, tells if nobody reads
 }
 
 func (w jsonDisplay) end(result) {} // the result has a line of its own
 
-func writeJSON(to io.Writer, line any) {
-	encoder := json.NewEncoder(to)
+// jsonText is a line of JSON.
+func jsonText(line any) string {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(line)
+	return text.String()
 }
 
 // lineDisplay prints a line for each event.
@@ -70,6 +73,8 @@ func describeEvent(e ecsreboot.Event) string {
 		return "accepted (request " + e.RequestID + ")"
 	case ecsreboot.EventOutcomeUnknown:
 		return "the answer was lost, it may restart: " + reason(e.Err)
+	case ecsreboot.EventResendRefused:
+		return "sent once more, and refused: the first send took effect"
 	case ecsreboot.EventStatus:
 		return describeReading(e)
 	case ecsreboot.EventPollFailed:

@@ -19,7 +19,8 @@ type evidence struct {
 	LastSeen        time.Time `json:"lastSeen,omitzero"`
 	Readings        []reading `json:"readings,omitempty"` // after the send, those with news
 
-	took time.Duration
+	took    time.Duration
+	refused bool // the second send, so it restarted nothing
 }
 
 type reading struct {
@@ -88,7 +89,10 @@ func (r result) proofInWords() string {
 	default:
 		text += r.Proof
 	}
-	if r.Sends > 1 {
+	switch {
+	case r.refused:
+		text += "; sent " + times(r.Sends) + ", the second one refused"
+	case r.Sends > 1:
 		text += "; sent " + times(r.Sends) + ", so it may have restarted as often"
 	}
 	return text

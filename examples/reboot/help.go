@@ -70,7 +70,8 @@ Exit codes:
        instance
   4    throttled; nothing restarted
   5    no usable credentials; nothing was sent
-  130  interrupted (SIGINT, SIGTERM); nothing restarted. Once it may have, that is 3
+  130  interrupted (SIGINT, SIGTERM, SIGHUP); nothing restarted. Once it may have, that is 3
+  Any other code, such as 137 of a process that was killed, is as good as 3.
   go run turns every failure into 1, so build:
   go build -o ecs-reboot ./examples/reboot
 

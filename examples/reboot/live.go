@@ -127,6 +127,8 @@ func (s *evidenceSoFar) add(e ecsreboot.Event) {
 		s.doing = "accepted"
 	case ecsreboot.EventOutcomeUnknown:
 		s.doing = "answer lost"
+	case ecsreboot.EventResendRefused:
+		s.doing = "sent once more, and refused: the first send took effect"
 	case ecsreboot.EventStatus:
 		s.fault = ""
 		s.take(e)

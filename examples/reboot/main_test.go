@@ -110,7 +110,7 @@ func TestOutcomes(t *testing.T) {
 		"denied": {
 			fault: ecstest.Fault{Kind: ecstest.FaultError, Code: "Forbidden.RAM"}, code: exitcode.Failed,
 			line: id + ": rejected: Forbidden.RAM (request ", outcome: "rejected", errs: "Forbidden.RAM",
-			advice: "ecs:RebootInstance",
+			advice: ecsreboot.ErrForbiddenRAM.Advice(),
 		},
 		"answer lost": {
 			fault: ecstest.Fault{Kind: ecstest.FaultDrop, Act: true}, code: exitcode.Unknown, reboots: 1,

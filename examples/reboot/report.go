@@ -8,6 +8,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/examples/exitcode"
+	"github.com/ecsreboot/ecsreboot/examples/target"
 )
 
 // result is the line that -json prints.
@@ -84,9 +85,9 @@ func (p *program) report(s settings, r result) int {
 	}
 	switch {
 	case s.json:
-		writeJSON(p.stdout, r)
+		target.PrintResult(p.stdout, p.stderr, "ecs-reboot", jsonText(r))
 	case r.ExitCode != exitcode.Usage: // a bad command line has no result
-		_, _ = fmt.Fprintln(p.stdout, r.line())
+		target.PrintResult(p.stdout, p.stderr, "ecs-reboot", r.line()+"\n")
 	}
 	return r.ExitCode
 }

@@ -11,13 +11,20 @@ import (
 func (p *program) restartAndWait(ctx context.Context, s settings, client *ecsreboot.Client) int {
 	defer client.CloseIdleConnections()
 	shown := p.display(s)
+	refused := false
 	restarted, err := client.RebootAndWait(ctx, s.request(), ecsreboot.WaitOptions{
 		Timeout:       orNone(s.waitTimeout),
 		SettleTime:    orNone(s.settle),
 		ResendUnknown: s.resendUnknown,
-		OnEvent:       shown.event,
+		OnEvent: func(e ecsreboot.Event) {
+			refused = refused || e.Kind == ecsreboot.EventResendRefused
+			shown.event(e)
+		},
 	})
 	r := newWaitResult(s, restarted, err)
+	if r.evidence != nil {
+		r.refused = refused
+	}
 	shown.end(r)
 	return p.report(s, r)
 }

@@ -131,7 +131,7 @@ func TestWaitOutcomes(t *testing.T) {
 		"not allowed to read after the send": {
 			fault: at("DescribeInstances", ecstest.Fault{Kind: ecstest.FaultError, Code: "Forbidden.RAM", Skip: 1}),
 			code:  exitcode.Unknown, line: id + ": restart accepted, not proven: Forbidden.RAM (request ", outcome: "accepted",
-			reboots: 1, sends: 1, stderr: []string{"Grant the RAM action ecs:DescribeInstances"},
+			reboots: 1, sends: 1, stderr: []string{"missing RAM action: ecs:DescribeInstances", ecsreboot.ErrForbiddenRAM.Advice()},
 		},
 		"throttled before the send": {
 			fault: at("DescribeInstances", ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: time.Hour}),
@@ -265,6 +265,8 @@ func TestWaitProvenByARefusal(t *testing.T) {
 	inBubble(t, ecstest.Instance{}, faults, func(t *testing.T, b *bubble) {
 		got := b.follow(t.Context(), "-resend-unknown")
 		require.Equal(t, exitcode.Done, got.code, got.stderr)
-		require.Contains(t, got.stdout, "by its status: not Running when it was sent again, then Running; sent 2 times")
+		require.Contains(t, got.stdout, "by its status: not Running when it was sent again, then Running; sent 2 times, the second one refused (")
+		require.Contains(t, got.stderr, " s  sent once more, and refused: the first send took effect\n")
+		require.Equal(t, 0, b.server.Reboots(id), "the fault only says that it is not Running")
 	})
 }

@@ -1,6 +1,6 @@
 // Package target is what the command lines of the example programs have in
-// common: which service and region to act on, which instances, and the client
-// that does it.
+// common: which service and region to act on, which instances, the client that
+// does it, and what a program does about signals, panics and closed pipes.
 package target
 
 import (

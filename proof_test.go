@@ -1,0 +1,373 @@
+package ecsreboot
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Facts happen so many seconds after noon; the instance was started at 11:00.
+var noon = time.Date(2026, time.January, 2, 12, 0, 0, 0, time.UTC)
+
+var elevenOClock = noon.Add(-time.Hour)
+
+func atSecond(seconds float64) time.Time {
+	return noon.Add(time.Duration(seconds * float64(time.Second)))
+}
+
+var (
+	errLost    = errors.New("the answer was lost")
+	errNoLuck  = errors.New("the reading failed")
+	errDenied  = errors.New("not allowed")
+	errRefused = errors.New("refused")
+)
+
+func sawBaseline() fact {
+	before := Baseline{InstanceID: "i-1", Status: StatusRunning, StartTime: elevenOClock, TakenAt: noon}
+	return fact{Event: Event{Kind: EventBaseline, At: noon}, before: before}
+}
+
+func sendsIt(seconds float64) fact {
+	return fact{Event: Event{Kind: EventSending, At: atSecond(seconds)}}
+}
+
+func acceptedAt(seconds float64) fact {
+	return fact{Event: Event{Kind: EventAccepted, At: atSecond(seconds), RequestID: "R"}, sentAt: atSecond(seconds)}
+}
+
+func unknownAt(seconds float64) fact {
+	return fact{Event: Event{Kind: EventOutcomeUnknown, At: atSecond(seconds), Err: errLost}, sentAt: atSecond(seconds)}
+}
+
+func refusedAgainAt(seconds float64) fact {
+	return fact{Event: Event{Kind: EventResendRefused, At: atSecond(seconds), Err: errRefused}, sentAt: atSecond(seconds)}
+}
+
+// saw is a reading of an instance that was last started at the given time.
+func saw(seconds float64, status Status, started time.Time) fact {
+	return fact{Event: Event{Kind: EventStatus, At: atSecond(seconds), Status: status, StartTime: started}}
+}
+
+func running(seconds float64) fact { return saw(seconds, StatusRunning, elevenOClock) }
+
+func absentAt(seconds float64) fact { return saw(seconds, "", time.Time{}) }
+
+func lockedBy(f fact, code ErrorCode) fact {
+	f.locked = code
+	return f
+}
+
+func failedAt(seconds float64) fact {
+	return fact{Event: Event{Kind: EventPollFailed, At: atSecond(seconds), Err: errNoLuck}}
+}
+
+func throttledAt(seconds float64) fact {
+	f := failedAt(seconds)
+	f.throttled = true
+	return f
+}
+
+func deniedAt(seconds float64) fact {
+	f := failedAt(seconds)
+	f.Err, f.denied = errDenied, true
+	return f
+}
+
+func endedWith(outcome Outcome) fact { return fact{ended: errRefused, outcome: outcome} }
+
+// begun is how most restarts begin.
+func begun(send fact, then ...fact) []fact {
+	return append([]fact{sawBaseline(), sendsIt(0), send}, then...)
+}
+
+func times(n int, f func(float64) fact) (facts []fact) {
+	for i := range n {
+		facts = append(facts, f(float64(i+1)))
+	}
+	return facts
+}
+
+func TestJudge(t *testing.T) {
+	restarted := noon.Add(2 * time.Minute)
+	for name, c := range map[string]struct {
+		facts   []fact
+		options WaitOptions
+		probed  ProbeResult // ProbeHealthy unless unhealthy
+		pending bool        // the probe is
+		want    verdict
+		proof   Proof
+		err     error
+		outcome Outcome
+	}{
+		"nothing is known":            {},
+		"only the baseline":           {facts: []fact{sawBaseline()}},
+		"the send is under way":       {facts: []fact{sawBaseline(), sendsIt(0)}, outcome: OutcomeUnknown},
+		"accepted":                    {facts: begun(acceptedAt(0)), outcome: OutcomeAccepted},
+		"accepted, Running as before": {facts: begun(acceptedAt(0), running(1), running(600)), outcome: OutcomeAccepted},
+		"down":                        {facts: begun(acceptedAt(0), saw(1, StatusStarting, elevenOClock)), outcome: OutcomeAccepted},
+		"down before the send counts for nothing": {
+			facts: []fact{{Event: Event{Kind: EventBaseline}, before: Baseline{Status: StatusStopped, TakenAt: noon}}, sendsIt(0), acceptedAt(0), running(1)}, outcome: OutcomeAccepted,
+		},
+		"down and up":              {facts: begun(acceptedAt(0), saw(1, StatusStarting, elevenOClock), running(3)), want: proven, proof: ProofStatus, outcome: OutcomeAccepted},
+		"any other status is down": {facts: begun(acceptedAt(0), saw(1, "Hibernating", elevenOClock), running(3)), want: proven, proof: ProofStatus, outcome: OutcomeAccepted},
+		"up, down again":           {facts: begun(acceptedAt(0), saw(1, StatusStarting, elevenOClock), running(3), saw(4, StatusStopping, elevenOClock)), outcome: OutcomeAccepted},
+		"a later StartTime":        {facts: begun(acceptedAt(0), saw(130, StatusRunning, restarted)), want: proven, proof: ProofStartTime, outcome: OutcomeAccepted},
+		"both":                     {facts: begun(acceptedAt(0), saw(1, StatusStopping, elevenOClock), saw(130, StatusRunning, restarted)), want: proven, proof: ProofStatus, outcome: OutcomeAccepted},
+		"a later StartTime while it starts": {
+			facts: begun(acceptedAt(0), saw(130, StatusStarting, restarted)), outcome: OutcomeAccepted,
+		},
+		"an earlier StartTime": {facts: begun(acceptedAt(0), saw(1, StatusRunning, elevenOClock.Add(-time.Minute))), outcome: OutcomeAccepted},
+		"no StartTime":         {facts: begun(acceptedAt(0), saw(1, StatusRunning, time.Time{})), outcome: OutcomeAccepted},
+		"no StartTime before": {
+			facts:   []fact{{Event: Event{Kind: EventBaseline}, before: Baseline{Status: StatusRunning, TakenAt: noon}}, sendsIt(0), acceptedAt(0), saw(130, StatusRunning, restarted)},
+			outcome: OutcomeAccepted,
+		},
+		"later, then as before": {
+			facts: begun(acceptedAt(0), saw(130, StatusRunning, restarted), running(131)), want: proven, proof: ProofStartTime, outcome: OutcomeAccepted,
+		},
+		"the newer baseline counts": {
+			facts: []fact{
+				sawBaseline(),
+				{Event: Event{Kind: EventBaseline}, before: Baseline{Status: StatusRunning, StartTime: restarted, TakenAt: restarted}},
+				sendsIt(121), acceptedAt(121), saw(122, StatusRunning, restarted),
+			},
+			outcome: OutcomeAccepted,
+		},
+
+		// The probe.
+		"healthy, no sign":      {facts: begun(acceptedAt(0), running(1)), probed: ProbeHealthy, outcome: OutcomeAccepted},
+		"a sign, not healthy":   {facts: begun(acceptedAt(0), saw(1, StatusStarting, elevenOClock), running(3)), pending: true, outcome: OutcomeAccepted},
+		"a start, not healthy":  {facts: begun(acceptedAt(0), saw(130, StatusRunning, restarted)), pending: true, outcome: OutcomeAccepted},
+		"the probe's own proof": {facts: begun(acceptedAt(0), running(1)), probed: ProbeRestarted, want: proven, proof: ProofProbe, outcome: OutcomeAccepted},
+		"it goes before others": {facts: begun(acceptedAt(0), saw(1, StatusStarting, elevenOClock), running(3)), probed: ProbeRestarted, want: proven, proof: ProofProbe, outcome: OutcomeAccepted},
+		"not while it is down":  {facts: begun(acceptedAt(0), saw(1, StatusStarting, elevenOClock)), probed: ProbeRestarted, outcome: OutcomeAccepted},
+		"not while it is gone":  {facts: begun(acceptedAt(0), running(1), absentAt(2)), probed: ProbeRestarted, outcome: OutcomeAccepted},
+
+		// Not listed.
+		"not listed once":          {facts: begun(acceptedAt(0), running(1), absentAt(2)), outcome: OutcomeAccepted},
+		"absence flickers":         {facts: begun(acceptedAt(0), absentAt(1), running(2), absentAt(3), running(4), absentAt(5)), outcome: OutcomeAccepted},
+		"absence is no sign":       {facts: begun(acceptedAt(0), absentAt(1), running(2)), outcome: OutcomeAccepted},
+		"not listed twice":         {facts: begun(acceptedAt(0), absentAt(1), absentAt(2)), want: failed, err: ErrInvalidInstanceIDNotFound, outcome: OutcomeAccepted},
+		"a failure between":        {facts: begun(acceptedAt(0), absentAt(1), failedAt(2), absentAt(3)), want: failed, err: ErrInvalidInstanceIDNotFound, outcome: OutcomeAccepted},
+		"down, then not listed":    {facts: begun(acceptedAt(0), saw(1, StatusStarting, elevenOClock), absentAt(2)), outcome: OutcomeAccepted},
+		"gone after it was proven": {facts: begun(acceptedAt(0), saw(1, StatusStarting, elevenOClock), absentAt(2), absentAt(3)), want: failed, err: ErrInvalidInstanceIDNotFound, outcome: OutcomeAccepted},
+
+		// Locked.
+		"locked":                  {facts: begun(acceptedAt(0), lockedBy(saw(1, StatusStarting, elevenOClock), ErrInstanceLockedForSecurity)), want: failed, err: ErrInstanceLockedForSecurity, outcome: OutcomeAccepted},
+		"locked, but proven":      {facts: begun(acceptedAt(0), lockedBy(saw(130, StatusRunning, restarted), ErrInstanceLockedForSecurity)), want: proven, proof: ProofStartTime, outcome: OutcomeAccepted},
+		"locked, and not healthy": {facts: begun(acceptedAt(0), lockedBy(saw(130, StatusRunning, restarted), ErrInstanceExpiredOrInArrears)), pending: true, want: failed, err: ErrInstanceExpiredOrInArrears, outcome: OutcomeAccepted},
+		"unlocked again":          {facts: begun(acceptedAt(0), lockedBy(running(1), ErrInstanceLockedForSecurity), running(2)), outcome: OutcomeAccepted},
+
+		// Failed readings.
+		"five fail":                 {facts: begun(acceptedAt(0), times(5, failedAt)...), outcome: OutcomeAccepted},
+		"six fail":                  {facts: begun(acceptedAt(0), times(6, failedAt)...), want: failed, err: errNoLuck, outcome: OutcomeAccepted},
+		"six fail, not in a row":    {facts: begun(acceptedAt(0), append(append(times(5, failedAt), running(6)), times(5, failedAt)...)...), outcome: OutcomeAccepted},
+		"absence ends a row":        {facts: begun(acceptedAt(0), append(append(times(5, failedAt), absentAt(6)), times(5, failedAt)...)...), outcome: OutcomeAccepted},
+		"throttling is no fault":    {facts: begun(acceptedAt(0), times(100, throttledAt)...), outcome: OutcomeAccepted},
+		"nor does it end a row":     {facts: begun(acceptedAt(0), append(append(times(5, failedAt), throttledAt(6)), failedAt(7))...), want: failed, err: errNoLuck, outcome: OutcomeAccepted},
+		"none may fail":             {facts: begun(acceptedAt(0), failedAt(1)), options: WaitOptions{MaxPollFaults: -1}, want: failed, err: errNoLuck, outcome: OutcomeAccepted},
+		"one may":                   {facts: begun(acceptedAt(0), failedAt(1)), options: WaitOptions{MaxPollFaults: 1}, outcome: OutcomeAccepted},
+		"faults after a good sight": {facts: begun(acceptedAt(0), append(times(6, failedAt), running(7))...), outcome: OutcomeAccepted},
+		"denied":                    {facts: begun(acceptedAt(0), deniedAt(1)), want: failed, err: errDenied, outcome: OutcomeAccepted},
+
+		// An unknown send.
+		"unknown, not long ago":            {facts: begun(unknownAt(0), running(1), running(59.9)), outcome: OutcomeUnknown},
+		"unknown, long ago":                {facts: begun(unknownAt(0), running(60)), want: failed, err: ErrNotProven, outcome: OutcomeUnknown},
+		"counted from when it was unknown": {facts: begun(unknownAt(30), running(89)), outcome: OutcomeUnknown},
+		"unknown, last seen before":        {facts: begun(unknownAt(0), append([]fact{running(59)}, failedAt(70))...), outcome: OutcomeUnknown},
+		"unknown, never seen":              {facts: begun(unknownAt(0), failedAt(100)), outcome: OutcomeUnknown},
+		"unknown, gone for a moment":       {facts: begun(unknownAt(0), running(59), absentAt(61)), outcome: OutcomeUnknown},
+		"unknown, down":                    {facts: begun(unknownAt(0), saw(59, StatusStarting, elevenOClock), saw(300, StatusStarting, elevenOClock)), outcome: OutcomeUnknown},
+		"unknown, down and up":             {facts: begun(unknownAt(0), saw(59, StatusStarting, elevenOClock), running(300)), want: proven, proof: ProofStatus, outcome: OutcomeUnknown},
+		"unknown, a later start":           {facts: begun(unknownAt(0), saw(300, StatusRunning, restarted)), want: proven, proof: ProofStartTime, outcome: OutcomeUnknown},
+		"unknown, started, not healthy":    {facts: begun(unknownAt(0), saw(300, StatusRunning, restarted)), pending: true, outcome: OutcomeUnknown},
+		"own settle time":                  {facts: begun(unknownAt(0), running(7)), options: WaitOptions{SettleTime: 7 * time.Second}, want: failed, err: ErrNotProven, outcome: OutcomeUnknown},
+		"none at all":                      {facts: begun(unknownAt(0), running(0)), options: WaitOptions{SettleTime: -1}, want: failed, err: ErrNotProven, outcome: OutcomeUnknown},
+		"none at all, nothing seen":        {facts: begun(unknownAt(0)), options: WaitOptions{SettleTime: -1}, outcome: OutcomeUnknown},
+		"unknown and locked":               {facts: begun(unknownAt(0), lockedBy(running(70), ErrInstanceLockedForSecurity)), options: WaitOptions{ResendUnknown: true}, want: failed, err: ErrInstanceLockedForSecurity, outcome: OutcomeUnknown},
+
+		// The one more send.
+		"to be sent again":        {facts: begun(unknownAt(0), running(60)), options: WaitOptions{ResendUnknown: true}, want: resend, outcome: OutcomeUnknown},
+		"not yet":                 {facts: begun(unknownAt(0), running(59)), options: WaitOptions{ResendUnknown: true}, outcome: OutcomeUnknown},
+		"not if accepted":         {facts: begun(acceptedAt(0), running(600)), options: WaitOptions{ResendUnknown: true}, outcome: OutcomeAccepted},
+		"not if it shows":         {facts: begun(unknownAt(0), saw(60, StatusStopping, elevenOClock)), options: WaitOptions{ResendUnknown: true}, outcome: OutcomeUnknown},
+		"the probe may settle it": {facts: begun(unknownAt(0), running(60)), options: WaitOptions{ResendUnknown: true}, probed: ProbeRestarted, want: proven, proof: ProofProbe, outcome: OutcomeUnknown},
+		"the second under way":    {facts: begun(unknownAt(0), running(60), sendsIt(60)), options: WaitOptions{ResendUnknown: true}, want: resend, outcome: OutcomeUnknown},
+		"the second accepted":     {facts: begun(unknownAt(0), running(60), sendsIt(60), acceptedAt(60), running(300)), options: WaitOptions{ResendUnknown: true}, outcome: OutcomeAccepted},
+		"the second unknown":      {facts: begun(unknownAt(0), running(60), sendsIt(60), unknownAt(60), running(119)), options: WaitOptions{ResendUnknown: true}, outcome: OutcomeUnknown},
+		"once and no more":        {facts: begun(unknownAt(0), running(60), sendsIt(60), unknownAt(60), running(120)), options: WaitOptions{ResendUnknown: true}, want: failed, err: ErrNotProven, outcome: OutcomeUnknown},
+		"the second refused":      {facts: begun(unknownAt(0), running(60), sendsIt(60), endedWith(OutcomeRejected)), options: WaitOptions{ResendUnknown: true}, want: failed, err: errRefused, outcome: OutcomeUnknown},
+		"the second not sent":     {facts: begun(unknownAt(0), running(60), sendsIt(60), endedWith(OutcomeNotSent)), options: WaitOptions{ResendUnknown: true}, want: failed, err: errRefused, outcome: OutcomeUnknown},
+
+		// The second refused, as the first has taken effect.
+		"in the way":                   {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60)), outcome: OutcomeUnknown},
+		"in the way, shown Running":    {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), running(61)), outcome: OutcomeUnknown},
+		"in the way, down and up":      {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), saw(61, StatusStarting, elevenOClock), running(63)), want: proven, proof: ProofStatus, outcome: OutcomeUnknown},
+		"in the way, a later start":    {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), saw(121, StatusRunning, restarted)), want: proven, proof: ProofStartTime, outcome: OutcomeUnknown},
+		"in the way, Running for long": {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), running(120)), want: proven, proof: ProofStatus, outcome: OutcomeUnknown},
+		"in the way, not healthy":      {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), running(120)), pending: true, outcome: OutcomeUnknown},
+		"in the way, down for long":    {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), saw(120, StatusStopping, elevenOClock)), outcome: OutcomeUnknown},
+		"in the way, seen before":      {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(120), failedAt(300)), outcome: OutcomeUnknown},
+
+		// Ended before it began.
+		"not sent":            {facts: []fact{endedWith(OutcomeNotSent)}, want: failed, err: errRefused, outcome: OutcomeNotSent},
+		"refused":             {facts: []fact{sawBaseline(), sendsIt(0), endedWith(OutcomeRejected)}, want: failed, err: errRefused, outcome: OutcomeRejected},
+		"held, then not sent": {facts: []fact{sawBaseline(), sendsIt(0), endedWith(OutcomeNotSent)}, want: failed, err: errRefused, outcome: OutcomeNotSent},
+		"a probe's failure":   {facts: begun(acceptedAt(0), fact{Event: Event{Kind: EventProbeFailed, Err: errNoLuck}}), outcome: OutcomeAccepted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var a account
+			for _, f := range c.facts {
+				a.apply(f)
+			}
+			probed := max(c.probed, ProbeHealthy)
+			if c.pending {
+				probed = ProbePending
+			}
+			got, proof, err := a.judge(c.options.withDefaults(), probed)
+			assert.Equal(t, c.want, got)
+			assert.Equal(t, c.proof, proof)
+			assert.Equal(t, c.outcome, a.outcome)
+			if c.err == nil {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, c.err)
+			}
+		})
+	}
+}
+
+// Without a baseline only a start after the minute of the send counts, by the
+// service's clock.
+func TestStartedLaterWithoutBaseline(t *testing.T) {
+	minuteOf := func(text string) time.Time {
+		parsed, err := time.Parse(time.DateTime, "2026-01-02 "+text+":00")
+		require.NoError(t, err)
+		return parsed
+	}
+	for _, c := range []struct {
+		sent    float64       // seconds after noon
+		away    time.Duration // the service's clock less ours
+		noClock bool
+		started string
+		want    bool
+	}{
+		{sent: 10, started: "11:59"},
+		{sent: 10, started: "12:00"}, // may have been before the send
+		{sent: 10, started: "12:01", want: true},
+		{sent: 59.5, started: "12:01"}, // the clocks agree to the second at best
+		{sent: 59.5, started: "12:02", want: true},
+		{sent: 58.9, started: "12:01", want: true},
+		{sent: 10, started: "12:01", noClock: true},
+		{sent: 10, away: 5 * time.Minute, started: "12:05"},
+		{sent: 10, away: 5 * time.Minute, started: "12:06", want: true},
+		{sent: 10, away: -5 * time.Minute, started: "11:55"},
+		{sent: 10, away: -5 * time.Minute, started: "11:56", want: true},
+		{sent: 10, away: -5 * time.Minute, started: "12:01", want: true},
+		{sent: 10, away: 8 * time.Hour, started: "12:01"},
+	} {
+		a := account{outcome: OutcomeUnknown, sentAt: atSecond(c.sent), unsettledSince: atSecond(c.sent)}
+		f := saw(200, StatusRunning, minuteOf(c.started))
+		f.clockAway, f.hasClock = c.away, !c.noClock
+		a.apply(f)
+		got, proof, _ := a.judge(WaitOptions{}.withDefaults(), ProbeHealthy)
+		assert.Equal(t, c.want, got == proven, "%+v", c)
+		if c.want {
+			assert.Equal(t, ProofStartTime, proof)
+		} else {
+			assert.Equal(t, failed, got, "%+v", c)
+		}
+	}
+	// Nor does it count if nobody knows when it was sent.
+	f := saw(100, StatusRunning, noon.Add(time.Hour))
+	f.hasClock = true
+	assert.False(t, new(account).startedLater(f))
+}
+
+// The account keeps what the result and the error tell.
+func TestAccountKeeps(t *testing.T) {
+	var a account
+	for _, f := range begun(unknownAt(0),
+		running(1), running(2), saw(3, StatusStopping, elevenOClock), saw(5, StatusStopping, elevenOClock), absentAt(6), absentAt(7),
+		saw(9, StatusStopping, elevenOClock), saw(12, StatusStarting, noon), saw(15, StatusRunning, noon), saw(17, StatusRunning, noon)) {
+		a.apply(f)
+	}
+	assert.Equal(t, []Observation{
+		{At: atSecond(1), Status: StatusRunning, StartTime: elevenOClock},
+		{At: atSecond(3), Status: StatusStopping, StartTime: elevenOClock},
+		{At: atSecond(6)},
+		{At: atSecond(9), Status: StatusStopping, StartTime: elevenOClock},
+		{At: atSecond(12), Status: StatusStarting, StartTime: noon},
+		{At: atSecond(15), Status: StatusRunning, StartTime: noon},
+	}, a.seen)
+	assert.Equal(t, Observation{At: atSecond(17), Status: StatusRunning, StartTime: noon}, a.last)
+	assert.Equal(t, sawBaseline().before, a.before)
+	assert.Equal(t, 1, a.sends)
+	assert.False(t, a.sending)
+	assert.Equal(t, noon, a.sentAt)
+	assert.Empty(t, a.requestID)
+
+	a.apply(sendsIt(80))
+	assert.True(t, a.sending)
+	a.apply(acceptedAt(81))
+	assert.False(t, a.sending)
+	assert.Equal(t, 2, a.sends)
+	assert.Equal(t, atSecond(81), a.sentAt)
+	assert.Equal(t, "R", a.requestID)
+	assert.True(t, a.unsettledSince.IsZero())
+}
+
+func TestRefuse(t *testing.T) {
+	good := Instance{ID: "i-1", Status: StatusRunning, Locks: []string{"recycling"}, ExpiredTime: noon}
+	for name, c := range map[string]struct {
+		edit func(*Instance)
+		want error
+	}{
+		"good":             {func(*Instance) {}, nil},
+		"no expiry":        {func(i *Instance) { i.ExpiredTime = time.Time{} }, nil},
+		"expired":          {func(i *Instance) { i.ExpiredTime = noon.Add(-time.Minute) }, ErrInstanceExpiredOrInArrears},
+		"financial":        {func(i *Instance) { i.Locks = []string{"x", "financial"} }, ErrInstanceExpiredOrInArrears},
+		"security":         {func(i *Instance) { i.Locks = []string{"financial", "security"} }, ErrInstanceLockedForSecurity},
+		"Stopped":          {func(i *Instance) { i.Status = StatusStopped }, ErrIncorrectInstanceStatus},
+		"Starting":         {func(i *Instance) { i.Status = StatusStarting }, ErrIncorrectInstanceStatus},
+		"locked, Stopped":  {func(i *Instance) { i.Status, i.Locks = StatusStopped, []string{"security"} }, ErrInstanceLockedForSecurity},
+		"not listed":       {func(i *Instance) { i.Status = "" }, ErrInvalidInstanceIDNotFound},
+		"an unknown state": {func(i *Instance) { i.Status = "Hibernating" }, ErrIncorrectInstanceStatus},
+	} {
+		i := good
+		c.edit(&i)
+		err := i.refuse(noon)
+		if c.want == nil {
+			require.NoError(t, err, name)
+			continue
+		}
+		require.ErrorIs(t, err, c.want, name)
+		answer, _ := errors.AsType[*APIError](err)
+		assert.Zero(t, answer.StatusCode, name)
+	}
+}
+
+// The waits between readings are short until the instance is seen down, and never
+// long.
+func TestPollWait(t *testing.T) {
+	for n, want := range []time.Duration{1, 2, 3} {
+		assert.Equal(t, want*time.Second, pollWait(n, false))
+	}
+	for n := range 50 {
+		for _, down := range []bool{false, true} {
+			longest := 6 * time.Second
+			if down {
+				longest = 12 * time.Second
+			}
+			wait := pollWait(n, down)
+			assert.GreaterOrEqual(t, wait, time.Second)
+			assert.LessOrEqual(t, wait, longest)
+			if n >= 3 {
+				assert.GreaterOrEqual(t, wait, longest*2/3)
+			}
+		}
+	}
+}
