@@ -58,10 +58,10 @@ func (f *follower) follow(ctx context.Context) (verdict, Proof, error) {
 	probed := f.unprobed()
 	for {
 		changed, reading, result, proof, err := f.takeIn()
-		if reading && f.options.Probe != nil && result == pending {
-			probed = f.probe(ctx)
-		}
-		if f.options.Probe != nil && result == pending {
+		if f.options.Probe != nil {
+			if reading {
+				probed = f.probe(ctx) // before what it shows is judged: the probe may settle it
+			}
 			result, proof, err = f.account.judge(f.options, probed)
 		}
 		switch result {
@@ -97,11 +97,14 @@ func (f *follower) takeIn() (changed <-chan struct{}, reading bool, result verdi
 		if fact.panicked != nil {
 			panic(fact.panicked) // in the goroutine that it belongs to
 		}
+		if f.options.Probe != nil {
+			continue
+		}
 		if result, proof, err = f.account.judge(f.options, f.unprobed()); result == proven || result == failed {
 			break
 		}
 	}
-	if len(facts) == 0 {
+	if f.options.Probe != nil || len(facts) == 0 {
 		result, proof, err = f.account.judge(f.options, f.unprobed())
 	}
 	return changed, reading, result, proof, err

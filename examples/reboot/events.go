@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -40,7 +41,7 @@ func (w jsonDisplay) event(e ecsreboot.Event) {
 	if e.Err != nil {
 		line.Error = e.Err.Error()
 	}
-	_, _ = io.WriteString(w.stdout, jsonText(line)) // the result, which comes last, tells if nobody reads
+	_, _ = fmt.Fprint(w.stdout, jsonText(line)) // the result, which comes last, tells if nobody reads
 }
 
 func (w jsonDisplay) end(result) {} // the result has a line of its own

@@ -219,7 +219,7 @@ func TestWaitInterrupted(t *testing.T) {
 	t.Run("after it was accepted", func(t *testing.T) {
 		got, b := interrupted(t, 2*time.Second)
 		require.Equal(t, exitcode.Unknown, got.code)
-		require.Contains(t, got.stderr, "the restart was accepted: context canceled; last seen Starting 1s ago (request ")
+		require.Contains(t, got.stderr, "the restart was accepted: restart not proven: context canceled; last seen Starting 1s ago (request ")
 		require.Contains(t, got.stderr, "Do not send it again, the service has accepted it: look at the instance.")
 		require.Contains(t, got.stdout, id+": restart accepted, not proven (request ")
 		require.Equal(t, 1, b.server.Reboots(id))
@@ -265,7 +265,7 @@ func TestWaitProvenByARefusal(t *testing.T) {
 	inBubble(t, ecstest.Instance{}, faults, func(t *testing.T, b *bubble) {
 		got := b.follow(t.Context(), "-resend-unknown")
 		require.Equal(t, exitcode.Done, got.code, got.stderr)
-		require.Contains(t, got.stdout, "by its status: not Running when it was sent again, then Running; sent 2 times, the second one refused (")
+		require.Contains(t, got.stdout, "by its status: not Running when it was sent again, then Running; sent 2 times, the second one refused\n")
 		require.Contains(t, got.stderr, " s  sent once more, and refused: the first send took effect\n")
 		require.Equal(t, 0, b.server.Reboots(id), "the fault only says that it is not Running")
 	})

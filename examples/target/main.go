@@ -43,7 +43,7 @@ func guard(name string, stderr io.Writer, run func() int) (code int) {
 // PrintResult writes the result to stdout. Where that fails it says so on stderr,
 // and writes the result there: it must not be lost without a word.
 func PrintResult(stdout, stderr io.Writer, name, line string) {
-	if _, err := io.WriteString(stdout, line); err != nil {
+	if _, err := fmt.Fprint(stdout, line); err != nil {
 		fmt.Fprintf(stderr, "%s: the result could not be written to stdout: %v\n%s", name, err, line)
 	}
 }
