@@ -172,14 +172,15 @@ func TestDescribeInstancesPartialPages(t *testing.T) {
 
 // page is the body of an answer with the given instances.
 func page(token string, ids ...string) string {
-	body := `{"RequestId":"R","NextToken":"` + token + `","Instances":{"Instance":[`
+	var body strings.Builder
+	body.WriteString(`{"RequestId":"R","NextToken":"` + token + `","Instances":{"Instance":[`)
 	for i, id := range ids {
 		if i > 0 {
-			body += ","
+			body.WriteString(",")
 		}
-		body += `{"InstanceId":"` + id + `","Status":"Running"}`
+		body.WriteString(`{"InstanceId":"` + id + `","Status":"Running"}`)
 	}
-	return body + `]}}`
+	return body.String() + `]}}`
 }
 
 // answers makes the service give these bodies, one after the other.

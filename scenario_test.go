@@ -89,16 +89,17 @@ func (scenario) timeout() time.Duration { return 3 * time.Minute }
 func (scenario) settle() time.Duration { return time.Minute }
 
 func (x scenario) String() string {
-	name := fmt.Sprintf("%s/%s/%s at %v", x.life.name, x.send.name, x.poll.name, x.offset)
+	var name strings.Builder
+	fmt.Fprintf(&name, "%s/%s/%s at %v", x.life.name, x.send.name, x.poll.name, x.offset)
 	for _, extra := range []struct {
 		is   bool
 		name string
 	}{{x.young, "young"}, {x.force, "forced"}, {x.resend, "resend"}, {x.lost > 1, "lost again"}} {
 		if extra.is {
-			name += " " + extra.name
+			name.WriteString(" " + extra.name)
 		}
 	}
-	return name
+	return name.String()
 }
 
 const s = time.Second
