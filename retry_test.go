@@ -89,7 +89,7 @@ func TestDecide(t *testing.T) {
 // Whatever is answered, a restart goes out again only from the rows that say so.
 func TestDecideSendsARestartAgainOnlyWhenItDidNotHappen(t *testing.T) {
 	codes := []ErrorCode{"", "Throttling", "Throttling.User", "Some.New.Code", "ServiceUnavailable.New"}
-	for _, entry := range catalogue {
+	for _, entry := range catalogue() {
 		codes = append(codes, entry.code)
 	}
 	for status := range 700 {
