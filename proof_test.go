@@ -203,14 +203,17 @@ func TestJudge(t *testing.T) {
 		"the second not sent":     {facts: begun(unknownAt(0), running(60), sendsIt(60), endedWith(OutcomeNotSent)), options: WaitOptions{ResendUnknown: true}, want: failed, err: errRefused, outcome: OutcomeUnknown},
 
 		// The second refused, as the first has taken effect.
-		"in the way":                   {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60)), outcome: OutcomeUnknown},
-		"in the way, shown Running":    {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), running(61)), outcome: OutcomeUnknown},
-		"in the way, down and up":      {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), saw(61, StatusStarting, elevenOClock), running(63)), want: proven, proof: ProofStatus, outcome: OutcomeUnknown},
-		"in the way, a later start":    {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), saw(121, StatusRunning, restarted)), want: proven, proof: ProofStartTime, outcome: OutcomeUnknown},
-		"in the way, Running for long": {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), running(120)), want: proven, proof: ProofStatus, outcome: OutcomeUnknown},
-		"in the way, not healthy":      {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), running(120)), pending: true, outcome: OutcomeUnknown},
-		"in the way, down for long":    {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), saw(120, StatusStopping, elevenOClock)), outcome: OutcomeUnknown},
-		"in the way, seen before":      {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(120), failedAt(300)), outcome: OutcomeUnknown},
+		"in the way":                       {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60)), outcome: OutcomeUnknown},
+		"in the way, shown Running":        {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), running(61)), outcome: OutcomeUnknown},
+		"in the way, down and up":          {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), saw(61, StatusStarting, elevenOClock), running(63)), want: proven, proof: ProofStatus, outcome: OutcomeUnknown},
+		"in the way, a later start":        {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), saw(121, StatusRunning, restarted)), want: proven, proof: ProofStartTime, outcome: OutcomeUnknown},
+		"in the way, Running for long":     {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), running(120)), want: proven, proof: ProofStatus, outcome: OutcomeUnknown},
+		"in the way, no settle time":       {facts: begun(unknownAt(0), running(1), sendsIt(1), refusedAgainAt(1), running(60)), options: WaitOptions{SettleTime: -1}, outcome: OutcomeUnknown},
+		"in the way, no settle time, long": {facts: begun(unknownAt(0), running(1), sendsIt(1), refusedAgainAt(1), running(61)), options: WaitOptions{SettleTime: -1}, want: proven, proof: ProofStatus, outcome: OutcomeUnknown},
+		"in the way, more settle time":     {facts: begun(unknownAt(0), running(99), sendsIt(99), refusedAgainAt(99), running(180)), options: WaitOptions{SettleTime: 99 * time.Second}, outcome: OutcomeUnknown},
+		"in the way, not healthy":          {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), running(120)), pending: true, outcome: OutcomeUnknown},
+		"in the way, down for long":        {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), saw(120, StatusStopping, elevenOClock)), outcome: OutcomeUnknown},
+		"in the way, seen before":          {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(120), failedAt(300)), outcome: OutcomeUnknown},
 
 		// Ended before it began.
 		"not sent":            {facts: []fact{endedWith(OutcomeNotSent)}, want: failed, err: errRefused, outcome: OutcomeNotSent},

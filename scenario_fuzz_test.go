@@ -102,7 +102,7 @@ func (s *script) fault() ecstest.Fault {
 
 func (s *script) options() ecsreboot.WaitOptions {
 	return ecsreboot.WaitOptions{
-		Timeout:       oneOf(s, 3*minute, 45*time.Second, 500*time.Millisecond, 15*minute, 100*time.Second),
+		Timeout:       oneOf(s, 3*minute, 45*time.Second, 500*time.Millisecond, 15*minute, 100*time.Second) + 3, // nor is this one
 		SettleTime:    oneOf(s, 0, -1, 7*time.Second, 100*time.Second),
 		MaxPollFaults: oneOf(s, 0, -1, 2, 50),
 		ResendUnknown: s.is(),

@@ -165,6 +165,19 @@ func TestNobodyJoinsWhatIsOver(t *testing.T) {
 		group.Wait()
 		assert.Equal(t, 2, server.Reboots(id), "the last two shared one")
 	})
+	// Nor is one that was sent long ago, even if nobody knows how it ends.
+	waitFor(t, ecstest.RebootProfile{Graceful: -1, KeepStartTime: true}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
+		var group sync.WaitGroup
+		for _, after := range []time.Duration{0, 9 * minute, 2 * minute} {
+			time.Sleep(after)
+			group.Go(func() {
+				_, err := wait(t.Context(), client, ecsreboot.WaitOptions{Timeout: 20 * minute})
+				assert.ErrorIs(t, err, ecsreboot.ErrNotProven)
+			})
+		}
+		group.Wait()
+		assert.Equal(t, 2, server.Reboots(id))
+	})
 	// Nor is one shared that was refused.
 	waitFor(t, ecstest.RebootProfile{}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
 		inject(server, ecstest.Fault{Kind: ecstest.FaultError, Code: "DiskError"})
@@ -181,7 +194,7 @@ func TestNobodyJoinsWhatIsOver(t *testing.T) {
 
 // Different requests and different clients do not share.
 func TestWhatIsNotShared(t *testing.T) {
-	waitFor(t, ecstest.RebootProfile{}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
+	waitFor(t, ecstest.RebootProfile{Stale: 5 * s}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
 		require.NoError(t, server.AddInstance(ecstest.Instance{ID: "i-other"}))
 		another := newClient(t, server)
 		failed := make(chan error, 4)
@@ -212,7 +225,17 @@ func TestWhatIsNotShared(t *testing.T) {
 		assert.Equal(t, 2, refusals)
 		assert.Equal(t, 1, server.Reboots(id))
 		assert.Equal(t, 1, server.Reboots("i-other"))
-		assert.LessOrEqual(t, countCalls(server, "RebootInstance"), 4)
+		sends, forced := 0, 0
+		for _, call := range server.Calls() {
+			if call.Action == "RebootInstance" {
+				sends++
+			}
+			if call.ForceStop {
+				forced++
+			}
+		}
+		assert.Equal(t, 4, sends)
+		assert.Equal(t, 1, forced)
 	})
 }
 
