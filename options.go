@@ -104,11 +104,15 @@ func WithVPCEndpoint() Option {
 // timeout are used. It is copied, never changed, and follows no redirects.
 //
 // An *http.Transport in it is cloned under the rules that keep a restart from
-// being sent twice: HTTP/1.1 only, idle connections given up after 10 s. A nil
-// one gets the client's own. Any other RoundTripper is used as it is. If that one
-// repeats requests by itself over a net/http transport, the second send of a
-// restart is cut off before it leaves; over anything else it cannot be stopped,
-// and every failure without an answer is [ErrOutcomeUnknown].
+// being sent twice: HTTP/1.1 only, idle connections given up after 10 s, no proxy
+// for plain http, which stays on this machine. A nil one gets the client's own.
+//
+// Any other RoundTripper is used as it is, and proves nothing: every failure
+// without an answer is [ErrOutcomeUnknown], also one to connect. If it repeats
+// requests by itself over a net/http transport, the second send of a restart is
+// cut off before it leaves; over anything else that cannot be stopped. Requests of
+// its own, as for a token, must not carry the context of the client's. For tracing
+// and metrics, use [WithTransportWrapper] instead.
 func WithHTTPClient(client *http.Client) Option {
 	return func(s *settings) error {
 		if client == nil {
