@@ -147,6 +147,9 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 			c.clockOffset.Store(int64(time.Until(res.clock))) // for the calls to come as well
 		}
 		switch {
+		case then == stop && outcome == OutcomeUnknown && ctx.Err() != nil: // perhaps for the sake of it
+			failed.Err = interrupted(ctx, failed.Err)
+			return result{}, failed
 		case then == stop, then == fixClock && clockFixed:
 			return result{}, failed
 		case ctx.Err() != nil:

@@ -236,6 +236,19 @@ func TestContextEndsWithTheAnswer(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
+// So it is with an answer that it cut short.
+func TestContextEndsInTheMiddleOfAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newService(t, ecstest.Options{})
+		server.Inject(ecstest.Fault{Kind: ecstest.FaultStall, Code: "IncorrectInstanceStatus"})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := newClient(t, server).RebootInstance(ctx, request)
+		require.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
+
 // The attempt's limit counts anew from when there is a connection.
 func TestSlowDialDoesNotShortenTheAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
