@@ -147,15 +147,10 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 			c.clockOffset.Store(int64(time.Until(res.clock))) // for the calls to come as well
 		}
 		switch {
-		case then == stop && outcome == OutcomeUnknown && ctx.Err() != nil: // perhaps for the sake of it
+		case ctx.Err() != nil && (then != stop || outcome == OutcomeUnknown): // the context may be why
 			failed.Err = interrupted(ctx, failed.Err)
 			return result{}, failed
-		case then == stop, then == fixClock && clockFixed:
-			return result{}, failed
-		case ctx.Err() != nil:
-			failed.Err = interrupted(ctx, failed.Err)
-			return result{}, failed
-		case failed.Attempts >= op.attempts:
+		case then == stop, then == fixClock && clockFixed, failed.Attempts >= op.attempts:
 			return result{}, failed
 		}
 		var wait time.Duration

@@ -29,8 +29,8 @@
 // returns [ErrOutcomeUnknown] then and sends nothing more. Dry runs change nothing
 // and are sent again in those cases too.
 //
-// Every failed call is an [OperationError] with one [Outcome]: not sent, rejected,
-// unknown or accepted.
+// Every failed call is an [OperationError], and that of a restart has one [Outcome]:
+// not sent, rejected, unknown or accepted.
 //
 // # Proof
 //
