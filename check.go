@@ -32,7 +32,7 @@ func (c *Client) Check(ctx context.Context, request RebootInstanceRequest) (*Che
 	}
 	result := &CheckResult{Instance: instance}
 	if instance.Listed() {
-		if err = instance.refuse(page.now()); err != nil {
+		if err = instance.Refusal(page.now()); err != nil {
 			return fail(err)
 		}
 	}

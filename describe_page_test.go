@@ -31,8 +31,8 @@ func TestParseMinute(t *testing.T) {
 
 // decodePage reads a body as a page of DescribeInstances, and reports whether it is
 // one.
-func decodePage(body string) (wirePage, bool) {
-	var page wirePage
+func decodePage(body string) (wirePage[wireInstance], bool) {
+	var page wirePage[wireInstance]
 	op := operation{action: "DescribeInstances", repeatable: true, into: &page}
 	res := readAnswer(op, response(200, body), newRedactor(secrets{accessKeyID: "testid", accessKeySecret: "testsecret"}, "5a5a"))
 	_, then := decide(op, res.event)
@@ -88,7 +88,7 @@ func FuzzDescribePage(f *testing.F) {
 			assert.Equal(t, wire.InstanceID, i.ID)
 			assert.Len(t, i.Locks, len(wire.OperationLocks.LockReason))
 			assert.Equal(t, i.Status != "", i.Listed())
-			_ = i.refuse(time.Now())
+			_ = i.Refusal(time.Now())
 		}
 	})
 }

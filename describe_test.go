@@ -77,13 +77,13 @@ func TestDescribeInstancesFields(t *testing.T) {
 		return parsed
 	}
 	require.NoError(t, server.AddInstance(ecstest.Instance{
-		ID: "i-a", Status: ecstest.Stopped, ZoneID: "cn-hangzhou-h", Locks: []string{"security", "financial"}, StoppedMode: "StopCharging",
+		ID: "i-a", Name: "web 1", Tags: map[string]string{"role": "web", "env": ""}, Status: ecstest.Stopped, ZoneID: "cn-hangzhou-h", Locks: []string{"security", "financial"}, StoppedMode: "StopCharging",
 		StartTime: at("2017-12-10 04:04:59"), CreationTime: at("2017-12-09 00:00:00"), ExpiredTime: at("2018-12-09 16:00:00"),
 	}))
 	got, err := list(t.Context(), newClient(t, server), "i-a")
 	require.NoError(t, err)
 	assert.Equal(t, []ecsreboot.Instance{{
-		ID: "i-a", Status: ecsreboot.StatusStopped, Zone: "cn-hangzhou-h", Locks: []string{"security", "financial"}, StoppedMode: "StopCharging",
+		ID: "i-a", Name: "web 1", Tags: map[string]string{"role": "web", "env": ""}, Status: ecsreboot.StatusStopped, Zone: "cn-hangzhou-h", Locks: []string{"security", "financial"}, StoppedMode: "StopCharging",
 		StartTime: at("2017-12-10 04:04:00"), CreationTime: at("2017-12-09 00:00:00"), ExpiredTime: at("2018-12-09 16:00:00"),
 	}}, got)
 	assert.True(t, got[0].Listed())

@@ -204,9 +204,10 @@ func notListed() error {
 		"the service does not list the instance; it also lists nothing to those without the permission ecs:DescribeInstances")
 }
 
-// refuse returns the error with which the service would refuse to restart the
-// instance, or nil.
-func (i Instance) refuse(now time.Time) error {
+// Refusal returns the error with which the service would refuse to restart the
+// instance at the given time, as far as what was read tells, or nil: an [APIError]
+// with StatusCode 0.
+func (i Instance) Refusal(now time.Time) error {
 	switch code := i.locked(now); {
 	case !i.Listed():
 		return notListed()

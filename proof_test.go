@@ -342,7 +342,7 @@ func TestRefuse(t *testing.T) {
 	} {
 		i := good
 		c.edit(&i)
-		err := i.refuse(noon)
+		err := i.Refusal(noon)
 		if c.want == nil {
 			require.NoError(t, err, name)
 			continue

@@ -14,6 +14,7 @@ type watch struct {
 	client  *Client
 	request RebootInstanceRequest
 	send    bool
+	ask     func(ctx context.Context, before Baseline) error // nil, or asked before each send
 	cancel  context.CancelCauseFunc
 	resend  chan struct{} // asks for the one send more
 	done    chan struct{} // closed when the work has ended
@@ -40,15 +41,20 @@ func (c *Client) newWatch(ctx context.Context, instanceID string, begin account)
 	return c.startWatch(ctx, &watch{request: RebootInstanceRequest{InstanceID: instanceID}, begin: begin})
 }
 
-// joinWatch joins the restart of the same instance that is under way, or starts it.
-func (c *Client) joinWatch(ctx context.Context, request RebootInstanceRequest) *watch {
+// sendingWatch joins the restart of the same instance that is under way, or starts
+// one. Who wants to be asked before it is sent gets one that nobody joins.
+func (c *Client) sendingWatch(ctx context.Context, request RebootInstanceRequest, options WaitOptions) *watch {
+	begin := &watch{request: request, send: true, ask: options.BeforeSend, begin: account{outcome: OutcomeNotSent}}
+	if options.BeforeSend != nil {
+		return c.startWatch(ctx, begin)
+	}
 	key := watchKey{request.InstanceID, request.ForceStop}
 	c.watchesMu.Lock()
 	defer c.watchesMu.Unlock()
 	if w := c.watches[key]; w != nil && w.join() {
 		return w
 	}
-	w := c.startWatch(ctx, &watch{request: request, send: true, begin: account{outcome: OutcomeNotSent}})
+	w := c.startWatch(ctx, begin)
 	if c.watches == nil {
 		c.watches = make(map[watchKey]*watch)
 	}
@@ -157,26 +163,27 @@ func (w *watch) run(ctx context.Context) {
 	resend := w.resend
 	down := false
 	for n := 0; ; n++ {
-		wait := pollWait(n, down)
+		var next *reading
 		if n == 0 && !w.send && !down {
-			wait = 0 // it was sent some time ago
+			next = w.client.askSoon(ctx, w.request.InstanceID, false) // it was sent some time ago
+		} else {
+			next = w.client.askWithin(ctx, w.request.InstanceID, pollWait(n, down))
 		}
-		timer := time.NewTimer(wait)
 		select {
-		case <-timer.C:
+		case <-next.done:
 		case <-resend:
+			if !w.client.recall(next) {
+				break // what the reading shows may settle it; who still wants it then asks again
+			}
 			resend = nil // never more than one, whoever asks
 			if !w.second(ctx) {
 				return
 			}
 			n = 0 // a reading at once, and then the short waits
+			next = w.client.askWithin(ctx, w.request.InstanceID, 0)
 		case <-ctx.Done():
 		}
-		timer.Stop()
-		if ctx.Err() != nil {
-			return
-		}
-		f := w.poll(ctx)
+		f := w.poll(ctx, next)
 		if ctx.Err() != nil {
 			return
 		}
@@ -248,6 +255,9 @@ func (w *watch) sendOnce(ctx context.Context, before func(context.Context) error
 				return err
 			}
 		}
+		if err := w.askFirst(ctx); err != nil {
+			return err
+		}
 		if !sending {
 			sending = true
 			w.add(fact{Event: Event{Kind: EventSending}})
@@ -264,7 +274,7 @@ func (w *watch) sendOnce(ctx context.Context, before func(context.Context) error
 		w.add(fact{Event: Event{Kind: EventAccepted, RequestID: res.requestID}, sentAt: res.sentAt, attempts: res.attempts})
 	case outcome == OutcomeUnknown:
 		w.add(fact{Event: Event{Kind: EventOutcomeUnknown, Err: err}, sentAt: failed.SentAt, attempts: failed.Attempts})
-	case before == nil && errors.Is(err, ErrIncorrectInstanceStatus):
+	case before == nil && outcome == OutcomeRejected && errors.Is(err, ErrIncorrectInstanceStatus):
 		w.add(fact{Event: Event{Kind: EventResendRefused, Err: err}, sentAt: failed.SentAt, attempts: failed.Attempts})
 	default:
 		w.add(fact{ended: causeOf(err), outcome: outcome, sentAt: failed.SentAt, attempts: failed.Attempts})
@@ -273,10 +283,9 @@ func (w *watch) sendOnce(ctx context.Context, before func(context.Context) error
 	return true
 }
 
-// poll reads the instance once. The next reading is the retry.
-func (w *watch) poll(ctx context.Context) fact {
-	asked := time.Now()
-	instance, page, err := w.client.lookUp(ctx, w.request.InstanceID, 1)
+// poll takes in what a reading shows. The next one is the retry.
+func (w *watch) poll(ctx context.Context, next *reading) fact {
+	seen, err := w.client.await(ctx, next)
 	if err != nil {
 		return fact{
 			Event:     Event{Kind: EventPollFailed, Err: causeOf(err)},
@@ -284,32 +293,14 @@ func (w *watch) poll(ctx context.Context) fact {
 			throttled: errors.Is(err, ErrThrottled),
 		}
 	}
-	f := fact{Event: Event{Kind: EventStatus, At: asked, Status: instance.Status, StartTime: instance.StartTime}, locked: instance.locked(page.now())}
-	if !page.clock.IsZero() {
+	f := fact{
+		Event:  Event{Kind: EventStatus, At: seen.left, Status: seen.instance.Status, StartTime: seen.instance.StartTime},
+		locked: seen.instance.locked(seen.now()),
+	}
+	if !seen.clock.IsZero() {
 		// Of the time that the call took, none counts as the clocks' difference:
 		// a slow answer must not make a start look later than it was.
-		f.clockAway, f.hasClock = page.clock.Sub(page.sentAt), true
+		f.clockAway, f.hasClock = seen.clock.Sub(seen.sentAt), true
 	}
 	return f
-}
-
-// readBaseline reads an instance before it is restarted, and returns with it the
-// error with which the service would refuse a restart now, if any. One that is not
-// listed is asked for twice: a list can be late.
-func (c *Client) readBaseline(ctx context.Context, id string) (baseline Baseline, refusal, err error) {
-	for again := range 2 {
-		if again > 0 && !sleep(ctx, time.Second) {
-			return Baseline{}, nil, contextEnd(ctx)
-		}
-		asked := time.Now()
-		instance, page, err := c.lookUp(ctx, id, c.retry.MaxAttempts)
-		switch {
-		case err != nil:
-			return Baseline{}, nil, err
-		case instance.Listed():
-			baseline = Baseline{InstanceID: id, Status: instance.Status, StartTime: instance.StartTime, Locks: instance.Locks, TakenAt: asked}
-			return baseline, instance.refuse(page.now()), nil
-		}
-	}
-	return Baseline{}, nil, notListed()
 }

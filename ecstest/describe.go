@@ -9,90 +9,7 @@ import (
 	"time"
 )
 
-const (
-	maxIDs = 100
-	minute = "2006-01-02T15:04Z" // StartTime and its like carry no seconds
-)
-
-type lockView struct {
-	LockReason string
-	LockMsg    string
-}
-
-type locksView struct {
-	LockReason []lockView `json:"LockReason" xml:"LockReason"`
-}
-
-type instanceView struct {
-	InstanceID     string `json:"InstanceId" xml:"InstanceId"`
-	RegionID       string `json:"RegionId" xml:"RegionId"`
-	ZoneID         string `json:"ZoneId" xml:"ZoneId"`
-	Status         string
-	StartTime      string `json:",omitempty" xml:",omitempty"`
-	CreationTime   string
-	ExpiredTime    string
-	StoppedMode    string
-	OperationLocks locksView
-}
-
-type listPayload struct {
-	RequestID  string `json:"RequestId" xml:"RequestId"`
-	PageNumber int
-	PageSize   int
-	TotalCount int
-	NextToken  string
-	Instances  struct {
-		Instance []instanceView `json:"Instance" xml:"Instance"`
-	}
-}
-
-func (p *listPayload) identify(requestID string) { p.RequestID = requestID }
-
-type statusView struct {
-	InstanceID string `json:"InstanceId" xml:"InstanceId"`
-	Status     string
-}
-
-type statusPayload struct {
-	RequestID        string `json:"RequestId" xml:"RequestId"`
-	PageNumber       int
-	PageSize         int
-	TotalCount       int
-	InstanceStatuses struct {
-		InstanceStatus []statusView `json:"InstanceStatus" xml:"InstanceStatus"`
-	}
-}
-
-func (p *statusPayload) identify(requestID string) { p.RequestID = requestID }
-
-type attributePayload struct {
-	RequestID string `json:"RequestId" xml:"RequestId"`
-	instanceView
-}
-
-func (p *attributePayload) identify(requestID string) { p.RequestID = requestID }
-
-// listed is an instance in a list, with what orders the list.
-type listed struct {
-	instanceView
-	sequence int
-}
-
-// view is what reads show of m at now. The lock is held.
-func (s *Server) view(m *machine, now time.Time) listed {
-	status, start := m.shown(now)
-	v := instanceView{
-		InstanceID: m.ID, RegionID: s.options.Region, ZoneID: m.ZoneID, Status: status, StoppedMode: m.StoppedMode,
-		StartTime:    start.UTC().Format(minute),
-		CreationTime: m.CreationTime.UTC().Format(minute),
-		ExpiredTime:  m.ExpiredTime.UTC().Format(minute),
-	}
-	v.OperationLocks.LockReason = []lockView{} // an empty list, not null
-	for _, reason := range m.Locks {
-		v.OperationLocks.LockReason = append(v.OperationLocks.LockReason, lockView{LockReason: reason})
-	}
-	return listed{v, m.sequence}
-}
+const maxIDs = 100
 
 // list returns what keep keeps of the named instances, or of all if ids is nil,
 // in the order they were added. It returns nothing if the caller may not list:
@@ -152,12 +69,17 @@ func (s *Server) describeInstances(req *request, _ *Call) *answer {
 		}
 		return documented("DryRunOperation")
 	}
+	tagged, ok := req.tagged()
+	if !ok {
+		return invalidParameter("Tag.N.Key")
+	}
 	p := req.params
 	matches := s.list(req, ids, func(v instanceView) bool {
 		locked := func(l lockView) bool { return l.LockReason == p.Get("LockReason") }
 		return (p.Get("Status") == "" || p.Get("Status") == v.Status) &&
 			(p.Get("ZoneId") == "" || p.Get("ZoneId") == v.ZoneID) &&
-			(p.Get("LockReason") == "" || slices.ContainsFunc(v.OperationLocks.LockReason, locked))
+			(p.Get("LockReason") == "" || slices.ContainsFunc(v.OperationLocks.LockReason, locked)) &&
+			tagged(v.Tags)
 	})
 	var body listPayload
 	var refusal *answer
@@ -279,7 +201,8 @@ func (s *Server) hasZone(zone string) bool {
 	return zone == ""
 }
 
-// describeInstanceAttribute shows no StartTime, as the service's does not.
+// describeInstanceAttribute shows no StartTime and no tags, as the service's does
+// not.
 func (s *Server) describeInstanceAttribute(req *request, _ *Call) *answer {
 	id := req.params.Get("InstanceId")
 	if id == "" {
@@ -295,6 +218,6 @@ func (s *Server) describeInstanceAttribute(req *request, _ *Call) *answer {
 		return documented("InvalidInstanceId.NotFound")
 	}
 	body := attributePayload{instanceView: s.view(m, time.Now()).instanceView}
-	body.StartTime = ""
+	body.StartTime, body.Tags = "", nil
 	return &answer{status: http.StatusOK, payload: &body}
 }

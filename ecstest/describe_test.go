@@ -51,33 +51,39 @@ func TestDescribeInstancesBodies(t *testing.T) {
 	s.RemoveInstance(id)
 	require.NoError(t, s.AddInstance(Instance{
 		ID: "i-a", Status: Stopped, ZoneID: "cn-hangzhou-h", Locks: []string{"security"}, StoppedMode: "KeepCharging",
+		Name: "web 1", Tags: map[string]string{"role": "web", "env": "", "a": "b"},
 		StartTime:    time.Date(2017, 12, 10, 4, 4, 59, 0, time.UTC),
 		CreationTime: time.Date(2017, 12, 10, 5, 4, 0, 0, time.FixedZone("", 3600)),
 	}))
 	c := newCaller(s)
 	r := c.must(t, actionList, "RegionId", "cn-hangzhou")
 	require.JSONEq(t, `{"RequestId":"ID","PageNumber":1,"PageSize":10,"TotalCount":1,"NextToken":"","Instances":{"Instance":[{
-		"InstanceId":"i-a","RegionId":"cn-hangzhou","ZoneId":"cn-hangzhou-h","Status":"Stopped","StartTime":"2017-12-10T04:04Z",
+		"InstanceId":"i-a","InstanceName":"web 1","RegionId":"cn-hangzhou","ZoneId":"cn-hangzhou-h","Status":"Stopped","StartTime":"2017-12-10T04:04Z",
 		"CreationTime":"2017-12-10T04:04Z","ExpiredTime":"2099-12-31T15:59Z","StoppedMode":"KeepCharging",
-		"OperationLocks":{"LockReason":[{"LockReason":"security","LockMsg":""}]}}]}}`, body(t, r, "application/json;charset=utf-8"))
+		"OperationLocks":{"LockReason":[{"LockReason":"security","LockMsg":""}]},
+		"Tags":{"Tag":[{"TagKey":"a","TagValue":"b"},{"TagKey":"env","TagValue":""},{"TagKey":"role","TagValue":"web"}]}}]}}`, body(t, r, "application/json;charset=utf-8"))
 
 	r = c.must(t, actionAttribute, "InstanceId", "i-a")
 	require.JSONEq(t, `{"RequestId":"ID",
-		"InstanceId":"i-a","RegionId":"cn-hangzhou","ZoneId":"cn-hangzhou-h","Status":"Stopped",
+		"InstanceId":"i-a","InstanceName":"web 1","RegionId":"cn-hangzhou","ZoneId":"cn-hangzhou-h","Status":"Stopped",
 		"CreationTime":"2017-12-10T04:04Z","ExpiredTime":"2099-12-31T15:59Z","StoppedMode":"KeepCharging",
 		"OperationLocks":{"LockReason":[{"LockReason":"security","LockMsg":""}]}}`, body(t, r, "application/json;charset=utf-8"))
 
 	require.NoError(t, s.SetLocks("i-a"))
 	require.Contains(t, c.must(t, actionList, "RegionId", "cn-hangzhou").body, `"OperationLocks":{"LockReason":[]}`)
 
+	require.NoError(t, s.SetTags("i-a", nil))
+	require.Contains(t, c.must(t, actionList, "RegionId", "cn-hangzhou").body, `"Tags":{"Tag":[]}`)
+
 	c.accept = "text/xml"
+	require.NoError(t, s.SetTags("i-a", map[string]string{"k": "v"}))
 	require.NoError(t, s.SetLocks("i-a", "financial"))
 	r = c.must(t, actionList, "RegionId", "cn-hangzhou")
 	require.Equal(t, `<?xml version="1.0" encoding="UTF-8"?><DescribeInstancesResponse><RequestId>ID</RequestId><PageNumber>1</PageNumber><PageSize>10</PageSize>`+
-		`<TotalCount>1</TotalCount><NextToken></NextToken><Instances><Instance><InstanceId>i-a</InstanceId><RegionId>cn-hangzhou</RegionId>`+
+		`<TotalCount>1</TotalCount><NextToken></NextToken><Instances><Instance><InstanceId>i-a</InstanceId><InstanceName>web 1</InstanceName><RegionId>cn-hangzhou</RegionId>`+
 		`<ZoneId>cn-hangzhou-h</ZoneId><Status>Stopped</Status><StartTime>2017-12-10T04:04Z</StartTime><CreationTime>2017-12-10T04:04Z</CreationTime>`+
 		`<ExpiredTime>2099-12-31T15:59Z</ExpiredTime><StoppedMode>KeepCharging</StoppedMode>`+
-		`<OperationLocks><LockReason><LockReason>financial</LockReason><LockMsg></LockMsg></LockReason></OperationLocks></Instance></Instances></DescribeInstancesResponse>`,
+		`<OperationLocks><LockReason><LockReason>financial</LockReason><LockMsg></LockMsg></LockReason></OperationLocks><Tags><Tag><TagKey>k</TagKey><TagValue>v</TagValue></Tag></Tags></Instance></Instances></DescribeInstancesResponse>`,
 		body(t, r, "text/xml;charset=utf-8"))
 	r = c.must(t, actionStatus, "RegionId", "cn-hangzhou")
 	require.Equal(t, `<?xml version="1.0" encoding="UTF-8"?><DescribeInstanceStatusResponse><RequestId>ID</RequestId><PageNumber>1</PageNumber><PageSize>10</PageSize>`+
@@ -109,6 +115,53 @@ func TestDescribeInstancesFilters(t *testing.T) {
 		require.Equal(t, len(test.want), got.TotalCount)
 	}
 	require.Equal(t, "i-003,i-000,i-none,i-003", s.Calls()[1].InstanceID)
+}
+
+// All tags must match: a key with its value, or with any where none is given.
+func TestDescribeInstancesTags(t *testing.T) {
+	s := many(t, 0)
+	for id, tags := range map[string]map[string]string{
+		"i-plain": nil, "i-web": {"role": "web", "env": "prod"}, "i-db": {"role": "db", "env": "prod"}, "i-test": {"role": "web", "env": ""},
+	} {
+		require.NoError(t, s.AddInstance(Instance{ID: id, Tags: tags}))
+	}
+	c := newCaller(s)
+	for _, test := range []struct {
+		params []string
+		want   []string
+	}{
+		{nil, []string{"i-db", "i-plain", "i-test", "i-web"}},
+		{[]string{"Tag.1.Key", "role"}, []string{"i-db", "i-test", "i-web"}},
+		{[]string{"Tag.1.Key", "role", "Tag.1.Value", "web"}, []string{"i-test", "i-web"}},
+		{[]string{"Tag.1.Key", "role", "Tag.1.Value", "web", "Tag.2.Key", "env", "Tag.2.Value", "prod"}, []string{"i-web"}},
+		{[]string{"Tag.1.Key", "env", "Tag.1.Value", ""}, []string{"i-test"}},
+		{[]string{"Tag.1.Key", "Role"}, nil},
+		{[]string{"Tag.1.Key", "role", "Tag.1.Value", "Web"}, nil},
+		{[]string{"Tag.1.Key", "role", "InstanceIds", `["i-db","i-plain"]`}, []string{"i-db"}},
+		{[]string{"Tag.1.Key", "role", "Status", "Stopped"}, nil},
+		{[]string{"Tag.2.Key", "none"}, []string{"i-db", "i-plain", "i-test", "i-web"}}, // a gap ends the list
+	} {
+		got := c.list(t, test.params...)
+		require.ElementsMatch(t, test.want, listedIDs(got), test.params)
+		require.Equal(t, len(test.want), got.TotalCount)
+	}
+	require.NoError(t, s.SetTags("i-plain", map[string]string{"role": "web"}))
+	require.Equal(t, 4, c.list(t, "Tag.1.Key", "role").TotalCount)
+
+	require.Error(t, s.SetTags("i-none", nil))
+	require.Error(t, s.AddInstance(Instance{ID: "i-bad", Tags: map[string]string{"": "v"}}))
+	many := []string{"RegionId", "cn-hangzhou"}
+	for n := range maxTags {
+		many = append(many, fmt.Sprintf("Tag.%d.Key", n+1), "role")
+	}
+	require.Equal(t, http.StatusOK, c.must(t, actionList, many...).status)
+	for _, params := range [][]string{
+		{"RegionId", "cn-hangzhou", "Tag.1.Value", "web"},
+		{"RegionId", "cn-hangzhou", "Tag.1.Key", ""},
+		append(many, "Tag.21.Key", "role"),
+	} {
+		require.Equal(t, "InvalidParameter", c.must(t, actionList, params...).code(), params)
+	}
 }
 
 func TestDescribeInstancesPages(t *testing.T) {

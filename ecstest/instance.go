@@ -3,6 +3,7 @@ package ecstest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -21,6 +22,7 @@ var statuses = []string{Pending, Starting, Running, Stopping, Stopped}
 // Instance is an instance to add to a Server.
 type Instance struct {
 	ID     string
+	Name   string // default the ID
 	Status string // default Running
 	ZoneID string // default the region with "-a" added
 	// Locks are the lock reasons: "security" makes a restart fail with
@@ -32,6 +34,7 @@ type Instance struct {
 	// restart fails with InstanceExpiredOrInArrears. All three show in minutes.
 	StartTime, CreationTime, ExpiredTime time.Time
 	StoppedMode                          string // default "Not-applicable"
+	Tags                                 map[string]string
 	Reboot                               RebootProfile
 }
 
@@ -74,7 +77,7 @@ type restart struct {
 }
 
 // AddInstance adds an instance. An empty or known id, an unknown status and an
-// unknown status in Reboot.Path are errors.
+// unknown status in Reboot.Path are errors, as is a tag with an empty key.
 func (s *Server) AddInstance(i Instance) error {
 	if i.ID == "" {
 		return errors.New("ecstest: an instance needs an id")
@@ -87,7 +90,11 @@ func (s *Server) AddInstance(i Instance) error {
 	if slices.Contains(i.Reboot.Path, "") {
 		return unknownStatus(i.ID, "")
 	}
+	if _, ok := i.Tags[""]; ok {
+		return fmt.Errorf("ecstest: instance %s: a tag needs a key", i.ID)
+	}
 	i.Locks = slices.Clone(i.Locks)
+	i.Tags = maps.Clone(i.Tags)
 	i.Reboot.Path = slices.Clone(i.Reboot.Path)
 
 	s.mu.Lock()
@@ -103,6 +110,9 @@ func (s *Server) AddInstance(i Instance) error {
 
 func (s *Server) fillDefaults(i *Instance) {
 	now := time.Now().Add(s.offset)
+	if i.Name == "" {
+		i.Name = i.ID
+	}
 	if i.Status == "" {
 		i.Status = Running
 	}
@@ -171,6 +181,11 @@ func (s *Server) SetStatus(id, status string) error {
 // SetLocks replaces the lock reasons of an instance; none unlocks it.
 func (s *Server) SetLocks(id string, reasons ...string) error {
 	return s.change(id, func(m *machine) { m.Locks = slices.Clone(reasons) })
+}
+
+// SetTags replaces the tags of an instance.
+func (s *Server) SetTags(id string, tags map[string]string) error {
+	return s.change(id, func(m *machine) { m.Tags = maps.Clone(tags) })
 }
 
 // RemoveInstance makes an instance vanish. Its restarts stay counted.

@@ -1,0 +1,162 @@
+package ecsreboot
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// instancePage is one answer of DescribeInstances.
+type instancePage struct {
+	instances []Instance
+	nextToken string
+	clock     time.Time // the service's, zero if it did not tell
+	sentAt    time.Time // when the request left, by ours
+}
+
+// query is what one list is asked for.
+type query struct {
+	ids     []string // nil: all
+	filter  []field  // sorted by name; the names come after RegionId
+	matches func(Instance) bool
+	token   string
+}
+
+// describePage reads one page, and of each instance what W has of it.
+func describePage[W interface{ instance() Instance }](ctx context.Context, c *Client, q query, attempts int) (instancePage, error) {
+	params := make([]field, 0, 4+len(q.filter))
+	if q.ids != nil {
+		// A JSON array; a bare id is refused, and a parameter InstanceId ignored.
+		list, err := json.Marshal(q.ids)
+		if err != nil {
+			return instancePage{}, &OperationError{Operation: "DescribeInstances", Err: err}
+		}
+		params = append(params, field{"InstanceIds", string(list)})
+	}
+	params = append(params, field{"MaxResults", "100"})
+	if q.token != "" {
+		params = append(params, field{"NextToken", q.token})
+	}
+	params = append(params, field{"RegionId", c.region})
+	params = append(params, q.filter...)
+	op := operation{action: "DescribeInstances", params: params, repeatable: true, gate: &c.describeGate, attempts: attempts}
+	if len(q.ids) == 1 {
+		op.instanceID = q.ids[0]
+	}
+	var wire wirePage[W]
+	op.into = &wire
+	res, err := c.do(ctx, op)
+	if err != nil {
+		return instancePage{}, err
+	}
+	page := instancePage{nextToken: wire.NextToken, clock: res.clock, sentAt: res.sentAt, instances: make([]Instance, len(wire.Instances.Instance))}
+	for i, instance := range wire.Instances.Instance {
+		page.instances[i] = instance.instance()
+	}
+	return page, nil
+}
+
+// now is the time of the page by the service's clock, which is what an expiry is
+// measured by, or else by ours.
+func (p instancePage) now() time.Time {
+	if p.clock.IsZero() {
+		return time.Now()
+	}
+	return p.clock
+}
+
+// lookUp reads one instance, on whatever page it stands, and returns it with its
+// page. One that is not listed has no status.
+func (c *Client) lookUp(ctx context.Context, id string, attempts int) (Instance, instancePage, error) {
+	tokens := make(map[string]bool)
+	for q := (query{ids: []string{id}}); ; {
+		page, err := describePage[wireInstance](ctx, c, q, attempts)
+		if err != nil {
+			return Instance{}, instancePage{}, err
+		}
+		for _, instance := range page.instances {
+			if instance.ID == id {
+				return instance, page, nil
+			}
+		}
+		if q.token = page.nextToken; q.token == "" || tokens[q.token] {
+			return Instance{ID: id}, page, nil
+		}
+		tokens[q.token] = true
+	}
+}
+
+// wirePage is the body of an answer: lists are wrapped twice.
+type wirePage[W any] struct {
+	RequestID string `json:"RequestId"`
+	NextToken string `json:"NextToken"`
+	Instances struct {
+		Instance []W `json:"Instance"`
+	} `json:"Instances"`
+}
+
+// wireReading is what a wait needs to know of an instance, and no more: it reads
+// often.
+type wireReading struct {
+	InstanceID     string `json:"InstanceId"`
+	Status         string `json:"Status"`
+	StartTime      string `json:"StartTime"`
+	ExpiredTime    string `json:"ExpiredTime"`
+	OperationLocks struct {
+		LockReason []struct {
+			LockReason string `json:"LockReason"`
+		} `json:"LockReason"`
+	} `json:"OperationLocks"`
+}
+
+func (w wireReading) instance() Instance {
+	i := Instance{
+		ID:          w.InstanceID,
+		Status:      Status(w.Status),
+		StartTime:   parseMinute(w.StartTime),
+		ExpiredTime: parseMinute(w.ExpiredTime),
+	}
+	for _, lock := range w.OperationLocks.LockReason {
+		i.Locks = append(i.Locks, lock.LockReason)
+	}
+	return i
+}
+
+type wireInstance struct {
+	wireReading
+
+	InstanceName string `json:"InstanceName"`
+	ZoneID       string `json:"ZoneId"`
+	CreationTime string `json:"CreationTime"`
+	StoppedMode  string `json:"StoppedMode"`
+	Tags         struct {
+		Tag []struct {
+			TagKey   string `json:"TagKey"`
+			TagValue string `json:"TagValue"`
+		} `json:"Tag"`
+	} `json:"Tags"`
+}
+
+func (w wireInstance) instance() Instance {
+	i := w.wireReading.instance()
+	i.Name, i.Zone, i.StoppedMode = w.InstanceName, w.ZoneID, w.StoppedMode
+	i.CreationTime = parseMinute(w.CreationTime)
+	if len(w.Tags.Tag) > 0 {
+		i.Tags = make(map[string]string, len(w.Tags.Tag))
+	}
+	for _, tag := range w.Tags.Tag {
+		i.Tags[tag.TagKey] = tag.TagValue
+	}
+	return i
+}
+
+// parseMinute reads a time of the service: 2017-12-10T04:04Z, or with seconds, as
+// one of its pages claims. An unreadable time is zero: it proves nothing.
+func parseMinute(text string) time.Time {
+	for _, layout := range []string{"2006-01-02T15:04Z", timeLayout} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.Truncate(time.Minute) // seconds on one page must not look later than none on another
+		}
+	}
+	return time.Time{}
+}

@@ -1,0 +1,200 @@
+package ecsreboot
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+)
+
+// readCall is one call that takes readings along. It lives while one of those who
+// asked waits for it.
+type readCall struct {
+	cancel  context.CancelCauseFunc
+	waiting int // readings without an answer that somebody waits for
+	left    time.Time
+}
+
+// await returns the answer to a reading. A panic in the call is one in each of the
+// goroutines that wait for it.
+func (c *Client) await(ctx context.Context, q *reading) (shown, error) {
+	select {
+	case <-q.done:
+	case <-ctx.Done():
+		why := contextEnd(ctx)
+		if !c.leave(q, why) {
+			return shown{}, &OperationError{Operation: "DescribeInstances", InstanceID: q.id, Err: why}
+		}
+		<-q.done
+	}
+	if q.panicked != nil {
+		panic(q.panicked)
+	}
+	return q.shown, q.err
+}
+
+// startCall sends a call off for those of the readings that somebody waits for.
+// The reader's mutex is held.
+func (c *Client) startCall(batch []*reading) {
+	batch = slices.DeleteFunc(batch, func(q *reading) bool { return q.gone })
+	if len(batch) == 0 {
+		return
+	}
+	call := &readCall{waiting: len(batch), left: time.Now()}
+	limit, limited := time.Time{}, true
+	for _, q := range batch {
+		q.call = call
+		deadline, ok := q.ctx.Deadline()
+		limited = limited && ok
+		if deadline.After(limit) {
+			limit = deadline
+		}
+	}
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(batch[0].ctx))
+	call.cancel = cancel
+	release := context.CancelFunc(func() {})
+	if limited { // or else it would wait for a throttled service that nobody can wait for
+		ctx, release = context.WithDeadline(ctx, limit)
+	}
+	c.reader.calls++
+	go func() {
+		defer cancel(nil)
+		defer release()
+		c.carry(ctx, call, batch)
+	}()
+}
+
+// carry makes one call and hands out its answers.
+func (c *Client) carry(ctx context.Context, call *readCall, batch []*reading) {
+	returned := false
+	defer func() {
+		var panicked any
+		if !returned { // a RoundTripper of the caller's panicked, or ended the goroutine
+			panicked = recover()
+		}
+		c.reader.mu.Lock()
+		defer c.reader.mu.Unlock()
+		for _, q := range batch {
+			if q.call == call && !q.answered() {
+				q.panicked = panicked
+				q.answer(shown{}, &OperationError{Operation: "DescribeInstances", InstanceID: q.id, Err: errors.New("the reading was broken off")})
+			}
+		}
+		c.reader.calls--
+		c.depart()
+	}()
+	slices.SortStableFunc(batch, func(a, b *reading) int { return strings.Compare(a.id, b.id) })
+	if err := c.readPages(ctx, call, batch); err != nil {
+		c.settle(call, batch, err)
+	}
+	returned = true
+}
+
+// readPages answers the readings page by page, until there is none left or an
+// error. Those that no page lists are answered by the last one.
+func (c *Client) readPages(ctx context.Context, call *readCall, batch []*reading) error {
+	attempts := c.retry.MaxAttempts
+	q := query{ids: make([]string, 0, len(batch))}
+	for _, r := range batch {
+		if !r.baseline {
+			attempts = 1 // the next reading is the retry
+		}
+		if n := len(q.ids); n == 0 || q.ids[n-1] != r.id {
+			q.ids = append(q.ids, r.id)
+		}
+	}
+	tokens := make(map[string]bool)
+	for {
+		page, err := describePage[wireReading](ctx, c, q, attempts)
+		if err != nil {
+			return err
+		}
+		switch wanted := c.handOut(call, batch, page); {
+		case !wanted && ctx.Err() == nil:
+			return nil
+		case page.nextToken == "", tokens[page.nextToken]:
+			c.handOutRest(call, batch, page)
+			return nil
+		}
+		q.token = page.nextToken
+		tokens[q.token] = true
+	}
+}
+
+// handOut answers the readings that a page answers, and reports whether somebody
+// waits for others. The batch is sorted by id.
+func (c *Client) handOut(call *readCall, batch []*reading, page instancePage) (wanted bool) {
+	c.reader.mu.Lock()
+	defer c.reader.mu.Unlock()
+	for _, instance := range page.instances {
+		i, _ := slices.BinarySearchFunc(batch, instance.ID, func(q *reading, id string) int { return cmp.Compare(q.id, id) })
+		for ; i < len(batch) && batch[i].id == instance.ID; i++ {
+			batch[i].answer(shown{instance: instance, left: call.left, sentAt: page.sentAt, clock: page.clock}, nil)
+		}
+	}
+	return call.waiting > 0
+}
+
+// handOutRest answers the readings of what no page lists.
+func (c *Client) handOutRest(call *readCall, batch []*reading, page instancePage) {
+	c.reader.mu.Lock()
+	defer c.reader.mu.Unlock()
+	for _, q := range batch {
+		q.answer(shown{instance: Instance{ID: q.id}, left: call.left, sentAt: page.sentAt, clock: page.clock}, nil)
+	}
+}
+
+// settle says what becomes of the readings that a failed call left without an
+// answer. One id must not fail the others: if the refusal may be due to an id, they
+// are asked for again in halves. Readings that are worth one attempt fail;
+// baselines that shared it with them are asked for by themselves.
+func (c *Client) settle(call *readCall, batch []*reading, err error) {
+	c.reader.mu.Lock()
+	defer c.reader.mu.Unlock()
+	rest := slices.DeleteFunc(slices.Clone(batch), func(q *reading) bool { return q.answered() })
+	isBaseline := func(q *reading) bool { return q.baseline }
+	isPoll := func(q *reading) bool { return !q.baseline }
+	switch {
+	case call.waiting == 0: // nobody is left but the one who ended it
+	case rest[0].id != rest[len(rest)-1].id && mayBlameID(err):
+		c.startCall(slices.Clone(rest[:len(rest)/2]))
+		c.startCall(rest[len(rest)/2:])
+		return
+	case slices.ContainsFunc(rest, isBaseline) && slices.ContainsFunc(rest, isPoll):
+		c.startCall(slices.DeleteFunc(slices.Clone(rest), isPoll))
+		rest = slices.DeleteFunc(rest, isBaseline)
+	}
+	for _, q := range rest {
+		q.answer(shown{}, err)
+	}
+}
+
+// mayBlameID reports a refusal that may be due to one of the ids: its form, or
+// that the caller may not read it.
+func mayBlameID(err error) bool {
+	refusal, ok := errors.AsType[*APIError](err)
+	return ok && refusal.StatusCode/100 == 4 && refusal.Code != "" && !errors.Is(err, ErrThrottled) && !errors.Is(err, ErrUnauthenticated)
+}
+
+func (q *reading) answered() bool {
+	select {
+	case <-q.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// answer is called with the reader's mutex held. The first answer counts.
+func (q *reading) answer(s shown, err error) {
+	if q.answered() {
+		return
+	}
+	q.shown, q.err = s, err
+	if !q.gone {
+		q.call.waiting--
+	}
+	close(q.done)
+}
