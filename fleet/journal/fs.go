@@ -1,0 +1,65 @@
+package journal
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// FS is the file system below a journal. Tests replace it to make it fail.
+type FS interface {
+	// OpenFile is as [os.OpenFile].
+	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
+	// Remove is as [os.Remove].
+	Remove(name string) error
+	// SyncDir makes the entries of a directory durable, where the system can.
+	SyncDir(name string) error
+	// Lock takes the lock of the journal of that name, until it is closed or the
+	// process ends. It does not wait: the error is [ErrLocked] if another has it.
+	Lock(name string) (io.Closer, error)
+}
+
+// File is an open file of an [FS].
+type File interface {
+	io.ReadCloser
+	io.WriterAt
+	Truncate(size int64) error
+	// Sync returns when what was written is durable.
+	Sync() error
+}
+
+// osFS is the file system of the operating system.
+type osFS struct{}
+
+func (osFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
+	file, err := os.OpenFile(name, flag, perm) //nolint:gosec // where the caller wants the journal
+	if err != nil {
+		return nil, err // not a nil *os.File in an interface
+	}
+	return file, nil
+}
+
+func (osFS) Remove(name string) error { return os.Remove(name) }
+
+func (osFS) SyncDir(name string) error { return syncDir(name) }
+
+func (osFS) Lock(name string) (io.Closer, error) { return lock(name) }
+
+// lockedError names the holder of a lock, as far as the lock file tells.
+func lockedError(name string) error {
+	told, err := os.ReadFile(name) //nolint:gosec // beside the journal
+	if err != nil || len(told) == 0 {
+		return fmt.Errorf("%w (%s)", ErrLocked, name)
+	}
+	return fmt.Errorf("%w: %s (%s)", ErrLocked, told[:min(len(told), 256)], name)
+}
+
+// holder is what the holder of a lock tells of itself.
+func holder() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "an unknown host"
+	}
+	return fmt.Sprintf("process %d on %s", os.Getpid(), host)
+}

@@ -1,0 +1,208 @@
+package journal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// Why a journal takes no more records.
+var (
+	// ErrFailed means that writing failed, now or before; the error wraps the cause
+	// too. Nothing is tried again: after a failed sync, the system may have dropped
+	// what it was to write. Records that were not acknowledged may be in the file
+	// or not; [Open] tells.
+	ErrFailed = errors.New(prefix + "failed")
+	// ErrClosed means that the journal was closed.
+	ErrClosed = errors.New(prefix + "closed")
+)
+
+// writeDelay is how long a record of [Journal.Write] waits for others to become
+// durable with.
+const writeDelay = 50 * time.Millisecond
+
+// Journal is a journal that is being written. Its methods may be called by many
+// goroutines at once.
+type Journal struct {
+	file File
+	lock io.Closer
+	turn chan struct{} // holds an element while a group is written
+	size int64         // of the file; of whoever has the turn
+
+	mu     sync.Mutex // never held across a wait or a write
+	next   uint64     // the seq of the next line
+	latest *group     // the one that was queued last
+	failed error
+	closed bool
+}
+
+// group is lines that become durable at once.
+type group struct {
+	seq   uint64 // of its first line
+	lines []byte
+	taken bool          // is being written: no line may join
+	timed bool          // will be written without being waited for
+	done  chan struct{} // closed when it is durable or err is set
+	err   error
+}
+
+func newJournal(file File, lock io.Closer, next uint64, size int64) *Journal {
+	return &Journal{file: file, lock: lock, turn: make(chan struct{}, 1), next: next, size: size}
+}
+
+// Append adds a record, which is anything that encodes as JSON, and returns once
+// it is durable. Calls at the same time share the cost. An error means that it may
+// be in the journal or not; unless it is of the encoding, all later calls fail too.
+func (j *Journal) Append(record any) error {
+	encoded, err := encodeRecord(record)
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	if err := j.refuse(); err != nil {
+		j.mu.Unlock()
+		return err
+	}
+	g := j.queue(encoded)
+	j.mu.Unlock()
+	return j.commit(g)
+}
+
+// Write adds a record and does not wait for the disk. It becomes durable with the
+// next Append, Sync or Close, or else after a moment. If that fails, the next call
+// tells. Records that wait are in memory, however many.
+func (j *Journal) Write(record any) error {
+	encoded, err := encodeRecord(record)
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.refuse(); err != nil {
+		return err
+	}
+	g := j.queue(encoded)
+	if !g.timed {
+		g.timed = true
+		// The group keeps the error, and the journal too.
+		time.AfterFunc(writeDelay, func() { _ = j.commit(g) })
+	}
+	return nil
+}
+
+// Sync returns once all records are durable that were added before.
+func (j *Journal) Sync() error {
+	j.mu.Lock()
+	g, err := j.latest, j.refuse()
+	j.mu.Unlock()
+	if err != nil || g == nil {
+		return err
+	}
+	return j.commit(g)
+}
+
+// Close makes durable what was added, closes the file and lets the lock go. Its
+// error is that of the journal, if it failed at any time.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	if j.closed {
+		j.mu.Unlock()
+		return ErrClosed
+	}
+	j.closed = true
+	g, err := j.latest, j.failed
+	j.mu.Unlock()
+	if g != nil {
+		err = j.commit(g)
+	}
+	j.turn <- struct{}{} // for good: nobody uses the file any more
+	return errors.Join(err, wrap(j.file.Close()), wrap(j.lock.Close()))
+}
+
+// Err returns why the journal failed, and nil as long as it did not.
+func (j *Journal) Err() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.failed
+}
+
+// refuse tells why no record is taken; the caller holds the mutex.
+func (j *Journal) refuse() error {
+	if j.closed {
+		return ErrClosed
+	}
+	return j.failed
+}
+
+// queue gives a record its place; the caller holds the mutex.
+func (j *Journal) queue(record json.RawMessage) *group {
+	g := j.latest
+	if g == nil || g.taken {
+		g = &group{seq: j.next, done: make(chan struct{})}
+		j.latest = g
+	}
+	g.lines = line{seq: j.next, group: g.seq, record: record}.appendTo(g.lines)
+	j.next++
+	return g
+}
+
+// commit returns once the group is durable. Of all who wait for it, the first who
+// gets the turn writes it; meanwhile, the next group gathers.
+func (j *Journal) commit(g *group) error {
+	select {
+	case <-g.done:
+		return g.err
+	case j.turn <- struct{}{}:
+	}
+	defer func() { <-j.turn }()
+	select {
+	case <-g.done:
+		return g.err
+	default:
+	}
+	// The groups before are done, as they were waited for or not: none is queued
+	// until the one before is taken, and who takes one has the turn until it is done.
+	j.mu.Lock()
+	g.taken = true
+	err := j.failed
+	j.mu.Unlock()
+	if err == nil {
+		err = j.write(g.lines)
+	}
+	g.lines = nil
+	if err != nil {
+		j.mu.Lock()
+		if j.failed == nil {
+			j.failed = fmt.Errorf("%w: %w", ErrFailed, err)
+		}
+		err = j.failed
+		j.mu.Unlock()
+	}
+	g.err = err
+	close(g.done)
+	return err
+}
+
+// write makes lines durable; the caller has the turn.
+func (j *Journal) write(lines []byte) error {
+	if err := writeSynced(j.file, lines, j.size); err != nil {
+		return err
+	}
+	j.size += int64(len(lines))
+	return nil
+}
+
+// writeSynced returns once all that it writes is durable.
+func writeSynced(file File, data []byte, at int64) error {
+	n, err := file.WriteAt(data, at)
+	if err != nil {
+		return err
+	}
+	if n < len(data) {
+		return io.ErrShortWrite
+	}
+	return file.Sync()
+}

@@ -1,0 +1,31 @@
+//go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd || windows)
+
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// lock creates the lock file, which outlives a crash: here is no better lock.
+func lock(name string) (io.Closer, error) {
+	name += lockSuffix
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm) //nolint:gosec // beside the journal
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("%w; remove the file if that process has ended", lockedError(name))
+	}
+	if err != nil {
+		return nil, err
+	}
+	// Only what others are told: a full disk is no reason to refuse.
+	_, _ = file.WriteString(holder())
+	_ = file.Close()
+	return createdLock(name), nil
+}
+
+type createdLock string
+
+func (l createdLock) Close() error { return os.Remove(string(l)) }
