@@ -1,0 +1,53 @@
+package fleet
+
+import "sync"
+
+// Control pauses and stops a run from other goroutines: put one into Options. The
+// zero value is ready for use, for one run.
+type Control struct {
+	mu      sync.Mutex
+	paused  bool
+	stopped bool
+	changed chan struct{} // has a token when the run has not seen the last change
+}
+
+// Pause sends nothing more until [Control.Continue]. What was sent is followed.
+func (c *Control) Pause() { c.set(func() { c.paused = true }) }
+
+// Continue ends a pause.
+func (c *Control) Continue() { c.set(func() { c.paused = false }) }
+
+// Stop sends nothing more; the run ends when everything that was sent is settled.
+// To leave at once, cancel the run's context: the journal knows what was sent.
+func (c *Control) Stop() { c.set(func() { c.stopped = true }) }
+
+func (c *Control) set(change func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change()
+	select {
+	case c.signal() <- struct{}{}:
+	default:
+	}
+}
+
+// signal returns the channel; the mutex is held.
+func (c *Control) signal() chan struct{} {
+	if c.changed == nil {
+		c.changed = make(chan struct{}, 1)
+	}
+	return c.changed
+}
+
+// watch returns a channel that tells of changes.
+func (c *Control) watch() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.signal()
+}
+
+func (c *Control) state() (paused, stopped bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.paused, c.stopped
+}

@@ -1,0 +1,203 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ecsreboot/ecsreboot"
+)
+
+// follower restarts one instance and follows it until it is healthy, or follows
+// what an earlier session has sent. All that it makes of it, it tells the session.
+type follower struct {
+	*session
+	target   Target
+	attempts int
+	before   Reading // the last intent's
+	sentAt   time.Time
+
+	onWay     bool // a token of session.sending is ours
+	settled   bool // the send had an answer, or lost it
+	earlier   bool // the wait is not the first one since the send
+	down      bool
+	up        bool
+	shown     ecsreboot.Observation // the last reading
+	since     time.Time             // of being Running and healthy; zero if it is not
+	unhealthy error                 // what the health check said last
+}
+
+func (s *session) newFollower(id string) *follower {
+	record, _ := s.report.Record(id)
+	f := &follower{session: s, target: s.targets[id], attempts: s.planner.Attempts(id), sentAt: record.SentAt, down: !record.DownAt.IsZero()}
+	if record.Before != nil {
+		f.before = *record.Before
+	}
+	return f
+}
+
+// work does what the planner asks for.
+func (f *follower) work(ctx context.Context, kind ActionKind) {
+	var err error
+	switch kind {
+	case ActionFollow:
+		f.settled, f.earlier = true, true
+		err = f.await(ctx, ecsreboot.OutcomeAccepted, f.waitUntilRestarted)
+	case ActionResolve:
+		f.settled, f.earlier = true, true
+		err = f.await(ctx, ecsreboot.OutcomeUnknown, f.lookForRestart)
+	default:
+		err = f.restart(ctx)
+	}
+	f.tellEnd(ctx, err)
+}
+
+func (f *follower) tell(e Event) {
+	e.InstanceID = f.target.ID
+	f.told <- told{Event: e}
+}
+
+func (f *follower) waitUntilRestarted(ctx context.Context, options ecsreboot.WaitOptions) (*ecsreboot.RestartResult, error) {
+	return f.client.WaitUntilRestarted(ctx, f.baseline(), options)
+}
+
+// lookForRestart settles an intent whose end is not in the journal.
+func (f *follower) lookForRestart(ctx context.Context, options ecsreboot.WaitOptions) (*ecsreboot.RestartResult, error) {
+	return f.client.Resolve(ctx, &ecsreboot.OperationError{
+		Operation: "RebootInstance", InstanceID: f.target.ID, Outcome: ecsreboot.OutcomeUnknown, SentAt: f.sentAt,
+		Err: &ecsreboot.WaitError{Before: f.baseline(), Err: errors.New("the journal has no answer")},
+	}, options)
+}
+
+func (f *follower) baseline() ecsreboot.Baseline {
+	return ecsreboot.Baseline{
+		InstanceID: f.target.ID, Status: f.before.Status, StartTime: f.before.StartTime, Locks: f.before.Locks, TakenAt: f.before.At,
+	}
+}
+
+// errNotReady ends the wait for an instance after Options.ReadyTimeout.
+var errNotReady = errors.New("fleet: not healthy in time")
+
+// await follows a restart until it is proven and the instance healthy, for as long
+// as ReadyTimeout; outcome is what is known of the send, for those waits whose
+// errors do not tell.
+func (f *follower) await(ctx context.Context, outcome ecsreboot.Outcome, wait waitFunc) error {
+	limited, cancel := f.limit(ctx)
+	defer cancel()
+	result, err := wait(limited, f.waitOptions())
+	if err != nil {
+		return &followError{outcome: outcome, err: err}
+	}
+	f.proven(result)
+	return nil
+}
+
+type waitFunc func(context.Context, ecsreboot.WaitOptions) (*ecsreboot.RestartResult, error)
+
+// limit puts ReadyTimeout on a context.
+func (f *follower) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if f.options.ReadyTimeout < 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, f.options.ReadyTimeout, fmt.Errorf("%w: %v are over", errNotReady, f.options.ReadyTimeout))
+}
+
+func (f *follower) waitOptions() ecsreboot.WaitOptions {
+	return ecsreboot.WaitOptions{Timeout: -1, SettleTime: f.options.SettleTime, Probe: f.probe, OnEvent: f.seen}
+}
+
+// proven tells the proof. A proof by probe is one that was seen earlier.
+func (f *follower) proven(result *ecsreboot.RestartResult) {
+	proof := result.Proof
+	if proof == ecsreboot.ProofProbe {
+		proof = ecsreboot.ProofStatus
+	}
+	f.tell(Event{Kind: EventHealthy, Proof: proof, RequestID: result.RequestID})
+}
+
+// seen is told what happens on the way.
+func (f *follower) seen(e ecsreboot.Event) {
+	switch e.Kind {
+	case ecsreboot.EventAccepted:
+		f.leaveWay()
+		f.settled = true
+		f.tell(Event{Kind: EventAccepted, At: e.At, RequestID: e.RequestID})
+	case ecsreboot.EventOutcomeUnknown:
+		f.leaveWay()
+		f.settled = true
+		f.tell(Event{Kind: EventDoubt, At: e.At, Error: text(e.Err)})
+	case ecsreboot.EventStatus:
+		f.shows(e)
+	default:
+	}
+}
+
+// shows takes in a reading since the send.
+func (f *follower) shows(e ecsreboot.Event) {
+	if e.Status != ecsreboot.StatusRunning || !e.StartTime.Equal(f.shown.StartTime) {
+		f.since = time.Time{} // what was Running before is not what is ready now
+	}
+	f.shown = ecsreboot.Observation{At: e.At, Status: e.Status, StartTime: e.StartTime}
+	switch running := e.Status == ecsreboot.StatusRunning; {
+	case e.Status == "": // not listed, which is no status
+	case !running && !f.down:
+		f.down = true
+		f.tell(Event{Kind: EventDown, At: e.At})
+	case running && f.down && !f.up:
+		f.up = true
+		f.tell(Event{Kind: EventUp, At: e.At})
+	}
+}
+
+// probe says whether the instance has been Running and healthy for long enough.
+// The first reading of that begins the time anew: it may be of before the restart.
+func (f *follower) probe(ctx context.Context, _ ecsreboot.Observation) (ecsreboot.ProbeResult, error) {
+	if f.options.Health != nil {
+		f.unhealthy = f.options.Health(ctx, f.target)
+	}
+	now := time.Now()
+	switch {
+	case f.unhealthy != nil:
+		f.since = time.Time{}
+	case f.since.IsZero():
+		f.since = now
+	}
+	if f.since.IsZero() || now.Sub(f.since) < f.options.MinReady {
+		return ecsreboot.ProbePending, nil
+	}
+	if f.earlier && f.down { // not since this wait began, but since the send
+		return ecsreboot.ProbeRestarted, nil
+	}
+	return ecsreboot.ProbeHealthy, nil
+}
+
+// tellEnd tells what became of the instance; err is nil if that is told already.
+// Where it may have restarted and is not healthy, it is watched for as long as the
+// session lasts: it may come back.
+func (f *follower) tellEnd(ctx context.Context, err error) {
+	f.leaveWay()
+	if err == nil {
+		return
+	}
+	e, fatal := f.verdict(ctx, err)
+	if fatal != nil {
+		f.told <- told{Event: Event{Kind: EventHalt, Reason: reasonOf(fatal), Error: text(fatal)}, err: fatal}
+	}
+	if e.Kind == "" {
+		return
+	}
+	f.tell(e)
+	if e.Kind != EventUnknown && (e.Kind != EventFailed || !f.settled) || ctx.Err() != nil {
+		return
+	}
+	f.since, f.earlier = time.Time{}, true
+	options := f.waitOptions()
+	options.MaxPollFaults = patientPolls
+	if result, err := f.client.WaitUntilRestarted(ctx, f.baseline(), options); err == nil {
+		f.proven(result)
+	}
+}
+
+// patientPolls is how many readings in a row may fail where nothing depends on them.
+const patientPolls = 1000

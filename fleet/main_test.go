@@ -1,0 +1,104 @@
+package fleet_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/fleet"
+)
+
+// TestMain makes sure that no test finds credentials or asks the metadata service.
+func TestMain(m *testing.M) {
+	home, err := os.MkdirTemp("", "fleet-home")
+	if err != nil {
+		panic(err)
+	}
+	for _, entry := range os.Environ() {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "ALIBABA_CLOUD_") || strings.HasSuffix(strings.ToUpper(name), "_PROXY") {
+			os.Unsetenv(name)
+		}
+	}
+	os.Setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")
+	os.Setenv("HOME", home)
+	os.Setenv("USERPROFILE", home)
+	code := m.Run()
+	os.RemoveAll(home)
+	os.Exit(code)
+}
+
+// service is an in-memory service with machines, in a bubble.
+type service struct {
+	*ecstest.Server
+	t      testing.TB
+	client *ecsreboot.Client
+	ids    []string
+}
+
+// inBubble runs a test against a service of n instances in three zones. The
+// settings change what is added.
+func inBubble(t *testing.T, n int, options ecstest.Options, test func(t *testing.T, s *service), settings ...func(*ecstest.Instance)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(30 * time.Second) // StartTime is a matter of minutes
+		test(t, newService(t, n, options, settings...))
+	})
+}
+
+func newService(tb testing.TB, n int, options ecstest.Options, settings ...func(*ecstest.Instance)) *service {
+	tb.Helper()
+	server, err := ecstest.NewInMemoryServer(options)
+	require.NoError(tb, err)
+	tb.Cleanup(server.Close)
+	s := &service{Server: server, t: tb}
+	for i := range n {
+		instance := ecstest.Instance{
+			ID:     fmt.Sprintf("i-%05d", i+1),
+			ZoneID: "cn-hangzhou-" + string("hij"[i%3]),
+			Tags:   map[string]string{"role": "web"},
+		}
+		for _, set := range settings {
+			set(&instance)
+		}
+		require.NoError(tb, server.AddInstance(instance))
+		s.ids = append(s.ids, instance.ID)
+	}
+	s.client, err = server.NewClient()
+	require.NoError(tb, err)
+	tb.Cleanup(s.client.CloseIdleConnections)
+	return s
+}
+
+// plan is the plan of all instances, in the order they were added.
+func (s *service) plan() fleet.Plan {
+	s.t.Helper()
+	plan, err := fleet.NewPlan(context.Background(), s.client, fleet.Selection{InstanceIDs: s.ids})
+	require.NoError(s.t, err)
+	return plan
+}
+
+// run runs the plan with a journal of its own, unless the options name one.
+func (s *service) run(options fleet.Options) (*fleet.Report, error) {
+	s.t.Helper()
+	if options.Journal == "" {
+		options.Journal = filepath.Join(s.t.TempDir(), "run.journal")
+	}
+	return fleet.Run(context.Background(), s.client, s.plan(), options)
+}
+
+func mustJSON(tb testing.TB, v any) string {
+	tb.Helper()
+	text, err := json.MarshalIndent(v, "", " ")
+	require.NoError(tb, err)
+	return string(text)
+}

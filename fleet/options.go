@@ -1,0 +1,101 @@
+package fleet
+
+import (
+	"context"
+	"time"
+
+	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/fleet/journal"
+)
+
+// Options say how a run goes. A zero field means its default, a negative duration
+// none.
+type Options struct {
+	Rules
+
+	// Journal is the file that remembers the run, see [Resume]. Without one, a
+	// crash forgets what was sent.
+	Journal string
+	// Health says whether a restarted instance serves again; nil asks nobody, and
+	// takes the proof of the restart for it. It is asked after each reading that
+	// shows the instance Running, every few seconds, in several goroutines at once;
+	// an error means not yet.
+	Health func(ctx context.Context, target Target) error
+	// MinReady is how long an instance must be Running and healthy without a break
+	// until it counts as healthy. Default 30 s.
+	MinReady time.Duration
+	// ReadyTimeout is how long an instance may take from the send until it is
+	// healthy. Default 10 min.
+	ReadyTimeout time.Duration
+	// SettleTime is how long a restart whose answer was lost may take to show.
+	// Default 60 s.
+	SettleTime time.Duration
+	// Blocker is asked right before each send, in several goroutines at once. An
+	// error holds this send back; it is asked again after BlockerInterval.
+	Blocker func(ctx context.Context, target Target) error
+	// BlockerInterval is the time between two questions. Default 10 s.
+	BlockerInterval time.Duration
+	// Approve is asked after each canary stage, which count from 1, whether to go
+	// on; meanwhile nothing is sent. An error halts the run. Nil goes on.
+	Approve func(ctx context.Context, stage int) error
+	// Window is when restarts may be sent; those sent before its end are followed
+	// beyond it. Nil means always.
+	Window *Window
+	// MinUptime skips instances that started less than so long ago. Default none.
+	MinUptime time.Duration
+	// SelfID is the instance that this program runs on, which is skipped. Empty
+	// means none of the plan.
+	SelfID string
+	// DryRuns is how many instances [Preflight] sends a dry run for. Default 5,
+	// spread over the plan; negative: none.
+	DryRuns int
+	// Control pauses or stops the run from outside.
+	Control *Control
+	// OnEvent is told what happens, in order, in the goroutine of the call. The
+	// run waits for it.
+	OnEvent func(Event)
+
+	files journal.FS // nil: the system's
+}
+
+const (
+	defaultMinReady        = 30 * time.Second
+	defaultReadyTimeout    = 10 * time.Minute
+	defaultSettleTime      = time.Minute
+	defaultBlockerInterval = 10 * time.Second
+)
+
+func (o Options) withDefaults() Options {
+	for _, d := range []struct {
+		field    *time.Duration
+		standard time.Duration
+	}{
+		{&o.MinReady, defaultMinReady},
+		{&o.ReadyTimeout, defaultReadyTimeout},
+		{&o.SettleTime, defaultSettleTime},
+		{&o.BlockerInterval, defaultBlockerInterval},
+	} {
+		if *d.field == 0 {
+			*d.field = d.standard
+		}
+	}
+	if o.Control == nil {
+		o.Control = new(Control)
+	}
+	return o
+}
+
+func (o Options) check(client *ecsreboot.Client, plan Plan) error {
+	switch {
+	case client == nil:
+		return input("client", "is nil")
+	case plan.Region != client.Region():
+		return input("Plan", "is of region "+plan.Region+", the client of "+client.Region())
+	case plan.Endpoint != client.Endpoint():
+		return input("Plan", "is of endpoint "+plan.Endpoint+", the client of "+client.Endpoint())
+	}
+	if o.Window != nil {
+		return o.Window.check()
+	}
+	return nil
+}

@@ -1,0 +1,33 @@
+package fleet
+
+import "github.com/ecsreboot/ecsreboot"
+
+// paceMeter reads how the service takes a client's restarts.
+type paceMeter struct {
+	client *ecsreboot.Client
+	begin  ecsreboot.PaceState
+	last   Event
+}
+
+func newPaceMeter(client *ecsreboot.Client) *paceMeter {
+	return &paceMeter{client: client, begin: client.Pace(rebootInstance)}
+}
+
+const rebootInstance = "RebootInstance"
+
+// read returns an event of what there is since the session began, if anything has
+// changed since the last time.
+func (m *paceMeter) read() []Event {
+	now := m.client.Pace(rebootInstance)
+	e := Event{
+		Kind:      EventPace,
+		Accepted:  int(now.Accepted - m.begin.Accepted),   //nolint:gosec // counts of calls
+		Throttled: int(now.Throttled - m.begin.Throttled), //nolint:gosec // counts of calls
+		Rate:      now.RatePerMinute,
+	}
+	if e == m.last {
+		return nil
+	}
+	m.last = e
+	return []Event{e}
+}

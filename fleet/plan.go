@@ -1,0 +1,195 @@
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/ecsreboot/ecsreboot"
+)
+
+// Selection says which instances of the client's region to restart: those with
+// the given ids, or those that a query finds.
+type Selection struct {
+	// InstanceIDs are the instances, in the order in which they shall be
+	// restarted: the first are the canaries. Nil asks for the instances that the
+	// query finds, in the order of their ids.
+	InstanceIDs []string
+	// Tags, Zone and Status are the query. An instance must have all the tags; a
+	// tag with an empty value stands for any value. Status is Running by default.
+	// They cannot be combined with InstanceIDs.
+	Tags   map[string]string
+	Zone   string
+	Status ecsreboot.Status
+	// All must be set to restart everything that runs in the region: a query that
+	// asks for nothing is refused without.
+	All bool
+	// Exclude are instances to leave out of what the query finds.
+	Exclude []string
+	// GroupBy puts instances into groups, such as [ByZone] or [ByTag] do. The plan
+	// then takes from all groups in turn, in proportion to their sizes, and
+	// MaxUnavailablePerGroup limits each. Nil makes no groups.
+	GroupBy func(ecsreboot.Instance) string
+	// ForceStop restarts like a power cut, see [ecsreboot.RebootInstanceRequest].
+	ForceStop bool
+}
+
+// ByZone groups instances by their zone.
+func ByZone(i ecsreboot.Instance) string { return i.Zone }
+
+// ByTag groups instances by the value of a tag; those without it are a group.
+func ByTag(key string) func(ecsreboot.Instance) string {
+	return func(i ecsreboot.Instance) string { return i.Tags[key] }
+}
+
+// Plan says which instances are restarted, and in which order. It is plain data
+// and does not change during a run.
+type Plan struct {
+	Region    string   `json:"region"`
+	Endpoint  string   `json:"endpoint"`
+	ForceStop bool     `json:"forceStop,omitempty"`
+	Targets   []Target `json:"targets"`
+}
+
+// Target is an instance of a plan.
+type Target struct {
+	ID    string `json:"id"`
+	Name  string `json:"name,omitempty"`
+	Zone  string `json:"zone,omitempty"`
+	Group string `json:"group,omitempty"`
+}
+
+// NewPlan makes a plan. The same instances give the same plan, whatever the order
+// in which the service lists them.
+//
+// An instance that was asked for by its id and that the service does not list is
+// in the plan nevertheless; [Preflight] tells, and a run fails there.
+func NewPlan(ctx context.Context, client *ecsreboot.Client, selection Selection) (Plan, error) {
+	plan := Plan{Region: client.Region(), Endpoint: client.Endpoint(), ForceStop: selection.ForceStop}
+	if err := selection.check(); err != nil {
+		return Plan{}, err
+	}
+	request := ecsreboot.DescribeInstancesRequest{
+		InstanceIDs: selection.InstanceIDs, Tags: selection.Tags, Zone: selection.Zone, Status: selection.Status,
+	}
+	if selection.InstanceIDs == nil {
+		request.Status = cmp.Or(selection.Status, ecsreboot.StatusRunning)
+	}
+	found := make(map[string]ecsreboot.Instance)
+	for instance, err := range client.DescribeInstances(ctx, request) {
+		if err != nil {
+			return Plan{}, err
+		}
+		found[instance.ID] = instance
+	}
+	ids := selection.InstanceIDs
+	if ids == nil {
+		for id := range found {
+			if !slices.Contains(selection.Exclude, id) {
+				ids = append(ids, id)
+			}
+		}
+		slices.Sort(ids)
+	}
+	if len(ids) == 0 {
+		return Plan{}, input("Selection", "finds no instance")
+	}
+	for _, id := range ids {
+		instance := found[id]
+		target := Target{ID: id, Name: instance.Name, Zone: instance.Zone}
+		if selection.GroupBy != nil {
+			target.Group = selection.GroupBy(instance)
+		}
+		plan.Targets = append(plan.Targets, target)
+	}
+	plan.Targets = interleave(plan.Targets)
+	return plan, nil
+}
+
+func (s Selection) check() error {
+	query := len(s.Tags) > 0 || s.Zone != "" || s.Status != ""
+	switch {
+	case s.InstanceIDs != nil && len(s.InstanceIDs) == 0:
+		return input("InstanceIDs", "is empty, but not nil; a list that came out empty must not mean every instance")
+	case s.InstanceIDs != nil && (query || s.All || len(s.Exclude) > 0):
+		return input("InstanceIDs", "is given along with a query")
+	case s.InstanceIDs == nil && !query && !s.All:
+		return input("Selection", "asks for nothing; set All to restart everything that runs in the region")
+	}
+	seen := make(map[string]bool, len(s.InstanceIDs))
+	for _, id := range s.InstanceIDs {
+		if seen[id] {
+			return input("InstanceIDs", fmt.Sprintf("holds %q twice", id))
+		}
+		seen[id] = true
+	}
+	return nil
+}
+
+func input(field, problem string) error {
+	return &ecsreboot.InputError{Field: field, Problem: problem}
+}
+
+// interleave orders the targets so that each part of the plan has its share of
+// every group: a fault that comes with the change that is rolled out then shows in
+// all of them early, and no zone goes down as a whole.
+func interleave(targets []Target) []Target {
+	size := make(map[string]int)
+	for _, t := range targets {
+		size[t.Group]++
+	}
+	type place struct {
+		Target
+		position, of int // the position-th of so many in its group
+	}
+	places := make([]place, len(targets))
+	next := make(map[string]int)
+	for i, t := range targets {
+		places[i] = place{t, next[t.Group], size[t.Group]}
+		next[t.Group]++
+	}
+	slices.SortStableFunc(places, func(a, b place) int {
+		// The middle of each one's share: (position + 1/2) / of.
+		return cmp.Or(
+			cmp.Compare((2*a.position+1)*b.of, (2*b.position+1)*a.of),
+			cmp.Compare(a.Group, b.Group),
+		)
+	})
+	ordered := make([]Target, len(targets))
+	for i, at := range places {
+		ordered[i] = at.Target
+	}
+	return ordered
+}
+
+// Digest identifies the plan: what is restarted where, how, and in which order.
+func (p Plan) Digest() string {
+	text, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // strings and bools
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// check refuses a plan that no [NewPlan] makes.
+func (p Plan) check() error {
+	if len(p.Targets) == 0 {
+		return input("Plan", "has no targets")
+	}
+	seen := make(map[string]bool, len(p.Targets))
+	for _, t := range p.Targets {
+		switch {
+		case t.ID == "":
+			return input("Plan", "has a target without an id")
+		case seen[t.ID]:
+			return input("Plan", fmt.Sprintf("holds %q twice", t.ID))
+		}
+		seen[t.ID] = true
+	}
+	return nil
+}

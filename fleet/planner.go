@@ -1,0 +1,341 @@
+package fleet
+
+import (
+	"cmp"
+)
+
+// ActionKind says what there is to do.
+type ActionKind string
+
+// What a [Planner] asks for.
+const (
+	ActionRestart ActionKind = "restart" // write down the intent, send the restart, and follow it
+	ActionFollow  ActionKind = "follow"  // an earlier session's, which was accepted: follow it, send nothing
+	ActionResolve ActionKind = "resolve" // an earlier session's, of unknown outcome: look what became of it, send nothing
+	ActionApprove ActionKind = "approve" // the canaries of Stage are healthy: ask whether to go on
+	ActionHalt    ActionKind = "halt"    // nothing more will be asked for, for Reason
+	ActionEnd     ActionKind = "end"     // nothing is under way, and nothing more will be asked for
+)
+
+// Action is something that a Planner asks for.
+type Action struct {
+	Kind       ActionKind
+	InstanceID string
+	Stage      int // counts from 1
+	Reason     Reason
+}
+
+// State is where an instance of a run is.
+type State string
+
+// The states of an instance.
+const (
+	StateWaiting    State = "waiting"    // nothing was sent, or nothing that happened
+	StateRestarting State = "restarting" // its turn has come, and it is not yet healthy again
+	StateHealthy    State = "healthy"    // restarted, with proof
+	StateFailed     State = "failed"     // it was refused, or is not back
+	StateUnknown    State = "unknown"    // it may have restarted
+	StateSkipped    State = "skipped"    // left alone
+)
+
+// Planner decides what a run does next: which instance is restarted when, when to
+// ask for approval, when to halt. It has no clock and does no I/O; what it asks
+// for follows from the plan, the rules and the events alone, so that a run, its
+// resumption and a durable workflow decide alike. It is not safe for concurrent
+// use.
+//
+// A new run begins with [EventRun]. For one that goes on, the events so far are
+// given to [Planner.Replay], and then [EventResume] to [Planner.Next].
+type Planner struct {
+	plan     Plan
+	rules    Rules
+	targets  []target
+	index    map[string]int // by id
+	groups   []*group
+	ready    readyGroups // those with room and somebody waiting
+	width    int
+	down     int           // taken from the width
+	counts   map[State]int // of targets
+	spent    int           // of MaxFailed
+	looking  int           // targets, failed or unknown, that are looked at once more
+	stage    stage
+	paused   map[Reason]bool
+	stopping Reason // why nothing more is asked for; empty if that is not so
+	live     bool
+	ended    bool
+}
+
+// stage is the canary stage under way.
+type stage struct {
+	passed  int  // stages before it
+	started int  // targets, without those skipped or not sent
+	healthy int  // of these
+	broken  int  // of these: failed or unknown
+	asked   bool // for approval
+}
+
+type target struct {
+	group    *group
+	state    State
+	stage    int // in which it was started, from 1; 0 if it was in none
+	attempts int
+	intended bool // there is an intent, and it was not taken back
+	accepted bool // the last attempt
+	sent     bool // the last attempt, as far as is known: it may have restarted
+	broken   bool // has failed
+	down     bool // takes from the width
+	looking  bool
+	queued   bool // is in its group's heap
+}
+
+// NewPlanner returns a planner. The rules are completed by their defaults.
+func NewPlanner(plan Plan, rules Rules) (*Planner, error) {
+	if err := plan.check(); err != nil {
+		return nil, err
+	}
+	rules, err := rules.forPlan(plan)
+	if err != nil {
+		return nil, err
+	}
+	p := &Planner{
+		plan:    plan,
+		rules:   rules,
+		targets: make([]target, len(plan.Targets)),
+		index:   make(map[string]int, len(plan.Targets)),
+		width:   width(rules.MaxUnavailable, len(plan.Targets)),
+		counts:  map[State]int{StateWaiting: len(plan.Targets)},
+		paused:  make(map[Reason]bool),
+	}
+	byName := make(map[string]*group)
+	for i, t := range plan.Targets {
+		g := byName[t.Group]
+		if g == nil {
+			g = &group{at: -1}
+			byName[t.Group] = g
+			p.groups = append(p.groups, g)
+		}
+		g.waiting = append(g.waiting, i) // ascending, and so a heap
+		p.targets[i] = target{group: g, state: StateWaiting, queued: true}
+		p.index[t.ID] = i
+	}
+	for _, g := range p.groups {
+		g.width = rules.groupWidth(len(g.waiting))
+		p.settle(g)
+	}
+	return p, nil
+}
+
+// Rules returns the rules, defaults filled in.
+func (p *Planner) Rules() Rules { return p.rules }
+
+// Width returns how many instances may be unavailable at once.
+func (p *Planner) Width() int { return p.width }
+
+// Unavailable returns how many instances count as unavailable now.
+func (p *Planner) Unavailable() int { return p.down }
+
+// Count returns how many instances are in a state.
+func (p *Planner) Count(s State) int { return p.counts[s] }
+
+// Failed returns how much of MaxFailed is used: the instances that failed at any
+// time, and those that are unknown now.
+func (p *Planner) Failed() int { return p.spent }
+
+// StateOf returns the state of an instance; empty if it is not in the plan.
+func (p *Planner) StateOf(id string) State {
+	i, ok := p.index[id]
+	if !ok {
+		return ""
+	}
+	return p.targets[i].state
+}
+
+// Attempts returns how many intents there were for an instance.
+func (p *Planner) Attempts(id string) int {
+	i, ok := p.index[id]
+	if !ok {
+		return 0
+	}
+	return p.targets[i].attempts
+}
+
+// Next takes events in and returns what to do after all of them. Of events that
+// cannot be, the first ends it with an error; those before it count.
+func (p *Planner) Next(events ...Event) ([]Action, error) {
+	var actions []Action
+	for _, e := range events {
+		if err := p.Replay(e); err != nil {
+			return nil, err
+		}
+		switch e.Kind {
+		case EventRun:
+			p.live = true
+		case EventResume:
+			p.live = true
+			actions = p.unfinished()
+		default:
+		}
+	}
+	return p.decide(actions), nil
+}
+
+// held returns why nothing is asked for at present, or nothing.
+func (p *Planner) held() Reason {
+	if p.stopping != "" {
+		return p.stopping
+	}
+	for reason := range p.paused {
+		return reason
+	}
+	return ""
+}
+
+// unfinished returns what an earlier session has left to look at.
+func (p *Planner) unfinished() []Action {
+	var actions []Action
+	for i := range p.targets {
+		t := &p.targets[i]
+		kind := ActionResolve
+		if t.accepted {
+			kind = ActionFollow
+		}
+		switch {
+		case t.state == StateRestarting:
+		case t.state == StateUnknown, t.state == StateFailed && t.sent:
+			t.looking = true
+			p.looking++
+		default:
+			continue
+		}
+		actions = append(actions, Action{Kind: kind, InstanceID: p.plan.Targets[i].ID})
+	}
+	return actions
+}
+
+// decide adds what is to be done to the actions.
+func (p *Planner) decide(actions []Action) []Action {
+	if !p.live || p.ended {
+		return actions
+	}
+	if p.stopping == "" {
+		actions = p.start(actions)
+	}
+	if p.counts[StateRestarting] == 0 && p.looking == 0 && (p.stopping != "" || p.counts[StateWaiting] == 0) {
+		p.ended = true
+		actions = append(actions, Action{Kind: ActionEnd, Reason: cmp.Or(p.stopping, ReasonDone)})
+	}
+	return actions
+}
+
+// start asks for as many restarts as there is room for, or to halt.
+func (p *Planner) start(actions []Action) []Action {
+	reason := p.overspent()
+	if reason == "" && len(p.paused) == 0 {
+		for p.mayStart() {
+			i := p.ready[0].waiting[0]
+			p.take(i)
+			actions = append(actions, Action{Kind: ActionRestart, InstanceID: p.plan.Targets[i].ID})
+		}
+		// An earlier session may have started more than the rules of now would have.
+		size, canary := p.canary()
+		switch passed := canary && p.stage.started >= size && p.stage.healthy == p.stage.started; {
+		case p.counts[StateWaiting] == 0:
+		case passed && !p.stage.asked:
+			p.stage.asked = true
+			actions = append(actions, Action{Kind: ActionApprove, Stage: p.stage.passed + 1})
+		case !passed && p.counts[StateRestarting] == 0 && p.looking == 0:
+			reason = ReasonWidth // nobody will ever make room
+		}
+	}
+	if reason != "" && p.looking == 0 { // who is looked at may be well by now
+		p.stopping = reason
+		actions = append(actions, Action{Kind: ActionHalt, Reason: reason})
+	}
+	return actions
+}
+
+// overspent returns why the run must halt, or nothing.
+func (p *Planner) overspent() Reason {
+	switch _, canary := p.canary(); {
+	case p.Failed() > p.rules.MaxFailed.Of(len(p.targets)):
+		return ReasonBudget
+	case canary && p.stage.broken > 0:
+		return ReasonCanary
+	}
+	return ""
+}
+
+// canary returns the size of the canary stage under way, if there is one.
+func (p *Planner) canary() (size int, ok bool) {
+	if p.stage.passed >= len(p.rules.Canary) {
+		return 0, false
+	}
+	return p.rules.Canary[p.stage.passed], true
+}
+
+// mayStart reports whether there is room for one more, and somebody waiting.
+func (p *Planner) mayStart() bool {
+	if size, canary := p.canary(); canary && p.stage.started >= size {
+		return false
+	}
+	return p.down < p.width && len(p.ready) > 0
+}
+
+// take makes it a waiting target's turn.
+func (p *Planner) take(i int) {
+	t := &p.targets[i]
+	p.become(t, StateRestarting)
+	p.occupy(t, true)
+	if _, canary := p.canary(); canary {
+		t.stage = p.stage.passed + 1
+		p.stage.started++
+	}
+	p.settle(t.group)
+}
+
+// release makes a target that was not restarted leave its canary stage.
+func (p *Planner) release(t *target) {
+	if p.inStage(t) {
+		p.stage.started--
+	}
+	t.stage = 0
+}
+
+func (p *Planner) inStage(t *target) bool { return t.stage == p.stage.passed+1 }
+
+func (p *Planner) become(t *target, s State) {
+	p.counts[t.state]--
+	p.counts[s]++
+	if p.inStage(t) {
+		p.stage.healthy += b2i(s == StateHealthy) - b2i(t.state == StateHealthy)
+		p.stage.broken += b2i(s.broken()) - b2i(t.state.broken())
+	}
+	spent := t.spent()
+	t.broken = t.broken || s == StateFailed
+	t.state = s
+	p.spent += b2i(t.spent()) - b2i(spent)
+}
+
+// spent reports whether a target counts against MaxFailed.
+func (t *target) spent() bool { return t.broken || t.state == StateUnknown }
+
+func (s State) broken() bool { return s == StateFailed || s == StateUnknown }
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// occupy makes a target take from the width, or give back.
+func (p *Planner) occupy(t *target, down bool) {
+	if t.down == down {
+		return
+	}
+	t.down = down
+	change := b2i(down) - b2i(!down)
+	p.down += change
+	t.group.down += change
+	p.settle(t.group)
+}

@@ -1,0 +1,306 @@
+package fleet_test
+
+import (
+	"slices"
+
+	"github.com/ecsreboot/ecsreboot/fleet"
+)
+
+// step lets something happen.
+func (s *simulation) step() {
+	switch choice := s.upTo(24); {
+	case choice == 23:
+		s.crash()
+	case choice == 22:
+		s.tellNonsense()
+	case choice == 21:
+		s.compareReplay()
+	case choice == 20:
+		s.next(fleet.Event{Kind: fleet.EventStop, Reason: fleet.ReasonUser})
+	case choice >= 18:
+		kind := []fleet.EventKind{fleet.EventPause, fleet.EventContinue, fleet.EventPace}[s.upTo(3)]
+		s.next(fleet.Event{Kind: kind, Reason: []fleet.Reason{fleet.ReasonUser, fleet.ReasonWindow}[s.upTo(2)]})
+	case choice >= 16:
+		s.recover()
+	case choice >= 14 && s.question > 0:
+		s.answer(s.upTo(3) > 0)
+	case choice >= 12 && len(s.underWay) > 1:
+		one, other := s.underWay[0], s.underWay[1+s.upTo(len(s.underWay)-1)]
+		s.next(s.happens(one, s.upTo(26)), s.happens(other, s.upTo(26)))
+	case len(s.underWay) > 0:
+		s.next(s.happens(s.underWay[s.upTo(len(s.underWay))], s.upTo(26)))
+	case !s.goOn():
+		s.crash()
+	}
+}
+
+// recover lets something more be seen of one that failed or is unknown.
+func (s *simulation) recover() {
+	for _, t := range s.plan.Targets {
+		target := s.model.states[t.ID]
+		if target.isBroken() && target.intended && s.upTo(2) == 1 {
+			s.reached["recovered"]++
+			s.next(s.happens(t.ID, s.upTo(26)))
+			return
+		}
+	}
+}
+
+// crash ends the session, with or without a loss of what was not yet durable, and
+// begins another.
+func (s *simulation) crash() {
+	s.compareReplay()
+	if s.upTo(4) == 3 {
+		s.reached["lost tail"]++
+		durable := 1 // the run; and the intents, and an approval, which is none if it is asked for again
+		for i, e := range s.history {
+			if e.Kind == fleet.EventIntent {
+				durable = i + 1
+			}
+		}
+		s.history = s.history[:durable+s.upTo(len(s.history)-durable+1)]
+	}
+	if s.upTo(3) == 2 {
+		s.reached["other rules"]++
+		s.rules = s.choices.rules(len(s.plan.Targets))
+	}
+	s.log = append(s.log, "crash; records that are left, and rules:", len(s.history), s.rules)
+	resume := fleet.Event{Kind: fleet.EventResume}
+	once := s.resumed(s.history)
+	again := append(slices.Clone(s.history), resume)
+	if twice := s.resumed(again); !slices.Equal(once, twice) {
+		s.fatal("resumed once, it asks for\n%v, resumed twice for\n%v", once, twice)
+	}
+	if s.upTo(3) == 2 {
+		s.history = again
+	}
+	s.begin()
+	if s.planner.Unavailable() > s.planner.Width() {
+		s.reached["above the width"]++
+	}
+	batch := []fleet.Event{resume}
+	switch s.upTo(8) {
+	case 6:
+		batch = append(batch, fleet.Event{Kind: fleet.EventPause, Reason: fleet.ReasonWindow})
+	case 7:
+		batch = append(batch, fleet.Event{Kind: fleet.EventStop, Reason: fleet.ReasonUser})
+	}
+	s.next(batch...)
+}
+
+func (s *simulation) resumed(history []fleet.Event) []fleet.Action {
+	actions, err := s.replayed(history).Next(fleet.Event{Kind: fleet.EventResume})
+	if err != nil {
+		s.fatal("%v", err)
+	}
+	return actions
+}
+
+// tellNonsense tells the planner what cannot be.
+func (s *simulation) tellNonsense() {
+	kinds := []fleet.EventKind{
+		fleet.EventIntent, fleet.EventAccepted, fleet.EventDoubt, fleet.EventUnsent, fleet.EventDown, fleet.EventUp, fleet.EventHealthy, fleet.EventFailed,
+		fleet.EventUnknown, fleet.EventSkipped, fleet.EventStage, fleet.EventPause, fleet.EventStop, fleet.EventHalt, fleet.EventRun, "nonsense", "",
+	}
+	e := fleet.Event{Kind: kinds[s.upTo(len(kinds))], Attempt: 1, Stage: s.upTo(4)}
+	if i := s.upTo(len(s.plan.Targets) + 2); i < len(s.plan.Targets) {
+		e.InstanceID = s.plan.Targets[i].ID
+	} else if i > len(s.plan.Targets) {
+		e.InstanceID = "i-of-another-plan"
+	}
+	if s.model.legal(e) {
+		return
+	}
+	s.reached["illegal"]++
+	if s.upTo(2) == 0 {
+		if s.planner.Replay(e) == nil {
+			s.fatal("%+v is no error", e)
+		}
+	} else {
+		// What comes before it counts.
+		before := fleet.Event{Kind: fleet.EventPause, Reason: fleet.ReasonUser}
+		if actions, err := s.planner.Next(before, e, fleet.Event{Kind: fleet.EventEnd}); err == nil || actions != nil {
+			s.fatal("%+v: %v, %v", e, actions, err)
+		}
+		s.history = append(s.history, before)
+		s.witness.sees(before)
+		s.model.apply(before)
+	}
+	s.log = append(s.log, "illegal:", e)
+	s.compareCounts()
+}
+
+// compareCounts compares all that can be seen of the planner with the model.
+func (s *simulation) compareCounts() {
+	p, m := s.planner, s.model
+	if p.Width() != m.width() || p.Unavailable() != m.down() || p.Unavailable() != len(s.witness.down) || p.Failed() != m.failed() {
+		s.fatal("width %d, unavailable %d, failed %d; should be %d, %d, %d", p.Width(), p.Unavailable(), p.Failed(), m.width(), m.down(), m.failed())
+	}
+	counts := make(map[fleet.State]int)
+	for id, target := range m.states {
+		counts[target.state]++
+		if p.StateOf(id) != target.state || p.Attempts(id) != target.attempts {
+			s.fatal("%s is %s after %d attempts; should be %s after %d", id, p.StateOf(id), p.Attempts(id), target.state, target.attempts)
+		}
+	}
+	for _, state := range []fleet.State{
+		fleet.StateWaiting, fleet.StateRestarting, fleet.StateHealthy, fleet.StateFailed, fleet.StateUnknown, fleet.StateSkipped,
+	} {
+		if p.Count(state) != counts[state] {
+			s.fatal("%d are %s; should be %d", p.Count(state), state, counts[state])
+		}
+	}
+}
+
+// compareReplay compares the planner with one that knows it all from the record.
+func (s *simulation) compareReplay() {
+	replayed := s.replayed(s.history)
+	untold := 0 // whose turn has come, of which nothing is recorded yet
+	for _, t := range s.plan.Targets {
+		live, recorded := s.planner.StateOf(t.ID), replayed.StateOf(t.ID)
+		if live == fleet.StateRestarting && recorded == fleet.StateWaiting && s.witness.asked[t.ID] && !s.witness.told[t.ID] {
+			untold++
+			continue
+		}
+		if live != recorded || s.planner.Attempts(t.ID) != replayed.Attempts(t.ID) {
+			s.fatal("%s is %s, and %s by its record", t.ID, live, recorded)
+		}
+	}
+	if s.planner.Failed() != replayed.Failed() || s.planner.Unavailable() != replayed.Unavailable()+untold ||
+		s.planner.Count(fleet.StateRestarting) != replayed.Count(fleet.StateRestarting)+untold {
+		s.fatal("counts: failed %d, unavailable %d; by the record %d, %d and %d more",
+			s.planner.Failed(), s.planner.Unavailable(), replayed.Failed(), replayed.Unavailable(), untold)
+	}
+}
+
+// witness knows what may never be asked for, from what was asked for and what
+// happened alone.
+type witness struct {
+	plan     fleet.Plan
+	rules    fleet.Rules
+	group    map[string]string
+	asked    map[string]bool // restarts, since the last one that was not sent
+	told     map[string]bool // something happened since then
+	down     map[string]bool
+	failed   map[string]bool // at any time
+	unknown  map[string]bool
+	stage    map[string]int
+	approved int
+	paused   map[fleet.Reason]bool
+	stopped  bool
+	live     bool
+}
+
+func newWitness(plan fleet.Plan, rules fleet.Rules) *witness {
+	w := &witness{
+		plan: plan, rules: rules, group: make(map[string]string), asked: make(map[string]bool), told: make(map[string]bool),
+		down: make(map[string]bool), failed: make(map[string]bool), unknown: make(map[string]bool), stage: make(map[string]int),
+		paused: make(map[fleet.Reason]bool),
+	}
+	for _, t := range plan.Targets {
+		w.group[t.ID] = t.Group
+	}
+	return w
+}
+
+// sees takes in what happens.
+func (w *witness) sees(e fleet.Event) {
+	id := e.InstanceID
+	if id != "" && !w.asked[id] {
+		w.turn(id)
+	}
+	if id != "" {
+		w.told[id] = true
+	}
+	switch e.Kind {
+	case fleet.EventRun, fleet.EventResume:
+		w.live, w.stopped = true, false
+		clear(w.paused)
+	case fleet.EventPause:
+		w.paused[e.Reason] = true
+	case fleet.EventContinue:
+		delete(w.paused, e.Reason)
+	case fleet.EventStop, fleet.EventHalt, fleet.EventEnd:
+		w.stopped = true
+	case fleet.EventStage:
+		w.approved = e.Stage
+	case fleet.EventUnsent:
+		delete(w.asked, id)
+		delete(w.told, id)
+		delete(w.down, id)
+		delete(w.stage, id)
+	case fleet.EventSkipped:
+		delete(w.stage, id)
+		if !e.Unavailable {
+			delete(w.down, id)
+		}
+	case fleet.EventHealthy:
+		delete(w.down, id)
+		delete(w.unknown, id)
+	case fleet.EventFailed:
+		w.failed[id] = true
+		delete(w.unknown, id)
+	case fleet.EventUnknown:
+		w.unknown[id] = true
+	default:
+	}
+}
+
+func (w *witness) turn(id string) {
+	w.asked[id], w.down[id] = true, true
+	if w.approved < len(w.rules.Canary) {
+		w.stage[id] = w.approved + 1
+	}
+}
+
+// asks returns what is wrong with a restart that is asked for, or nothing.
+func (w *witness) asks(id string) string {
+	inGroup, inStage, broken := 0, 0, len(w.failed)
+	for other := range w.down {
+		if w.group[other] == w.group[id] {
+			inGroup++
+		}
+	}
+	for other := range w.unknown {
+		if !w.failed[other] {
+			broken++
+		}
+	}
+	for other, stage := range w.stage {
+		switch {
+		case stage == w.approved+1:
+			inStage++
+			if w.unknown[other] || w.failed[other] && w.down[other] {
+				return "canary " + other + " has failed"
+			}
+		case w.down[other]:
+			return "canary " + other + " of an earlier stage is not healthy"
+		}
+	}
+	size := 0
+	for _, group := range w.group {
+		if group == w.group[id] {
+			size++
+		}
+	}
+	groupWidth := share(w.rules.MaxUnavailablePerGroup, size)
+	if w.rules.MaxUnavailablePerGroup.IsZero() {
+		groupWidth = share(w.rules.MaxUnavailable, size)
+	}
+	switch {
+	case w.asked[id]:
+		return "it was asked for before"
+	case !w.live || w.stopped || len(w.paused) > 0:
+		return "nothing may be asked for now"
+	case len(w.down) >= share(w.rules.MaxUnavailable, len(w.plan.Targets)):
+		return "too many are down"
+	case inGroup >= groupWidth:
+		return "too many of its group are down"
+	case broken > w.rules.MaxFailed.Of(len(w.plan.Targets)):
+		return "too many have failed"
+	case w.approved < len(w.rules.Canary) && inStage >= w.rules.Canary[w.approved]:
+		return "the stage has all its canaries"
+	}
+	w.turn(id)
+	return ""
+}

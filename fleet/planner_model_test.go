@@ -1,0 +1,299 @@
+package fleet_test
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/ecsreboot/ecsreboot/fleet"
+)
+
+// model decides as a planner must, but keeps no counts, heaps or indices: it looks
+// at every target each time. What it says a planner has to ask for.
+type model struct {
+	plan     fleet.Plan
+	rules    fleet.Rules
+	widths   map[string]int // of the groups
+	states   map[string]*modelTarget
+	passed   int
+	asked    bool
+	paused   map[fleet.Reason]bool
+	stopping fleet.Reason
+	live     bool
+	ended    bool
+}
+
+type modelTarget struct {
+	state                                            fleet.State
+	attempts, stage                                  int
+	intended, accepted, sent, hasFailed, unavailable bool
+	looking                                          bool
+}
+
+func newModel(plan fleet.Plan, rules fleet.Rules) *model {
+	m := &model{plan: plan, rules: rules, states: make(map[string]*modelTarget), paused: make(map[fleet.Reason]bool)}
+	for _, t := range plan.Targets {
+		m.states[t.ID] = &modelTarget{state: fleet.StateWaiting}
+	}
+	m.widths = make(map[string]int)
+	for _, t := range plan.Targets {
+		m.widths[t.Group] = m.groupWidth(t.Group)
+	}
+	return m
+}
+
+// count counts the targets of which that is so.
+func (m *model) count(is func(fleet.Target, *modelTarget) bool) int {
+	n := 0
+	for _, t := range m.plan.Targets {
+		if is(t, m.states[t.ID]) {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *model) in(states ...fleet.State) int {
+	return m.count(func(_ fleet.Target, s *modelTarget) bool { return slices.Contains(states, s.state) })
+}
+
+func (s *modelTarget) isBroken() bool {
+	return s.state == fleet.StateFailed || s.state == fleet.StateUnknown
+}
+
+func (s *modelTarget) isDown() bool {
+	return s.state == fleet.StateRestarting || s.isBroken() || s.state == fleet.StateSkipped && s.unavailable
+}
+
+func (m *model) down() int {
+	return m.count(func(_ fleet.Target, s *modelTarget) bool { return s.isDown() })
+}
+
+func (m *model) failed() int {
+	return m.count(func(_ fleet.Target, s *modelTarget) bool { return s.hasFailed || s.state == fleet.StateUnknown })
+}
+
+func (m *model) looking() int {
+	return m.count(func(_ fleet.Target, s *modelTarget) bool { return s.looking })
+}
+
+// share is what a limit of MaxUnavailable amounts to.
+func share(limit fleet.Limit, n int) int {
+	switch {
+	case !limit.IsZero():
+		return min(max(limit.Of(n), 1), n)
+	case n < 20:
+		return 1
+	}
+	return max(n*2/100, 1)
+}
+
+func (m *model) width() int { return share(m.rules.MaxUnavailable, len(m.plan.Targets)) }
+
+func (m *model) groupWidth(group string) int {
+	n := m.count(func(t fleet.Target, _ *modelTarget) bool { return t.Group == group })
+	switch limit := m.rules.MaxUnavailablePerGroup; {
+	case !limit.IsZero():
+		return share(limit, n)
+	case m.rules.AllowWide:
+		return share(m.rules.MaxUnavailable, n)
+	}
+	return min(share(m.rules.MaxUnavailable, n), max(n/4, 1))
+}
+
+// legal reports whether an event can be.
+func (m *model) legal(e fleet.Event) bool {
+	if e.InstanceID == "" {
+		switch e.Kind {
+		case fleet.EventStage:
+			return e.Stage == m.passed+1
+		case fleet.EventPause, fleet.EventContinue, fleet.EventStop, fleet.EventHalt:
+			return e.Reason != ""
+		default:
+			return slices.Contains([]fleet.EventKind{fleet.EventRun, fleet.EventResume, fleet.EventPace, fleet.EventEnd}, e.Kind)
+		}
+	}
+	s := m.states[e.InstanceID]
+	if s == nil {
+		return false
+	}
+	var could []fleet.EventKind
+	if s.state == fleet.StateRestarting || s.isBroken() {
+		could = append(could, fleet.EventFailed)
+	}
+	if s.state == fleet.StateWaiting {
+		could = append(could, fleet.EventIntent, fleet.EventSkipped, fleet.EventFailed, fleet.EventUnsent)
+	}
+	if s.state == fleet.StateRestarting && !s.accepted {
+		could = append(could, fleet.EventIntent, fleet.EventUnsent, fleet.EventSkipped)
+	}
+	if s.state == fleet.StateRestarting && s.intended {
+		could = append(could, fleet.EventAccepted, fleet.EventDoubt)
+	}
+	if (s.state == fleet.StateRestarting || s.isBroken()) && s.intended {
+		could = append(could, fleet.EventDown, fleet.EventUp, fleet.EventHealthy, fleet.EventUnknown)
+	}
+	return slices.Contains(could, e.Kind)
+}
+
+// apply takes in a legal event.
+func (m *model) apply(e fleet.Event) {
+	switch e.Kind {
+	case fleet.EventResume:
+		m.stopping, m.ended, m.live, m.asked = "", false, false, false
+		clear(m.paused)
+		for _, s := range m.states {
+			s.looking = false
+			s.sent = s.sent || s.state == fleet.StateRestarting
+		}
+	case fleet.EventStage:
+		m.passed, m.asked = e.Stage, false
+	case fleet.EventPause:
+		m.paused[e.Reason] = true
+	case fleet.EventContinue:
+		delete(m.paused, e.Reason)
+	case fleet.EventStop, fleet.EventHalt:
+		m.stopping = cmp.Or(m.stopping, e.Reason)
+	case fleet.EventEnd:
+		m.ended = true
+	default:
+	}
+	if e.InstanceID != "" {
+		m.applyTarget(m.states[e.InstanceID], e)
+	}
+}
+
+func (m *model) applyTarget(s *modelTarget, e fleet.Event) {
+	switch {
+	case s.state == fleet.StateWaiting && e.Kind == fleet.EventUnsent:
+		return // no event tells when its turn comes
+	case s.state == fleet.StateWaiting:
+		m.take(s)
+	}
+	switch e.Kind {
+	case fleet.EventIntent:
+		s.attempts, s.intended, s.accepted, s.sent = e.Attempt, true, false, false
+	case fleet.EventAccepted:
+		s.accepted, s.sent = true, true
+	case fleet.EventDoubt, fleet.EventDown:
+		s.sent = true
+	case fleet.EventUnsent:
+		s.state, s.stage, s.intended, s.sent = fleet.StateWaiting, 0, false, false
+	case fleet.EventSkipped:
+		s.state, s.stage, s.unavailable = fleet.StateSkipped, 0, e.Unavailable
+	case fleet.EventHealthy:
+		s.state, s.looking = fleet.StateHealthy, false
+	case fleet.EventFailed:
+		s.state, s.looking, s.hasFailed = fleet.StateFailed, false, true
+	case fleet.EventUnknown:
+		s.state, s.looking, s.sent = fleet.StateUnknown, false, true
+	default:
+	}
+}
+
+func (m *model) take(s *modelTarget) {
+	s.state = fleet.StateRestarting
+	if m.passed < len(m.rules.Canary) {
+		s.stage = m.passed + 1
+	}
+}
+
+// next takes in legal events and returns what a planner has to ask for after them.
+func (m *model) next(events ...fleet.Event) (actions []fleet.Action) {
+	for _, e := range events {
+		m.apply(e)
+		m.live = m.live || e.Kind == fleet.EventRun || e.Kind == fleet.EventResume
+		if e.Kind == fleet.EventResume {
+			actions = m.unfinished()
+		}
+	}
+	if !m.live || m.ended {
+		return actions
+	}
+	if m.stopping == "" {
+		actions = append(actions, m.start()...)
+	}
+	if m.in(fleet.StateRestarting) == 0 && m.looking() == 0 && (m.stopping != "" || m.in(fleet.StateWaiting) == 0) {
+		m.ended = true
+		actions = append(actions, fleet.Action{Kind: fleet.ActionEnd, Reason: cmp.Or(m.stopping, fleet.ReasonDone)})
+	}
+	return actions
+}
+
+func (m *model) unfinished() (actions []fleet.Action) {
+	for _, t := range m.plan.Targets {
+		s := m.states[t.ID]
+		s.looking = s.state == fleet.StateUnknown || s.state == fleet.StateFailed && s.sent
+		switch {
+		case s.state != fleet.StateRestarting && !s.looking:
+		case s.accepted:
+			actions = append(actions, fleet.Action{Kind: fleet.ActionFollow, InstanceID: t.ID})
+		default:
+			actions = append(actions, fleet.Action{Kind: fleet.ActionResolve, InstanceID: t.ID})
+		}
+	}
+	return actions
+}
+
+func (m *model) start() (actions []fleet.Action) {
+	reason := m.overspent()
+	if reason == "" && len(m.paused) == 0 {
+		for id := m.first(); id != ""; id = m.first() {
+			m.take(m.states[id])
+			actions = append(actions, fleet.Action{Kind: fleet.ActionRestart, InstanceID: id})
+		}
+		passed := m.passed < len(m.rules.Canary) && m.started() >= m.rules.Canary[m.passed] && m.healthy() == m.started()
+		switch {
+		case m.in(fleet.StateWaiting) == 0:
+		case passed && !m.asked:
+			m.asked = true
+			actions = append(actions, fleet.Action{Kind: fleet.ActionApprove, Stage: m.passed + 1})
+		case !passed && m.in(fleet.StateRestarting) == 0 && m.looking() == 0:
+			reason = fleet.ReasonWidth
+		}
+	}
+	if reason != "" && m.looking() == 0 {
+		m.stopping = reason
+		actions = append(actions, fleet.Action{Kind: fleet.ActionHalt, Reason: reason})
+	}
+	return actions
+}
+
+func (m *model) overspent() fleet.Reason {
+	broken := m.count(func(_ fleet.Target, s *modelTarget) bool { return s.stage == m.passed+1 && s.isBroken() })
+	switch {
+	case m.failed() > m.rules.MaxFailed.Of(len(m.plan.Targets)):
+		return fleet.ReasonBudget
+	case broken > 0 && m.passed < len(m.rules.Canary):
+		return fleet.ReasonCanary
+	}
+	return ""
+}
+
+func (m *model) started() int {
+	return m.count(func(_ fleet.Target, s *modelTarget) bool { return s.stage == m.passed+1 })
+}
+
+func (m *model) healthy() int {
+	return m.count(func(_ fleet.Target, s *modelTarget) bool {
+		return s.stage == m.passed+1 && s.state == fleet.StateHealthy
+	})
+}
+
+// first returns whose turn it is now; empty if it is nobody's.
+func (m *model) first() string {
+	if m.down() >= m.width() || m.passed < len(m.rules.Canary) && m.started() >= m.rules.Canary[m.passed] {
+		return ""
+	}
+	down := make(map[string]int)
+	for _, t := range m.plan.Targets {
+		if m.states[t.ID].isDown() {
+			down[t.Group]++
+		}
+	}
+	for _, t := range m.plan.Targets {
+		if m.states[t.ID].state == fleet.StateWaiting && down[t.Group] < m.widths[t.Group] {
+			return t.ID
+		}
+	}
+	return ""
+}

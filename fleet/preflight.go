@@ -1,0 +1,266 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ecsreboot/ecsreboot"
+)
+
+// Forecast is what [Preflight] found: what a run would do, and what stands in its
+// way.
+type Forecast struct {
+	Plan   Plan            `json:"plan"`
+	Digest string          `json:"digest"`
+	Rules  Rules           `json:"rules"`  // defaults filled in
+	Width  int             `json:"width"`  // how many instances may be unavailable at once
+	Groups []GroupForecast `json:"groups"` // in the order of their names; none if the plan has no groups
+	// Findings are the instances that would not simply be restarted, in the order
+	// of the plan.
+	Findings []Finding `json:"findings"`
+	// Problems are why the run would come to no good end: a width that is used up
+	// before it begins, permissions that are missing. Empty if it may begin.
+	Problems []string `json:"problems"`
+	DryRuns  int      `json:"dryRuns"` // how many were made and passed
+	// OpensAt is when the maintenance window opens; zero if it is open or there is
+	// none.
+	OpensAt time.Time `json:"opensAt,omitzero"`
+	// AtLeast is how long the run takes if every instance is healthy again at once,
+	// after MinReady: what the width and the canaries alone cost.
+	AtLeast time.Duration `json:"atLeast"`
+}
+
+// GroupForecast is a group of the plan.
+type GroupForecast struct {
+	Name  string `json:"name"`
+	Size  int    `json:"size"`
+	Width int    `json:"width"`
+}
+
+// Finding is an instance that would be skipped, or fail.
+type Finding struct {
+	Target
+
+	State  State               `json:"state"` // StateSkipped or StateFailed
+	Reason Reason              `json:"reason"`
+	Status ecsreboot.Status    `json:"status,omitempty"`
+	Code   ecsreboot.ErrorCode `json:"code,omitempty"`
+	Error  string              `json:"error,omitempty"`
+}
+
+// defaultDryRuns is the size of the sample, enough to see missing permissions.
+const defaultDryRuns = 5
+
+// Preflight looks at what a run would meet, and changes nothing: it reads every
+// instance, sends dry runs as Options.DryRuns says, and does the sums. Its error is
+// of the input or of the readings; what would hinder the run is in the forecast.
+func Preflight(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Forecast, error) {
+	options = options.withDefaults()
+	if err := options.check(client, plan); err != nil {
+		return nil, err
+	}
+	planner, err := NewPlanner(plan, options.Rules)
+	if err != nil {
+		return nil, err
+	}
+	f := &Forecast{Plan: plan, Digest: plan.Digest(), Rules: planner.Rules(), Width: planner.Width(), AtLeast: planner.atLeast(options.MinReady)}
+	if options.Window != nil {
+		if open, until := options.Window.at(time.Now()); !open {
+			f.OpensAt = until
+		}
+	}
+	found := make(map[string]ecsreboot.Instance, len(plan.Targets))
+	ids := make([]string, len(plan.Targets))
+	for i, t := range plan.Targets {
+		ids[i] = t.ID
+	}
+	for instance, err := range client.DescribeInstances(ctx, ecsreboot.DescribeInstancesRequest{InstanceIDs: ids}) {
+		if err != nil {
+			return nil, err
+		}
+		found[instance.ID] = instance
+	}
+	sound := f.sort(found, options)
+	if err := f.dryRun(ctx, client, sound, options.DryRuns); err != nil {
+		return nil, err
+	}
+	f.sum()
+	return f, nil
+}
+
+// sort finds those that would not be restarted, and returns the others.
+func (f *Forecast) sort(found map[string]ecsreboot.Instance, options Options) (sound []Target) {
+	for _, t := range f.Plan.Targets {
+		instance := found[t.ID]
+		finding := Finding{Target: t, State: StateSkipped, Status: instance.Status}
+		err := instance.Refusal(time.Now())
+		apiErr, refused := errors.AsType[*ecsreboot.APIError](err)
+		switch {
+		case t.ID == options.SelfID:
+			finding.Reason = ReasonSelf
+		case refused && apiErr.Code == ecsreboot.ErrIncorrectInstanceStatus:
+			finding.Reason = ReasonNotRunning
+		case refused && !instance.Listed():
+			finding.State, finding.Reason, finding.Code, finding.Error = StateFailed, ReasonNotListed, apiErr.Code, apiErr.Message
+		case refused:
+			finding.Reason, finding.Code, finding.Error = ReasonLocked, apiErr.Code, apiErr.Message
+		case options.MinUptime > 0 && time.Since(instance.StartTime) < options.MinUptime:
+			finding.Reason = ReasonUptime
+		default:
+			sound = append(sound, t)
+			continue
+		}
+		f.Findings = append(f.Findings, finding)
+	}
+	return sound
+}
+
+// dryRun asks the service about n of the targets, spread evenly.
+func (f *Forecast) dryRun(ctx context.Context, client *ecsreboot.Client, sound []Target, n int) error {
+	if n == 0 {
+		n = defaultDryRuns
+	}
+	n = min(max(n, 0), len(sound))
+	for i := range n {
+		t := sound[i*len(sound)/n]
+		_, err := client.RebootInstance(ctx, ecsreboot.RebootInstanceRequest{InstanceID: t.ID, ForceStop: f.Plan.ForceStop, DryRun: true})
+		apiErr, answered := errors.AsType[*ecsreboot.APIError](err)
+		switch {
+		case err == nil:
+			f.DryRuns++
+		case ctx.Err() != nil:
+			return err
+		case forAll(err):
+			f.Problems = append(f.Problems, "no instance can be restarted: "+text(err))
+			return nil
+		case answered:
+			f.Findings = append(f.Findings, Finding{Target: t, State: StateFailed, Reason: ReasonRefused, Code: apiErr.Code, Error: text(err)})
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// sum says what the findings amount to.
+func (f *Forecast) sum() {
+	place := make(map[string]int, len(f.Plan.Targets))
+	groups := make(map[string]*GroupForecast)
+	for i, t := range f.Plan.Targets {
+		place[t.ID] = i
+		g := groups[t.Group]
+		if g == nil {
+			g = &GroupForecast{Name: t.Group}
+			groups[t.Group] = g
+		}
+		g.Size++
+	}
+	slices.SortFunc(f.Findings, func(a, b Finding) int { return place[a.ID] - place[b.ID] })
+	if len(groups) > 1 || f.Plan.Targets[0].Group != "" {
+		for _, g := range groups {
+			g.Width = f.Rules.groupWidth(g.Size)
+			f.Groups = append(f.Groups, *g)
+		}
+		slices.SortFunc(f.Groups, func(a, b GroupForecast) int { return strings.Compare(a.Name, b.Name) })
+	}
+	down, failed, gone := 0, 0, make(map[string]int)
+	for _, finding := range f.Findings {
+		if finding.State == StateFailed || finding.Reason == ReasonNotRunning {
+			down++
+			gone[finding.Group]++
+		}
+		failed += b2i(finding.State == StateFailed)
+	}
+	restarts := len(f.Plan.Targets) - len(f.Findings)
+	if restarts > 0 && down >= f.Width {
+		f.problem("%d instances are unavailable already or will fail, and MaxUnavailable is %d: the run would halt before its end", down, f.Width)
+	}
+	for _, g := range f.Groups {
+		if down < f.Width && gone[g.Name] >= g.Width && gone[g.Name] < g.Size {
+			f.problem("%d instances of group %q are unavailable already or will fail, and %d may be: the rest of it would never be restarted", gone[g.Name], g.Name, g.Width)
+		}
+	}
+	if limit := f.Rules.MaxFailed.Of(len(f.Plan.Targets)); failed > limit {
+		f.problem("%d instances will fail, and MaxFailed is %d: the run would halt", failed, limit)
+	}
+	if restarts == 0 {
+		f.problem("no instance would be restarted")
+	}
+}
+
+func (f *Forecast) problem(format string, args ...any) {
+	f.Problems = append(f.Problems, fmt.Sprintf(format, args...))
+}
+
+// atLeast is how long the run takes if each instance takes so long.
+func (p *Planner) atLeast(each time.Duration) time.Duration {
+	left, rounds := len(p.targets), 0
+	for _, size := range p.rules.Canary {
+		size = min(size, left)
+		left -= size
+		rounds += (size + p.width - 1) / p.width
+	}
+	rounds += (left + p.width - 1) / p.width
+	return time.Duration(rounds) * max(0, each)
+}
+
+// String says in some lines what would happen.
+func (f *Forecast) String() string {
+	var b strings.Builder
+	how := "in order"
+	if f.Plan.ForceStop {
+		how = "by force, as a power cut"
+	}
+	fmt.Fprintf(&b, "restart %d of %d instances of %s, %s (plan %s)\n",
+		len(f.Plan.Targets)-len(f.Findings), len(f.Plan.Targets), f.Plan.Region, how, f.Digest[:shortDigest])
+	fmt.Fprintf(&b, "  at most %d unavailable at once; halt when more than %d failed or are unknown\n", f.Width, f.Rules.MaxFailed.Of(len(f.Plan.Targets)))
+	if len(f.Rules.Canary) > 0 {
+		fmt.Fprintf(&b, "  canaries first, in stages of %s; halt if one fails\n", strings.Trim(strings.ReplaceAll(fmt.Sprint(f.Rules.Canary), " ", ", "), "[]"))
+	}
+	for i, g := range f.Groups {
+		if i == shownAtMost {
+			fmt.Fprintf(&b, "  … and %d groups more\n", len(f.Groups)-i)
+			break
+		}
+		fmt.Fprintf(&b, "  group %q: %d instances, at most %d unavailable\n", g.Name, g.Size, g.Width)
+	}
+	for i, finding := range f.Findings {
+		if i == shownAtMost {
+			fmt.Fprintf(&b, "  … and %d instances more that are skipped or fail\n", len(f.Findings)-i)
+			break
+		}
+		fmt.Fprintf(&b, "  %s\n", finding)
+	}
+	fmt.Fprintf(&b, "  %d dry runs passed\n", f.DryRuns)
+	if !f.OpensAt.IsZero() {
+		fmt.Fprintf(&b, "  the maintenance window opens at %s\n", f.OpensAt.Format(time.RFC3339))
+	}
+	fmt.Fprintf(&b, "  takes %v, and the time of a restart for each %d instances\n", f.AtLeast.Round(time.Second), f.Width)
+	for _, problem := range f.Problems {
+		fmt.Fprintf(&b, "PROBLEM: %s\n", problem)
+	}
+	return b.String()
+}
+
+// shownAtMost is how many lines of one sort there are in a forecast's text.
+const shownAtMost = 20
+
+// String is one line.
+func (f Finding) String() string {
+	how := "is skipped"
+	if f.State == StateFailed {
+		how = "will fail"
+	}
+	s := fmt.Sprintf("%s %s: %s", f.ID, how, f.Reason)
+	if f.Status != "" && f.Status != ecsreboot.StatusRunning {
+		s += ", it is " + string(f.Status)
+	}
+	if f.Error != "" {
+		s += " (" + f.Error + ")"
+	}
+	return s
+}

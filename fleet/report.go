@@ -1,0 +1,153 @@
+package fleet
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/ecsreboot/ecsreboot"
+)
+
+// Report is what became of a run, as far as it is known.
+type Report struct {
+	Plan     Plan      `json:"plan"`
+	Digest   string    `json:"digest"` // of the plan
+	Rules    Rules     `json:"rules"`  // of the last session, defaults filled in
+	Begun    time.Time `json:"begun"`
+	Ended    time.Time `json:"ended,omitzero"` // zero if the last session goes on or has crashed
+	Sessions int       `json:"sessions"`       // 1, and one more for each [Resume] and [Resolve]
+	// Reason is why the last session ended, [ReasonDone] if nobody waits any more;
+	// empty if it goes on or has crashed. Error says more.
+	Reason  Reason   `json:"reason,omitempty"`
+	Error   string   `json:"error,omitempty"`
+	Records []Record `json:"records"` // in the order of the plan
+
+	index map[string]int
+}
+
+// Record is what is known of an instance of a run. What an event did not tell is
+// zero.
+type Record struct {
+	Target
+
+	State     State               `json:"state"`
+	Reason    Reason              `json:"reason,omitempty"` // why it is in that state
+	Code      ecsreboot.ErrorCode `json:"code,omitempty"`
+	Error     string              `json:"error,omitempty"`
+	RequestID string              `json:"requestId,omitempty"` // of the last answer
+	Proof     ecsreboot.Proof     `json:"proof,omitempty"`
+	Attempts  int                 `json:"attempts,omitempty"` // requests that may have left
+	Failed    bool                `json:"failed,omitempty"`   // it failed, even if it is healthy by now
+	Before    *Reading            `json:"before,omitempty"`
+	SentAt    time.Time           `json:"sentAt,omitzero"` // the last attempt
+	Accepted  time.Time           `json:"acceptedAt,omitzero"`
+	DownAt    time.Time           `json:"downAt,omitzero"`  // first seen in another status
+	UpAt      time.Time           `json:"upAt,omitzero"`    // first seen Running after that
+	EndedAt   time.Time           `json:"endedAt,omitzero"` // when it came into its state
+}
+
+func newReport(plan Plan) *Report {
+	r := &Report{Plan: plan, Digest: plan.Digest(), Records: make([]Record, len(plan.Targets)), index: make(map[string]int, len(plan.Targets))}
+	for i, t := range plan.Targets {
+		r.Records[i] = Record{Target: t, State: StateWaiting}
+		r.index[t.ID] = i
+	}
+	return r
+}
+
+// Record returns what is known of an instance, and whether it is in the plan.
+func (r *Report) Record(id string) (Record, bool) {
+	i, ok := r.index[id]
+	if !ok {
+		return Record{}, false
+	}
+	return r.Records[i], true
+}
+
+// Count returns how many instances are in a state.
+func (r *Report) Count(s State) int {
+	n := 0
+	for i := range r.Records {
+		n += b2i(r.Records[i].State == s)
+	}
+	return n
+}
+
+// NotRestarted returns the instances of which it is not proven that they have
+// restarted and are healthy. Those that need no restart, as others did it, are not
+// among them.
+func (r *Report) NotRestarted() []Record {
+	var left []Record
+	for i := range r.Records {
+		if !r.Records[i].Restarted() {
+			left = append(left, r.Records[i])
+		}
+	}
+	return left
+}
+
+// Restarted reports whether the instance has restarted and is healthy, or was
+// skipped as others have restarted it.
+func (r Record) Restarted() bool {
+	return r.State == StateHealthy || r.State == StateSkipped && (r.Reason == ReasonUptime || r.Reason == ReasonOthers)
+}
+
+// add takes an event in.
+func (r *Report) add(e Event) {
+	if e.InstanceID != "" {
+		if i, ok := r.index[e.InstanceID]; ok {
+			apply(&r.Records[i], e)
+		}
+		return
+	}
+	switch e.Kind {
+	case EventRun, EventResume:
+		if r.Sessions == 0 {
+			r.Begun = e.At
+		}
+		r.Sessions++
+		r.Ended, r.Reason, r.Error = time.Time{}, "", ""
+		if e.Rules != nil {
+			r.Rules = *e.Rules
+		}
+	case EventStop, EventHalt:
+		r.Reason, r.Error = cmp.Or(r.Reason, e.Reason), cmp.Or(r.Error, e.Error)
+	case EventEnd:
+		r.Ended, r.Reason = e.At, e.Reason
+	default: // pauses, stages and the pace leave nothing behind
+	}
+}
+
+// apply takes an event of an instance in.
+func apply(r *Record, e Event) {
+	switch e.Kind {
+	case EventIntent:
+		*r = Record{Target: r.Target, State: StateRestarting, Failed: r.Failed, Attempts: e.Attempt, Before: e.Before, SentAt: e.At}
+		return
+	case EventAccepted:
+		r.Accepted, r.RequestID = e.At, e.RequestID
+		return
+	case EventDoubt:
+		r.Error = e.Error
+		return
+	case EventDown:
+		r.DownAt = e.At
+		return
+	case EventUp:
+		r.UpAt = e.At
+		return
+	case EventUnsent:
+		r.State = StateWaiting
+	case EventHealthy:
+		r.State = StateHealthy
+	case EventFailed:
+		r.State, r.Failed = StateFailed, true
+	case EventUnknown:
+		r.State = StateUnknown
+	case EventSkipped:
+		r.State = StateSkipped
+	default: // of runs
+		return
+	}
+	r.EndedAt, r.Reason, r.Code, r.Error, r.Proof = e.At, e.Reason, e.Code, e.Error, e.Proof
+	r.RequestID = cmp.Or(e.RequestID, r.RequestID)
+}

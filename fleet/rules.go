@@ -1,0 +1,104 @@
+package fleet
+
+import (
+	"fmt"
+)
+
+// Rules limit what a run may break. They are plain data.
+type Rules struct {
+	// MaxUnavailable is how many instances of the plan may be unavailable at once:
+	// every one that is restarting, has failed, is unknown, or was skipped because
+	// it is not Running counts until it is proven healthy. Default: 1 of less than
+	// 20, else 2 %; a share is at least 1.
+	MaxUnavailable Limit `json:"maxUnavailable,omitzero"`
+	// MaxUnavailablePerGroup limits each group besides; a share is one of the
+	// group. Default: as MaxUnavailable, but no more than 25 % of a group.
+	MaxUnavailablePerGroup Limit `json:"maxUnavailablePerGroup,omitzero"`
+	// AllowWide must be set for limits above 25 % of the plan or of a group, 1
+	// excepted.
+	AllowWide bool `json:"allowWide,omitempty"`
+	// MaxFailed is how many instances may have failed or be unknown, over the whole
+	// run: the run halts when there are more than that. An instance that failed
+	// counts even if it is healthy later; one that is unknown counts until it is
+	// resolved. Default: 1 %, at least 1.
+	MaxFailed Limit `json:"maxFailed,omitzero"`
+	// Canary are the sizes of the stages that come first: each begins when all of
+	// the one before are healthy and Options.Approve agrees, and halts the run if
+	// one of its own fails or is unknown, whatever MaxFailed says. Default: 1, then
+	// 5; empty but not nil: none.
+	Canary []int `json:"canary"`
+}
+
+const (
+	smallFleet   = 20
+	defaultShare = 2
+	widestShare  = 25
+)
+
+// width is how many of n may be unavailable at once.
+func width(limit Limit, n int) int {
+	switch {
+	case limit.IsZero() && n < smallFleet:
+		return 1
+	case limit.IsZero():
+		limit = Percent(defaultShare)
+	}
+	return max(1, min(limit.Of(n), n))
+}
+
+// groupWidth is how many of a group of n may be unavailable at once.
+func (r Rules) groupWidth(n int) int {
+	if !r.MaxUnavailablePerGroup.IsZero() {
+		return width(r.MaxUnavailablePerGroup, n)
+	}
+	w := width(r.MaxUnavailable, n)
+	if !r.AllowWide {
+		w = min(w, max(1, Percent(widestShare).Of(n)))
+	}
+	return w
+}
+
+// forPlan fills in the defaults and refuses what makes no sense.
+func (r Rules) forPlan(plan Plan) (Rules, error) {
+	if r.Canary == nil {
+		r.Canary = []int{1, 5}
+	}
+	for _, size := range r.Canary {
+		if size < 1 {
+			return Rules{}, input("Canary", fmt.Sprintf("has a stage of %d instances", size))
+		}
+	}
+	size := make(map[string]int)
+	for _, t := range plan.Targets {
+		size[t.Group]++
+	}
+	if r.MaxFailed.IsZero() {
+		r.MaxFailed = Count(max(1, Percent(1).Of(len(plan.Targets))))
+	}
+	if problem := r.MaxFailed.problem(); problem != "" {
+		return Rules{}, input("MaxFailed", problem)
+	}
+	if err := r.checkWidth("MaxUnavailable", r.MaxUnavailable, len(plan.Targets), "the plan"); err != nil {
+		return Rules{}, err
+	}
+	for group, n := range size {
+		if err := r.checkWidth("MaxUnavailablePerGroup", r.MaxUnavailablePerGroup, n, fmt.Sprintf("group %q", group)); err != nil {
+			return Rules{}, err
+		}
+	}
+	return r, nil
+}
+
+func (r Rules) checkWidth(field string, limit Limit, n int, of string) error {
+	if problem := limit.problem(); problem != "" {
+		return input(field, problem)
+	}
+	if !limit.IsZero() && limit.percent == 0 && limit.count == 0 {
+		return input(field, "is 0, so nothing could ever be restarted")
+	}
+	if w := width(limit, n); w > 1 && w*100 > n*widestShare && !r.AllowWide {
+		return input(field, fmt.Sprintf("%v lets %d of the %d instances of %s be down at once, more than %d %%; set AllowWide if that is meant",
+			limit, w, n, of, widestShare))
+	}
+	return nil
+}

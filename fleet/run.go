@@ -1,0 +1,80 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ecsreboot/ecsreboot"
+)
+
+// maxSending bounds how many restarts are on their way to the service at once:
+// enough for what it lets pass in a minute, and so few that the readings before
+// them are fresh when they leave.
+const maxSending = 16
+
+// Run restarts the instances of a plan, a few at a time, and returns when nothing
+// is under way any more: when all are done, or when it was stopped or halted and
+// what was sent has settled. It prints nothing.
+//
+// No instance is restarted twice by accident. With Options.Journal, the intent to
+// restart is on disk before the restart leaves, so that this holds across a crash
+// as well: see [Resume].
+//
+// When ctx ends, Run returns at once with what is known; restarts under way go on
+// without being followed. To let them settle, use [Control.Stop].
+//
+// The report is never nil once the run has begun; what became of the instances is
+// in it and no error. The error is of the input, the journal, the context, or of
+// what would fail for every instance: credentials and permissions.
+func Run(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
+	s, err := newSession(client, plan, options)
+	if err != nil {
+		return nil, err
+	}
+	first := Event{Kind: EventRun, At: time.Now(), Plan: &plan, Rules: new(s.planner.Rules()), Program: ecsreboot.Version}
+	if err := s.record.create(s.options, first); err != nil {
+		return nil, err
+	}
+	return s.finish(ctx, first)
+}
+
+// Resume goes on with a run that ended or crashed, from its journal. Nothing is
+// sent for an instance whose intent is in the journal unless it is known that the
+// restart did not happen: it is looked at instead. What made the run stop or halt
+// is judged anew, by the rules given now. Instances that started since the run
+// began, although nothing was sent for them, are skipped.
+//
+// The plan must be the journal's; [Load] reads it.
+func Resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
+	return resume(ctx, client, plan, options)
+}
+
+// Resolve looks at what a run has left unknown, failed, or under way, as [Resume]
+// does, and sends nothing.
+func Resolve(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
+	options.Control = new(Control)
+	options.Control.Stop()
+	return resume(ctx, client, plan, options)
+}
+
+func resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
+	if options.Journal == "" {
+		return nil, input("Journal", "is empty, so there is nothing to go on from")
+	}
+	s, err := newSession(client, plan, options)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.reopen(); err != nil {
+		return nil, err
+	}
+	return s.finish(ctx, Event{Kind: EventResume, At: time.Now(), Rules: new(s.planner.Rules()), Program: ecsreboot.Version})
+}
+
+// finish runs the session and closes its journal.
+func (s *session) finish(ctx context.Context, first Event) (*Report, error) {
+	s.run(ctx, first)
+	s.err = errors.Join(s.err, s.record.close())
+	return s.report, s.err
+}

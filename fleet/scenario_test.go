@@ -1,0 +1,216 @@
+package fleet_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/fleet"
+)
+
+// scenario is a run drawn at random: machines that restart well or badly, a service
+// that loses answers, a driver that is called off and resumed.
+type scenario struct {
+	rand *rand.Rand
+	n    int
+}
+
+func (sc scenario) chance(p float64) bool { return sc.rand.Float64() < p }
+
+func (sc scenario) upTo(d time.Duration) time.Duration {
+	return time.Duration(sc.rand.Int64N(int64(d)))
+}
+
+func (sc scenario) server() ecstest.Options {
+	var options ecstest.Options
+	if sc.chance(0.2) {
+		options.LimitPerMinute = 10 + sc.rand.IntN(60)
+	}
+	if sc.chance(0.3) {
+		options.MaxPage = 1 + sc.rand.IntN(30)
+	}
+	return options
+}
+
+func (sc scenario) profile() ecstest.RebootProfile {
+	profile := ecstest.RebootProfile{Graceful: time.Second + sc.upTo(2*time.Minute), KeepStartTime: sc.chance(0.2)}
+	if sc.chance(0.5) {
+		profile.Path = []string{ecstest.Stopping, ecstest.Starting}
+	}
+	if sc.chance(0.1) {
+		profile.Stale = sc.upTo(20 * time.Second)
+	}
+	profile.Hang = sc.chance(0.01)
+	return profile
+}
+
+func (sc scenario) faults(ids []string) []ecstest.Fault {
+	kinds := []ecstest.FaultKind{ecstest.FaultDrop, ecstest.FaultFIN, ecstest.FaultHalfStatusLine, ecstest.FaultHang, ecstest.FaultError, ecstest.FaultRefuse}
+	var faults []ecstest.Fault
+	for range sc.rand.IntN(8) {
+		f := ecstest.Fault{Kind: kinds[sc.rand.IntN(len(kinds))], Act: sc.chance(0.7), Skip: sc.rand.IntN(30), Times: 1 + sc.rand.IntN(3)}
+		switch {
+		case f.Kind == ecstest.FaultRefuse:
+		case sc.chance(0.3):
+			f.Action = "DescribeInstances"
+		default:
+			f.Action = "RebootInstance"
+			if sc.chance(0.3) {
+				f.InstanceID = ids[sc.rand.IntN(len(ids))]
+			}
+		}
+		if f.Kind == ecstest.FaultError {
+			f.Status, f.Code = 500, "InternalError"
+		}
+		faults = append(faults, f)
+	}
+	return faults
+}
+
+func (sc scenario) rules() fleet.Rules {
+	rules := fleet.Rules{MaxUnavailable: fleet.Count(1 + sc.rand.IntN(sc.n)), AllowWide: true, MaxFailed: fleet.Count(sc.rand.IntN(sc.n))}
+	if sc.chance(0.5) {
+		rules.MaxUnavailablePerGroup = fleet.Count(1 + sc.rand.IntN(sc.n))
+	}
+	if sc.chance(0.7) {
+		rules.Canary = []int{}
+	}
+	return rules
+}
+
+// truth is what really happened to the instances, by the service's own account.
+type truth struct {
+	mu   sync.Mutex
+	down map[string]bool
+	most int
+}
+
+func (tr *truth) status(id, status string) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	if status == ecstest.Running {
+		delete(tr.down, id)
+	} else {
+		tr.down[id] = true
+	}
+	tr.most = max(tr.most, len(tr.down))
+}
+
+// TestScenarios checks, for runs drawn at random, what holds for every run: no
+// instance restarts twice, what did not restart is named, what is called healthy
+// has restarted, and never are more instances down than allowed.
+func TestScenarios(t *testing.T) {
+	seeds := 300
+	if testing.Short() {
+		seeds = 50
+	}
+	for seed := range seeds {
+		synctest.Test(t, func(t *testing.T) { playScenario(t, uint64(seed)) })
+	}
+}
+
+func playScenario(t *testing.T, seed uint64) {
+	time.Sleep(30 * time.Second)
+	sc := scenario{rand: rand.New(rand.NewPCG(seed, 1))}
+	sc.n = 1 + sc.rand.IntN(40)
+	actual := &truth{down: make(map[string]bool)}
+	options := sc.server()
+	options.OnStatus = actual.status
+	s := newService(t, sc.n, options, func(i *ecstest.Instance) { i.Reboot = sc.profile() })
+	plan, err := fleet.NewPlan(context.Background(), s.client, fleet.Selection{Tags: map[string]string{"role": "web"}, GroupBy: fleet.ByZone})
+	require.NoError(t, err)
+	s.Inject(sc.faults(s.ids)...)
+	rules := sc.rules()
+	run := fleet.Options{Rules: rules, Journal: "run.journal", MinReady: -1, ReadyTimeout: 5 * time.Minute}
+	if sc.chance(0.5) {
+		run.MinReady = sc.upTo(40 * time.Second)
+	}
+	storage := newDisk()
+	begin := fleet.Run
+	var report *fleet.Report
+	for crashes := sc.rand.IntN(6); ; crashes-- {
+		machine := s.machine()
+		ctx, cancel := context.WithCancel(context.Background())
+		next := storage
+		if crashes > 0 {
+			time.AfterFunc(sc.upTo(4*time.Minute), func() {
+				next = machine.kill(storage, sc)
+				cancel()
+			})
+		}
+		report, err = begin(ctx, machine.client, plan, run.WithFiles(storage))
+		synctest.Wait()
+		killed := ctx.Err() != nil
+		cancel()
+		if !killed {
+			break
+		}
+		storage = next
+		if len(storage.files["run.journal"].synced) > 0 {
+			begin = fleet.Resume
+		} else {
+			delete(storage.files, "run.journal") // killed before it began
+		}
+	}
+	require.NoError(t, err, "seed %d", seed)
+	require.NotEqual(t, fleet.ReasonInterrupted, report.Reason)
+	for _, record := range report.Records {
+		restarts := s.Reboots(record.ID)
+		require.LessOrEqual(t, restarts, 1, "seed %d: %s", seed, mustJSON(t, record))
+		if record.State == fleet.StateHealthy {
+			require.Equal(t, 1, restarts, "seed %d: %s", seed, mustJSON(t, record))
+		}
+		if restarts == 0 {
+			require.False(t, record.Restarted(), "seed %d: %s", seed, mustJSON(t, record))
+		}
+		require.NotEqual(t, fleet.StateRestarting, record.State, "seed %d: %s", seed, mustJSON(t, record))
+	}
+	width := rules.MaxUnavailable.Of(sc.n)
+	require.LessOrEqual(t, actual.most, width, "seed %d", seed)
+	history, err := fleet.LoadFrom(storage, run.Journal)
+	require.NoError(t, err)
+	require.LessOrEqual(t, trace(history.Events).unavailable(t, plan, rules), width, "seed %d", seed)
+	require.Equal(t, mustJSON(t, report), mustJSON(t, history.Report()), "seed %d: the journal tells the same", seed)
+}
+
+// machine is what a run runs on.
+type machine struct {
+	client *ecsreboot.Client
+	dead   atomic.Bool
+}
+
+func (s *service) machine() *machine {
+	s.t.Helper()
+	m := new(machine)
+	var err error
+	m.client, err = s.NewClient(ecsreboot.WithTransportWrapper(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			if m.dead.Load() {
+				return nil, errDead
+			}
+			return next.RoundTrip(r)
+		})
+	}))
+	require.NoError(s.t, err)
+	s.t.Cleanup(m.client.CloseIdleConnections)
+	return m
+}
+
+// kill is a power cut: nothing more is sent or written. What is on its way goes on.
+func (m *machine) kill(storage *disk, sc scenario) *disk {
+	m.dead.Store(true)
+	return storage.kill(sc.rand)
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
