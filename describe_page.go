@@ -20,6 +20,7 @@ type query struct {
 	filter  []field  // sorted by name; the names come after RegionId
 	matches func(Instance) bool
 	token   string
+	onLeave func() // told before each request; nil tells nobody
 }
 
 // describePage reads one page, and of each instance what W has of it.
@@ -42,6 +43,12 @@ func describePage[W interface{ instance() Instance }](ctx context.Context, c *Cl
 	op := operation{action: "DescribeInstances", params: params, repeatable: true, gate: &c.describeGate, attempts: attempts}
 	if len(q.ids) == 1 {
 		op.instanceID = q.ids[0]
+	}
+	if q.onLeave != nil {
+		op.before = func(context.Context) error {
+			q.onLeave()
+			return nil
+		}
 	}
 	var wire wirePage[W]
 	op.into = &wire

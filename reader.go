@@ -24,7 +24,8 @@ type reader struct {
 	timer    *time.Timer
 	wakes    time.Time // when the timer fires; zero if it does not
 	lastLeft time.Time // when the last call did
-	calls    int       // under way
+	calls    int       // under way …
+	held     int       // … and of these, not yet let go by the gate
 }
 
 const (
@@ -142,16 +143,17 @@ func (c *Client) depart() {
 	if r.calls >= maxReaderCalls {
 		next = r.lastLeft.Add(hangingPause)
 	}
-	for len(r.ready) > 0 && !r.ready[0].at.After(now) && !next.After(now) {
+	// While a call waits at the gate, more readings gather for the next one. It
+	// departs when that one has left.
+	for len(r.ready) > 0 && !r.ready[0].at.After(now) && !next.After(now) && r.held == 0 {
 		batch := make([]*reading, 0, min(len(r.ready), maxInstanceIDs))
 		for len(batch) < cap(batch) {
 			batch = append(batch, r.ready.first())
 		}
-		r.lastLeft = now
 		c.startCall(batch)
 	}
 	switch {
-	case len(r.ready) == 0:
+	case len(r.ready) == 0, r.held > 0:
 		next = time.Time{}
 	case r.ready[0].at.After(next):
 		next = r.ready[0].at
@@ -160,6 +162,21 @@ func (c *Client) depart() {
 		next = r.early[0].at
 	}
 	r.wake(next, c.onTime)
+}
+
+// hasLeft tells that a call was let go by the gate.
+func (c *Client) hasLeft(call *readCall) {
+	r := &c.reader
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !call.held {
+		return
+	}
+	call.held = false
+	r.held--
+	call.left = time.Now()
+	r.lastLeft = call.left
+	c.depart()
 }
 
 func (c *Client) onTime() {

@@ -13,7 +13,8 @@ import (
 // asked waits for it.
 type readCall struct {
 	cancel  context.CancelCauseFunc
-	waiting int // readings without an answer that somebody waits for
+	waiting int  // readings without an answer that somebody waits for
+	held    bool // it waits to be let go
 	left    time.Time
 }
 
@@ -42,7 +43,8 @@ func (c *Client) startCall(batch []*reading) {
 	if len(batch) == 0 {
 		return
 	}
-	call := &readCall{waiting: len(batch), left: time.Now()}
+	call := &readCall{waiting: len(batch), held: true, left: time.Now()}
+	c.reader.held++
 	limit, limited := time.Time{}, true
 	for _, q := range batch {
 		q.call = call
@@ -82,6 +84,10 @@ func (c *Client) carry(ctx context.Context, call *readCall, batch []*reading) {
 				q.answer(shown{}, &OperationError{Operation: "DescribeInstances", InstanceID: q.id, Err: errors.New("the reading was broken off")})
 			}
 		}
+		if call.held {
+			call.held = false
+			c.reader.held--
+		}
 		c.reader.calls--
 		c.depart()
 	}()
@@ -96,7 +102,7 @@ func (c *Client) carry(ctx context.Context, call *readCall, batch []*reading) {
 // error. Those that no page lists are answered by the last one.
 func (c *Client) readPages(ctx context.Context, call *readCall, batch []*reading) error {
 	attempts := c.retry.MaxAttempts
-	q := query{ids: make([]string, 0, len(batch))}
+	q := query{ids: make([]string, 0, len(batch)), onLeave: func() { c.hasLeft(call) }}
 	for _, r := range batch {
 		if !r.baseline {
 			attempts = 1 // the next reading is the retry

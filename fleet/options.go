@@ -91,8 +91,6 @@ func (o Options) check(client *ecsreboot.Client, plan Plan) error {
 		return input("client", "is nil")
 	case plan.Region != client.Region():
 		return input("Plan", "is of region "+plan.Region+", the client of "+client.Region())
-	case plan.Endpoint != client.Endpoint():
-		return input("Plan", "is of endpoint "+plan.Endpoint+", the client of "+client.Endpoint())
 	}
 	if o.Window != nil {
 		return o.Window.check()

@@ -50,7 +50,7 @@ func ByTag(key string) func(ecsreboot.Instance) string {
 // and does not change during a run.
 type Plan struct {
 	Region    string   `json:"region"`
-	Endpoint  string   `json:"endpoint"`
+	Endpoint  string   `json:"endpoint"` // that the plan was made at
 	ForceStop bool     `json:"forceStop,omitempty"`
 	Targets   []Target `json:"targets"`
 }
@@ -166,8 +166,10 @@ func interleave(targets []Target) []Target {
 	return ordered
 }
 
-// Digest identifies the plan: what is restarted where, how, and in which order.
+// Digest identifies the plan: what is restarted where, how, and in which order. The
+// way to the service, public or through a VPC, is no part of it.
 func (p Plan) Digest() string {
+	p.Endpoint = ""
 	text, err := json.Marshal(p)
 	if err != nil {
 		panic(err) // strings and bools

@@ -184,8 +184,10 @@ func (p *Planner) held() Reason {
 	if p.stopping != "" {
 		return p.stopping
 	}
-	for reason := range p.paused {
-		return reason
+	for _, reason := range []Reason{ReasonUser, ReasonWindow} {
+		if p.paused[reason] {
+			return reason
+		}
 	}
 	return ""
 }

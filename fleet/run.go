@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
@@ -72,9 +71,15 @@ func resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Op
 	return s.finish(ctx, Event{Kind: EventResume, At: time.Now(), Rules: new(s.planner.Rules()), Program: ecsreboot.Version})
 }
 
-// finish runs the session and closes its journal.
-func (s *session) finish(ctx context.Context, first Event) (*Report, error) {
+// finish runs the session and closes its journal, whatever happens.
+func (s *session) finish(ctx context.Context, first Event) (report *Report, err error) {
+	defer func() {
+		s.fail(s.record.close())
+		report, err = s.report, s.err
+	}()
 	s.run(ctx, first)
-	s.err = errors.Join(s.err, s.record.close())
-	return s.report, s.err
+	if s.panicked != nil {
+		panic(s.panicked)
+	}
+	return nil, nil //nolint:nilnil // set above
 }

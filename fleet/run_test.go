@@ -452,7 +452,7 @@ func TestThrottledRun(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 200, report.Count(fleet.StateHealthy), mustJSON(t, report.NotRestarted()))
 		s.restartedOnce(s.ids...)
-		require.Less(t, report.Ended.Sub(report.Begun), 15*time.Minute)
+		require.Less(t, report.Ended.Sub(report.Begun), 10*time.Minute)
 	})
 }
 
@@ -521,5 +521,57 @@ func TestResolveSendsNothing(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, fleet.ReasonDone, report.Reason, "one unknown is within the budget")
 		s.restartedOnce(append(slices.Clone(s.ids[2:]), "i-00001")...)
+	})
+}
+
+// TestPanicsOfHooks: they surface in the caller's goroutine, nobody is left behind,
+// and the run can be resumed.
+func TestPanicsOfHooks(t *testing.T) {
+	for name, hook := range map[string]func(*fleet.Options, func()){
+		"OnEvent": func(o *fleet.Options, boom func()) {
+			o.OnEvent = func(e fleet.Event) {
+				if e.Kind == fleet.EventDown {
+					boom()
+				}
+			}
+		},
+		"Health": func(o *fleet.Options, boom func()) {
+			o.Health = func(context.Context, fleet.Target) error { boom(); return nil }
+		},
+		"Blocker": func(o *fleet.Options, boom func()) {
+			o.Blocker = func(context.Context, fleet.Target) error { boom(); return nil }
+		},
+		"Approve": func(o *fleet.Options, boom func()) {
+			o.Canary = nil
+			o.Approve = func(context.Context, int) error { boom(); return nil }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 8, ecstest.Options{}, func(t *testing.T, s *service) {
+				path := filepath.Join(t.TempDir(), "run.journal")
+				options := fleet.Options{Rules: wide, Journal: path}
+				hook(&options, func() { panic("a bug of the caller's") })
+				plan := s.plan()
+				require.PanicsWithValue(t, "a bug of the caller's", func() {
+					_, _ = fleet.Run(context.Background(), s.client, plan, options)
+				})
+				synctest.Wait()
+				report, err := fleet.Resume(context.Background(), s.client, plan, fleet.Options{Rules: wide, Journal: path})
+				require.NoError(t, err)
+				require.Empty(t, report.NotRestarted())
+				s.restartedOnce(s.ids...)
+			})
+		})
+	}
+}
+
+func TestWithoutJournal(t *testing.T) {
+	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
+		report, err := fleet.Run(context.Background(), s.client, s.plan(), fleet.Options{Rules: wide})
+		require.NoError(t, err)
+		require.Empty(t, report.NotRestarted())
+		s.restartedOnce(s.ids...)
+		_, err = fleet.Resume(context.Background(), s.client, s.plan(), fleet.Options{Rules: wide})
+		require.ErrorContains(t, err, "Journal is empty")
 	})
 }

@@ -26,14 +26,18 @@ type session struct {
 	sending chan struct{} // has a token for each restart that is on its way
 	brake   brake
 	working sync.WaitGroup
-	err     error // what ended the session, other than what became of the instances
+
+	// What ended the session, other than what became of the instances.
+	err      error
+	panicked any
 }
 
-// told is an event, with the error that is its reason if that is one of the whole
-// session.
+// told is an event, or what ends the session: an error that would meet every
+// instance, a panic in a hook of the caller's.
 type told struct {
 	Event
-	err error
+	err      error
+	panicked any
 }
 
 func newSession(client *ecsreboot.Client, plan Plan, options Options) (*session, error) {
@@ -74,18 +78,19 @@ func (s *session) run(ctx context.Context, first Event) {
 	clock := time.NewTimer(s.untilLook())
 	defer clock.Stop()
 
-	s.take(work, nil, append([]Event{first}, s.held()...)...)
+	defer s.cleanUp(leave)
+	s.take(work, append([]Event{first}, s.held()...)...)
 	for !s.planner.ended {
 		select {
 		case t := <-s.told:
-			s.take(work, t.err, t.Event)
+			s.hear(work, t)
 		case <-control:
-			s.take(work, nil, s.held()...)
+			s.take(work, s.held()...)
 		case <-clock.C:
-			s.take(work, nil, append(s.held(), meter.read()...)...)
+			s.take(work, append(s.held(), meter.read()...)...)
 			clock.Reset(s.untilLook())
 		case <-ctx.Done():
-			s.err = errors.Join(s.err, context.Cause(ctx))
+			s.fail(context.Cause(ctx))
 			s.planner.ended = true
 		}
 	}
@@ -93,24 +98,63 @@ func (s *session) run(ctx context.Context, first Event) {
 	// the next session.
 	s.brake.set(ReasonInterrupted)
 	leave(errSessionOver)
-	idle := make(chan struct{})
-	go func() {
-		s.working.Wait()
-		close(idle)
-	}()
+	idle := s.idle()
 	for waiting := true; waiting; {
 		select {
 		case t := <-s.told:
-			s.take(work, t.err, t.Event)
+			s.hear(work, t)
 		case <-idle:
 			waiting = false
 		}
 	}
 	end := Event{Kind: EventEnd, Reason: cmp.Or(s.planner.stopping, ReasonDone)}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || s.panicked != nil {
 		end.Reason = ReasonInterrupted
 	}
-	s.take(work, nil, append(meter.read(), end)...)
+	s.take(work, append(meter.read(), end)...)
+}
+
+// idle returns a channel that tells when nobody is at work any more.
+func (s *session) idle() <-chan struct{} {
+	idle := make(chan struct{})
+	go func() {
+		s.working.Wait()
+		close(idle)
+	}()
+	return idle
+}
+
+// cleanUp leaves nobody at work behind when OnEvent panics.
+func (s *session) cleanUp(leave context.CancelCauseFunc) {
+	leave(errSessionOver)
+	idle := s.idle()
+	go func() {
+		for {
+			select {
+			case <-s.told:
+			case <-idle:
+				return
+			}
+		}
+	}()
+}
+
+// hear takes in what the goroutines at work tell.
+func (s *session) hear(work context.Context, t told) {
+	switch {
+	case t.panicked != nil:
+		s.panicked, s.planner.ended = t.panicked, true
+	default:
+		s.fail(t.err)
+		s.take(work, t.Event)
+	}
+}
+
+// fail keeps the first error that ends the session.
+func (s *session) fail(err error) {
+	if s.err == nil {
+		s.err = err
+	}
 }
 
 // errSessionOver calls off what still looks at instances.
@@ -126,7 +170,7 @@ func (s *session) held() []Event {
 		closed = !open
 	}
 	var events []Event
-	for reason, now := range map[Reason]bool{ReasonUser: paused, ReasonWindow: closed} {
+	change := func(reason Reason, now bool) {
 		switch before := s.planner.paused[reason]; {
 		case now && !before:
 			events = append(events, Event{Kind: EventPause, Reason: reason})
@@ -134,6 +178,8 @@ func (s *session) held() []Event {
 			events = append(events, Event{Kind: EventContinue, Reason: reason})
 		}
 	}
+	change(ReasonUser, paused)
+	change(ReasonWindow, closed)
 	if stopped && s.planner.stopping == "" {
 		events = append(events, Event{Kind: EventStop, Reason: ReasonUser})
 	}
@@ -151,27 +197,24 @@ func (s *session) untilLook() time.Duration {
 	return wait
 }
 
-// take takes events in and does what the planner asks for then. The error is why
-// the session cannot go on, if that is what they tell.
-func (s *session) take(work context.Context, err error, events ...Event) {
+// take takes events in and does what the planner asks for then.
+func (s *session) take(work context.Context, events ...Event) {
 	for len(events) > 0 {
 		for i := range events {
 			if events[i].At.IsZero() {
 				events[i].At = time.Now()
 			}
-			err = errors.Join(err, s.tell(events[i]))
+			s.fail(s.tell(events[i]))
 		}
-		actions, wrong := s.planner.Next(events...) // wrong: a mistake of this package
-		err = errors.Join(err, wrong)
+		actions, err := s.planner.Next(events...)
+		s.fail(err) // a mistake of this package
 		events = nil
 		for _, a := range actions {
 			events = append(events, s.act(work, a)...)
 		}
-		if err != nil && s.planner.stopping == "" {
-			events = append(events, Event{Kind: EventHalt, Reason: reasonOf(err), Error: err.Error()})
+		if s.err != nil && s.planner.stopping == "" && !s.planner.ended {
+			events = append(events, Event{Kind: EventHalt, Reason: reasonOf(s.err), Error: text(s.err)})
 		}
-		s.err = errors.Join(s.err, err)
-		err = nil
 		s.brake.set(s.planner.held())
 	}
 }
@@ -196,13 +239,26 @@ func (s *session) act(work context.Context, a Action) []Event {
 		if s.options.Approve == nil {
 			return []Event{{Kind: EventStage, Stage: a.Stage}}
 		}
-		s.working.Go(func() { s.approve(work, a.Stage) })
+		s.start(func() { s.approve(work, a.Stage) })
 	case ActionRestart, ActionFollow, ActionResolve:
 		f := s.newFollower(a.InstanceID)
-		s.working.Go(func() { f.work(work, a.Kind) })
+		s.start(func() { f.work(work, a.Kind) })
 	case ActionEnd:
 	}
 	return nil
+}
+
+// start has something done in a goroutine. A panic in it, of a hook of the caller's,
+// ends the session, and then panics in the caller's goroutine.
+func (s *session) start(work func()) {
+	s.working.Go(func() {
+		defer func() {
+			if value := recover(); value != nil {
+				s.told <- told{panicked: value}
+			}
+		}()
+		work()
+	})
 }
 
 // approve asks the caller whether to go on after a canary stage.

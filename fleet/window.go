@@ -39,36 +39,53 @@ func (w Window) at(t time.Time) (open bool, until time.Time) {
 	if location == nil {
 		location = time.UTC
 	}
-	t = t.In(location)
-	// One that opened yesterday may reach into today; within a week and a day
-	// there is a next one.
-	for ahead := -1; ahead <= 8; ahead++ {
-		start, end, ok := w.on(t.AddDate(0, 0, ahead))
-		switch {
-		case !ok, !end.After(t):
-		case start.After(t):
-			return false, start
-		default:
-			return true, end
+	until = t.In(location)
+	open = w.shows(until)
+	for range maxTurns {
+		if until = w.turn(until); w.shows(until) != open {
+			break
 		}
 	}
-	return false, t.AddDate(0, 0, 1) // a day without such hours, for its clocks are put forward
+	return open, until
 }
 
-// on returns the window that opens on the day of t, if there is one.
-func (w Window) on(t time.Time) (start, end time.Time, ok bool) {
-	if len(w.Days) > 0 && !slices.Contains(w.Days, t.Weekday()) {
-		return time.Time{}, time.Time{}, false
+// maxTurns is enough for a week with any changes of the clock in it. A window that
+// is always open, or never, is said to be so until then.
+const maxTurns = 24
+
+// shows reports whether the clock on the wall is within the window. Where clocks
+// are changed, an hour that is left out is not, and one that comes twice is twice.
+func (w Window) shows(t time.Time) bool {
+	begins, now := t.Weekday(), clock(t)
+	switch {
+	case w.Start < w.End && (now < w.Start || now >= w.End):
+		return false
+	case w.Start > w.End && now < w.End: // since yesterday
+		begins = (begins + 6) % 7
+	case w.Start > w.End && now < w.Start:
+		return false
 	}
-	end0 := w.End
-	if w.End <= w.Start {
-		end0 += day
-	}
-	return clock(t, w.Start), clock(t, end0), true
+	return len(w.Days) == 0 || slices.Contains(w.Days, begins)
 }
 
-// clock is the moment when the clock on the wall, on the day of t, shows d; where
-// clocks are changed, that is not d after midnight.
-func clock(t time.Time, d time.Duration) time.Time {
-	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, int(d), t.Location())
+// turn returns the next moment after t at which the clock shows Start or End, or is
+// changed.
+func (w Window) turn(t time.Time) time.Time {
+	next := day
+	for _, d := range []time.Duration{w.Start, w.End} {
+		if ahead := (d - clock(t) + day) % day; ahead > 0 {
+			next = min(next, ahead)
+		}
+	}
+	turn := t.Add(next)
+	if _, change := t.ZoneBounds(); !change.IsZero() && change.Before(turn) {
+		return change
+	}
+	return turn
+}
+
+// clock is what the clock on the wall shows, since midnight.
+func clock(t time.Time) time.Duration {
+	return time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute +
+		time.Duration(t.Second())*time.Second + time.Duration(t.Nanosecond())
 }

@@ -1,0 +1,344 @@
+package fleet_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/fleet"
+)
+
+// planOf is a plan of n targets a, b, c … of one group, or of those given.
+func planOf(n int, groups ...string) (plan fleet.Plan) {
+	for i := range n {
+		target := fleet.Target{ID: fmt.Sprintf("%c", 'a'+i)}
+		if len(groups) > 0 {
+			target.Group = groups[i]
+		}
+		plan.Targets = append(plan.Targets, target)
+	}
+	return plan
+}
+
+// wide are rules that limit nothing, to be narrowed.
+func wide(n int) fleet.Rules {
+	return fleet.Rules{MaxUnavailable: fleet.Count(n), AllowWide: true, MaxFailed: fleet.Count(n), Canary: []int{}}
+}
+
+func newPlanner(t *testing.T, plan fleet.Plan, rules fleet.Rules, history ...fleet.Event) *fleet.Planner {
+	t.Helper()
+	p, err := fleet.NewPlanner(plan, rules)
+	require.NoError(t, err)
+	for _, e := range history {
+		require.NoError(t, p.Replay(e))
+	}
+	return p
+}
+
+// events reads a history: "run, intent a, accepted a, stage 1, halt: width".
+func events(text string) (events []fleet.Event) {
+	for part := range strings.SplitSeq(text, ", ") {
+		what, reason, _ := strings.Cut(part, ": ")
+		kind, id, _ := strings.Cut(what, " ")
+		e := fleet.Event{Kind: fleet.EventKind(kind), InstanceID: id, Reason: fleet.Reason(reason)}
+		switch e.Kind {
+		case fleet.EventStage:
+			e.InstanceID, e.Stage = "", int(id[0]-'0')
+		case fleet.EventIntent:
+			e.Attempt = 1
+		case fleet.EventSkipped:
+			e.Unavailable = e.Reason == fleet.ReasonNotRunning
+		default:
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
+// tell tells events and returns what is asked for then: "restart a, halt: width".
+func tell(t *testing.T, p *fleet.Planner, text string) string {
+	t.Helper()
+	actions, err := p.Next(events(text)...)
+	require.NoError(t, err)
+	parts := make([]string, len(actions))
+	for i, a := range actions {
+		parts[i] = strings.TrimSpace(string(a.Kind) + " " + a.InstanceID)
+		if a.Stage > 0 {
+			parts[i] += fmt.Sprint(a.Stage)
+		}
+		if a.Reason != "" {
+			parts[i] += ": " + string(a.Reason)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// step is what is told, and what shall be asked for then.
+type step [2]string
+
+func TestPlanner(t *testing.T) {
+	narrow := func(change func(*fleet.Rules)) fleet.Rules {
+		rules := wide(1)
+		change(&rules)
+		return rules
+	}
+	for name, test := range map[string]struct {
+		plan    fleet.Plan
+		rules   fleet.Rules
+		history string // replayed first
+		steps   []step
+	}{
+		"one after the other": {planOf(2), wide(1), "", []step{
+			{"run", "restart a"},
+			{"intent a, accepted a, down a, up a", ""},
+			{"healthy a", "restart b"},
+			{"intent b, healthy b", "end: done"},
+			{"end: done", ""},
+		}},
+		"the defaults": {planOf(8), fleet.Rules{}, "", []step{
+			{"run", "restart a"},
+			{"intent a, healthy a", "approve 1"},
+			{"pace", ""},
+			{"stage 1", "restart b"},
+			{"intent b, healthy b, intent c, healthy c, intent d, healthy d, intent e, healthy e", "restart f"},
+			{"intent f, healthy f", "approve 2"},
+			{"stage 2", "restart g"},
+			{"intent g, failed g", "halt: width, end: width"},
+		}},
+		"a slow one holds up nobody": {planOf(5), wide(2), "", []step{
+			{"run", "restart a, restart b"},
+			{"intent a, intent b, healthy b", "restart c"},
+			{"intent c, healthy c", "restart d"},
+		}},
+		"groups without room are passed over": {planOf(5, "x", "x", "y", "x", "y"), narrow(func(r *fleet.Rules) {
+			r.MaxUnavailable, r.MaxUnavailablePerGroup = fleet.Count(3), fleet.Count(1)
+		}), "", []step{
+			{"run", "restart a, restart c"},
+			{"intent c, healthy c", "restart e"},
+			{"intent a, healthy a", "restart b"},
+		}},
+		"the budget is reached": {planOf(6), narrow(func(r *fleet.Rules) { r.MaxUnavailable, r.MaxFailed = fleet.Count(4), fleet.Count(2) }), "", []step{
+			{"run", "restart a, restart b, restart c, restart d"},
+			{"intent a, failed a, intent b, unknown b", ""},
+			{"intent c, healthy c", "restart e"}, // exactly MaxFailed
+			{"intent d, failed d", "halt: failure budget"},
+			{"intent e, healthy e", "end: failure budget"},
+		}},
+		"one that failed counts when it is healthy": {planOf(5), narrow(func(r *fleet.Rules) { r.MaxUnavailable, r.MaxFailed = fleet.Count(2), fleet.Count(1) }), "", []step{
+			{"run", "restart a, restart b"},
+			{"intent a, failed a", ""},
+			{"healthy a", "restart c"},
+			{"intent b, failed b", "halt: failure budget"},
+		}},
+		"one that was unknown does not count when it is healthy": {planOf(5), narrow(func(r *fleet.Rules) { r.MaxUnavailable, r.MaxFailed = fleet.Count(2), fleet.Count(1) }), "", []step{
+			{"run", "restart a, restart b"},
+			{"intent a, unknown a", ""},
+			{"healthy a", "restart c"},
+			{"intent b, failed b", ""},
+			{"intent c, unknown c", "halt: failure budget, end: failure budget"},
+		}},
+		"one that failed and is unknown counts once": {planOf(5), narrow(func(r *fleet.Rules) { r.MaxUnavailable, r.MaxFailed = fleet.Count(2), fleet.Count(1) }), "", []step{
+			{"run", "restart a, restart b"},
+			{"intent a, failed a, unknown a", ""},
+			{"intent b, healthy b", "restart c"},
+		}},
+		"a canary has no budget": {planOf(5), narrow(func(r *fleet.Rules) { r.MaxUnavailable, r.MaxFailed, r.Canary = fleet.Count(3), fleet.Count(5), []int{2} }), "", []step{
+			{"run", "restart a, restart b"},
+			{"intent a, healthy a, intent b, unknown b", "halt: canary failed, end: canary failed"},
+		}},
+		"a canary that was not restarted is replaced": {planOf(5), narrow(func(r *fleet.Rules) { r.MaxUnavailable, r.Canary = fleet.Count(3), []int{2} }), "", []step{
+			{"run", "restart a, restart b"},
+			{"skipped a: locked", "restart c"},
+			{"intent b, unsent b", "restart b"},
+			{"intent b, healthy b, intent c, healthy c", "approve 1"},
+			{"stage 1", "restart d, restart e"},
+		}},
+		"not approved": {planOf(3), narrow(func(r *fleet.Rules) { r.Canary = []int{1} }), "", []step{
+			{"run", "restart a"},
+			{"intent a, healthy a", "approve 1"},
+			{"halt: not approved", "end: not approved"},
+			{"end: not approved, resume", "approve 1"},
+		}},
+		"no approval after the last": {planOf(1), narrow(func(r *fleet.Rules) { r.Canary = []int{1} }), "", []step{
+			{"run", "restart a"},
+			{"intent a, healthy a", "end: done"},
+		}},
+		"those that are not Running take from the width": {planOf(3), wide(2), "", []step{
+			{"run", "restart a, restart b"},
+			{"skipped a: not running", ""},
+			{"skipped b: not running", "halt: width, end: width"},
+		}},
+		"a pause, for two reasons": {planOf(3), wide(1), "", []step{
+			{"run, pause: window, pause: asked for", ""},
+			{"continue: window", ""},
+			{"continue: asked for", "restart a"},
+			{"pause: window, intent a, healthy a", ""},
+			{"continue: window", "restart b"},
+		}},
+		"a stop": {planOf(3), wide(2), "", []step{
+			{"run", "restart a, restart b"},
+			{"stop: asked for, unsent a: asked for", ""},
+			{"intent b, accepted b", ""},
+			{"healthy b", "end: asked for"},
+		}},
+		"after a crash": {
+			planOf(6), wide(6), "run, intent a, intent b, accepted b, intent c, healthy c, intent d, unknown d, failed e: refused, halt: width",
+			[]step{
+				{"resume", "resolve a, follow b, resolve d, restart f"},
+				{"healthy a, healthy b, unknown d, intent f, healthy f", "end: done"},
+			},
+		},
+		"whoever may have restarted and failed is looked at again": {
+			planOf(6), wide(6), "run, intent a, accepted a, failed a, intent b, doubt b, down b, failed b, intent c, down c, failed c, intent d, failed d: refused, intent e",
+			[]step{
+				{"resume", "follow a, resolve b, resolve c, resolve e, restart f"},
+				{"failed e", ""},
+				{"resume", "follow a, resolve b, resolve c, resolve e, resolve f"},
+			},
+		},
+		"a resumed run is judged when everybody was looked at": {
+			planOf(4), narrow(func(r *fleet.Rules) { r.MaxUnavailable, r.MaxFailed = fleet.Count(2), fleet.Count(0) }), "run, intent a, unknown a, intent b, unknown b, halt: failure budget",
+			[]step{
+				{"resume", "resolve a, resolve b"},
+				{"healthy a", ""},
+				{"healthy b", "restart c, restart d"},
+			},
+		},
+		"a resumed run whose canary is still unknown": {
+			planOf(4), narrow(func(r *fleet.Rules) { r.Canary = []int{1} }), "run, intent a, unknown a, halt: canary failed",
+			[]step{{"resume", "resolve a"}, {"unknown a", "halt: canary failed, end: canary failed"}},
+		},
+		"above the width": {
+			planOf(4), wide(1), "run, intent a, intent b, intent c",
+			[]step{
+				{"resume", "resolve a, resolve b, resolve c"},
+				{"healthy a, healthy b", ""},
+				{"healthy c", "restart d"},
+			},
+		},
+		"more canaries than the rules of now have": {
+			planOf(4), narrow(func(r *fleet.Rules) { r.Canary = []int{1} }), "run, intent a, intent b, intent c, healthy c",
+			[]step{
+				{"resume", "resolve a, resolve b"},
+				{"healthy a", ""},
+				{"healthy b", "approve 1"},
+				{"stage 1", "restart d"},
+			},
+		},
+		"fewer canaries than the rules of now have": {
+			planOf(4), narrow(func(r *fleet.Rules) { r.MaxUnavailable, r.Canary = fleet.Count(2), []int{3} }), "run, intent a, healthy a",
+			[]step{{"resume", "restart b, restart c"}},
+		},
+		"no canaries any more": {
+			planOf(4), wide(2), "run, intent a, healthy a, stage 1, intent b, unknown b",
+			[]step{{"resume", "resolve b, restart c"}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlanner(t, test.plan, test.rules)
+			if test.history != "" {
+				p = newPlanner(t, test.plan, test.rules, events(test.history)...)
+			}
+			for i, step := range test.steps {
+				require.Equal(t, step[1], tell(t, p, step[0]), "step %d: %s", i, step[0])
+			}
+		})
+	}
+}
+
+// TestPlannerResumedTwice cuts a history off everywhere.
+func TestPlannerResumedTwice(t *testing.T) {
+	history := events("run, intent a, accepted a, down a, up a, healthy a, stage 1, intent b, unsent b, skipped c: not running, intent b, doubt b, " +
+		"intent d, failed d: refused, unknown b, pause: window, continue: window, halt: failure budget, end: failure budget, " +
+		"resume, down b, failed b, intent e, accepted e, stop: asked for, failed e, healthy e, end: asked for")
+	rules := wide(4)
+	rules.Canary = []int{1}
+	for cut := 1; cut <= len(history); cut++ {
+		var asked [3]string
+		for times := range asked {
+			p := newPlanner(t, planOf(6), rules, history[:cut]...)
+			for range times {
+				require.NoError(t, p.Replay(fleet.Event{Kind: fleet.EventResume}))
+			}
+			asked[times] = tell(t, p, "resume")
+		}
+		assert.Equal(t, [3]string{asked[0], asked[0], asked[0]}, asked, "after %d events", cut)
+	}
+}
+
+func TestPlannerIllegalEvents(t *testing.T) {
+	for _, test := range []struct{ history, event string }{
+		{"run", "intent z"},
+		{"run", "nonsense"},
+		{"run", "intent"},
+		{"run", "run a"},
+		{"run", "nonsense a"},
+		{"run", "stage 2"},
+		{"run, stage 1", "stage 1"},
+		{"run", "pause"},
+		{"run", "continue"},
+		{"run", "stop"},
+		{"run", "halt"},
+		{"run", "accepted a"},
+		{"run", "healthy a"},
+		{"run, failed a", "healthy a"},
+		{"run, failed a", "unknown a"},
+		{"run, failed a", "intent a"},
+		{"run, intent a, unsent a", "healthy a"},
+		{"run, intent a, accepted a", "unsent a"}, // it would be restarted twice
+		{"run, intent a, accepted a", "intent a"},
+		{"run, intent a, accepted a", "skipped a"},
+		{"run, intent a, failed a", "unsent a"},
+		{"run, intent a, unknown a", "unsent a"},
+		{"run, intent a, unknown a", "intent a"},
+		{"run, intent a, unknown a", "accepted a"},
+		{"run, intent a, unknown a", "skipped a"},
+		{"run, intent a, healthy a", "healthy a"},
+		{"run, intent a, healthy a", "failed a"},
+		{"run, intent a, healthy a", "intent a"},
+		{"run, skipped a", "intent a"},
+		{"run, skipped a", "skipped a"},
+		{"run, skipped a", "unsent a"},
+	} {
+		t.Run(test.history+"; "+test.event, func(t *testing.T) {
+			p := newPlanner(t, planOf(3), wide(2), events(test.history)...)
+			q := newPlanner(t, planOf(3), wide(2), events(test.history)...)
+			require.ErrorContains(t, p.Replay(events(test.event)[0]), "fleet: ")
+			actions, err := p.Next(events(test.event)...)
+			require.Error(t, err)
+			require.Empty(t, actions)
+			for _, id := range []string{"a", "b", "c"} {
+				assert.Equal(t, q.StateOf(id), p.StateOf(id))
+				assert.Equal(t, q.Attempts(id), p.Attempts(id))
+			}
+			assert.Equal(t, q.Unavailable(), p.Unavailable())
+			assert.Equal(t, q.Failed(), p.Failed())
+			assert.Equal(t, tell(t, q, "resume"), tell(t, p, "resume"))
+		})
+	}
+}
+
+func TestPlannerInput(t *testing.T) {
+	for name, plan := range map[string]fleet.Plan{
+		"no targets": {},
+		"no id":      {Targets: []fleet.Target{{ID: "a"}, {}}},
+		"twice":      {Targets: []fleet.Target{{ID: "a"}, {ID: "b"}, {ID: "a"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := fleet.NewPlanner(plan, fleet.Rules{})
+			var bad *ecsreboot.InputError
+			require.ErrorAs(t, err, &bad)
+			assert.Equal(t, "Plan", bad.Field)
+		})
+	}
+}
+
+func TestPlannerUnknownInstance(t *testing.T) {
+	p := newPlanner(t, planOf(1), wide(1))
+	assert.Empty(t, p.StateOf("z"))
+	assert.Zero(t, p.Attempts("z"))
+}
