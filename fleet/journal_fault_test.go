@@ -70,7 +70,7 @@ func TestNothingIsSentWithoutIntent(t *testing.T) {
 		storage := &slowDisk{disk: newDisk(), sync: time.Minute}
 		var seen trace
 		report, err := fleet.Run(context.Background(), s.client, s.plan(), fleet.Options{
-			Rules: wide, Journal: "run.journal", OnEvent: collect(&seen),
+			Rules: atOnce, Journal: "run.journal", OnEvent: collect(&seen),
 		}.WithFiles(storage))
 		require.NoError(t, err)
 		require.Equal(t, 6, report.Count(fleet.StateHealthy))
@@ -89,7 +89,7 @@ func TestDamagedJournal(t *testing.T) {
 		storage := newDisk()
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
-		_, err := fleet.Run(ctx, s.client, s.plan(), fleet.Options{Rules: wide, Journal: "run.journal"}.WithFiles(storage))
+		_, err := fleet.Run(ctx, s.client, s.plan(), fleet.Options{Rules: atOnce, Journal: "run.journal"}.WithFiles(storage))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		whole = storage.files["run.journal"].written
 	})
@@ -102,7 +102,7 @@ func TestDamagedJournal(t *testing.T) {
 			time.Sleep(10 * time.Minute)
 			storage := newDisk()
 			storage.files["run.journal"] = &content{synced: damaged, written: damaged}
-			report, err := fleet.Resume(context.Background(), s.client, plan, fleet.Options{Rules: wide, Journal: "run.journal"}.WithFiles(storage))
+			report, err := fleet.Resume(context.Background(), s.client, plan, fleet.Options{Rules: atOnce, Journal: "run.journal"}.WithFiles(storage))
 			s.restartedOnce(s.ids...)
 			if err != nil {
 				require.ErrorIs(t, err, fleet.ErrJournal, name)

@@ -68,7 +68,7 @@ func tell(t *testing.T, p *fleet.Planner, text string) string {
 	for i, a := range actions {
 		parts[i] = strings.TrimSpace(string(a.Kind) + " " + a.InstanceID)
 		if a.Stage > 0 {
-			parts[i] += fmt.Sprint(a.Stage)
+			parts[i] += fmt.Sprintf(" %d", a.Stage)
 		}
 		if a.Reason != "" {
 			parts[i] += ": " + string(a.Reason)
@@ -146,7 +146,9 @@ func TestPlanner(t *testing.T) {
 			{"intent a, failed a, unknown a", ""},
 			{"intent b, healthy b", "restart c"},
 		}},
-		"a canary has no budget": {planOf(5), narrow(func(r *fleet.Rules) { r.MaxUnavailable, r.MaxFailed, r.Canary = fleet.Count(3), fleet.Count(5), []int{2} }), "", []step{
+		"a canary has no budget": {planOf(5), narrow(func(r *fleet.Rules) {
+			r.MaxUnavailable, r.MaxFailed, r.Canary = fleet.Count(3), fleet.Count(5), []int{2}
+		}), "", []step{
 			{"run", "restart a, restart b"},
 			{"intent a, healthy a, intent b, unknown b", "halt: canary failed, end: canary failed"},
 		}},

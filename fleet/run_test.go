@@ -17,8 +17,8 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
-// wide lets everything restart at once, without canaries.
-var wide = fleet.Rules{MaxUnavailable: fleet.Percent(100), AllowWide: true, Canary: []int{}}
+// atOnce lets everything restart at once, without canaries.
+var atOnce = fleet.Rules{MaxUnavailable: fleet.Percent(100), AllowWide: true, Canary: []int{}}
 
 // trace is the events of a run.
 type trace []fleet.Event
@@ -100,7 +100,7 @@ func TestJournalTellsTheSame(t *testing.T) {
 		s.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", Skip: 3, Times: 4, Act: true})
 		path := filepath.Join(t.TempDir(), "run.journal")
 		var seen trace
-		report, err := s.run(fleet.Options{Rules: wide, Journal: path, OnEvent: collect(&seen)})
+		report, err := s.run(fleet.Options{Rules: atOnce, Journal: path, OnEvent: collect(&seen)})
 		require.NoError(t, err)
 		history, err := fleet.Load(path)
 		require.NoError(t, err)
@@ -113,7 +113,7 @@ func TestJournalTellsTheSame(t *testing.T) {
 		require.Equal(t, mustJSON(t, report), mustJSON(t, got.Report()))
 		require.Equal(t, s.plan().Digest(), history.Plan.Digest())
 
-		_, err = s.run(fleet.Options{Rules: wide, Journal: path})
+		_, err = s.run(fleet.Options{Rules: atOnce, Journal: path})
 		require.ErrorIs(t, err, fleet.ErrJournal)
 		require.ErrorContains(t, err, "there is one already")
 		s.restartedOnce(s.ids...)
@@ -124,7 +124,7 @@ func TestLostAnswersAreSettled(t *testing.T) {
 	inBubble(t, 30, ecstest.Options{}, func(t *testing.T, s *service) {
 		s.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", Times: -1, Act: true})
 		var seen trace
-		report, err := s.run(fleet.Options{Rules: wide, OnEvent: collect(&seen)})
+		report, err := s.run(fleet.Options{Rules: atOnce, OnEvent: collect(&seen)})
 		require.NoError(t, err)
 		require.Equal(t, 30, report.Count(fleet.StateHealthy))
 		require.Len(t, seen.of(fleet.EventDoubt), 30)
@@ -229,7 +229,7 @@ func TestSkipped(t *testing.T) {
 
 func TestMinUptime(t *testing.T) {
 	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
-		report, err := s.run(fleet.Options{Rules: wide, MinUptime: 30 * time.Minute})
+		report, err := s.run(fleet.Options{Rules: atOnce, MinUptime: 30 * time.Minute})
 		require.NoError(t, err)
 		record, _ := report.Record("i-00002")
 		require.Equal(t, fleet.ReasonUptime, record.Reason)
@@ -274,7 +274,7 @@ func TestHealth(t *testing.T) {
 // longer than MinReady.
 func TestOldRunningIsNotReady(t *testing.T) {
 	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
-		report, err := s.run(fleet.Options{Rules: wide})
+		report, err := s.run(fleet.Options{Rules: atOnce})
 		require.NoError(t, err)
 		record, _ := report.Record("i-00001")
 		require.Equal(t, fleet.StateHealthy, record.State)
@@ -376,7 +376,7 @@ func TestLeaveAndResume(t *testing.T) {
 			inBubble(t, 30, ecstest.Options{}, func(t *testing.T, s *service) {
 				s.Inject(ecstest.Fault{Kind: ecstest.FaultDelay, Action: "RebootInstance", Delay: 300 * time.Millisecond, Times: -1})
 				path := filepath.Join(t.TempDir(), "run.journal")
-				rules := wide
+				rules := atOnce
 				rules.MaxFailed = fleet.Percent(100)
 				options := fleet.Options{Rules: rules, Journal: path}
 				plan := s.plan()
@@ -438,7 +438,7 @@ func TestApprove(t *testing.T) {
 
 func TestAccessDeniedHaltsForAll(t *testing.T) {
 	inBubble(t, 30, ecstest.Options{Allow: func(action, _ string) bool { return action != "RebootInstance" }}, func(t *testing.T, s *service) {
-		report, err := s.run(fleet.Options{Rules: wide})
+		report, err := s.run(fleet.Options{Rules: atOnce})
 		require.ErrorIs(t, err, ecsreboot.ErrAccessDenied)
 		require.Equal(t, fleet.ReasonAccess, report.Reason)
 		require.Equal(t, 30, report.Count(fleet.StateWaiting), "none has failed by itself")
@@ -448,7 +448,7 @@ func TestAccessDeniedHaltsForAll(t *testing.T) {
 
 func TestThrottledRun(t *testing.T) {
 	inBubble(t, 200, ecstest.Options{LimitPerMinute: 30}, func(t *testing.T, s *service) {
-		report, err := s.run(fleet.Options{Rules: wide})
+		report, err := s.run(fleet.Options{Rules: atOnce})
 		require.NoError(t, err)
 		require.Equal(t, 200, report.Count(fleet.StateHealthy), mustJSON(t, report.NotRestarted()))
 		s.restartedOnce(s.ids...)
@@ -459,7 +459,7 @@ func TestThrottledRun(t *testing.T) {
 func TestResumeRefusesAnotherPlan(t *testing.T) {
 	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
 		path := filepath.Join(t.TempDir(), "run.journal")
-		_, err := s.run(fleet.Options{Rules: wide, Journal: path})
+		_, err := s.run(fleet.Options{Rules: atOnce, Journal: path})
 		require.NoError(t, err)
 		plan := s.plan()
 		plan.Targets = plan.Targets[:2]
@@ -479,7 +479,7 @@ func TestSecondDriverIsRefused(t *testing.T) {
 		plan := s.plan()
 		done := make(chan error)
 		go func() {
-			_, err := fleet.Run(context.Background(), s.client, plan, fleet.Options{Rules: wide, Journal: path})
+			_, err := fleet.Run(context.Background(), s.client, plan, fleet.Options{Rules: atOnce, Journal: path})
 			done <- err
 		}()
 		synctest.Wait()
@@ -549,14 +549,14 @@ func TestPanicsOfHooks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, 8, ecstest.Options{}, func(t *testing.T, s *service) {
 				path := filepath.Join(t.TempDir(), "run.journal")
-				options := fleet.Options{Rules: wide, Journal: path}
+				options := fleet.Options{Rules: atOnce, Journal: path}
 				hook(&options, func() { panic("a bug of the caller's") })
 				plan := s.plan()
 				require.PanicsWithValue(t, "a bug of the caller's", func() {
 					_, _ = fleet.Run(context.Background(), s.client, plan, options)
 				})
 				synctest.Wait()
-				report, err := fleet.Resume(context.Background(), s.client, plan, fleet.Options{Rules: wide, Journal: path})
+				report, err := fleet.Resume(context.Background(), s.client, plan, fleet.Options{Rules: atOnce, Journal: path})
 				require.NoError(t, err)
 				require.Empty(t, report.NotRestarted())
 				s.restartedOnce(s.ids...)
@@ -567,11 +567,11 @@ func TestPanicsOfHooks(t *testing.T) {
 
 func TestWithoutJournal(t *testing.T) {
 	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
-		report, err := fleet.Run(context.Background(), s.client, s.plan(), fleet.Options{Rules: wide})
+		report, err := fleet.Run(context.Background(), s.client, s.plan(), fleet.Options{Rules: atOnce})
 		require.NoError(t, err)
 		require.Empty(t, report.NotRestarted())
 		s.restartedOnce(s.ids...)
-		_, err = fleet.Resume(context.Background(), s.client, s.plan(), fleet.Options{Rules: wide})
+		_, err = fleet.Resume(context.Background(), s.client, s.plan(), fleet.Options{Rules: atOnce})
 		require.ErrorContains(t, err, "Journal is empty")
 	})
 }
