@@ -35,6 +35,7 @@ type Client struct {
 	describeGate   gate
 	watchesMu      sync.Mutex
 	watches        map[watchKey]*watch // restarts under way that calls may join
+	reader         reader
 }
 
 // NewClient returns a client for the ECS service of a region, such as
@@ -59,6 +60,8 @@ func NewClient(region string, options ...Option) (*Client, error) {
 		attemptTimeout: s.attemptTimeout,
 		logRetry:       s.logRetry,
 		userAgent:      s.userAgent,
+		rebootGate:     newGate(s.pacer("RebootInstance")),
+		describeGate:   newGate(s.pacer("DescribeInstances")),
 	}
 	if client.credentials, err = newCredentialSource(s.credential); err != nil {
 		return nil, err
@@ -72,6 +75,9 @@ func NewClient(region string, options ...Option) (*Client, error) {
 // Endpoint returns the address that requests go to, such as
 // "https://ecs-cn-hangzhou.aliyuncs.com".
 func (c *Client) Endpoint() string { return c.scheme + "://" + c.host }
+
+// Region returns the region that the client acts in, such as "cn-hangzhou".
+func (c *Client) Region() string { return c.region }
 
 // CloseIdleConnections closes the connections that no call uses. The client stays
 // usable.
@@ -123,14 +129,14 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 		return result{}, failed
 	}
 	throttleBudget := c.retry.MaxThrottleWait
-	clockFixed := false
+	throttled, clockFixed := 0, false
 	for {
-		pass, err := op.gate.enter(ctx, &throttleBudget)
+		permit, err := op.gate.enter(ctx, &throttleBudget, throttled)
 		if err != nil {
 			failed.Err = heldBack(failed.Err, err)
 			return result{}, failed
 		}
-		res, outcome, then := c.through(ctx, op, pass)
+		res, outcome, then := c.through(ctx, op, permit)
 		failed.Attempts++
 		if !res.sentAt.IsZero() {
 			failed.SentAt = res.sentAt
@@ -160,6 +166,7 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 		case fixClock:
 			clockFixed = true
 		case awaitGate: // the gate waits at the top of the loop, unless that is in vain
+			throttled++
 			if err := tooLong(ctx, res.retryAfter, throttleBudget); err != nil {
 				failed.Err = heldBack(failed.Err, err)
 				return result{}, failed
@@ -176,12 +183,12 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 	}
 }
 
-// through makes one attempt with a pass of the gate, and returns the pass.
-func (c *Client) through(ctx context.Context, op operation, p pass) (res result, outcome Outcome, then next) {
+// through makes one attempt with a permit of the gate, and returns the permit.
+func (c *Client) through(ctx context.Context, op operation, p permit) (res result, outcome Outcome, then next) {
 	returned := false
 	defer func() {
 		if !returned { // a RoundTripper of the caller's panicked
-			p.abandoned()
+			p.leave(PaceResult{})
 		}
 	}()
 	res = c.attempt(ctx, op)
@@ -189,25 +196,18 @@ func (c *Client) through(ctx context.Context, op operation, p pass) (res result,
 	returned = true
 	switch {
 	case then == awaitGate:
-		p.throttled(res.retryAfter)
+		hint := time.Duration(0)
+		if refusal, ok := errors.AsType[*APIError](res.err); ok {
+			hint = refusal.RetryAfter
+		}
+		closed := p.leave(PaceResult{Outcome: PaceThrottled, RetryAfter: hint, ServiceTime: res.clock})
+		res.retryAfter = max(hint, closed)
 	case res.event.stage == stageAnswered && res.event.hasRequestID:
-		p.answered()
+		p.leave(PaceResult{Outcome: PaceAccepted, ServiceTime: res.clock})
 	default:
-		p.abandoned()
+		p.leave(PaceResult{})
 	}
 	return res, outcome, then
-}
-
-// heldBack is the error of a call that the gate did not let through: before is
-// what its last attempt came to, if it had one.
-func heldBack(before, err error) error {
-	if errors.Is(err, errGateLimit) {
-		err = &throttleError{cause: err}
-	}
-	if before != nil {
-		return fmt.Errorf("%w; then %w", before, err)
-	}
-	return err
 }
 
 // attempt sends the operation once, with credentials, nonce, time and signature of

@@ -187,7 +187,9 @@ func TestGateSharesTheLimit(t *testing.T) {
 		group.Wait()
 		assert.Zero(t, failed.Load())
 		assert.Equal(t, 64, server.TotalReboots())
-		assert.Equal(t, 3*time.Minute-10*time.Second, time.Since(start).Truncate(time.Second))
+		took := time.Since(start)
+		assert.GreaterOrEqual(t, took, 3*time.Minute-10*time.Second)
+		assert.Less(t, took, 4*time.Minute-10*time.Second)
 	})
 }
 
@@ -218,7 +220,8 @@ func TestClosedGateSendsNothing(t *testing.T) {
 		}
 		require.Len(t, at, 12)
 		assert.Equal(t, []time.Duration{0, 30 * time.Second, 60 * time.Second}, at[:3], "the first, and two probes")
-		assert.Equal(t, 60*time.Second, at[11])
+		assert.Less(t, at[11], 65*time.Second, "then the others, not all at once")
+		assert.Greater(t, at[5], 60*time.Second)
 	})
 }
 

@@ -1,98 +1,173 @@
 package ecsreboot
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 )
 
-// gate holds a client's goroutines back while the service throttles an
-// operation.
+// AdaptivePacer is the [Pacer] that clients have by themselves. Give one to several
+// clients of a process, by [WithPacer], and they share what it learns: it stands
+// for one operation, in one region of one account. The zero value is ready for use.
 //
-// ECS counts calls by account, region and operation in windows of one minute, and
-// a throttled call was not processed. Without a gate, every goroutine finds out
-// for itself, again and again, at the cost of everybody else in the account. So
-// the first throttle closes the gate for all; when it may open again, one waiting
-// caller goes ahead with its own request as a probe, and its answer decides for
-// the others.
-type gate struct {
-	mu      sync.Mutex
-	until   time.Time     // closed at least until then; zero: open
-	probing bool          // a caller is past until and has no answer yet
-	changed chan struct{} // closed at the next change; nil while nobody waits
+// It holds nobody up until the service throttles. Then nothing is sent until the
+// time that the service names, or else its next minute; one waiting call goes ahead
+// as a probe, and the others follow at a pace below what the service was seen to
+// accept. The pace is raised slowly while nothing is throttled, and forgotten after
+// three minutes in which it held nobody up. If the service names no time, single
+// calls that were not throttled before try it earlier: where they are accepted, it
+// does not count by minutes.
+//
+// Calls go in the order of their arrival, those that were throttled before first.
+// It has no goroutine of its own.
+type AdaptivePacer struct {
+	mu                  sync.Mutex // never held across a wait
+	pace                pace
+	again, fresh        list.List // of *waiter: throttled before, and not
+	accepted, throttled uint64
 }
 
-// pass lets one attempt through the gate. Each must be returned by leave.
-type pass struct {
-	gate  *gate
-	probe bool
+// waiter is a call that waits for its turn.
+type waiter struct {
+	wake    chan struct{} // for one signal
+	latest  time.Time     // when it gives up
+	element *list.Element
+}
+
+// NewAdaptivePacer returns one that never lets more calls go than the given number a
+// minute; 0 sets no limit.
+func NewAdaptivePacer(callsPerMinute float64) (*AdaptivePacer, error) {
+	if callsPerMinute != 0 {
+		if err := checkRate("callsPerMinute", callsPerMinute); err != nil {
+			return nil, err
+		}
+	}
+	return newAdaptivePacer(callsPerMinute), nil
+}
+
+func newAdaptivePacer(callsPerMinute float64) *AdaptivePacer {
+	rate := callsPerMinute / paceWindow.Seconds()
+	return &AdaptivePacer{pace: pace{hint: rate, rate: rate}}
+}
+
+// checkRate refuses what is no number of calls a minute.
+func checkRate(field string, perMinute float64) error {
+	if !(perMinute >= 1 && perMinute <= 1e6) { // nor NaN
+		return &InputError{Field: field, Problem: fmt.Sprintf("is %v calls a minute; it must be between 1 and 1,000,000", perMinute)}
+	}
+	return nil
 }
 
 // errGateLimit is why enter gives up on a gate that stays closed for too long.
 var errGateLimit = errors.New("the gate stays closed for too long")
 
 // enter waits until an attempt may be sent, for as long as the budget lasts, and
-// takes what it waited off it. It returns at once where the gate certainly stays
-// closed beyond the budget or the context's deadline. The error wraps
-// errGateLimit then, and is the context's otherwise.
-func (g *gate) enter(ctx context.Context, budget *time.Duration) (pass, error) {
-	var giveUp time.Time
-	defer func() {
-		if !giveUp.IsZero() {
-			*budget = max(0, time.Until(giveUp))
-		}
-	}()
+// takes what it waited off it. Throttled tells that the call was throttled before.
+// It returns at once where the gate certainly stays closed beyond the budget or the
+// context's deadline. The error wraps errGateLimit then, and is the context's
+// otherwise. Each pass must be returned by leave.
+func (g *AdaptivePacer) enter(ctx context.Context, budget *time.Duration, throttled bool) (pass, error) {
+	g.mu.Lock()
+	if g.pace.open() && g.again.Len()+g.fresh.Len() == 0 {
+		p := g.pace.take()
+		g.mu.Unlock()
+		return p, nil
+	}
+	now := time.Now()
+	giveUp := now.Add(*budget)
+	if *budget > math.MaxInt64/2 {
+		giveUp = now.Add(math.MaxInt64 / 2)
+	}
+	var w waiter
+	line := &g.fresh
+	if throttled {
+		line = &g.again
+	}
 	for {
-		g.mu.Lock()
-		if g.until.IsZero() {
-			g.mu.Unlock()
-			return pass{gate: g}, nil
+		wake := never
+		if g.isFirst(line, w.element, now) {
+			wake = g.pace.ready(now, throttled)
 		}
-		now := time.Now()
-		if giveUp.IsZero() {
-			giveUp = now.Add(*budget)
-		}
-		closedFor := g.until.Sub(now)
-		if closedFor <= 0 && !g.probing && ctx.Err() == nil {
-			g.probing = true
+		if wake <= 0 && ctx.Err() == nil {
+			p := g.pace.take()
+			g.leaveLine(line, &w)
 			g.mu.Unlock()
-			return pass{gate: g, probe: true}, nil
+			*budget = max(0, giveUp.Sub(now))
+			return p, nil
 		}
 		if err := g.outlasts(ctx, now, giveUp); err != nil {
+			g.leaveLine(line, &w)
 			g.mu.Unlock()
+			*budget = max(0, giveUp.Sub(now))
 			return pass{}, err
 		}
-		if g.changed == nil {
-			g.changed = make(chan struct{})
+		if w.element == nil {
+			w.wake, w.latest = make(chan struct{}, 1), giveUp
+			if deadline, ok := ctx.Deadline(); ok && deadline.Before(giveUp) {
+				w.latest = deadline
+			}
+			w.element = line.PushBack(&w)
 		}
-		changed := g.changed
 		g.mu.Unlock()
+		await(ctx, w.wake, min(wake, giveUp.Sub(now)))
+		g.mu.Lock()
+		now = time.Now()
+	}
+}
 
-		wake := closedFor
-		if wake <= 0 { // another caller probes
-			wake = giveUp.Sub(now)
-		}
-		timer := time.NewTimer(wake)
-		select {
-		case <-changed:
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		timer.Stop()
-		if ctx.Err() != nil {
-			return pass{}, contextEnd(ctx)
+// await waits for a signal, a time or the context's end.
+func await(ctx context.Context, wake <-chan struct{}, limit time.Duration) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-wake:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// isFirst reports whether the pace may be asked for a call. The first fresh one may
+// be a probe before those that the service has throttled.
+func (g *AdaptivePacer) isFirst(line *list.List, element *list.Element, now time.Time) bool {
+	if line.Front() != element {
+		return false
+	}
+	return line == &g.again || g.again.Len() == 0 || g.pace.tryable(now)
+}
+
+// leaveLine takes a call out of its line and wakes who is first then.
+func (g *AdaptivePacer) leaveLine(line *list.List, w *waiter) {
+	if w.element != nil {
+		line.Remove(w.element)
+	}
+	g.wakeFirst()
+}
+
+func (g *AdaptivePacer) wakeFirst() {
+	for _, line := range [...]*list.List{&g.again, &g.fresh} {
+		if first := line.Front(); first != nil {
+			first.Value.(*waiter).signal()
 		}
 	}
 }
 
+func (w *waiter) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default: // it has one already
+	}
+}
+
 // outlasts reports that waiting is in vain.
-func (g *gate) outlasts(ctx context.Context, now, giveUp time.Time) error {
+func (g *AdaptivePacer) outlasts(ctx context.Context, now, giveUp time.Time) error {
 	if ctx.Err() != nil {
 		return contextEnd(ctx)
 	}
-	if err := tooLong(ctx, g.until.Sub(now), giveUp.Sub(now)); err != nil {
+	if err := tooLong(ctx, g.pace.until.Sub(now), giveUp.Sub(now)); err != nil {
 		return err
 	}
 	if !now.Before(giveUp) {
@@ -113,54 +188,70 @@ func tooLong(ctx context.Context, wait, budget time.Duration) error {
 	return nil
 }
 
-// maxClosed bounds how long one answer closes the gate for everybody. The
-// service counts in minutes; what it claims beyond that a probe finds out.
-const maxClosed = 5 * time.Minute
-
-// throttled tells the gate that the attempt was throttled, for the given time.
-func (p pass) throttled(wait time.Duration) {
-	wait = min(wait, maxClosed)
-	p.gate.mu.Lock()
-	defer p.gate.mu.Unlock()
-	if until := time.Now().Add(wait); until.After(p.gate.until) {
-		p.gate.until = until
+// leave tells what came of an attempt, and returns for how long the gate is closed.
+func (g *AdaptivePacer) leave(p pass, result PaceResult) time.Duration {
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch result.Outcome {
+	case PaceAccepted:
+		g.accepted++
+		g.pace.accepted(now, p, result.ServiceTime)
+	case PaceThrottled:
+		g.throttled++
+		g.pace.refused(now, p, result.ServiceTime, result.RetryAfter)
+		g.wakeLosers()
+		g.wakeFirst()
+	case PaceUnanswered:
+		if p.probe {
+			g.pace.probing = false // the next waiter takes it over
+		}
 	}
-	p.gate.change(p.probe)
+	if p.probe {
+		g.wakeFirst()
+	}
+	return max(0, g.pace.until.Sub(now))
 }
 
-// answered tells the gate that the service processed the attempt. Only the answer
-// to a probe opens it: others may have been on their way before it closed.
-func (p pass) answered() {
-	if !p.probe {
-		return
+// wakeLosers wakes those for whom the gate stays closed for too long.
+func (g *AdaptivePacer) wakeLosers() {
+	for _, line := range [...]*list.List{&g.again, &g.fresh} {
+		for e := line.Front(); e != nil; e = e.Next() {
+			if w := e.Value.(*waiter); w.latest.Before(g.pace.until) {
+				w.signal()
+			}
+		}
 	}
-	p.gate.mu.Lock()
-	defer p.gate.mu.Unlock()
-	if !p.gate.until.After(time.Now()) {
-		p.gate.until = time.Time{}
-	}
-	p.gate.change(true)
 }
 
-// abandoned tells the gate that the attempt got no answer of the service. The
-// next waiter takes a probe over.
-func (p pass) abandoned() {
-	if !p.probe {
-		return
+// Acquire is the [Pacer]'s. It gives up with [ErrThrottled] once it is certain that
+// the call has to wait for longer than it may.
+func (g *AdaptivePacer) Acquire(ctx context.Context, call PaceCall) (report func(PaceResult), err error) {
+	if ctx.Err() != nil {
+		return nil, contextEnd(ctx)
 	}
-	p.gate.mu.Lock()
-	defer p.gate.mu.Unlock()
-	p.gate.change(true)
+	budget := max(0, call.MaxWait)
+	p, err := g.enter(ctx, &budget, call.Throttled > 0)
+	if err != nil {
+		return nil, heldBack(nil, err)
+	}
+	var once sync.Once
+	return func(result PaceResult) { once.Do(func() { g.leave(p, result) }) }, nil
 }
 
-// change wakes all waiters; the caller holds the mutex.
-func (g *gate) change(probeEnded bool) {
-	if probeEnded {
-		g.probing = false
-	}
-	if g.changed != nil {
-		close(g.changed)
-		g.changed = nil
+// State returns what the pacer does right now.
+func (g *AdaptivePacer) State() PaceState {
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pace.turn(now)
+	return PaceState{
+		RatePerMinute: g.pace.rate * paceWindow.Seconds(),
+		Closed:        !g.pace.until.IsZero(),
+		Until:         g.pace.until,
+		Waiting:       g.again.Len() + g.fresh.Len(),
+		Accepted:      g.accepted,
+		Throttled:     g.throttled,
 	}
 }
 
@@ -175,6 +266,18 @@ func (e *throttleError) Error() string {
 func (e *throttleError) Unwrap() error { return e.cause }
 
 func (e *throttleError) Is(target error) bool { return target == ErrThrottled }
+
+// heldBack is the error of a call that the gate did not let through: before is
+// what its last attempt came to, if it had one.
+func heldBack(before, err error) error {
+	if errors.Is(err, errGateLimit) {
+		err = &throttleError{cause: err}
+	}
+	if before != nil {
+		return fmt.Errorf("%w; then %w", before, err)
+	}
+	return err
+}
 
 // roundUp makes a wait readable without making it shorter.
 func roundUp(d time.Duration) time.Duration {

@@ -3,7 +3,9 @@ package ecsreboot
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,54 +16,69 @@ import (
 
 const patient = time.Hour
 
-func enter(ctx context.Context, g *gate, budget time.Duration) (pass, error) {
-	return g.enter(ctx, &budget)
+func enter(ctx context.Context, g *AdaptivePacer, budget time.Duration) (pass, error) {
+	return g.enter(ctx, &budget, true)
 }
 
+// throttle, answer and abandon return a pass.
+func throttle(g *AdaptivePacer, p pass, hint time.Duration) {
+	g.leave(p, PaceResult{Outcome: PaceThrottled, RetryAfter: hint})
+}
+
+func answer(g *AdaptivePacer, p pass) { g.leave(p, PaceResult{Outcome: PaceAccepted}) }
+
+func abandon(g *AdaptivePacer, p pass) { g.leave(p, PaceResult{}) }
+
 // closedGate returns a gate that a first caller's throttle closed for a minute.
-func closedGate(t *testing.T) *gate {
+func closedGate(t *testing.T) *AdaptivePacer {
 	t.Helper()
-	g := new(gate)
+	g := new(AdaptivePacer)
 	p, err := enter(t.Context(), g, patient)
 	require.NoError(t, err)
-	p.throttled(time.Minute)
+	throttle(g, p, time.Minute)
 	return g
 }
 
 func TestGateIsOpenAtFirst(t *testing.T) {
-	g := new(gate)
+	g := new(AdaptivePacer)
 	for range 3 {
 		p, err := enter(t.Context(), g, 0)
 		require.NoError(t, err)
-		p.answered()
+		answer(g, p)
 	}
 }
 
-// The gate closes for all, one caller probes when its time is over, and its
-// answer lets the others through.
+// The gate closes for all, one caller probes when its time is over, and its answer
+// lets the others through: one after the other, in the order in which they came.
 func TestGateProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := closedGate(t)
 		start := time.Now()
 		var mu sync.Mutex
 		var entered []time.Duration
+		var order []int
 		var group sync.WaitGroup
-		for range 10 {
+		for i := range 10 {
 			group.Go(func() {
 				p, err := enter(t.Context(), g, patient)
 				assert.NoError(t, err)
 				mu.Lock()
 				entered = append(entered, time.Since(start))
+				order = append(order, i)
 				mu.Unlock()
 				time.Sleep(time.Second) // the service takes its time
-				p.answered()
+				answer(g, p)
 			})
+			synctest.Wait()
 		}
 		group.Wait()
+		assert.Equal(t, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, order)
 		assert.Equal(t, time.Minute, entered[0])
-		for _, at := range entered[1:] {
-			assert.Equal(t, time.Minute+time.Second, at)
+		assert.Equal(t, time.Minute+time.Second, entered[1])
+		for i := range entered[2:] {
+			assert.Greater(t, entered[i+2], entered[i+1])
 		}
+		assert.Less(t, entered[9], time.Minute+6*time.Second)
 	})
 }
 
@@ -72,7 +89,7 @@ func TestGateProbeThrottled(t *testing.T) {
 		start := time.Now()
 		p, err := enter(t.Context(), g, patient)
 		require.NoError(t, err)
-		p.throttled(30 * time.Second)
+		throttle(g, p, 30*time.Second)
 		_, err = enter(t.Context(), g, patient)
 		require.NoError(t, err)
 		assert.Equal(t, 90*time.Second, time.Since(start))
@@ -101,11 +118,11 @@ func TestGateProbeAbandoned(t *testing.T) {
 			t.Fatal("two probes at once")
 		default:
 		}
-		first.abandoned()
+		abandon(g, first)
 		second := <-done
 		assert.Equal(t, time.Minute+time.Second, time.Since(start))
-		second.answered()
-		(<-done).answered()
+		answer(g, second)
+		answer(g, <-done)
 		assert.Equal(t, time.Minute+time.Second, time.Since(start))
 	})
 }
@@ -114,22 +131,22 @@ func TestGateProbeAbandoned(t *testing.T) {
 // it, and a late throttle keeps it closed for longer.
 func TestGateStragglers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := new(gate)
+		g := new(AdaptivePacer)
 		straggler, err := enter(t.Context(), g, patient)
 		require.NoError(t, err)
 		late, err := enter(t.Context(), g, patient)
 		require.NoError(t, err)
 		p, err := enter(t.Context(), g, patient)
 		require.NoError(t, err)
-		p.throttled(time.Minute)
-		straggler.answered()
-		straggler.abandoned()
+		throttle(g, p, time.Minute)
+		answer(g, straggler)
+		abandon(g, straggler)
 		start := time.Now()
 		probe, err := enter(t.Context(), g, patient)
 		require.NoError(t, err)
 		assert.Equal(t, time.Minute, time.Since(start))
-		late.throttled(time.Minute)
-		probe.answered()
+		throttle(g, late, time.Minute)
+		answer(g, probe)
 		_, err = enter(t.Context(), g, patient)
 		require.NoError(t, err)
 		assert.Equal(t, 2*time.Minute, time.Since(start), "the late throttle counts")
@@ -138,14 +155,14 @@ func TestGateStragglers(t *testing.T) {
 
 func TestGateShorterHintDoesNotShorten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := new(gate)
+		g := new(AdaptivePacer)
 		a, err := enter(t.Context(), g, patient)
 		require.NoError(t, err)
 		b, err := enter(t.Context(), g, patient)
 		require.NoError(t, err)
 		start := time.Now()
-		a.throttled(time.Minute)
-		b.throttled(time.Second)
+		throttle(g, a, time.Minute)
+		throttle(g, b, time.Second)
 		_, err = enter(t.Context(), g, patient)
 		require.NoError(t, err)
 		assert.Equal(t, time.Minute, time.Since(start))
@@ -188,17 +205,17 @@ func TestGateBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := closedGate(t)
 		budget := 90 * time.Second
-		probe, err := g.enter(t.Context(), &budget)
+		probe, err := g.enter(t.Context(), &budget, true)
 		require.NoError(t, err)
 		assert.Equal(t, 30*time.Second, budget)
 		start := time.Now()
-		_, err = g.enter(t.Context(), &budget)
+		_, err = g.enter(t.Context(), &budget, true)
 		require.ErrorIs(t, err, errGateLimit)
 		assert.ErrorContains(t, err, "MaxThrottleWait is over")
 		assert.Equal(t, 30*time.Second, time.Since(start))
 		assert.Zero(t, budget)
-		probe.answered()
-		_, err = g.enter(t.Context(), &budget)
+		answer(g, probe)
+		_, err = g.enter(t.Context(), &budget, true)
 		require.NoError(t, err)
 	})
 }
@@ -206,18 +223,254 @@ func TestGateBudget(t *testing.T) {
 // A straggler's answer does not take a probe for ended that is still out.
 func TestGateStragglerDoesNotEndAProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := new(gate)
+		g := new(AdaptivePacer)
 		straggler, err := enter(t.Context(), g, patient)
 		require.NoError(t, err)
 		p, err := enter(t.Context(), g, patient)
 		require.NoError(t, err)
-		p.throttled(time.Minute)
+		throttle(g, p, time.Minute)
 		probe, err := enter(t.Context(), g, patient)
 		require.NoError(t, err)
-		straggler.answered()
-		straggler.abandoned()
+		answer(g, straggler)
+		abandon(g, straggler)
 		_, err = enter(t.Context(), g, time.Second)
 		require.ErrorIs(t, err, errGateLimit, "one probe at a time")
-		probe.answered()
+		answer(g, probe)
+	})
+}
+
+// A call that was not throttled before may be the probe before the minute is over.
+// One that was waits for it.
+func TestGateEarlyProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := new(AdaptivePacer)
+		p, err := enter(t.Context(), g, patient)
+		require.NoError(t, err)
+		throttle(g, p, 0)
+		start := time.Now()
+		var group sync.WaitGroup
+		group.Go(func() {
+			p, err := enter(t.Context(), g, patient)
+			assert.NoError(t, err)
+			assert.Equal(t, time.Minute, time.Since(start), "throttled before")
+			answer(g, p)
+		})
+		synctest.Wait()
+		budget := patient
+		for _, at := range []time.Duration{2, 6, 14, 30} { // twice as long each
+			p, err := g.enter(t.Context(), &budget, false)
+			require.NoError(t, err)
+			assert.Equal(t, at*time.Second, time.Since(start))
+			throttle(g, p, 0)
+		}
+		group.Wait()
+	})
+}
+
+// Where the service says when, nobody tries earlier.
+func TestGateNoEarlyProbeAgainstAHint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := closedGate(t)
+		start := time.Now()
+		budget := patient
+		_, err := g.enter(t.Context(), &budget, false)
+		require.NoError(t, err)
+		assert.Equal(t, time.Minute, time.Since(start))
+	})
+}
+
+// Calls that were throttled before go first.
+func TestGateLetsTheThrottledGoFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := closedGate(t)
+		var order []bool
+		var mu sync.Mutex
+		var group sync.WaitGroup
+		for _, throttled := range []bool{false, false, true, true} {
+			group.Go(func() {
+				budget := patient
+				p, err := g.enter(t.Context(), &budget, throttled)
+				assert.NoError(t, err)
+				mu.Lock()
+				order = append(order, throttled)
+				mu.Unlock()
+				answer(g, p)
+			})
+			synctest.Wait()
+		}
+		group.Wait()
+		assert.Equal(t, []bool{true, true, false, false}, order)
+	})
+}
+
+// Those who wait already learn at once that it is in vain, wherever in the line.
+func TestGateTellsTheLosers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := new(AdaptivePacer)
+		straggler, err := enter(t.Context(), g, patient)
+		require.NoError(t, err)
+		p, err := enter(t.Context(), g, patient)
+		require.NoError(t, err)
+		throttle(g, p, time.Minute)
+		start := time.Now()
+		var group sync.WaitGroup
+		for i := range 20 {
+			group.Go(func() {
+				budget := 2 * time.Minute
+				if i%2 == 0 {
+					budget = patient
+				}
+				ctx := t.Context()
+				if i%4 == 0 {
+					limited, cancel := context.WithTimeout(ctx, 2*time.Minute)
+					defer cancel()
+					ctx = limited
+				}
+				p, err := enter(ctx, g, budget)
+				if i%4 == 2 {
+					assert.NoError(t, err)
+					assert.GreaterOrEqual(t, time.Since(start), 3*time.Minute)
+					answer(g, p)
+					return
+				}
+				assert.ErrorIs(t, err, errGateLimit)
+				assert.Zero(t, time.Since(start))
+			})
+			synctest.Wait()
+		}
+		assert.Equal(t, 20, g.State().Waiting)
+		throttle(g, straggler, 3*time.Minute)
+		synctest.Wait()
+		assert.Equal(t, 5, g.State().Waiting)
+		group.Wait()
+	})
+}
+
+// A thousand that wait are woken one at a time, and none is left behind, although
+// some give up.
+func TestGateManyWaiters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := closedGate(t)
+		var through, gone atomic.Int64
+		var group sync.WaitGroup
+		for i := range 1000 {
+			group.Go(func() {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if i%10 == 0 {
+					time.AfterFunc(time.Duration(i)*100*time.Millisecond, cancel)
+				}
+				p, err := enter(ctx, g, patient)
+				if err != nil {
+					gone.Add(1)
+					return
+				}
+				through.Add(1)
+				answer(g, p)
+			})
+		}
+		group.Wait()
+		assert.Equal(t, int64(1000), through.Load()+gone.Load())
+		assert.GreaterOrEqual(t, through.Load(), int64(900))
+		assert.Positive(t, gone.Load())
+		state := g.State()
+		assert.Zero(t, state.Waiting)
+		assert.False(t, state.Closed)
+		assert.Equal(t, uint64(1), state.Throttled)
+		assert.Equal(t, uint64(through.Load()), state.Accepted)
+	})
+}
+
+func TestGateState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := new(AdaptivePacer)
+		assert.Equal(t, PaceState{}, g.State())
+		p, err := enter(t.Context(), g, patient)
+		require.NoError(t, err)
+		throttle(g, p, time.Minute)
+		state := g.State()
+		assert.Equal(t, PaceState{Closed: true, Until: time.Now().Add(time.Minute), Throttled: 1, RatePerMinute: state.RatePerMinute}, state)
+		assert.Positive(t, state.RatePerMinute)
+		p, err = enter(t.Context(), g, patient)
+		require.NoError(t, err)
+		answer(g, p)
+		state = g.State()
+		assert.False(t, state.Closed)
+		assert.Zero(t, state.Until)
+		assert.Equal(t, uint64(1), state.Accepted)
+		time.Sleep(3 * time.Minute)
+		assert.Zero(t, g.State().RatePerMinute, "it held nobody up")
+	})
+}
+
+// Nothing that callers do may hold up the open gate, nor cost an allocation.
+func TestOpenGateAllocatesNothing(t *testing.T) {
+	g := new(AdaptivePacer)
+	ctx := t.Context()
+	budget := patient
+	assert.Zero(t, testing.AllocsPerRun(100, func() {
+		p, err := g.enter(ctx, &budget, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer(g, p)
+	}))
+	assert.Equal(t, patient, budget)
+}
+
+func TestNewAdaptivePacer(t *testing.T) {
+	for _, bad := range []float64{-1, 0.5, 1e7, math.NaN(), math.Inf(1)} {
+		_, err := NewAdaptivePacer(bad)
+		problem, ok := errors.AsType[*InputError](err)
+		require.True(t, ok, bad)
+		assert.Equal(t, "callsPerMinute", problem.Field)
+	}
+	_, err := NewAdaptivePacer(0)
+	require.NoError(t, err)
+}
+
+// With a hint calls are held apart from the first one on, and the throttle budget
+// is spent on it.
+func TestGateHint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, err := NewAdaptivePacer(60)
+		require.NoError(t, err)
+		start := time.Now()
+		for i := range 100 {
+			p, err := enter(t.Context(), g, patient)
+			require.NoError(t, err)
+			assert.Equal(t, time.Duration(i)*time.Second, time.Since(start).Round(time.Millisecond))
+			answer(g, p)
+		}
+		_, err = enter(t.Context(), g, 500*time.Millisecond)
+		require.ErrorIs(t, err, errGateLimit)
+		time.Sleep(time.Hour)
+		assert.InDelta(t, 60, g.State().RatePerMinute, 1e-9, "it is never forgotten")
+	})
+}
+
+// What Acquire returns tells once, and its error is ErrThrottled by itself.
+func TestAcquire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := new(AdaptivePacer)
+		report, err := g.Acquire(t.Context(), PaceCall{})
+		require.NoError(t, err)
+		report(PaceResult{Outcome: PaceThrottled, RetryAfter: time.Minute})
+		report(PaceResult{Outcome: PaceThrottled, RetryAfter: time.Minute})
+		assert.Equal(t, uint64(1), g.State().Throttled)
+		_, err = g.Acquire(t.Context(), PaceCall{MaxWait: time.Second})
+		require.ErrorIs(t, err, ErrThrottled)
+		_, err = g.Acquire(t.Context(), PaceCall{MaxWait: -time.Second})
+		require.ErrorIs(t, err, ErrThrottled)
+		start := time.Now()
+		report, err = g.Acquire(t.Context(), PaceCall{MaxWait: time.Duration(math.MaxInt64)})
+		require.NoError(t, err)
+		assert.Equal(t, time.Minute, time.Since(start))
+		report(PaceResult{Outcome: PaceAccepted})
+
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = g.Acquire(ctx, PaceCall{})
+		require.ErrorIs(t, err, context.Canceled)
 	})
 }

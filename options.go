@@ -29,6 +29,8 @@ type settings struct {
 	attemptTimeout time.Duration
 	logRetry       func(context.Context, *OperationError, time.Duration)
 	userAgent      string
+	pacers         map[string]Pacer   // by operation
+	rateHints      map[string]float64 // calls a minute, by operation
 }
 
 const defaultAttemptTimeout = 30 * time.Second
@@ -50,6 +52,11 @@ func newSettings(region string, options []Option) (*settings, error) {
 	}
 	if s.endpointGiven && s.vpc {
 		problems = append(problems, &InputError{Field: "WithVPCEndpoint", Problem: "contradicts WithEndpoint; give one of them"})
+	}
+	for name := range s.rateHints {
+		if s.pacers[name] != nil {
+			problems = append(problems, &InputError{Field: "WithRateHint", Problem: fmt.Sprintf("contradicts WithPacer for %s; give one of them", name)})
+		}
 	}
 	if !s.endpointGiven {
 		s.scheme, s.host = "https", regionHost(region, s.vpc)
@@ -161,6 +168,54 @@ func WithRetryPolicy(policy RetryPolicy) Option {
 		s.retry = policy
 		return nil
 	}
+}
+
+// WithRateHint limits an operation, "RebootInstance" or "DescribeInstances", to a
+// number of calls a minute from the first one on. It is for an account whose quota
+// is known or whose other callers need their share: three quarters of the quota is
+// a good hint. Without it the client finds the limit out by itself; with it, it
+// still goes slower where the service throttles. See [AdaptivePacer].
+func WithRateHint(operation string, perMinute float64) Option {
+	return func(s *settings) error {
+		if err := checkOperation("WithRateHint", operation); err != nil {
+			return err
+		}
+		if err := checkRate("WithRateHint", perMinute); err != nil {
+			return err
+		}
+		if s.rateHints == nil {
+			s.rateHints = make(map[string]float64)
+		}
+		s.rateHints[operation] = perMinute
+		return nil
+	}
+}
+
+// WithPacer sets what says when the requests of an operation, "RebootInstance" or
+// "DescribeInstances", may be sent: an [AdaptivePacer] that several clients share,
+// or a [Pacer] of the caller's.
+func WithPacer(operation string, pacer Pacer) Option {
+	return func(s *settings) error {
+		if err := checkOperation("WithPacer", operation); err != nil {
+			return err
+		}
+		if adaptive, ok := pacer.(*AdaptivePacer); pacer == nil || ok && adaptive == nil {
+			return &InputError{Field: "WithPacer", Problem: "is nil"}
+		}
+		if s.pacers == nil {
+			s.pacers = make(map[string]Pacer)
+		}
+		s.pacers[operation] = pacer
+		return nil
+	}
+}
+
+// pacer returns the one of an operation.
+func (s *settings) pacer(operation string) Pacer {
+	if p := s.pacers[operation]; p != nil {
+		return p
+	}
+	return newAdaptivePacer(s.rateHints[operation])
 }
 
 // WithAttemptTimeout limits each attempt of a call: the fetch of credentials, the

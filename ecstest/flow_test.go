@@ -38,6 +38,63 @@ func TestFlowControl(t *testing.T) {
 	})
 }
 
+// A bucket lets a burst through, and then one call for each token that comes back,
+// whatever the minute is.
+func TestTokenBucket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := inMemory(t, Options{LimitPerMinute: 30, LimitBurst: 3, ThrottleHint: HintRetryAfter})
+		defer s.Close()
+		c := newCaller(s)
+		for range 3 {
+			require.Equal(t, http.StatusOK, c.reboot(t).status)
+		}
+		r := c.reboot(t)
+		require.Equal(t, "Throttling.User", r.code())
+		require.Equal(t, "2000", r.header.Get("x-acs-retry-after"))
+		time.Sleep(1999 * time.Millisecond)
+		require.Equal(t, "1", c.reboot(t).header.Get("x-acs-retry-after"))
+		time.Sleep(time.Millisecond)
+		require.Equal(t, http.StatusOK, c.reboot(t).status)
+		require.Equal(t, "Throttling.User", c.reboot(t).code())
+		require.True(t, s.TakeLimit(actionList), "each action has a bucket of its own")
+
+		s.SetClockOffset(-10 * time.Second)
+		require.Equal(t, "Throttling.User", c.reboot(t).code())
+		time.Sleep(time.Minute)
+		for range 3 {
+			require.Equal(t, http.StatusOK, c.reboot(t).status)
+		}
+		require.Equal(t, "Throttling.User", c.reboot(t).code(), "it holds no more than the burst")
+	})
+}
+
+// The calls of others count against the limit, and are refused above it.
+func TestTakeLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := inMemory(t, Options{LimitPerMinute: 2})
+		defer s.Close()
+		c := newCaller(s)
+		require.True(t, s.TakeLimit("RebootInstance"))
+		require.Equal(t, http.StatusOK, c.reboot(t).status)
+		require.Equal(t, "Throttling.User", c.reboot(t).code())
+		require.False(t, s.TakeLimit("RebootInstance"))
+		require.True(t, s.TakeLimit(actionList))
+		time.Sleep(time.Minute)
+		require.True(t, s.TakeLimit("RebootInstance"))
+		require.Len(t, s.Calls(), 2, "they are no calls of this server")
+	})
+	unlimited := inMemory(t, Options{})
+	defer unlimited.Close()
+	for range 100 {
+		require.True(t, unlimited.TakeLimit("RebootInstance"))
+	}
+}
+
+func TestLimitBurstNeedsALimit(t *testing.T) {
+	_, err := NewInMemoryServer(Options{LimitBurst: 1})
+	require.EqualError(t, err, "ecstest: LimitBurst needs LimitPerMinute")
+}
+
 // Who is not let in does not count.
 func TestFlowControlCountsOnlyTheAuthenticated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

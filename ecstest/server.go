@@ -30,8 +30,12 @@ type Options struct {
 	// minute of the server's clock; 0 or less sets no limit. The calls above
 	// it are answered 400 Throttling.User and do not count.
 	LimitPerMinute int
-	// ThrottleHint is the header in which such an answer tells how long the
-	// minute still lasts; default NoHint.
+	// LimitBurst, if positive, makes the limit a token bucket in place of the
+	// windows: it holds so many calls, is full at first, and gets
+	// LimitPerMinute/60 more a second. It needs LimitPerMinute.
+	LimitBurst int
+	// ThrottleHint is the header in which such an answer tells how long it
+	// takes until calls are let through again; default NoHint.
 	ThrottleHint HintHeader
 	// LegacyErrors chooses the codes and texts of the older ECS layer for
 	// errors of signature, clock, key and token: IncompleteSignature for
@@ -77,7 +81,7 @@ type Server struct {
 	keys        map[string]key
 	expired     map[string]bool // tokens that were accepted once
 	nonces      nonceStore
-	windows     map[string]window
+	quotas      map[string]quota
 	faults      []*armedFault
 	calls       []*Call
 	connections int
@@ -130,6 +134,9 @@ func newServer(o Options) (*Server, error) {
 	if o.Region == "" {
 		o.Region = "cn-hangzhou"
 	}
+	if o.LimitBurst > 0 && o.LimitPerMinute <= 0 {
+		return nil, errors.New("ecstest: LimitBurst needs LimitPerMinute")
+	}
 	if !slices.Contains(hintHeaders, o.ThrottleHint) {
 		return nil, fmt.Errorf("ecstest: unknown ThrottleHint %q", o.ThrottleHint)
 	}
@@ -138,7 +145,7 @@ func newServer(o Options) (*Server, error) {
 		done:     make(chan struct{}),
 		keys:     map[string]key{o.AccessKeyID: {secret: o.AccessKeySecret, token: o.SecurityToken}},
 		expired:  map[string]bool{},
-		windows:  map[string]window{},
+		quotas:   map[string]quota{},
 		reboots:  map[string]int{},
 		machines: map[string]*machine{},
 	}, nil

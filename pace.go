@@ -1,0 +1,225 @@
+package ecsreboot
+
+import (
+	"math"
+	"time"
+)
+
+// The service counts in windows of a minute, as documented.
+const paceWindow = time.Minute
+
+const (
+	// maxClosed bounds how long one answer closes the gate for everybody. The
+	// service counts in minutes; what it claims beyond that a probe finds out.
+	maxClosed = 5 * time.Minute
+	// paceMemory is how long a limit is remembered that holds nobody up.
+	paceMemory = 3 * time.Minute
+	// firstProbe is when a closed gate is first tried before its time; each
+	// further try waits twice as long as the one before.
+	firstProbe = 2 * time.Second
+	// seekTime is how long the pace takes to double while it looks for the limit.
+	seekTime = 10 * time.Second
+	// raiseTime is how often a pace without known windows is raised.
+	raiseTime = 20 * time.Second
+)
+
+const (
+	seekFrom    = 2.0      // calls a second, where the search begins if there is no better guess
+	paceFloor   = 1.0 / 60 // calls a second, the slowest pace
+	paceCeil    = 1e6      // calls a second, above which there is no limit
+	burst       = 2.0      // seconds' worth of calls that may be caught up with …
+	hintedBurst = 0.05     // … and under a hint
+	raiseCalls  = 2.0 / 60 // what a raise adds at least, for small limits
+	maxRaise    = 1.0      // what it adds at most, relative to the pace
+	slots       = 12       // of which the last minute is made
+	slotTime    = paceWindow / slots
+)
+
+// pace learns the limit of a service from its answers, and says when the next call
+// may be sent. It has no clock and no lock of its own.
+//
+// Two kinds of services are told apart. One counts calls in the minutes of its
+// clock: when it throttles, what it accepted since the minute began is the limit,
+// or rather the share in it that others leave, and it accepts again when the next
+// minute begins. Another, like a token bucket, accepts again at any time. The
+// documented one is the first, so that is assumed until a call is accepted that
+// should not have been, or one is throttled that should not have been; then the
+// pace is free of the minutes.
+//
+// After a throttle the pace is set a little below the limit found. While it holds
+// calls up and nothing is throttled, it is raised, slowly up to that limit and
+// faster and faster beyond it.
+type pace struct {
+	hint float64 // calls a second that are never exceeded; 0: none
+	rate float64 // calls a second; 0: no limit is known
+	// credit is how many calls may be sent at once.
+	credit   float64
+	creditAt time.Time
+
+	// Closed if until is set, and at least until then. A call that was not yet
+	// throttled may be the probe from early on.
+	until, early time.Time
+	wait         time.Duration // before the next early probe
+	byHint       bool          // until is what the service asked for
+	probing      bool
+	epoch        uint64 // counts the closings
+
+	// The minute that the service counts in.
+	offset     time.Duration // the service's clock less ours
+	minute     time.Time
+	raisedAt   time.Time // at the beginning of a minute
+	counted    float64   // accepted in it …
+	countedOld float64   // … and in the one before
+	throttled  bool      // in this minute
+	pressed    bool      // in this minute somebody had to wait for the pace
+	busyAt     time.Time // when somebody last had to wait
+
+	// The limit.
+	limit, limitOld float64   // calls a second; 0: none found yet
+	foundBy         float64   // accepted in the minute that was throttled
+	seeking         bool      // nothing near the limit is known
+	first, guessed  bool      // limitOld is none, or was never reached
+	step            float64   // what the next raise adds, relative to the pace
+	free            bool      // free of the minutes
+	slow            bool      // free, but a closing lasted for long
+	byMinute        int       // closings in a row that nothing but the minute ended
+	raiseAt         time.Time // free: when to raise next
+	since           time.Time // free: of the count that follows
+	slot            int64
+	recent          [slots]float64
+}
+
+// pass is one call that the pace let go.
+type pass struct {
+	epoch uint64
+	probe bool
+}
+
+// open reports that nothing at all holds calls back.
+func (p *pace) open() bool { return p.rate == 0 && p.until.IsZero() }
+
+const never = time.Duration(math.MaxInt64)
+
+// ready returns how long it takes until a call may be sent: 0 is now, never is
+// when something changes. Throttled tells of the call itself that it was throttled
+// before.
+func (p *pace) ready(now time.Time, throttled bool) time.Duration {
+	p.turn(now)
+	switch {
+	case p.probing:
+		return never
+	case !p.until.IsZero():
+		at := p.until
+		if !throttled && p.tryable(now) && p.early.Before(at) {
+			at = p.early
+		}
+		return max(0, at.Sub(now))
+	case p.rate == 0:
+		return 0
+	}
+	p.refill(now)
+	if p.credit >= 1-1e-9 || p.rate == 0 {
+		return 0
+	}
+	p.pressed, p.busyAt = true, now
+	// The pace may be raised meanwhile.
+	return min(time.Second, p.timeOf(1-p.credit)+1)
+}
+
+// tryable reports that a call may be tried before the time at which the gate opens.
+func (p *pace) tryable(now time.Time) bool { return !p.early.IsZero() && now.Before(p.until) }
+
+// take lets a call go that is ready.
+func (p *pace) take() pass {
+	if !p.until.IsZero() {
+		p.probing = true
+		return pass{epoch: p.epoch, probe: true}
+	}
+	if p.rate > 0 {
+		p.credit--
+	}
+	return pass{epoch: p.epoch}
+}
+
+// refill gives the credit of the time that went by, and raises the pace by it.
+func (p *pace) refill(now time.Time) {
+	passed := now.Sub(p.creditAt)
+	if passed <= 0 {
+		return
+	}
+	switch {
+	case p.seeking && p.pressed:
+		p.setRate(p.rate * math.Exp2(min(passed, firstProbe).Seconds()/seekTime.Seconds()))
+	case p.free && p.pressed && !now.Before(p.raiseAt):
+		p.raise()
+		p.raiseAt = now.Add(p.untilRaise())
+	}
+	p.creditAt = now
+	p.credit = min(p.maxCredit(), p.credit+p.rate*passed.Seconds())
+}
+
+// maxCredit is how many calls may go at once. A hint is a promise, so that there is
+// little to catch up with under it.
+func (p *pace) maxCredit() float64 {
+	if p.hint > 0 {
+		return max(1, p.rate*hintedBurst)
+	}
+	return max(1, p.rate*burst)
+}
+
+func (p *pace) setRate(rate float64) {
+	p.rate = max(rate, paceFloor)
+	if p.hint > 0 {
+		p.rate = min(p.rate, p.hint)
+	}
+	if p.rate > paceCeil {
+		p.forget()
+	}
+}
+
+// raise raises the pace, in steps that quadruple once it is beyond the known limit.
+func (p *pace) raise() {
+	if p.seeking || p.limit == 0 {
+		return
+	}
+	p.setRate(p.rate*(1+p.step) + raiseCalls)
+	if p.rate >= p.limit {
+		p.step = min(4*p.step, maxRaise)
+	}
+}
+
+func (p *pace) untilRaise() time.Duration {
+	if p.slow { // there are windows, although not the clock's minutes
+		return paceWindow
+	}
+	return raiseTime
+}
+
+// forget gives up what was learned.
+func (p *pace) forget() {
+	p.rate, p.limit, p.seeking = p.hint, 0, false
+	p.until, p.early = time.Time{}, time.Time{}
+}
+
+// turn does what is due when a minute of the service has begun.
+func (p *pace) turn(now time.Time) {
+	if p.limit > 0 && !p.probing && now.Sub(p.busyAt) >= paceMemory && now.Sub(p.until) >= paceMemory {
+		p.forget()
+	}
+	minute := p.minuteOf(now)
+	if minute.Equal(p.minute) {
+		return
+	}
+	// Where several clocks answer, a minute may begin more than once.
+	if p.pressed && !p.throttled && !p.free && p.until.IsZero() && now.Sub(p.raisedAt) > paceWindow/2 {
+		p.raise()
+		p.raisedAt = now
+	}
+	p.countedOld = 0
+	if minute.Equal(p.minute.Add(paceWindow)) {
+		p.countedOld = p.counted
+	}
+	p.minute, p.counted, p.throttled, p.pressed = minute, 0, false, false
+}
+
+func (p *pace) minuteOf(now time.Time) time.Time { return now.Add(p.offset).Truncate(paceWindow) }

@@ -1,0 +1,345 @@
+package ecsreboot
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// paceScript drives a pace by hand. Its clock begins ten seconds into a minute, and
+// the service's Date is exact.
+type paceScript struct {
+	*pace
+	t   *testing.T
+	now time.Time
+}
+
+func newPaceScript(t *testing.T) *paceScript {
+	t.Helper()
+	return &paceScript{pace: new(pace), t: t, now: time.Date(2026, 1, 2, 3, 4, 10, 0, time.UTC)}
+}
+
+// send waits until a call may be sent, and sends it.
+func (s *paceScript) send() pass {
+	s.t.Helper()
+	for range 1000 {
+		wait := s.ready(s.now, true)
+		if wait == 0 {
+			return s.take()
+		}
+		require.NotEqual(s.t, never, wait)
+		s.now = s.now.Add(wait)
+	}
+	require.Fail(s.t, "never ready")
+	return pass{}
+}
+
+func (s *paceScript) accept(calls int) {
+	s.t.Helper()
+	for range calls {
+		s.accepted(s.now, s.send(), s.date())
+	}
+}
+
+func (s *paceScript) refuse() {
+	s.t.Helper()
+	s.refused(s.now, s.send(), s.date(), 0)
+}
+
+func (s *paceScript) date() time.Time { return s.now.Truncate(time.Second) }
+
+func (s *paceScript) perMinute() float64 { return s.rate * 60 }
+
+// learned returns a pace that has learned a limit of 300 by two throttled minutes.
+func learned(t *testing.T) *paceScript {
+	t.Helper()
+	s := newPaceScript(t)
+	s.accept(300)
+	s.refuse()
+	require.True(t, s.seeking, "what others took of the first minute is not known")
+	s.accept(300)
+	s.refuse()
+	require.False(t, s.seeking)
+	return s
+}
+
+func TestPaceLearnsTheMinute(t *testing.T) {
+	s := learned(t)
+	assert.InDelta(t, 300, s.limit*60, 1e-9)
+	assert.InDelta(t, 297, s.perMinute(), 1e-9)
+	assert.Equal(t, "03:06:00", s.until.Format(time.TimeOnly))
+
+	// The next minute is spread out: after its first half some half has gone.
+	s.accept(150)
+	assert.WithinDuration(t, time.Date(2026, 1, 2, 3, 6, 30, 0, time.UTC), s.now, 2*time.Second)
+}
+
+// The mean of two throttled minutes counts if they differ by little.
+func TestPaceTakesTheMean(t *testing.T) {
+	s := learned(t)
+	s.accept(250)
+	s.refuse()
+	assert.InDelta(t, 0.4*250+0.6*300, s.limit*60, 1e-9)
+
+	s = learned(t)
+	s.accept(200)
+	s.refuse()
+	assert.InDelta(t, 200, s.limit*60, 1e-9, "one that is much lower counts as it is")
+	assert.False(t, s.seeking)
+	s.accept(50)
+	s.refuse()
+	assert.InDelta(t, 50, s.limit*60, 1e-9)
+	assert.True(t, s.seeking, "and one that makes no sense is not believed for long")
+}
+
+// While it holds calls up it is raised every minute, faster beyond the limit; if it
+// holds up nobody it is not.
+func TestPaceIsRaised(t *testing.T) {
+	s := learned(t)
+	var rates []float64
+	for range 7 {
+		for minute := s.minuteOf(s.now); s.minuteOf(s.now).Equal(minute); {
+			s.accept(1)
+		}
+		rates = append(rates, s.perMinute())
+	}
+	require.InDelta(t, 297, rates[0], 1e-9, "the minute in which it was throttled is none")
+	assert.InDelta(t, 297*1.01+2, rates[1], 1e-9)
+	for i := range rates[2:5] {
+		assert.Greater(t, rates[i+2]/rates[i+1], rates[i+1]/rates[i])
+	}
+	assert.Greater(t, rates[6], 1000.0)
+
+	s = learned(t)
+	s.accept(1)
+	for range 2 {
+		s.now = s.now.Add(time.Minute)
+		s.accept(1)
+	}
+	assert.InDelta(t, 297, s.perMinute(), 1e-9)
+}
+
+// Minutes that begin again and again, as several clocks answer, raise it once.
+func TestPaceOfSeveralClocks(t *testing.T) {
+	s := learned(t)
+	s.accept(200)
+	before := s.rate
+	for i := range 100 {
+		s.now = s.now.Add(100 * time.Millisecond)
+		s.accepted(s.now, s.send(), s.date().Add(time.Duration(i%2)*time.Hour))
+	}
+	assert.LessOrEqual(t, s.rate, before*1.01+raiseCalls)
+}
+
+// What was accepted of calls sent before the gate closed belongs to the limit; what
+// was throttled of them tells nothing new.
+func TestPaceOfStragglers(t *testing.T) {
+	s := learned(t)
+	s.accept(100)
+	var stragglers []pass
+	for range 20 {
+		stragglers = append(stragglers, s.send())
+	}
+	s.accept(100)
+	s.refuse()
+	assert.InDelta(t, 200, s.limit*60, 1e-9)
+	for _, straggler := range stragglers[:5] {
+		s.accepted(s.now, straggler, s.date())
+	}
+	assert.InDelta(t, 205, s.limit*60, 1e-9)
+	for _, straggler := range stragglers[5:] {
+		s.refused(s.now, straggler, s.date(), 0)
+	}
+	assert.InDelta(t, 205, s.limit*60, 1e-9)
+	assert.False(t, s.until.IsZero(), "nor do they open it")
+}
+
+// An answer that arrives when its minute is over tells of that minute, and the gate
+// need not stay closed.
+func TestPaceOfTheMinuteBefore(t *testing.T) {
+	s := learned(t)
+	s.accept(290)
+	p := s.send()
+	s.now = time.Date(2026, 1, 2, 3, 7, 0, 2e8, time.UTC)
+	s.accept(3)
+	s.refused(s.now, p, s.now.Add(-time.Second).Truncate(time.Second), 0)
+	assert.InDelta(t, 0.4*290+0.6*300, s.limit*60, 1e-9)
+	assert.Equal(t, s.now, s.until)
+}
+
+// A call that is accepted before the next minute shows that the service does not
+// count by minutes; closings that only the next minute ends show that it does.
+func TestPaceLeavesTheMinutes(t *testing.T) {
+	s := learned(t)
+	s.accept(100)
+	s.refuse()
+	probeEarly := func() pass {
+		wait := s.ready(s.now, false)
+		require.Less(t, wait, 20*time.Second)
+		s.now = s.now.Add(wait)
+		return s.take()
+	}
+	require.False(t, s.free)
+	s.accepted(s.now, probeEarly(), s.date())
+	assert.True(t, s.free)
+	assert.True(t, s.until.IsZero())
+
+	// Now closings are short.
+	s.accept(20)
+	s.refuse()
+	assert.Equal(t, s.now.Add(firstProbe), s.until)
+	s.accept(1)
+	assert.True(t, s.free)
+
+	for range 3 {
+		require.True(t, s.free)
+		s.accept(100)
+		s.refuse()
+		s.refuse()
+		assert.Greater(t, s.ready(s.now, true), firstProbe, "who was throttled waits for the minute")
+		s.refused(s.now, probeEarly(), s.date(), 0)
+		s.accept(1)
+	}
+	assert.False(t, s.free)
+}
+
+// A probe in the next minute that is throttled shows it as well.
+func TestPaceOfOtherMinutes(t *testing.T) {
+	s := learned(t)
+	s.accept(100)
+	s.refuse()
+	s.refuse()
+	assert.True(t, s.free)
+
+	s = learned(t)
+	s.accept(100)
+	s.refused(s.now, s.send(), s.date(), 7*time.Second)
+	assert.True(t, s.free, "and so does a hint")
+}
+
+// Free of the minutes, the limit is what was accepted in the last one, and two
+// throttles in a row only slow it down.
+func TestPaceFreeOfTheMinutes(t *testing.T) {
+	s := learned(t)
+	s.free = true
+	s.accept(1)
+	begin := s.now
+	s.accept(500)
+	accepted := 500 / s.now.Sub(begin).Minutes()
+	s.refuse()
+	assert.InEpsilon(t, accepted, s.limit*60, 0.25)
+	assert.InEpsilon(t, 0.95, s.rate/s.limit, 1e-9)
+	limit := s.limit
+	s.accept(2)
+	s.refuse()
+	assert.InEpsilon(t, 0.9*limit, s.limit, 1e-9)
+	assert.False(t, s.seeking)
+}
+
+// What it learned is forgotten when it held up nobody for a while.
+func TestPaceIsForgotten(t *testing.T) {
+	s := learned(t)
+	s.accept(200)
+	s.now = s.now.Add(paceMemory - time.Second)
+	assert.Zero(t, s.ready(s.now, false))
+	assert.Positive(t, s.rate)
+	s.now = s.now.Add(time.Second)
+	assert.Zero(t, s.ready(s.now, false))
+	assert.True(t, s.open())
+
+	s = learned(t) // and closed
+	s.now = s.until.Add(paceMemory)
+	assert.Zero(t, s.ready(s.now, false))
+	assert.True(t, s.open())
+}
+
+// The service's clock is known by its Date, although that is cut to the second and
+// was on its way for a while.
+func TestPaceKnowsTheMinute(t *testing.T) {
+	for _, offset := range []time.Duration{-time.Hour, -20 * time.Second, 0, 25 * time.Second, time.Hour} {
+		s := newPaceScript(t)
+		for i := range 40 {
+			at := s.now.Add(time.Duration(i) * 333 * time.Millisecond)
+			s.setClock(at.Add(50*time.Millisecond), at.Add(offset).Truncate(time.Second))
+		}
+		assert.InDelta(t, offset.Seconds(), s.offset.Seconds(), 0.06)
+		s.setClock(s.now, s.now.Add(-2*time.Hour))
+		assert.Equal(t, -2*time.Hour, s.offset, "and it may be set")
+	}
+}
+
+// A minute with a throttle in it is no reason to go faster.
+func TestPaceIsNotRaisedAfterAThrottle(t *testing.T) {
+	s := learned(t)
+	s.accept(100)
+	s.refuse()
+	rate := s.rate
+	s.until = s.now // as by the hint of a service that knows no minutes
+	s.accept(2)
+	s.now = s.now.Add(time.Minute)
+	s.accept(1)
+	assert.InDelta(t, rate, s.rate, 1e-9)
+}
+
+// A probe that is accepted does not open what was closed meanwhile for longer.
+func TestPaceIsClosedAnewWhileItProbes(t *testing.T) {
+	s := learned(t)
+	s.accept(1)
+	straggler := s.send()
+	s.refuse()
+	probe := s.send()
+	s.refused(s.now, straggler, s.date(), 30*time.Second)
+	s.accepted(s.now, probe, s.date())
+	assert.Equal(t, s.now.Add(30*time.Second), s.until)
+	assert.False(t, s.probing)
+	assert.False(t, s.free)
+}
+
+// How long a service closes by its own hints does not show whether it counts by
+// minutes.
+func TestPaceOfHintedClosings(t *testing.T) {
+	s := learned(t)
+	s.free = true
+	s.accept(1)
+	for range 4 {
+		for range 2 {
+			s.refused(s.now, s.send(), s.date(), 10*time.Second)
+		}
+		s.accept(1)
+		assert.True(t, s.free)
+	}
+	assert.True(t, s.slow)
+}
+
+// A hint is never exceeded in any minute, whatever was learned.
+func TestPaceHint(t *testing.T) {
+	s := newPaceScript(t)
+	s.hint, s.rate = 5, 5
+	var sent []time.Time
+	for range 2000 {
+		s.accept(1)
+		sent = append(sent, s.now)
+	}
+	for i := range sent[301:] {
+		assert.GreaterOrEqual(t, sent[i+301].Sub(sent[i]), time.Minute)
+	}
+	assert.InDelta(t, 2000/5, sent[len(sent)-1].Sub(sent[0]).Seconds(), 1, "nor is it missed")
+	s.refuse()
+	s.accept(1000)
+	assert.LessOrEqual(t, s.rate, 5.0)
+}
+
+// A pace that is raised beyond all measure is none.
+func TestPaceWithoutLimit(t *testing.T) {
+	s := learned(t)
+	s.setRate(2e6)
+	assert.True(t, s.ready(s.now, true) == 0 && s.rate == 0)
+
+	s = learned(t)
+	s.accept(1)
+	s.seeking, s.pressed, s.rate, s.credit = true, true, paceCeil, -1e9
+	s.now = s.now.Add(firstProbe)
+	assert.Zero(t, s.ready(s.now, true))
+}
