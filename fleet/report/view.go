@@ -1,0 +1,228 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ecsreboot/ecsreboot/fleet"
+)
+
+// view is what the page shows.
+type view struct {
+	Summary
+	Title    string
+	Verdict  string // the ending in a sentence
+	Tone     string // "good", "bad" or "open"
+	Notices  []string
+	Facts    []fact
+	Shares   []bar
+	Ticks    []tickView
+	Shades   []shade
+	Flags    []flag
+	Moments  []moment
+	Course   chart
+	Down     chart
+	Calls    chart
+	CallsPer string
+	Settled  chart
+	SetTicks []tickView
+	SetLines []bar
+	Bands    []bandView
+	Lanes    []lanesView
+	Tables   []tableView
+	Healthy  []healthyView
+	Measures []measure
+	Folded   bool // the list of the healthy is a long one
+}
+
+// fact is a number of the summary.
+type fact struct{ Name, Value, More string }
+
+// stateView is how many are in a state.
+type stateView struct {
+	State fleet.State
+	Count int
+	Name  string
+}
+
+// shade is a time in which the run did not go on.
+type shade struct{ Class, X, Width, Title string }
+
+// flag is where a moment is, in the charts.
+type flag struct {
+	Number   int
+	X        string
+	Row      int
+	Y, TextY int
+	Kind     string
+}
+
+// moment is something that happened to the run, in words.
+type moment struct {
+	Number int
+	At     string
+	Text   string
+}
+
+// measure is a row of the settle times.
+type measure struct {
+	Settle
+	Name          string
+	P50, P95, Max string
+}
+
+// healthyView is a row of the list of those that are healthy.
+type healthyView struct {
+	*fleet.Record
+	At, Settle string
+}
+
+func newView(s *story, options Options) *view {
+	a := newAxis(s, options.Location)
+	v := &view{Summary: s.summary(), Ticks: a.ticks()}
+	v.Title = cmp.Or(v.Region, "Fleet") + ", " + s.begun.In(a.zone).Format("2006-01-02 15:04")
+	v.judge()
+	v.notice()
+	v.state(a.zone)
+	v.mark(s, a)
+	v.Course, v.Down = s.course(a), s.unavailable(a)
+	calls, per := s.callBars(a)
+	v.Calls, v.CallsPer = calls, "minute"
+	if per > time.Minute {
+		v.CallsPer = seconds(per.Seconds())
+	}
+	v.Settled, v.SetTicks, v.SetLines = s.histogram(v.Settle)
+	v.Bands, v.Lanes = s.bands(a), s.chosenLanes(a)
+	v.measure()
+	adviser := adviser{options: options, region: v.Region, ending: v.Ending, reason: v.Reason}
+	v.Tables = s.tables(adviser, a.zone)
+	v.listHealthy(s, a.zone)
+	return v
+}
+
+// judge says how it ended.
+func (v *view) judge() {
+	healthy, total := v.States[fleet.StateHealthy], v.Instances
+	switch {
+	case v.Ending == EndingOpen:
+		v.Tone, v.Verdict = "open", "No end is recorded: the run goes on, or it has crashed"
+		if v.Reason != "" {
+			v.Verdict += ". It was to send nothing more: " + string(v.Reason)
+		}
+	case v.Ending == EndingDone && healthy == total:
+		v.Tone, v.Verdict = "good", "Done: "+map[bool]string{true: "the instance has", false: fmt.Sprintf("all %s instances have", number(total))}[total == 1]+" restarted, with proof"
+	case v.Ending == EndingDone && v.Failures == 0:
+		v.Tone, v.Verdict = "good", fmt.Sprintf("Done: %s of %s have restarted, with proof; the others were left alone", number(healthy), number(total))
+	case v.Ending == EndingDone:
+		v.Tone, v.Verdict = "bad", fmt.Sprintf("Done: %s of %s are healthy", number(healthy), number(total))
+	case v.Ending == EndingStopped:
+		v.Tone, v.Verdict = "open", fmt.Sprintf("Stopped, as asked for, with %s of %s healthy", number(healthy), number(total))
+	case v.Ending == EndingInterrupted:
+		v.Tone, v.Verdict = "open", fmt.Sprintf("Interrupted, with %s of %s healthy", number(healthy), number(total))
+	default:
+		v.Tone, v.Verdict = "bad", fmt.Sprintf("Halted: %s, with %s of %s healthy", v.Reason, number(healthy), number(total))
+	}
+}
+
+// notice tells what limits the report itself.
+func (v *view) notice() {
+	if v.TornBytes > 0 {
+		v.Notices = append(v.Notices, fmt.Sprintf("The last %s of the journal cannot be read: it was cut off by a crash, or is being written just now.", count(v.TornBytes, "byte", "bytes")))
+	}
+	if v.Ignored > 0 {
+		v.Notices = append(v.Notices, count(v.Ignored, "event makes", "events make")+" no sense in its place; the figures leave it out where they can.")
+	}
+	if n := v.States[fleet.StateHealthy] - v.Settle.Measured; n > 0 {
+		v.Notices = append(v.Notices, fmt.Sprintf("How long %s took is not known: no session saw both the restart and its end.", count(n, "instance", "instances")))
+	}
+}
+
+// state fills in the numbers.
+func (v *view) state(zone *time.Location) {
+	x := 0.0
+	for _, state := range states {
+		n := v.States[state]
+		share := float64(n) / float64(v.Instances)
+		if n > 0 {
+			v.Shares = append(v.Shares, bar{Class: "s-" + string(state), X: percent(x), Width: percent(share), Title: fmt.Sprintf("%s: %s", state, number(n))})
+		}
+		x += share
+	}
+	rules := v.Rules
+	canary := "none"
+	if len(rules.Canary) > 0 {
+		canary = strings.ReplaceAll(strings.Trim(fmt.Sprint(rules.Canary), "[]"), " ", ", then ")
+	}
+	ended, last := "not recorded", "last event "+clock(v.Last.In(zone))
+	if !v.Ended.IsZero() {
+		ended, last = clock(v.Ended.In(zone)), ""
+	}
+	limit := func(l fleet.Limit) string { return cmp.Or(l.String(), "default") }
+	v.Facts = []fact{
+		{"Failures", number(v.Failures), fmt.Sprintf("of %s allowed", number(v.MaxFailed))},
+		{"Unavailable at most", number(v.Peak), fmt.Sprintf("of %s allowed", number(v.MaxUnavailable))},
+		{"Time taken", seconds(v.ActiveSeconds), count(v.Sessions, "session", "sessions")},
+		{"Restarts a minute", fmt.Sprintf("%.3g", v.PerMinute), "that became healthy"},
+		{"Calls accepted", number(v.Accepted), fmt.Sprintf("%s throttled", number(v.Throttled))},
+		{"Time to healthy", map[bool]string{true: seconds(v.Settle.P50), false: "–"}[v.Settle.Measured > 0], "median"},
+		{"Region", cmp.Or(v.Region, "–"), v.Endpoint},
+		{"Begun", clock(v.Begun.In(zone)), ""},
+		{"Ended", ended, last},
+		{"Max. unavailable", limit(rules.MaxUnavailable), "per group " + limit(rules.MaxUnavailablePerGroup)},
+		{"Max. failed", limit(rules.MaxFailed), "canaries " + canary},
+		{"Plan", v.Digest[:12], map[bool]string{true: "by force stop", false: "regular restarts"}[v.ForceStop] + version(v.Version)},
+	}
+}
+
+func version(v string) string {
+	if v == "" {
+		return ""
+	}
+	return ", version " + v
+}
+
+// StateViews are the states with their numbers.
+func (v *view) StateViews() []stateView {
+	all := make([]stateView, 0, len(states))
+	for _, state := range states {
+		all = append(all, stateView{State: state, Count: v.States[state], Name: string(state)})
+	}
+	return all
+}
+
+// measure fills in the settle times.
+func (v *view) measure() {
+	row := func(one Settle, name string) measure {
+		m := measure{Settle: one, Name: name, P50: "–", P95: "–", Max: "–"}
+		if one.Measured > 0 {
+			m.P50, m.P95, m.Max = seconds(one.P50), seconds(one.P95), seconds(one.Max)
+		}
+		return m
+	}
+	v.Measures = append(v.Measures, row(v.Settle, "all"))
+	for _, one := range v.Groups {
+		v.Measures = append(v.Measures, row(one, cmp.Or(one.Group, "(none)")))
+	}
+}
+
+// listHealthy lists the healthy, the slowest first.
+func (v *view) listHealthy(s *story, zone *time.Location) {
+	const fold = 30
+	took := make(map[string]time.Duration)
+	for i := range s.report.Records {
+		r := &s.report.Records[i]
+		if r.State != fleet.StateHealthy {
+			continue
+		}
+		row := healthyView{Record: r, At: r.EndedAt.In(zone).Format("15:04:05"), Settle: "–"}
+		if d, ok := s.settleTime(r); ok {
+			row.Settle, took[r.ID] = seconds(d.Seconds()), d
+		}
+		v.Healthy = append(v.Healthy, row)
+	}
+	slices.SortStableFunc(v.Healthy, func(a, b healthyView) int { return cmp.Compare(took[b.ID], took[a.ID]) })
+	v.Folded = len(v.Healthy) > fold
+}
