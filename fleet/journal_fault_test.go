@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -48,6 +49,13 @@ func TestEachOperationOfTheDiskFails(t *testing.T) {
 					require.Equal(t, s.TotalReboots(), report.Count(fleet.StateHealthy))
 				}
 				storage = storage.kill(rand.New(rand.NewPCG(1, uint64(k))))
+				history, err := fleet.LoadFrom(storage, "run.journal")
+				require.NoError(t, err)
+				intended := trace(history.Events).of(fleet.EventIntent).ids()
+				for _, id := range s.ids {
+					require.LessOrEqual(t, s.Reboots(id), len(slices.DeleteFunc(slices.Clone(intended), func(other string) bool { return other != id })),
+						"%v at operation %d: a restart without an intent on the disk", failure, k)
+				}
 				report, err = fleet.Resume(context.Background(), s.client, plan, options.WithFiles(storage))
 				require.NoError(t, err)
 				for _, id := range s.ids {

@@ -189,7 +189,7 @@ func (p *Planner) held() Reason {
 			return reason
 		}
 	}
-	return ""
+	return p.overspent() // and it does not halt yet, as somebody is looked at
 }
 
 // unfinished returns what an earlier session has left to look at.

@@ -5,10 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
@@ -86,6 +84,7 @@ func TestPlanner(t *testing.T) {
 		change(&rules)
 		return rules
 	}
+	budgetOfOne := func(r *fleet.Rules) { r.MaxUnavailable, r.MaxFailed = fleet.Count(2), fleet.Count(1) }
 	for name, test := range map[string]struct {
 		plan    fleet.Plan
 		rules   fleet.Rules
@@ -128,20 +127,20 @@ func TestPlanner(t *testing.T) {
 			{"intent d, failed d", "halt: failure budget"},
 			{"intent e, healthy e", "end: failure budget"},
 		}},
-		"one that failed counts when it is healthy": {planOf(5), narrow(func(r *fleet.Rules) { r.MaxUnavailable, r.MaxFailed = fleet.Count(2), fleet.Count(1) }), "", []step{
+		"one that failed counts when it is healthy": {planOf(5), narrow(budgetOfOne), "", []step{
 			{"run", "restart a, restart b"},
 			{"intent a, failed a", ""},
 			{"healthy a", "restart c"},
 			{"intent b, failed b", "halt: failure budget"},
 		}},
-		"one that was unknown does not count when it is healthy": {planOf(5), narrow(func(r *fleet.Rules) { r.MaxUnavailable, r.MaxFailed = fleet.Count(2), fleet.Count(1) }), "", []step{
+		"one that was unknown does not count when it is healthy": {planOf(5), narrow(budgetOfOne), "", []step{
 			{"run", "restart a, restart b"},
 			{"intent a, unknown a", ""},
 			{"healthy a", "restart c"},
 			{"intent b, failed b", ""},
 			{"intent c, unknown c", "halt: failure budget, end: failure budget"},
 		}},
-		"one that failed and is unknown counts once": {planOf(5), narrow(func(r *fleet.Rules) { r.MaxUnavailable, r.MaxFailed = fleet.Count(2), fleet.Count(1) }), "", []step{
+		"one that failed and is unknown counts once": {planOf(5), narrow(budgetOfOne), "", []step{
 			{"run", "restart a, restart b"},
 			{"intent a, failed a, unknown a", ""},
 			{"intent b, healthy b", "restart c"},
@@ -195,7 +194,8 @@ func TestPlanner(t *testing.T) {
 			},
 		},
 		"whoever may have restarted and failed is looked at again": {
-			planOf(6), wide(6), "run, intent a, accepted a, failed a, intent b, doubt b, down b, failed b, intent c, down c, failed c, intent d, failed d: refused, intent e",
+			planOf(6), wide(6),
+			"run, intent a, accepted a, failed a, intent b, doubt b, failed b, intent c, down c, failed c, intent d, failed d: refused, intent e",
 			[]step{
 				{"resume", "follow a, resolve b, resolve c, resolve e, restart f"},
 				{"failed e", ""},
@@ -203,7 +203,8 @@ func TestPlanner(t *testing.T) {
 			},
 		},
 		"a resumed run is judged when everybody was looked at": {
-			planOf(4), narrow(func(r *fleet.Rules) { r.MaxUnavailable, r.MaxFailed = fleet.Count(2), fleet.Count(0) }), "run, intent a, unknown a, intent b, unknown b, halt: failure budget",
+			planOf(4), narrow(func(r *fleet.Rules) { r.MaxUnavailable, r.MaxFailed = fleet.Count(2), fleet.Count(0) }),
+			"run, intent a, unknown a, intent b, unknown b, halt: failure budget",
 			[]step{
 				{"resume", "resolve a, resolve b"},
 				{"healthy a", ""},
@@ -250,97 +251,4 @@ func TestPlanner(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestPlannerResumedTwice cuts a history off everywhere.
-func TestPlannerResumedTwice(t *testing.T) {
-	history := events("run, intent a, accepted a, down a, up a, healthy a, stage 1, intent b, unsent b, skipped c: not running, intent b, doubt b, " +
-		"intent d, failed d: refused, unknown b, pause: window, continue: window, halt: failure budget, end: failure budget, " +
-		"resume, down b, failed b, intent e, accepted e, stop: asked for, failed e, healthy e, end: asked for")
-	rules := wide(4)
-	rules.Canary = []int{1}
-	for cut := 1; cut <= len(history); cut++ {
-		var asked [3]string
-		for times := range asked {
-			p := newPlanner(t, planOf(6), rules, history[:cut]...)
-			for range times {
-				require.NoError(t, p.Replay(fleet.Event{Kind: fleet.EventResume}))
-			}
-			asked[times] = tell(t, p, "resume")
-		}
-		assert.Equal(t, [3]string{asked[0], asked[0], asked[0]}, asked, "after %d events", cut)
-	}
-}
-
-func TestPlannerIllegalEvents(t *testing.T) {
-	for _, test := range []struct{ history, event string }{
-		{"run", "intent z"},
-		{"run", "nonsense"},
-		{"run", "intent"},
-		{"run", "run a"},
-		{"run", "nonsense a"},
-		{"run", "stage 2"},
-		{"run, stage 1", "stage 1"},
-		{"run", "pause"},
-		{"run", "continue"},
-		{"run", "stop"},
-		{"run", "halt"},
-		{"run", "accepted a"},
-		{"run", "healthy a"},
-		{"run, failed a", "healthy a"},
-		{"run, failed a", "unknown a"},
-		{"run, failed a", "intent a"},
-		{"run, intent a, unsent a", "healthy a"},
-		{"run, intent a, accepted a", "unsent a"}, // it would be restarted twice
-		{"run, intent a, accepted a", "intent a"},
-		{"run, intent a, accepted a", "skipped a"},
-		{"run, intent a, failed a", "unsent a"},
-		{"run, intent a, unknown a", "unsent a"},
-		{"run, intent a, unknown a", "intent a"},
-		{"run, intent a, unknown a", "accepted a"},
-		{"run, intent a, unknown a", "skipped a"},
-		{"run, intent a, healthy a", "healthy a"},
-		{"run, intent a, healthy a", "failed a"},
-		{"run, intent a, healthy a", "intent a"},
-		{"run, skipped a", "intent a"},
-		{"run, skipped a", "skipped a"},
-		{"run, skipped a", "unsent a"},
-	} {
-		t.Run(test.history+"; "+test.event, func(t *testing.T) {
-			p := newPlanner(t, planOf(3), wide(2), events(test.history)...)
-			q := newPlanner(t, planOf(3), wide(2), events(test.history)...)
-			require.ErrorContains(t, p.Replay(events(test.event)[0]), "fleet: ")
-			actions, err := p.Next(events(test.event)...)
-			require.Error(t, err)
-			require.Empty(t, actions)
-			for _, id := range []string{"a", "b", "c"} {
-				assert.Equal(t, q.StateOf(id), p.StateOf(id))
-				assert.Equal(t, q.Attempts(id), p.Attempts(id))
-			}
-			assert.Equal(t, q.Unavailable(), p.Unavailable())
-			assert.Equal(t, q.Failed(), p.Failed())
-			assert.Equal(t, tell(t, q, "resume"), tell(t, p, "resume"))
-		})
-	}
-}
-
-func TestPlannerInput(t *testing.T) {
-	for name, plan := range map[string]fleet.Plan{
-		"no targets": {},
-		"no id":      {Targets: []fleet.Target{{ID: "a"}, {}}},
-		"twice":      {Targets: []fleet.Target{{ID: "a"}, {ID: "b"}, {ID: "a"}}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := fleet.NewPlanner(plan, fleet.Rules{})
-			var bad *ecsreboot.InputError
-			require.ErrorAs(t, err, &bad)
-			assert.Equal(t, "Plan", bad.Field)
-		})
-	}
-}
-
-func TestPlannerUnknownInstance(t *testing.T) {
-	p := newPlanner(t, planOf(1), wide(1))
-	assert.Empty(t, p.StateOf("z"))
-	assert.Zero(t, p.Attempts("z"))
 }

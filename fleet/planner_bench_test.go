@@ -1,0 +1,89 @@
+package fleet_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/ecsreboot/ecsreboot/fleet"
+)
+
+// BenchmarkPlanner is what one event costs, with 2 % of the targets under way.
+func BenchmarkPlanner(b *testing.B) {
+	for _, n := range []int{1_000, 10_000, 100_000} {
+		for _, groups := range []int{1, n / 10, n} {
+			b.Run(fmt.Sprintf("targets=%d/groups=%d", n, groups), func(b *testing.B) {
+				plan := fleet.Plan{Targets: make([]fleet.Target, n)}
+				for i := range plan.Targets {
+					plan.Targets[i] = fleet.Target{ID: fmt.Sprintf("i-%06d", i), Group: fmt.Sprint(i % groups)}
+				}
+				b.ReportAllocs()
+				for done := 0; done < b.N; {
+					b.StopTimer()
+					planner, err := fleet.NewPlanner(plan, fleet.Rules{Canary: []int{}})
+					if err != nil {
+						b.Fatal(err)
+					}
+					b.StartTimer()
+					done += restartAll(b, planner, b.N-done)
+				}
+			})
+		}
+	}
+}
+
+// restartAll goes through a run, up to so many events, and returns how many they
+// were.
+func restartAll(b *testing.B, planner *fleet.Planner, most int) int {
+	b.Helper()
+	kinds := []fleet.EventKind{fleet.EventIntent, fleet.EventAccepted, fleet.EventDown, fleet.EventUp, fleet.EventHealthy}
+	var underWay []fleet.Action
+	tell := func(e fleet.Event) {
+		actions, err := planner.Next(e)
+		if err != nil {
+			b.Fatal(err)
+		}
+		underWay = append(underWay, actions...)
+	}
+	tell(fleet.Event{Kind: fleet.EventRun})
+	told := 1
+	for ; told < most && underWay[0].Kind == fleet.ActionRestart; told++ {
+		kind := kinds[(told-1)%len(kinds)]
+		tell(fleet.Event{Kind: kind, InstanceID: underWay[0].InstanceID, Attempt: 1})
+		if kind == fleet.EventHealthy {
+			underWay = underWay[1:]
+		}
+	}
+	return told
+}
+
+// BenchmarkPlannerResume is what it costs to go on with a run half of which is done.
+func BenchmarkPlannerResume(b *testing.B) {
+	const n = 10_000
+	var plan fleet.Plan
+	history := []fleet.Event{{Kind: fleet.EventRun}}
+	for i := range n {
+		id := fmt.Sprintf("i-%06d", i)
+		plan.Targets = append(plan.Targets, fleet.Target{ID: id, Group: fmt.Sprint(i % 3)})
+		if i < n/2 {
+			for _, kind := range []fleet.EventKind{fleet.EventIntent, fleet.EventAccepted, fleet.EventDown, fleet.EventUp, fleet.EventHealthy} {
+				history = append(history, fleet.Event{Kind: kind, InstanceID: id, Attempt: 1})
+			}
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		planner, err := fleet.NewPlanner(plan, fleet.Rules{Canary: []int{}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, e := range history {
+			if err := planner.Replay(e); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if _, err := planner.Next(fleet.Event{Kind: fleet.EventResume}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(history)), "ns/event")
+}

@@ -1,0 +1,135 @@
+package fleet_test
+
+import "github.com/ecsreboot/ecsreboot/fleet"
+
+// witness knows what may never be asked for, from what was asked for and what
+// happened alone.
+type witness struct {
+	plan     fleet.Plan
+	rules    fleet.Rules
+	group    map[string]string
+	asked    map[string]bool // restarts, since the last one that was not sent
+	told     map[string]bool // something happened since then
+	down     map[string]bool
+	failed   map[string]bool // at any time
+	unknown  map[string]bool
+	stage    map[string]int
+	approved int
+	paused   map[fleet.Reason]bool
+	stopped  bool
+	live     bool
+}
+
+func newWitness(plan fleet.Plan, rules fleet.Rules) *witness {
+	w := &witness{
+		plan: plan, rules: rules, group: make(map[string]string), asked: make(map[string]bool), told: make(map[string]bool),
+		down: make(map[string]bool), failed: make(map[string]bool), unknown: make(map[string]bool), stage: make(map[string]int),
+		paused: make(map[fleet.Reason]bool),
+	}
+	for _, t := range plan.Targets {
+		w.group[t.ID] = t.Group
+	}
+	return w
+}
+
+// sees takes in what happens.
+func (w *witness) sees(e fleet.Event) {
+	id := e.InstanceID
+	if id != "" && !w.asked[id] {
+		w.turn(id)
+	}
+	if id != "" {
+		w.told[id] = true
+	}
+	switch e.Kind {
+	case fleet.EventRun, fleet.EventResume:
+		w.live, w.stopped = true, false
+		clear(w.paused)
+	case fleet.EventPause:
+		w.paused[e.Reason] = true
+	case fleet.EventContinue:
+		delete(w.paused, e.Reason)
+	case fleet.EventStop, fleet.EventHalt, fleet.EventEnd:
+		w.stopped = true
+	case fleet.EventStage:
+		w.approved = e.Stage
+	case fleet.EventUnsent:
+		delete(w.asked, id)
+		delete(w.told, id)
+		delete(w.down, id)
+		delete(w.stage, id)
+	case fleet.EventSkipped:
+		delete(w.stage, id)
+		if !e.Unavailable {
+			delete(w.down, id)
+		}
+	case fleet.EventHealthy:
+		delete(w.down, id)
+		delete(w.unknown, id)
+	case fleet.EventFailed:
+		w.failed[id] = true
+		delete(w.unknown, id)
+	case fleet.EventUnknown:
+		w.unknown[id] = true
+	default:
+	}
+}
+
+func (w *witness) turn(id string) {
+	w.asked[id], w.down[id] = true, true
+	if w.approved < len(w.rules.Canary) {
+		w.stage[id] = w.approved + 1
+	}
+}
+
+// asks returns what is wrong with a restart that is asked for, or nothing.
+func (w *witness) asks(id string) string {
+	inGroup, inStage, broken := 0, 0, len(w.failed)
+	for other := range w.down {
+		if w.group[other] == w.group[id] {
+			inGroup++
+		}
+	}
+	for other := range w.unknown {
+		if !w.failed[other] {
+			broken++
+		}
+	}
+	for other, stage := range w.stage {
+		switch {
+		case stage == w.approved+1:
+			inStage++
+			if w.unknown[other] || w.failed[other] && w.down[other] {
+				return "canary " + other + " has failed"
+			}
+		case w.down[other]:
+			return "canary " + other + " of an earlier stage is not healthy"
+		}
+	}
+	size := 0
+	for _, group := range w.group {
+		if group == w.group[id] {
+			size++
+		}
+	}
+	groupWidth := share(w.rules.MaxUnavailablePerGroup, size)
+	if w.rules.MaxUnavailablePerGroup.IsZero() {
+		groupWidth = share(w.rules.MaxUnavailable, size)
+	}
+	switch {
+	case w.asked[id]:
+		return "it was asked for before"
+	case !w.live || w.stopped || len(w.paused) > 0:
+		return "nothing may be asked for now"
+	case len(w.down) >= share(w.rules.MaxUnavailable, len(w.plan.Targets)):
+		return "too many are down"
+	case inGroup >= groupWidth:
+		return "too many of its group are down"
+	case broken > w.rules.MaxFailed.Of(len(w.plan.Targets)):
+		return "too many have failed"
+	case w.approved < len(w.rules.Canary) && inStage >= w.rules.Canary[w.approved]:
+		return "the stage has all its canaries"
+	}
+	w.turn(id)
+	return ""
+}

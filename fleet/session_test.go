@@ -1,0 +1,265 @@
+package fleet_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/fleet"
+)
+
+func TestWindow(t *testing.T) {
+	inBubble(t, 10, ecstest.Options{}, func(t *testing.T, s *service) {
+		now := time.Now().UTC() // 2000-01-01, shortly after midnight
+		window := fleet.Window{Start: 2 * time.Hour, End: 2*time.Hour + 3*time.Minute}
+		var seen trace
+		report, err := s.run(fleet.Options{Rules: fleet.Rules{Canary: []int{}}, Window: &window, OnEvent: collect(&seen)})
+		require.NoError(t, err)
+		require.Equal(t, 10, report.Count(fleet.StateHealthy))
+		for _, e := range seen.of(fleet.EventIntent) {
+			at := e.At.UTC()
+			require.Equal(t, 2, at.Hour())
+			require.Less(t, at.Minute(), 3)
+		}
+		require.Greater(t, report.Ended.Sub(now), 3*24*time.Hour, "three a night")
+		require.NotEmpty(t, seen.of(fleet.EventPause))
+	})
+}
+
+func TestPause(t *testing.T) {
+	inBubble(t, 10, ecstest.Options{}, func(t *testing.T, s *service) {
+		var control fleet.Control
+		var seen trace
+		control.Pause()
+		time.AfterFunc(time.Hour, control.Continue)
+		time.AfterFunc(time.Hour+2*time.Minute, control.Pause)
+		time.AfterFunc(2*time.Hour, control.Continue)
+		begin := time.Now()
+		report, err := s.run(fleet.Options{Rules: fleet.Rules{Canary: []int{}}, Control: &control, OnEvent: collect(&seen)})
+		require.NoError(t, err)
+		require.Equal(t, 10, report.Count(fleet.StateHealthy))
+		for _, e := range seen.of(fleet.EventIntent) {
+			after := e.At.Sub(begin)
+			require.True(t, after >= time.Hour && after <= time.Hour+2*time.Minute || after >= 2*time.Hour, after)
+		}
+	})
+}
+
+func TestStopSettles(t *testing.T) {
+	inBubble(t, 40, ecstest.Options{}, func(t *testing.T, s *service) {
+		var control fleet.Control
+		time.AfterFunc(100*time.Second, control.Stop)
+		path := filepath.Join(t.TempDir(), "run.journal")
+		options := fleet.Options{Rules: fleet.Rules{MaxUnavailable: fleet.Count(10), Canary: []int{}}, Journal: path, Control: &control}
+		report, err := s.run(options)
+		require.NoError(t, err)
+		require.Equal(t, fleet.ReasonUser, report.Reason)
+		require.Equal(t, 20, report.Count(fleet.StateHealthy), "two waves of ten")
+		require.Equal(t, 20, report.Count(fleet.StateWaiting))
+
+		options.Control = nil
+		report, err = fleet.Resume(context.Background(), s.client, s.plan(), options)
+		require.NoError(t, err)
+		require.Equal(t, 40, report.Count(fleet.StateHealthy))
+		require.Equal(t, 2, report.Sessions)
+		s.restartedOnce(s.ids...)
+	})
+}
+
+// TestLeaveAndResume ends the context at any moment, again and again, as a second
+// signal does.
+func TestLeaveAndResume(t *testing.T) {
+	for _, after := range []time.Duration{
+		0, time.Millisecond, 400 * time.Millisecond, 500 * time.Millisecond, time.Second, 1500 * time.Millisecond, 3 * time.Second, 20 * time.Second, 45 * time.Second, 70 * time.Second,
+	} {
+		t.Run(after.String(), func(t *testing.T) {
+			inBubble(t, 30, ecstest.Options{}, func(t *testing.T, s *service) {
+				s.Inject(ecstest.Fault{Kind: ecstest.FaultDelay, Action: "RebootInstance", Delay: 300 * time.Millisecond, Times: -1})
+				path := filepath.Join(t.TempDir(), "run.journal")
+				rules := atOnce
+				rules.MaxFailed = fleet.Percent(100)
+				options := fleet.Options{Rules: rules, Journal: path}
+				plan := s.plan()
+				ctx, cancel := context.WithTimeout(context.Background(), after)
+				report, err := fleet.Run(ctx, s.client, plan, options)
+				cancel()
+				for sessions := 1; err != nil; sessions++ {
+					require.ErrorIs(t, err, context.DeadlineExceeded)
+					require.Equal(t, fleet.ReasonInterrupted, report.Reason)
+					require.Less(t, sessions, 400)
+					ctx, cancel := context.WithTimeout(context.Background(), after+time.Duration(sessions)*time.Second)
+					report, err = fleet.Resume(ctx, s.client, plan, options)
+					cancel()
+				}
+				require.Equal(t, fleet.ReasonDone, report.Reason)
+				restarted := slices.Clone(s.ids)
+				for _, left := range report.NotRestarted() { // cut off on the way there
+					require.Equal(t, fleet.StateUnknown, left.State)
+					restarted = slices.DeleteFunc(restarted, func(id string) bool { return id == left.ID })
+				}
+				s.restartedOnce(restarted...)
+			})
+		})
+	}
+}
+
+func TestApprove(t *testing.T) {
+	inBubble(t, 20, ecstest.Options{}, func(t *testing.T, s *service) {
+		path := filepath.Join(t.TempDir(), "run.journal")
+		var asked []int
+		options := fleet.Options{Journal: path, Approve: func(ctx context.Context, stage int) error {
+			asked = append(asked, stage)
+			if stage == 2 {
+				return errors.New("the graphs look odd")
+			}
+			require.Equal(t, 1, s.TotalReboots(), "nothing is sent meanwhile")
+			time.Sleep(time.Hour)
+			require.Equal(t, 1, s.TotalReboots())
+			return ctx.Err()
+		}}
+		report, err := s.run(options)
+		require.NoError(t, err)
+		require.Equal(t, []int{1, 2}, asked)
+		require.Equal(t, fleet.ReasonDisapproved, report.Reason)
+		require.Equal(t, "the graphs look odd", report.Error)
+		require.Equal(t, 6, s.TotalReboots())
+
+		options.Approve = func(_ context.Context, stage int) error {
+			asked = append(asked, stage)
+			return nil
+		}
+		report, err = fleet.Resume(context.Background(), s.client, s.plan(), options)
+		require.NoError(t, err)
+		require.Equal(t, []int{1, 2, 2}, asked, "asked once more")
+		require.Equal(t, 20, report.Count(fleet.StateHealthy))
+		s.restartedOnce(s.ids...)
+	})
+}
+
+func TestResumeRefusesAnotherPlan(t *testing.T) {
+	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
+		path := filepath.Join(t.TempDir(), "run.journal")
+		_, err := s.run(fleet.Options{Rules: atOnce, Journal: path})
+		require.NoError(t, err)
+		plan := s.plan()
+		plan.Targets = plan.Targets[:2]
+		_, err = fleet.Resume(context.Background(), s.client, plan, fleet.Options{Journal: path})
+		require.ErrorIs(t, err, fleet.ErrJournal)
+		require.ErrorContains(t, err, "another plan")
+		// and the lock is free again
+		_, err = fleet.Resume(context.Background(), s.client, s.plan(), fleet.Options{Journal: path})
+		require.NoError(t, err)
+		s.restartedOnce(s.ids...)
+	})
+}
+
+func TestSecondDriverIsRefused(t *testing.T) {
+	inBubble(t, 10, ecstest.Options{}, func(t *testing.T, s *service) {
+		path := filepath.Join(t.TempDir(), "run.journal")
+		plan := s.plan()
+		done := make(chan error)
+		go func() {
+			_, err := fleet.Run(context.Background(), s.client, plan, fleet.Options{Rules: atOnce, Journal: path})
+			done <- err
+		}()
+		synctest.Wait()
+		_, err := fleet.Resume(context.Background(), s.client, plan, fleet.Options{Journal: path})
+		require.ErrorIs(t, err, fleet.ErrJournal)
+		require.ErrorContains(t, err, "in use")
+		require.NoError(t, <-done)
+		s.restartedOnce(s.ids...)
+	})
+}
+
+func TestResolveSendsNothing(t *testing.T) {
+	inBubble(t, 10, ecstest.Options{}, func(t *testing.T, s *service) {
+		path := filepath.Join(t.TempDir(), "run.journal")
+		s.Inject(
+			ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", InstanceID: "i-00001", Late: 5 * time.Minute},
+			ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", InstanceID: "i-00002"},
+		)
+		options := fleet.Options{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), Canary: []int{}}, Journal: path}
+		report, err := s.run(options)
+		require.NoError(t, err)
+		require.Equal(t, fleet.ReasonBudget, report.Reason)
+		require.Equal(t, 2, report.Count(fleet.StateUnknown))
+		time.Sleep(10 * time.Minute)
+		s.ForgetCalls()
+		report, err = fleet.Resolve(context.Background(), s.client, s.plan(), options)
+		require.NoError(t, err)
+		for _, call := range s.Calls() {
+			require.Equal(t, "DescribeInstances", call.Action)
+		}
+		first, _ := report.Record("i-00001")
+		require.Equal(t, fleet.StateHealthy, first.State)
+		require.Equal(t, ecsreboot.ProofStartTime, first.Proof)
+		second, _ := report.Record("i-00002")
+		require.Equal(t, fleet.StateUnknown, second.State)
+		s.restartedOnce("i-00001")
+
+		report, err = fleet.Resume(context.Background(), s.client, s.plan(), options)
+		require.NoError(t, err)
+		require.Equal(t, fleet.ReasonDone, report.Reason, "one unknown is within the budget")
+		s.restartedOnce(append(slices.Clone(s.ids[2:]), "i-00001")...)
+	})
+}
+
+// TestPanicsOfHooks: they surface in the caller's goroutine, nobody is left behind,
+// and the run can be resumed.
+func TestPanicsOfHooks(t *testing.T) {
+	for name, hook := range map[string]func(*fleet.Options, func()){
+		"OnEvent": func(o *fleet.Options, boom func()) {
+			o.OnEvent = func(e fleet.Event) {
+				if e.Kind == fleet.EventDown {
+					boom()
+				}
+			}
+		},
+		"Health": func(o *fleet.Options, boom func()) {
+			o.Health = func(context.Context, fleet.Target) error { boom(); return nil }
+		},
+		"Blocker": func(o *fleet.Options, boom func()) {
+			o.Blocker = func(context.Context, fleet.Target) error { boom(); return nil }
+		},
+		"Approve": func(o *fleet.Options, boom func()) {
+			o.Canary = nil
+			o.Approve = func(context.Context, int) error { boom(); return nil }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 8, ecstest.Options{}, func(t *testing.T, s *service) {
+				path := filepath.Join(t.TempDir(), "run.journal")
+				options := fleet.Options{Rules: atOnce, Journal: path}
+				hook(&options, func() { panic("a bug of the caller's") })
+				plan := s.plan()
+				require.PanicsWithValue(t, "a bug of the caller's", func() {
+					_, _ = fleet.Run(context.Background(), s.client, plan, options)
+				})
+				synctest.Wait()
+				report, err := fleet.Resume(context.Background(), s.client, plan, fleet.Options{Rules: atOnce, Journal: path})
+				require.NoError(t, err)
+				require.Empty(t, report.NotRestarted())
+				s.restartedOnce(s.ids...)
+			})
+		})
+	}
+}
+
+func TestWithoutJournal(t *testing.T) {
+	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
+		report, err := fleet.Run(context.Background(), s.client, s.plan(), fleet.Options{Rules: atOnce})
+		require.NoError(t, err)
+		require.Empty(t, report.NotRestarted())
+		s.restartedOnce(s.ids...)
+		_, err = fleet.Resume(context.Background(), s.client, s.plan(), fleet.Options{Rules: atOnce})
+		require.ErrorContains(t, err, "Journal is empty")
+	})
+}
