@@ -78,12 +78,6 @@ func readAnswer(op operation, resp *http.Response, r redactor) result {
 		failure.AccessDenied.Action = "ecs:" + op.action
 	}
 	res.err = failure
-	if isThrottlingCode(failure.Code) {
-		res.retryAfter = failure.RetryAfter
-		if res.retryAfter == 0 {
-			res.retryAfter = untilNextMinute(res.clock)
-		}
-	}
 	return res
 }
 
@@ -296,13 +290,4 @@ func milliseconds(text string) time.Duration {
 		return 0
 	}
 	return time.Duration(min(n, int64(maxRetryAfter/time.Millisecond))) * time.Millisecond
-}
-
-// untilNextMinute is how long the service throttles if it does not say: to the end
-// of the minute that it counts in, by its own clock where that is known.
-func untilNextMinute(serviceTime time.Time) time.Duration {
-	if serviceTime.IsZero() {
-		serviceTime = time.Now()
-	}
-	return serviceTime.Truncate(time.Minute).Add(time.Minute).Sub(serviceTime)
 }

@@ -184,22 +184,9 @@ func TestRetryAfter(t *testing.T) {
 		{[]string{"X-Acs-Retry-After", "1000", "X-Ratelimit-User-Api", "TimeLeft:5000", "X-Ratelimit-User", "TimeLeft:4000"}, 5 * time.Second},
 		{[]string{"Retry-After", "120"}, 0},
 	} {
-		res, got := read(t, response(400, `{"Code":"Throttling.User","Message":"m"}`, append(c.header, "Date", "Fri, 02 Jan 2026 03:04:18 GMT")...))
+		_, got := read(t, response(400, `{"Code":"Throttling.User","Message":"m"}`, append(c.header, "Date", "Fri, 02 Jan 2026 03:04:18 GMT")...))
 		assert.Equal(t, c.want, got.RetryAfter, c.header)
-		if c.want == 0 {
-			assert.Equal(t, 42*time.Second, res.retryAfter, "the rest of the service's minute")
-		} else {
-			assert.Equal(t, c.want, res.retryAfter)
-		}
 	}
-}
-
-func TestUntilNextMinute(t *testing.T) {
-	assert.Equal(t, time.Minute, untilNextMinute(time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC)))
-	assert.Equal(t, time.Second, untilNextMinute(time.Date(2026, 1, 2, 3, 4, 59, 0, time.UTC)))
-	wait := untilNextMinute(time.Time{})
-	assert.Greater(t, wait, time.Duration(0))
-	assert.LessOrEqual(t, wait, time.Minute)
 }
 
 // Whatever arrives, an error is made of it that is bounded, printable, clean of

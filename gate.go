@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 	"time"
 )
@@ -79,9 +78,6 @@ func (g *AdaptivePacer) enter(ctx context.Context, budget *time.Duration, thrott
 	}
 	now := time.Now()
 	giveUp := now.Add(*budget)
-	if *budget > math.MaxInt64/2 {
-		giveUp = now.Add(math.MaxInt64 / 2)
-	}
 	var w waiter
 	line := &g.fresh
 	if throttled {

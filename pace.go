@@ -206,10 +206,10 @@ func (p *pace) turn(now time.Time) {
 	if p.limit > 0 && !p.probing && now.Sub(p.busyAt) >= paceMemory && now.Sub(p.until) >= paceMemory {
 		p.forget()
 	}
-	minute := p.minuteOf(now)
-	if minute.Equal(p.minute) {
+	if into := now.Add(p.offset).Sub(p.minute); into >= 0 && into < paceWindow {
 		return
 	}
+	minute := p.minuteOf(now)
 	// Where several clocks answer, a minute may begin more than once.
 	if p.pressed && !p.throttled && !p.free && p.until.IsZero() && now.Sub(p.raisedAt) > paceWindow/2 {
 		p.raise()

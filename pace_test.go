@@ -236,6 +236,19 @@ func TestPaceFreeOfTheMinutes(t *testing.T) {
 	s.refuse()
 	assert.InEpsilon(t, 0.9*limit, s.limit, 1e-9)
 	assert.False(t, s.seeking)
+
+	// It is raised every 20 s, and every minute after a closing that lasted.
+	for _, every := range []time.Duration{raiseTime, paceWindow} {
+		s.accept(1)
+		rate, opened := s.rate, s.now
+		for s.rate == rate {
+			s.accept(1)
+		}
+		assert.InEpsilon(t, rate*1.01+raiseCalls, s.rate, 1e-9)
+		assert.WithinDuration(t, opened.Add(every), s.now, time.Second)
+		s.refuse()
+		s.refuse()
+	}
 }
 
 // What it learned is forgotten when it held up nobody for a while.
@@ -273,11 +286,12 @@ func TestPaceKnowsTheMinute(t *testing.T) {
 // A minute with a throttle in it is no reason to go faster.
 func TestPaceIsNotRaisedAfterAThrottle(t *testing.T) {
 	s := learned(t)
-	s.accept(100)
+	s.accept(200)
 	s.refuse()
 	rate := s.rate
 	s.until = s.now // as by the hint of a service that knows no minutes
-	s.accept(2)
+	s.accept(5)
+	require.True(t, s.pressed)
 	s.now = s.now.Add(time.Minute)
 	s.accept(1)
 	assert.InDelta(t, rate, s.rate, 1e-9)
@@ -295,6 +309,29 @@ func TestPaceIsClosedAnewWhileItProbes(t *testing.T) {
 	assert.Equal(t, s.now.Add(30*time.Second), s.until)
 	assert.False(t, s.probing)
 	assert.False(t, s.free)
+}
+
+// A shorter hint for the probe does not shorten what was closed meanwhile.
+func TestPaceKeepsTheLongerHint(t *testing.T) {
+	s := learned(t)
+	s.accept(1)
+	straggler := s.send()
+	s.refuse()
+	probe := s.send()
+	s.refused(s.now, straggler, s.date(), 3*time.Minute)
+	s.refused(s.now, probe, s.date(), 30*time.Second)
+	assert.Equal(t, s.now.Add(3*time.Minute), s.until)
+}
+
+// What the first minute seemed to allow is not held against the second.
+func TestPaceOfTheSecondMinute(t *testing.T) {
+	s := newPaceScript(t)
+	s.accept(300)
+	s.refuse()
+	s.accept(100)
+	s.refuse()
+	assert.InDelta(t, 100, s.limit*60, 1e-9)
+	assert.False(t, s.seeking)
 }
 
 // How long a service closes by its own hints does not show whether it counts by

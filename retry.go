@@ -21,8 +21,12 @@ type RetryPolicy struct {
 	// MaxDelay is the bound's limit. Default 20 s; negative: no limit.
 	MaxDelay time.Duration
 	// MaxThrottleWait is how long a call waits, in total, for a service that
-	// throttles. A hint that asks for more ends the call at once. Default 2 min;
-	// negative: a throttled call returns at once.
+	// throttles: until nothing is held back any more, and then for its turn at the
+	// pace that the service was seen to accept, or that [WithRateHint] allows. A
+	// hint of the service that asks for more ends the call at once, with
+	// [ErrThrottled]. A thousand calls made at once at sixty a minute take a
+	// quarter of an hour: give them the time. Default 2 min; negative: a call that
+	// would have to wait returns at once.
 	MaxThrottleWait time.Duration
 }
 

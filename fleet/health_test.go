@@ -128,3 +128,23 @@ func TestBlockerIsAskedRightBeforeEachSend(t *testing.T) {
 		}
 	})
 }
+
+// TestMinReadyIsWithoutABreak is of a health check that fails for a moment.
+func TestMinReadyIsWithoutABreak(t *testing.T) {
+	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
+		var failed time.Time
+		begin := time.Now()
+		report, err := s.run(fleet.Options{Rules: atOnce, MinReady: time.Minute, Health: func(context.Context, fleet.Target) error {
+			if up := time.Since(begin); up > 60*time.Second && up < 80*time.Second {
+				failed = time.Now()
+				return errors.New("a hiccup")
+			}
+			return nil
+		}})
+		require.NoError(t, err)
+		require.False(t, failed.IsZero())
+		record, _ := report.Record("i-00001")
+		require.Equal(t, fleet.StateHealthy, record.State)
+		require.GreaterOrEqual(t, record.EndedAt.Sub(failed), time.Minute)
+	})
+}

@@ -38,7 +38,8 @@ func ids(plan fleet.Plan) (ids []string) {
 func TestNewPlan(t *testing.T) {
 	s := newService(t, 0, ecstest.Options{})
 	add(
-		t, s, "i-3 zone-a Running role=web", "i-1 zone-b Running role=web", "i-5 zone-a Stopped role=web", "i-2 zone-a Running role=db", "i-4 zone-a Running role=web",
+		t, s, "i-3 zone-a Running role=web", "i-1 zone-b Running role=web", "i-5 zone-a Stopped role=web",
+		"i-2 zone-a Running role=db", "i-4 zone-a Running role=web",
 	)
 	for name, test := range map[string]struct {
 		selection fleet.Selection

@@ -245,7 +245,7 @@ func (p *Planner) start(actions []Action) []Action {
 		case passed && !p.stage.asked:
 			p.stage.asked = true
 			actions = append(actions, Action{Kind: ActionApprove, Stage: p.stage.passed + 1})
-		case !passed && p.counts[StateRestarting] == 0 && p.looking == 0:
+		case !passed && p.counts[StateRestarting] == 0:
 			reason = ReasonWidth // nobody will ever make room
 		}
 	}
@@ -292,7 +292,6 @@ func (p *Planner) take(i int) {
 		t.stage = p.stage.passed + 1
 		p.stage.started++
 	}
-	p.settle(t.group)
 }
 
 // release makes a target that was not restarted leave its canary stage.

@@ -82,6 +82,16 @@ func TestPlannerIllegalEvents(t *testing.T) {
 	}
 }
 
+// TestPlannerReplaysResume asks for nothing until the session that goes on now has
+// begun.
+func TestPlannerReplaysResume(t *testing.T) {
+	p := newPlanner(t, planOf(2), wide(1))
+	require.Equal(t, "restart a", tell(t, p, "run"))
+	require.NoError(t, p.Replay(fleet.Event{Kind: fleet.EventResume}))
+	require.Empty(t, tell(t, p, "intent a, healthy a"))
+	require.Equal(t, "restart b", tell(t, p, "resume"))
+}
+
 func TestPlannerInput(t *testing.T) {
 	for name, plan := range map[string]fleet.Plan{
 		"no targets": {},

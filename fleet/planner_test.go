@@ -92,6 +92,7 @@ func TestPlanner(t *testing.T) {
 		steps   []step
 	}{
 		"one after the other": {planOf(2), wide(1), "", []step{
+			{"pace", ""}, // it has not begun
 			{"run", "restart a"},
 			{"intent a, accepted a, down a, up a", ""},
 			{"healthy a", "restart b"},
@@ -180,6 +181,12 @@ func TestPlanner(t *testing.T) {
 			{"pause: window, intent a, healthy a", ""},
 			{"continue: window", "restart b"},
 		}},
+		"whoever leaves asks for nothing more": {planOf(3), wide(2), "", []step{
+			{"run", "restart a, restart b"},
+			{"end: interrupted", ""},
+			{"intent a, healthy a, unsent b: interrupted", ""},
+			{"resume", "restart b, restart c"},
+		}},
 		"a stop": {planOf(3), wide(2), "", []step{
 			{"run", "restart a, restart b"},
 			{"stop: asked for, unsent a: asked for", ""},
@@ -200,6 +207,7 @@ func TestPlanner(t *testing.T) {
 				{"resume", "follow a, resolve b, resolve c, resolve e, restart f"},
 				{"failed e", ""},
 				{"resume", "follow a, resolve b, resolve c, resolve e, resolve f"},
+				{"failed a, failed b, unknown c, healthy e, failed f", "end: done"},
 			},
 		},
 		"a resumed run is judged when everybody was looked at": {

@@ -83,7 +83,7 @@ func (p *Planner) replayTarget(i int, e Event) error {
 	}
 	switch e.Kind {
 	case EventIntent:
-		t.attempts, t.intended, t.accepted, t.sent = e.Attempt, true, false, false
+		t.attempts, t.intended, t.sent = e.Attempt, true, false
 	case EventAccepted:
 		t.accepted, t.sent = true, true
 	case EventDoubt, EventDown:

@@ -2,6 +2,8 @@ package fleet
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // Rules limit what a run may break. They are plain data.
@@ -81,8 +83,8 @@ func (r Rules) forPlan(plan Plan) (Rules, error) {
 	if err := r.checkWidth("MaxUnavailable", r.MaxUnavailable, len(plan.Targets), "the plan"); err != nil {
 		return Rules{}, err
 	}
-	for group, n := range size {
-		if err := r.checkWidth("MaxUnavailablePerGroup", r.MaxUnavailablePerGroup, n, fmt.Sprintf("group %q", group)); err != nil {
+	for _, group := range slices.Sorted(maps.Keys(size)) { // the same error each time
+		if err := r.checkWidth("MaxUnavailablePerGroup", r.MaxUnavailablePerGroup, size[group], fmt.Sprintf("group %q", group)); err != nil {
 			return Rules{}, err
 		}
 	}

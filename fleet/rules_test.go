@@ -58,8 +58,10 @@ func TestRulesWidths(t *testing.T) {
 		"by group, a count":        {[]int{20, 80}, fleet.Rules{MaxUnavailable: fleet.Count(20), MaxUnavailablePerGroup: fleet.Count(3)}, []int{3, 3}},
 		"by group, a share":        {[]int{20, 80}, fleet.Rules{MaxUnavailable: fleet.Count(20), MaxUnavailablePerGroup: fleet.Percent(10)}, []int{2, 8}},
 		"by group, a small share":  {[]int{20, 80}, fleet.Rules{MaxUnavailable: fleet.Count(20), MaxUnavailablePerGroup: fleet.Percent(1)}, []int{1, 1}},
-		"by group, wide":           {[]int{20, 80}, fleet.Rules{MaxUnavailable: fleet.Count(25), MaxUnavailablePerGroup: fleet.Percent(50), AllowWide: true}, []int{10, 15}},
-		"by default":               {[]int{19, 181}, fleet.Rules{}, []int{1, 3}},
+		"by group, wide": {
+			[]int{20, 80}, fleet.Rules{MaxUnavailable: fleet.Count(25), MaxUnavailablePerGroup: fleet.Percent(50), AllowWide: true}, []int{10, 15},
+		},
+		"by default": {[]int{19, 181}, fleet.Rules{}, []int{1, 3}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.rules.Canary = []int{}
@@ -99,6 +101,7 @@ func TestRulesInput(t *testing.T) {
 		"a share above a quarter":        {[]int{40}, fleet.Rules{MaxUnavailable: fleet.Percent(28)}, "MaxUnavailable"},
 		"two of seven":                   {[]int{7}, fleet.Rules{MaxUnavailable: fleet.Count(2)}, "MaxUnavailable"},
 		"more than a quarter of a group": {[]int{7, 93}, fleet.Rules{MaxUnavailablePerGroup: fleet.Count(2)}, "MaxUnavailablePerGroup"},
+		"too wide for two groups":        {[]int{7, 7, 86}, fleet.Rules{MaxUnavailablePerGroup: fleet.Count(2)}, "MaxUnavailablePerGroup"},
 		"no width of a group":            {[]int{9}, fleet.Rules{MaxUnavailablePerGroup: fleet.Count(0)}, "MaxUnavailablePerGroup"},
 		"a negative width of a group":    {[]int{9}, fleet.Rules{MaxUnavailablePerGroup: fleet.Count(-2)}, "MaxUnavailablePerGroup"},
 		"a negative budget":              {[]int{9}, fleet.Rules{MaxFailed: fleet.Count(-1)}, "MaxFailed"},
@@ -109,6 +112,10 @@ func TestRulesInput(t *testing.T) {
 			var bad *ecsreboot.InputError
 			require.ErrorAs(t, err, &bad)
 			assert.Equal(t, test.field, bad.Field)
+			for range 5 {
+				_, again := fleet.NewPlanner(groupsOf(test.groups...), test.rules)
+				assert.EqualError(t, again, err.Error())
+			}
 		})
 	}
 }

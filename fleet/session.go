@@ -96,7 +96,6 @@ func (s *session) run(ctx context.Context, first Event) {
 	}
 	// Who still looks at instances is called off. What was on its way is of use to
 	// the next session.
-	s.brake.set(ReasonInterrupted)
 	leave(errSessionOver)
 	idle := s.idle()
 	for waiting := true; waiting; {

@@ -263,3 +263,25 @@ func TestWithoutJournal(t *testing.T) {
 		require.ErrorContains(t, err, "Journal is empty")
 	})
 }
+
+// TestWhatAnEarlierSessionSaw counts: an instance that was seen down and whose
+// StartTime stays is proven to have restarted when it is seen again.
+func TestWhatAnEarlierSessionSaw(t *testing.T) {
+	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
+		options := fleet.Options{Rules: atOnce, Journal: filepath.Join(t.TempDir(), "run.journal")}
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		plan := s.plan()
+		report, err := fleet.Run(ctx, s.client, plan, options)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, 3, report.Count(fleet.StateRestarting))
+		time.Sleep(time.Hour)
+		report, err = fleet.Resume(context.Background(), s.client, plan, options)
+		require.NoError(t, err)
+		require.Equal(t, 3, report.Count(fleet.StateHealthy))
+		for _, record := range report.Records {
+			require.Equal(t, ecsreboot.ProofStatus, record.Proof)
+		}
+		s.restartedOnce(s.ids...)
+	}, func(i *ecstest.Instance) { i.Reboot.KeepStartTime = true })
+}

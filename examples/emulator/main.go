@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -36,13 +35,14 @@ func main() {
 // settings are what the flags say.
 type settings struct {
 	options    ecstest.Options
-	instances  []string
-	rebootTime time.Duration
+	instances  []ecstest.Instance
 	faults     faultList
+	restartLog string
+	quiet      bool
 }
 
 // run serves until ctx ends. The first line on stdout is the URL, alone.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
 	set, err := parse(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return exitDone
@@ -51,17 +51,37 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, nil))
+	if set.quiet {
+		logger = slog.New(slog.DiscardHandler)
+	} else {
+		set.options.OnStatus = func(id, status string) { logger.Info("status", "id", id, "status", status) }
+	}
 	set.options.OnCall = func(c ecstest.Call) { logCall(logger, c) }
-	set.options.OnStatus = func(id, status string) { logger.Info("status", "id", id, "status", status) }
+	if set.restartLog != "" {
+		restarts, err := openRestartLog(set.restartLog)
+		if err != nil {
+			fmt.Fprintln(stderr, "emulator:", err)
+			return exitFailed
+		}
+		defer func() { // after the server has ended
+			if err := restarts.close(); err != nil {
+				fmt.Fprintln(stderr, "emulator: the log of restarts is incomplete:", err)
+				code = exitFailed
+			}
+		}()
+		set.options.OnCall = func(c ecstest.Call) {
+			restarts.add(c)
+			logCall(logger, c)
+		}
+	}
 	server, err := ecstest.NewServer(set.options)
 	if err != nil {
 		fmt.Fprintln(stderr, "emulator:", err)
 		return exitFailed
 	}
 	defer server.Close()
-	for _, id := range set.instances {
-		profile := ecstest.RebootProfile{Graceful: set.rebootTime, Forced: set.rebootTime}
-		if err := server.AddInstance(ecstest.Instance{ID: id, Reboot: profile}); err != nil {
+	for _, instance := range set.instances {
+		if err := server.AddInstance(instance); err != nil {
 			fmt.Fprintln(stderr, "emulator:", err)
 			return exitUsage
 		}
@@ -95,13 +115,20 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	}
 	o := &set.options
 	flags.StringVar(&o.Addr, "addr", "127.0.0.1:0", "loopback `host:port` to listen on; port 0 is a free one")
-	instances := flags.String("instances", "i-bp67acfmxazb4ph0001", "comma-separated `ids` of instances that run")
+	var instances instanceSettings
+	flags.StringVar(&instances.ids, "instances", "i-bp67acfmxazb4ph0001", "comma-separated `ids` of instances that run")
+	flags.IntVar(&instances.count, "count", 0, "serve so `many` instances, i-00000001 and on")
+	flags.StringVar(&instances.zones, "zones", "a", "comma-separated `zones` of the region that instances are in by turns")
+	flags.Var(&instances.tags, "tag", "`key=value[,value]...` of the instances, the values by turns; may be given several times")
 	flags.StringVar(&o.AccessKeyID, "key-id", "testid", "accepted access key `id`")
 	flags.StringVar(&o.AccessKeySecret, "key-secret", "testsecret", "its `secret`")
 	flags.StringVar(&o.BearerToken, "bearer-token", "testtoken", "accepted bearer `token`; empty for none")
 	flags.StringVar(&o.Region, "region", "cn-hangzhou", "the only `region`")
-	flags.DurationVar(&set.rebootTime, "reboot-time", 0, "how long a restart takes; negative: no time; 0: 30s, or 10s by force")
+	flags.DurationVar(&instances.time, "reboot-time", 0, "how long a restart takes; negative: no time; 0: 30s, or 10s by force")
+	flags.DurationVar(&instances.jitter, "reboot-jitter", 0, "it takes up to so much `longer`, differently for each instance")
 	flags.IntVar(&o.LimitPerMinute, "limit", 0, "`calls` of each action let through in a minute; 0: no limit")
+	flags.StringVar(&set.restartLog, "restart-log", "", "`file` to which a line is added for each restart that really happened")
+	flags.BoolVar(&set.quiet, "quiet", false, "log no calls")
 	flags.Var(&set.faults, "fault", "`kind[:times][,option]...` makes calls go wrong; may be given several times")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -111,11 +138,14 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 		fmt.Fprintln(stderr, "emulator:", err)
 		return nil, err
 	}
-	for id := range strings.SplitSeq(*instances, ",") {
-		if id = strings.TrimSpace(id); id != "" {
-			set.instances = append(set.instances, id)
-		}
+	if instances.count < 0 || instances.jitter < 0 {
+		err := errors.New("-count and -reboot-jitter cannot be negative")
+		fmt.Fprintln(stderr, "emulator:", err)
+		return nil, err
 	}
+	idsGiven := false
+	flags.Visit(func(f *flag.Flag) { idsGiven = idsGiven || f.Name == "instances" })
+	set.instances = instances.all(o.Region, idsGiven)
 	return set, nil
 }
 
@@ -146,6 +176,9 @@ times is how many calls it hits: 1 by default, or "all". The options:
   skip=2                        let two of them pass first
   delay=5s, hint=30s            wait first; what a throttled answer asks for
   status=503, code=X, body=…    of the answer; body is the last option
+A fleet, and what really happened to it:
+  emulator -quiet -count 300 -zones a,b,c -tag role=web,web,queue -reboot-time 5s -reboot-jitter 5s \
+    -limit 100 -restart-log restarts.log
 A restart that happens while its answer is lost, then a proxy's page for every list:
   emulator -fault drop,act,action=RebootInstance -fault answer:all,action=DescribeInstances
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -95,6 +97,30 @@ func TestServes(t *testing.T) {
 	require.NotContains(t, logged, "nonce-")
 }
 
+func TestFleet(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "restarts.log")
+	var stderr buffer
+	url, stop := start(t, &stderr, "-quiet", "-count", "4", "-zones", "a,b", "-tag", "role=web,queue", "-tag", "team=x",
+		"-reboot-time", "1h", "-reboot-jitter", "1s", "-restart-log", log, "-limit", "2", "-fault", "drop,act,action=RebootInstance")
+	_, body, err := call(t, url, "DescribeInstances", "RegionId=cn-hangzhou&Tag.1.Key=role&Tag.1.Value=queue")
+	require.NoError(t, err)
+	require.Contains(t, body, `"TotalCount":2`)
+	require.Contains(t, body, "i-00000002")
+	require.Contains(t, body, "i-00000004")
+	require.Contains(t, body, "cn-hangzhou-b")
+	require.NotContains(t, body, "cn-hangzhou-a")
+	_, _, err = call(t, url, "RebootInstance", "InstanceId=i-00000003")
+	require.Error(t, err, "the answer is lost")
+	status, body, err := call(t, url, "RebootInstance", "InstanceId=i-00000003")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusForbidden, status, "it is starting: %s", body)
+	require.Zero(t, stop())
+	require.Empty(t, stderr.String())
+	lines, err := os.ReadFile(log)
+	require.NoError(t, err)
+	require.Regexp(t, `^[-0-9]+T[0-9:.]+Z i-00000003\n$`, string(lines), "one restart, although nobody was told of it")
+}
+
 func TestRefusesAStranger(t *testing.T) {
 	var stderr buffer
 	url, stop := start(t, &stderr, "-bearer-token", "")
@@ -137,6 +163,9 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"-limit", "2", "extra", "-region", "x"}, exitUsage, `unexpected argument "extra"`},
 		{[]string{"-fault", "nonsense"}, exitUsage, `unknown kind "nonsense"`},
 		{[]string{"-instances", "i-a,i-a"}, exitUsage, "i-a"},
+		{[]string{"-count", "-1"}, exitUsage, "negative"},
+		{[]string{"-tag", "=x"}, exitUsage, "key=value"},
+		{[]string{"-restart-log", t.TempDir()}, exitFailed, "directory"},
 		{[]string{"-addr", "0.0.0.0:0"}, exitFailed, "loopback"},
 		{[]string{"-addr", taken}, exitFailed, "in use"},
 		{[]string{"-key-secret", ""}, exitFailed, "both or none"},
