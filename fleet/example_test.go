@@ -12,7 +12,7 @@ import (
 
 // This restarts what runs with the tag role=web, a few at a time. It is not run as
 // a test, as it needs an account; package ecstest stands in for one.
-func Example() {
+func Example() { //nolint:testableexamples // it needs an account
 	ctx := context.Background()
 	client, err := ecsreboot.NewClient("cn-hangzhou")
 	if err != nil {
@@ -58,7 +58,7 @@ func Example() {
 }
 
 // After a crash, the journal has the plan.
-func ExampleResume() {
+func ExampleResume() { //nolint:testableexamples // it needs an account
 	client, err := ecsreboot.NewClient("cn-hangzhou")
 	if err != nil {
 		log.Fatal(err)

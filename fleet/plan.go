@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/ecsreboot/ecsreboot"
@@ -88,12 +89,10 @@ func NewPlan(ctx context.Context, client *ecsreboot.Client, selection Selection)
 	}
 	ids := selection.InstanceIDs
 	if ids == nil {
-		for id := range found {
-			if !slices.Contains(selection.Exclude, id) {
-				ids = append(ids, id)
-			}
+		for _, id := range selection.Exclude {
+			delete(found, id)
 		}
-		slices.Sort(ids)
+		ids = slices.Sorted(maps.Keys(found))
 	}
 	if len(ids) == 0 {
 		return Plan{}, input("Selection", "finds no instance")

@@ -39,12 +39,6 @@ const (
 
 // width is how many of n may be unavailable at once.
 func width(limit Limit, n int) int {
-	switch {
-	case limit.IsZero() && n < smallFleet:
-		return 1
-	case limit.IsZero():
-		limit = Percent(defaultShare)
-	}
 	return max(1, min(limit.Of(n), n))
 }
 
@@ -73,6 +67,12 @@ func (r Rules) forPlan(plan Plan) (Rules, error) {
 	size := make(map[string]int)
 	for _, t := range plan.Targets {
 		size[t.Group]++
+	}
+	if r.MaxUnavailable.IsZero() {
+		r.MaxUnavailable = Percent(defaultShare)
+		if len(plan.Targets) < smallFleet {
+			r.MaxUnavailable = Count(1)
+		}
 	}
 	if r.MaxFailed.IsZero() {
 		r.MaxFailed = Count(max(1, Percent(1).Of(len(plan.Targets))))

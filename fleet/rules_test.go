@@ -29,10 +29,11 @@ func TestRulesDefaults(t *testing.T) {
 	} {
 		p := newPlanner(t, groupsOf(n), fleet.Rules{})
 		assert.Equal(t, want.width, p.Width(), n)
+		assert.Equal(t, want.width, max(1, p.Rules().MaxUnavailable.Of(n)), n)
 		assert.Equal(t, want.failed, p.Rules().MaxFailed.Of(n), n)
 		assert.Equal(t, []int{1, 5}, p.Rules().Canary)
 	}
-	given := fleet.Rules{MaxFailed: fleet.Count(0), Canary: []int{}}
+	given := fleet.Rules{MaxUnavailable: fleet.Count(2), MaxFailed: fleet.Count(0), Canary: []int{}}
 	assert.Equal(t, given, newPlanner(t, groupsOf(100), given).Rules(), "none is not the default")
 }
 

@@ -44,7 +44,9 @@ func Run(ctx context.Context, client *ecsreboot.Client, plan Plan, options Optio
 // is judged anew, by the rules given now. Instances that started since the run
 // began, although nothing was sent for them, are skipped.
 //
-// The plan must be the journal's; [Load] reads it.
+// The plan must be the journal's; [Load] reads it. A canary that the service
+// refused, or that is not back, halts the run each time, unless the rules given now
+// have no canaries.
 func Resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
 	return resume(ctx, client, plan, options)
 }
