@@ -29,6 +29,17 @@ func (tr trace) of(kinds ...fleet.EventKind) trace {
 	return slices.DeleteFunc(slices.Clone(tr), func(e fleet.Event) bool { return !slices.Contains(kinds, e.Kind) })
 }
 
+// kinds are those of the events of an instance, in order.
+func (tr trace) kinds(id string) []fleet.EventKind {
+	var kinds []fleet.EventKind
+	for _, e := range tr {
+		if e.InstanceID == id {
+			kinds = append(kinds, e.Kind)
+		}
+	}
+	return kinds
+}
+
 // ids are those of the events, in order.
 func (tr trace) ids() []string {
 	var ids []string
@@ -84,6 +95,7 @@ func TestRun(t *testing.T) {
 		require.Equal(t, s.ids[1:6], slices.Sorted(slices.Values(stages[3:13].of(fleet.EventIntent).ids())))
 		for _, e := range seen.of(fleet.EventHealthy) {
 			require.Equal(t, ecsreboot.ProofStatus, e.Proof)
+			require.Equal(t, []fleet.EventKind{fleet.EventIntent, fleet.EventAccepted, fleet.EventDown, fleet.EventUp, fleet.EventHealthy}, seen.kinds(e.InstanceID))
 			record, ok := report.Record(e.InstanceID)
 			require.True(t, ok)
 			require.GreaterOrEqual(t, record.EndedAt.Sub(record.UpAt), 30*time.Second, "min ready")

@@ -100,6 +100,15 @@ func TestLeaveAndResume(t *testing.T) {
 					cancel()
 				}
 				require.Equal(t, fleet.ReasonDone, report.Reason)
+				history, err := fleet.Load(path)
+				require.NoError(t, err)
+				for _, id := range s.ids {
+					told := make(map[fleet.EventKind]int)
+					for _, kind := range trace(history.Events).kinds(id) {
+						told[kind]++
+					}
+					require.LessOrEqual(t, told[fleet.EventAccepted]+told[fleet.EventDoubt], told[fleet.EventIntent], "each answer is told once")
+				}
 				restarted := slices.Clone(s.ids)
 				for _, left := range report.NotRestarted() { // cut off on the way there
 					require.Equal(t, fleet.StateUnknown, left.State)
@@ -193,8 +202,10 @@ func TestResolveSendsNothing(t *testing.T) {
 		require.Equal(t, 2, report.Count(fleet.StateUnknown))
 		time.Sleep(10 * time.Minute)
 		s.ForgetCalls()
+		begin := time.Now()
 		report, err = fleet.Resolve(context.Background(), s.client, s.plan(), options)
 		require.NoError(t, err)
+		require.Less(t, time.Since(begin), 45*time.Second, "the time to settle counts from the send")
 		for _, call := range s.Calls() {
 			require.Equal(t, "DescribeInstances", call.Action)
 		}
