@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/ecstest"
+)
+
+// buffer may be written by several goroutines.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// bubble is a region in virtual time.
+type bubble struct {
+	*testing.T
+
+	server  *ecstest.Server
+	journal string
+}
+
+// inBubble runs a test in virtual time, with n instances i-0 and on whose restarts
+// take half a minute.
+func inBubble(t *testing.T, n int, test func(b *bubble)) {
+	t.Helper()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		server, err := ecstest.NewInMemoryServer(ecstest.Options{})
+		require.NoError(t, err)
+		t.Cleanup(server.Close)
+		for i := range n {
+			zone := fmt.Sprintf("cn-hangzhou-%c", 'a'+i%2)
+			require.NoError(t, server.AddInstance(ecstest.Instance{ID: fmt.Sprintf("i-%d", i), ZoneID: zone, Tags: map[string]string{"role": "web"}}))
+		}
+		test(&bubble{T: t, server: server, journal: filepath.Join(dir, "run.journal")})
+	})
+}
+
+// process is one run of the program.
+type process struct {
+	*program
+
+	t              *testing.T
+	args           []string
+	stdout, stderr buffer
+}
+
+func (b *bubble) process(stdin string, args ...string) *process {
+	p := &process{t: b.T, args: args}
+	p.program = newProgram(strings.NewReader(stdin), &p.stdout, &p.stderr)
+	p.getenv = func(string) string { return "" }
+	p.ownID = func(context.Context) (string, error) { return "", io.EOF }
+	p.newServer = func(ecstest.Options) (*ecstest.Server, error) { return ecstest.NewInMemoryServer(ecstest.Options{}) }
+	p.newClient = func(_ string, options ...ecsreboot.Option) (*ecsreboot.Client, error) {
+		return b.server.NewClient(options...)
+	}
+	return p
+}
+
+// first is the beginning of a run of everything without canaries, whom nobody asks.
+func (b *bubble) first(args ...string) []string {
+	return append([]string{
+		"run", "-region", "cn-hangzhou", "-journal", b.journal, "-yes", "-json", "-all", "-canary", "none", "-min-ready", "0",
+		"-dry-runs", "0", // which faults would hit
+	}, args...)
+}
+
+// later is a command that goes by the journal.
+func (b *bubble) later(command string, args ...string) []string {
+	return append([]string{command, "-journal", b.journal, "-json"}, args...)
+}
+
+// do runs the program, and returns what it says in the end.
+func (b *bubble) do(args ...string) (int, summary, string) {
+	b.Helper()
+	p := b.process("", args...)
+	code := p.run()
+	return code, p.summary(), p.stderr.String()
+}
+
+func (p *process) run() int { return p.program.run(p.t.Context(), p.args) }
+
+func (p *process) summary() summary {
+	p.t.Helper()
+	var m summary
+	require.NoError(p.t, json.Unmarshal([]byte(p.stdout.String()), &m), "%s\n%s", p.stdout.String(), p.stderr.String())
+	return m
+}
+
+// interrupt sends a signal after a while.
+func (p *process) interrupt(after time.Duration) {
+	time.AfterFunc(after, func() { p.signals <- os.Interrupt })
+}
+
+func (b *bubble) reboots(n int) (counts []int) {
+	for i := range n {
+		counts = append(counts, b.server.Reboots(fmt.Sprintf("i-%d", i)))
+	}
+	return counts
+}
+
+// refuse has the service refuse to restart an instance.
+func (b *bubble) refuse(ids ...string) {
+	for _, id := range ids {
+		b.server.Inject(ecstest.Fault{Kind: ecstest.FaultError, Code: "DiskError", Action: "RebootInstance", InstanceID: id, Times: -1})
+	}
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot/ecstest"
+)
+
+// binaries are built once, for all tests that need processes.
+var binaries struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if binaries.dir != "" {
+		_ = os.RemoveAll(binaries.dir)
+	}
+	os.Exit(code)
+}
+
+// binary returns the program's or the emulator's.
+func binary(t *testing.T, name string) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("builds the program")
+	}
+	binaries.once.Do(func() {
+		if binaries.dir, binaries.err = os.MkdirTemp("", "rolling-test-"); binaries.err != nil { //nolint:usetesting // shared by tests
+			return
+		}
+		for _, build := range []*exec.Cmd{
+			exec.Command("go", "build", "-o", filepath.Join(binaries.dir, "rolling"), "."),
+			exec.Command("go", "-C", "../..", "build", "-o", filepath.Join(binaries.dir, "emulator"), "./examples/emulator"),
+		} {
+			output, err := build.CombinedOutput()
+			if err != nil {
+				binaries.err = errors.New(string(output))
+				return
+			}
+		}
+	})
+	require.NoError(t, binaries.err)
+	return filepath.Join(binaries.dir, name)
+}
+
+// driver is the program as a process.
+type driver struct {
+	*exec.Cmd
+
+	stdout, stderr bytes.Buffer
+}
+
+// drive starts the program with the emulator's key and no metadata service.
+func drive(t *testing.T, args ...string) *driver {
+	t.Helper()
+	d := &driver{Cmd: exec.CommandContext(t.Context(), binary(t, "rolling"), args...)}
+	d.Env = append(os.Environ(),
+		"ALIBABA_CLOUD_ACCESS_KEY_ID=testid", "ALIBABA_CLOUD_ACCESS_KEY_SECRET=testsecret", "ALIBABA_CLOUD_SECURITY_TOKEN=",
+		"ALIBABA_CLOUD_ECS_METADATA_DISABLED=true", "HOME="+t.TempDir(), "GOTRACEBACK=all")
+	d.Stdout, d.Stderr = &d.stdout, &d.stderr
+	require.NoError(t, d.Start())
+	return d
+}
+
+// code waits for the end; it is -1 for a process that was killed.
+func (d *driver) code(t *testing.T) int {
+	t.Helper()
+	err := d.Wait()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	require.NoError(t, err, d.stderr.String())
+	return 0
+}
+
+func (d *driver) summary(t *testing.T) summary {
+	t.Helper()
+	var m summary
+	require.NoError(t, json.Unmarshal(d.stdout.Bytes(), &m), "%s\n%s", d.stdout.String(), d.stderr.String())
+	return m
+}
+
+// serve serves instances whose restarts take some milliseconds.
+func serve(t *testing.T, options ecstest.Options, instances ...ecstest.Instance) *ecstest.Server {
+	t.Helper()
+	server, err := ecstest.NewServer(options)
+	require.NoError(t, err)
+	t.Cleanup(server.Close)
+	for _, instance := range instances {
+		require.NoError(t, server.AddInstance(instance))
+	}
+	return server
+}
+
+// rss is how much memory a process had at most, in bytes; 0 where that cannot be
+// known.
+func rss(d *driver) int64 {
+	return maxRSS(d.ProcessState)
+}

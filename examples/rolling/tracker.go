@@ -1,0 +1,195 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/fleet"
+)
+
+// tracker knows how a run goes, from its events. A planner that only replays does
+// the counting.
+type tracker struct {
+	mu       sync.Mutex
+	planner  *fleet.Planner
+	pace     func() ecsreboot.PaceState
+	total    int
+	begun    time.Time // this session
+	settled  int       // instances that came to an end in it
+	accepted []time.Time
+	holds    map[fleet.Reason]bool // why nothing is sent for now
+	ends     fleet.Reason          // why nothing is sent any more
+	blocked  string                // what the blocker said last
+	failures []string              // the last ones
+}
+
+// rateSpan is the time over which restarts are counted, and lastFailures how many
+// failures are shown.
+const (
+	rateSpan     = time.Minute
+	lastFailures = 3
+)
+
+func newTracker(run session) (*tracker, error) {
+	planner, err := fleet.NewPlanner(run.plan, run.options.Rules)
+	if err != nil {
+		return nil, err
+	}
+	t := &tracker{
+		planner: planner, total: len(run.plan.Targets), begun: time.Now(), holds: map[fleet.Reason]bool{},
+		pace: func() ecsreboot.PaceState { return run.client.Pace("RebootInstance") },
+	}
+	if run.history != nil {
+		for _, e := range run.history.Events {
+			_ = planner.Replay(e) // a run refuses what cannot be
+		}
+	}
+	return t, nil
+}
+
+// add takes an event in.
+func (t *tracker) add(e fleet.Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_ = t.planner.Replay(e) // an unsent one that was never under way changes nothing
+	switch e.Kind {
+	case fleet.EventAccepted:
+		t.accepted = append(t.accepted, e.At)
+		t.blocked = ""
+	case fleet.EventUnsent:
+		if e.Error != "" {
+			t.blocked = e.Error
+		}
+	case fleet.EventHealthy, fleet.EventSkipped:
+		t.settled++
+	case fleet.EventFailed, fleet.EventUnknown:
+		t.settled++
+		t.failures = append(t.failures, clean(eventLine(e)))
+		t.failures = t.failures[max(0, len(t.failures)-lastFailures):]
+	case fleet.EventPause:
+		t.holds[e.Reason] = true
+	case fleet.EventContinue:
+		delete(t.holds, e.Reason)
+	case fleet.EventStop, fleet.EventHalt:
+		t.ends = cmp.Or(t.ends, e.Reason)
+	default:
+	}
+}
+
+// standing is how a run goes at a moment.
+type standing struct {
+	total, done int
+	states      string
+	unavailable string
+	rate        string
+	gate        string // why nothing is sent for now; empty if something is
+	took, left  time.Duration
+	failures    []string
+	broken      bool
+}
+
+func (t *tracker) now() standing {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	waiting, restarting := t.planner.Count(fleet.StateWaiting), t.planner.Count(fleet.StateRestarting)
+	s := standing{
+		total: t.total, done: t.total - waiting - restarting, took: now.Sub(t.begun),
+		failures: slices.Clone(t.failures), broken: t.planner.Failed() > 0,
+	}
+	var parts []string
+	for _, state := range states {
+		if n := t.planner.Count(state); n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, state))
+		}
+	}
+	s.states = strings.Join(parts, ", ")
+	s.unavailable = fmt.Sprintf("unavailable %d of %d", t.planner.Unavailable(), t.planner.Width())
+	s.rate = t.rate(now)
+	s.gate = t.gate(now)
+	if t.settled > 0 && t.ends == "" {
+		s.left = time.Duration(float64(s.took) / float64(t.settled) * float64(waiting+restarting))
+	}
+	return s
+}
+
+// rate is how many restarts a minute the service accepts, and what the pace is.
+func (t *tracker) rate(now time.Time) string {
+	first, _ := slices.BinarySearchFunc(t.accepted, now.Add(-rateSpan), time.Time.Compare)
+	t.accepted = t.accepted[first:]
+	text := "no restart in the last minute"
+	if n := len(t.accepted); n > 0 {
+		span := max(min(rateSpan, now.Sub(t.begun)), time.Second)
+		text = fmt.Sprintf("%.0f restarts/min", float64(n)/span.Minutes())
+	}
+	pace := t.pace()
+	if pace.RatePerMinute > 0 {
+		text += fmt.Sprintf(", paced to %.0f", pace.RatePerMinute)
+	}
+	if pace.Throttled > 0 {
+		text += fmt.Sprintf(", %d throttled", pace.Throttled)
+	}
+	return text
+}
+
+// gate says why nothing is sent.
+func (t *tracker) gate(now time.Time) string {
+	pace := t.pace()
+	switch {
+	case t.ends != "":
+		return "settling: " + string(t.ends)
+	case len(t.holds) > 0:
+		reasons := slices.Sorted(maps.Keys(t.holds))
+		return "held: " + strings.Trim(fmt.Sprint(reasons), "[]")
+	case pace.Closed:
+		return fmt.Sprintf("throttled by the service, next probe in %v", max(0, pace.Until.Sub(now)).Round(time.Second))
+	case t.blocked != "":
+		return "waiting: " + clean(t.blocked)
+	case pace.Waiting > 0:
+		return fmt.Sprintf("%d wait for their turn at the service", pace.Waiting)
+	case t.planner.Count(fleet.StateWaiting) > 0 && t.planner.Unavailable() >= t.planner.Width():
+		return "width in use"
+	}
+	return ""
+}
+
+// eventLine tells of an event that people want to know of, and is empty for others.
+func eventLine(e fleet.Event) string {
+	line := e.InstanceID
+	switch e.Kind {
+	case fleet.EventIntent:
+		line += " restarting"
+		if e.Attempt > 1 {
+			line += fmt.Sprintf(", attempt %d", e.Attempt)
+		}
+	case fleet.EventDoubt:
+		line += " may be restarting: the answer was lost"
+	case fleet.EventUnsent:
+		line += " waits again"
+	case fleet.EventHealthy, fleet.EventFailed, fleet.EventUnknown, fleet.EventSkipped:
+		line += " " + string(e.Kind)
+	case fleet.EventStage:
+		return fmt.Sprintf("canary stage %d passed", e.Stage)
+	case fleet.EventRun, fleet.EventResume:
+		return ""
+	case fleet.EventPause, fleet.EventContinue, fleet.EventStop, fleet.EventHalt, fleet.EventEnd:
+		line = string(e.Kind)
+	default:
+		return ""
+	}
+	for _, why := range []string{string(e.Reason), string(e.Code), e.Error} {
+		if why != "" {
+			line += ": " + why
+		}
+	}
+	if e.RequestID != "" && (e.Kind == fleet.EventFailed || e.Kind == fleet.EventUnknown) {
+		line += " (request " + e.RequestID + ")"
+	}
+	return line
+}
