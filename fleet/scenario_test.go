@@ -174,10 +174,24 @@ func playScenario(t *testing.T, seed uint64) {
 		}
 		require.NotEqual(t, fleet.StateRestarting, record.State, "seed %d: %s", seed, mustJSON(t, record))
 	}
+	arrived := make(map[string]int)
+	for _, call := range s.Calls() {
+		if call.Action == "RebootInstance" {
+			arrived[call.InstanceID]++
+		}
+	}
 	width := rules.MaxUnavailable.Of(sc.n)
 	require.LessOrEqual(t, actual.most, width, "seed %d", seed)
 	history, err := fleet.LoadFrom(storage, run.Journal)
 	require.NoError(t, err)
+	intents := make(map[string]int)
+	for _, e := range trace(history.Events).of(fleet.EventIntent) {
+		intents[e.InstanceID]++
+		require.Equal(t, intents[e.InstanceID], e.Attempt, "seed %d", seed)
+	}
+	for id, n := range arrived {
+		require.LessOrEqual(t, n, intents[id], "seed %d: more requests for %s than durable intents", seed, id)
+	}
 	require.LessOrEqual(t, trace(history.Events).unavailable(t, plan, rules), width, "seed %d", seed)
 	require.Equal(t, mustJSON(t, report), mustJSON(t, history.Report()), "seed %d: the journal tells the same", seed)
 }
