@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -104,8 +106,16 @@ func serve(t *testing.T, options ecstest.Options, instances ...ecstest.Instance)
 	return server
 }
 
-// rss is how much memory a process had at most, in bytes; 0 where that cannot be
-// known.
-func rss(d *driver) int64 {
-	return maxRSS(d.ProcessState)
+// peakMemory is how much memory a running process has had at most, in bytes; 0 where
+// that cannot be known. What the system tells of one that has ended begins with the
+// memory of its parent, on Linux.
+func peakMemory(d *driver) int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, peak, _ := strings.Cut(string(status), "VmHWM:")
+	var kilobytes int64
+	_, _ = fmt.Sscan(peak, &kilobytes)
+	return kilobytes << 10
 }
