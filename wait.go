@@ -19,6 +19,9 @@ type Baseline struct {
 	StartTime  time.Time // to the minute; zero if the service did not tell
 	Locks      []string  // as [Instance] has them
 	TakenAt    time.Time // when the reading was asked for
+	// ServiceTime is the time by the service's clock then, to the second, which is
+	// what StartTime is of; zero if the service did not tell.
+	ServiceTime time.Time
 }
 
 // Observation is what one reading showed.

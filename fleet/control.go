@@ -2,13 +2,13 @@ package fleet
 
 import "sync"
 
-// Control pauses and stops a run from other goroutines: put one into Options. The
-// zero value is ready for use, for one run.
+// Control pauses and stops runs from other goroutines: put one into Options. The
+// zero value is ready for use.
 type Control struct {
 	mu      sync.Mutex
 	paused  bool
 	stopped bool
-	changed chan struct{} // has a token when the run has not seen the last change
+	changed chan struct{} // closed at the next change
 }
 
 // Pause sends nothing more until [Control.Continue]. What was sent is followed.
@@ -25,25 +25,20 @@ func (c *Control) set(change func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	change()
-	select {
-	case c.signal() <- struct{}{}:
-	default:
+	if c.changed != nil {
+		close(c.changed)
+		c.changed = nil
 	}
 }
 
-// signal returns the channel; the mutex is held.
-func (c *Control) signal() chan struct{} {
-	if c.changed == nil {
-		c.changed = make(chan struct{}, 1)
-	}
-	return c.changed
-}
-
-// watch returns a channel that tells of changes.
+// watch returns a channel that tells of the next change.
 func (c *Control) watch() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.signal()
+	if c.changed == nil {
+		c.changed = make(chan struct{})
+	}
+	return c.changed
 }
 
 func (c *Control) state() (paused, stopped bool) {

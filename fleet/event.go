@@ -27,6 +27,7 @@ const (
 	EventIntent   EventKind = "intent"   // the restart is about to be sent: Attempt, Before. Durable before it leaves
 	EventAccepted EventKind = "accepted" // the service accepted it: RequestID
 	EventDoubt    EventKind = "doubt"    // its answer was lost, so that it may happen: Error
+	EventHeld     EventKind = "held"     // nothing of it is sent for now: Reason, Error
 	EventUnsent   EventKind = "unsent"   // it did not happen, and the instance waits again: Reason, Error
 	EventDown     EventKind = "down"     // seen in another status than Running
 	EventUp       EventKind = "up"       // seen Running after that; its health is asked for now
@@ -76,7 +77,7 @@ const (
 	ReasonNotRunning Reason = "not running"         // and so it cannot be restarted
 	ReasonLocked     Reason = "locked"              // by the service: Code
 	ReasonSelf       Reason = "self"                // this program runs on it
-	ReasonUptime     Reason = "restarted recently"  // its uptime is below Rules.MinUptime, or it started since the run began
+	ReasonUptime     Reason = "restarted recently"  // its uptime is below Options.MinUptime, or it started since the run began
 	ReasonOthers     Reason = "restarted by others" // it was restarting already when its turn came
 )
 
@@ -94,6 +95,8 @@ const (
 // Why an instance waits again, and why a run is paused, stopped or halted.
 const (
 	ReasonBlocked     Reason = "blocked"        // by Options.Blocker
+	ReasonResumed     Reason = "resumed"        // it was given up before, without anything being sent
+	ReasonThrottled   Reason = "throttled"      // by the service
 	ReasonUser        Reason = "asked for"      // by [Control]
 	ReasonWindow      Reason = "window"         // the maintenance window is closed
 	ReasonCanary      Reason = "canary failed"  // and canaries have no failure budget

@@ -18,6 +18,12 @@ type follower struct {
 	before   Reading // the last intent's
 	sentAt   time.Time
 
+	held       Event         // the last one told
+	consent    time.Time     // the blocker's last
+	thought    time.Duration // how long the blocker took for it
+	first      time.Time     // the StartTime when its turn had come
+	commitment *commitment   // of the send under way
+
 	onWay     bool // a token of session.sending is ours
 	settled   bool // the send had an answer, or lost it
 	earlier   bool // the wait is not the first one since the send
@@ -55,7 +61,7 @@ func (f *follower) work(ctx context.Context, kind ActionKind) {
 
 func (f *follower) tell(e Event) {
 	e.InstanceID = f.target.ID
-	f.told <- told{Event: e}
+	f.told.put(told{Event: e})
 }
 
 func (f *follower) waitUntilRestarted(ctx context.Context, options ecsreboot.WaitOptions) (*ecsreboot.RestartResult, error) {
@@ -136,7 +142,7 @@ func (f *follower) seen(e ecsreboot.Event) {
 // shows takes in a reading since the send.
 func (f *follower) shows(e ecsreboot.Event) {
 	if e.Status != ecsreboot.StatusRunning || !e.StartTime.Equal(f.shown.StartTime) {
-		f.since = time.Time{} // what was Running before is not what is ready now
+		f.since, f.unhealthy = time.Time{}, nil // what was Running before is not what is ready now
 	}
 	f.shown = ecsreboot.Observation{At: e.At, Status: e.Status, StartTime: e.StartTime}
 	switch running := e.Status == ecsreboot.StatusRunning; {
@@ -182,7 +188,7 @@ func (f *follower) tellEnd(ctx context.Context, err error) {
 	}
 	e, fatal := f.verdict(ctx, err)
 	if fatal != nil {
-		f.told <- told{Event: Event{Kind: EventHalt, Reason: reasonOf(fatal), Error: text(fatal)}, err: fatal}
+		f.told.put(told{Event: Event{Kind: EventHalt, Reason: reasonOf(fatal), Error: text(fatal)}, err: fatal})
 	}
 	if e.Kind == "" {
 		return

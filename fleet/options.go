@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
@@ -19,24 +20,28 @@ type Options struct {
 	// Health says whether a restarted instance serves again; nil asks nobody, and
 	// takes the proof of the restart for it. It is asked after each reading that
 	// shows the instance Running, every few seconds, in several goroutines at once;
-	// an error means not yet.
+	// an error means not yet. It must heed its context: the run waits for it.
 	Health func(ctx context.Context, target Target) error
 	// MinReady is how long an instance must be Running and healthy without a break
-	// until it counts as healthy. Default 30 s.
+	// until it counts as healthy. Default 30 s; it must be less than ReadyTimeout.
 	MinReady time.Duration
 	// ReadyTimeout is how long an instance may take from the send until it is
-	// healthy. Default 10 min.
+	// healthy; after a resumption, from there. Default 10 min.
 	ReadyTimeout time.Duration
 	// SettleTime is how long a restart whose answer was lost may take to show.
 	// Default 60 s.
 	SettleTime time.Duration
 	// Blocker is asked right before each send, in several goroutines at once. An
-	// error holds this send back; it is asked again after BlockerInterval.
+	// error holds this send back, which [EventHeld] tells, and it is asked again after
+	// BlockerInterval. Its consent counts for 10 s, or for as long as it took to
+	// give. Meanwhile the instance keeps its place, and counts as unavailable. It
+	// must heed its context.
 	Blocker func(ctx context.Context, target Target) error
 	// BlockerInterval is the time between two questions. Default 10 s.
 	BlockerInterval time.Duration
 	// Approve is asked after each canary stage, which count from 1, whether to go
-	// on; meanwhile nothing is sent. An error halts the run. Nil goes on.
+	// on; meanwhile nothing is sent. An error halts the run. Nil goes on. It must heed
+	// its context.
 	Approve func(ctx context.Context, stage int) error
 	// Window is when restarts may be sent; those sent before its end are followed
 	// beyond it. Nil means always.
@@ -91,6 +96,9 @@ func (o Options) check(client *ecsreboot.Client, plan Plan) error {
 		return input("client", "is nil")
 	case plan.Region != client.Region():
 		return input("Plan", "is of region "+plan.Region+", the client of "+client.Region())
+	}
+	if o.MinReady > 0 && o.ReadyTimeout > 0 && o.MinReady >= o.ReadyTimeout {
+		return input("MinReady", fmt.Sprintf("of %v is not less than ReadyTimeout, %v, so no instance could ever be healthy in time", o.MinReady, o.ReadyTimeout))
 	}
 	if o.Window != nil {
 		return o.Window.check()

@@ -1,6 +1,10 @@
 package fleet
 
-import "github.com/ecsreboot/ecsreboot"
+import (
+	"math"
+
+	"github.com/ecsreboot/ecsreboot"
+)
 
 // paceMeter reads how the service takes a client's restarts.
 type paceMeter struct {
@@ -23,7 +27,9 @@ func (m *paceMeter) read() []Event {
 		Kind:      EventPace,
 		Accepted:  int(now.Accepted - m.begin.Accepted),   //nolint:gosec // counts of calls
 		Throttled: int(now.Throttled - m.begin.Throttled), //nolint:gosec // counts of calls
-		Rate:      now.RatePerMinute,
+	}
+	if rate := now.RatePerMinute; rate > 0 && !math.IsInf(rate, 0) { // as any Pacer's State may have it
+		e.Rate = rate
 	}
 	if e == m.last {
 		return nil

@@ -21,13 +21,14 @@ type Selection struct {
 	// query finds, in the order of their ids.
 	InstanceIDs []string
 	// Tags, Zone and Status are the query. An instance must have all the tags; a
-	// tag with an empty value stands for any value. Status is Running by default.
-	// They cannot be combined with InstanceIDs.
+	// tag with an empty value stands for any value. Without a Status, those that are
+	// not Running are found as well: they are skipped, and count as unavailable. The
+	// query cannot be combined with InstanceIDs.
 	Tags   map[string]string
 	Zone   string
 	Status ecsreboot.Status
-	// All must be set to restart everything that runs in the region: a query that
-	// asks for nothing is refused without.
+	// All must be set to restart everything in the region: a query that asks for
+	// nothing is refused without.
 	All bool
 	// Exclude are instances to leave out of what the query finds.
 	Exclude []string
@@ -77,9 +78,6 @@ func NewPlan(ctx context.Context, client *ecsreboot.Client, selection Selection)
 	request := ecsreboot.DescribeInstancesRequest{
 		InstanceIDs: selection.InstanceIDs, Tags: selection.Tags, Zone: selection.Zone, Status: selection.Status,
 	}
-	if selection.InstanceIDs == nil {
-		request.Status = cmp.Or(selection.Status, ecsreboot.StatusRunning)
-	}
 	found := make(map[string]ecsreboot.Instance)
 	for instance, err := range client.DescribeInstances(ctx, request) {
 		if err != nil {
@@ -117,7 +115,7 @@ func (s Selection) check() error {
 	case s.InstanceIDs != nil && (query || s.All || len(s.Exclude) > 0):
 		return input("InstanceIDs", "is given along with a query")
 	case s.InstanceIDs == nil && !query && !s.All:
-		return input("Selection", "asks for nothing; set All to restart everything that runs in the region")
+		return input("Selection", "asks for nothing; set All to restart everything in the region")
 	}
 	seen := make(map[string]bool, len(s.InstanceIDs))
 	for _, id := range s.InstanceIDs {

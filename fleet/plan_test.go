@@ -45,13 +45,13 @@ func TestNewPlan(t *testing.T) {
 		selection fleet.Selection
 		want      []string
 	}{
-		"all that runs":        {fleet.Selection{All: true}, []string{"i-1", "i-2", "i-3", "i-4"}},
-		"by tag":               {fleet.Selection{Tags: map[string]string{"role": "web"}}, []string{"i-1", "i-3", "i-4"}},
-		"by tag, of any value": {fleet.Selection{Tags: map[string]string{"role": ""}}, []string{"i-1", "i-2", "i-3", "i-4"}},
-		"by zone":              {fleet.Selection{Zone: "zone-a"}, []string{"i-2", "i-3", "i-4"}},
-		"by zone and tag":      {fleet.Selection{Zone: "zone-a", Tags: map[string]string{"role": "web"}}, []string{"i-3", "i-4"}},
+		"all there are":        {fleet.Selection{All: true}, []string{"i-1", "i-2", "i-3", "i-4", "i-5"}},
+		"by tag":               {fleet.Selection{Tags: map[string]string{"role": "web"}}, []string{"i-1", "i-3", "i-4", "i-5"}},
+		"by tag, of any value": {fleet.Selection{Tags: map[string]string{"role": ""}}, []string{"i-1", "i-2", "i-3", "i-4", "i-5"}},
+		"by zone":              {fleet.Selection{Zone: "zone-a"}, []string{"i-2", "i-3", "i-4", "i-5"}},
+		"by zone and tag":      {fleet.Selection{Zone: "zone-a", Tags: map[string]string{"role": "web"}}, []string{"i-3", "i-4", "i-5"}},
 		"by status":            {fleet.Selection{Status: ecsreboot.StatusStopped}, []string{"i-5"}},
-		"but some":             {fleet.Selection{All: true, Exclude: []string{"i-3", "i-1", "i-9"}}, []string{"i-2", "i-4"}},
+		"but some":             {fleet.Selection{All: true, Exclude: []string{"i-3", "i-1", "i-9"}}, []string{"i-2", "i-4", "i-5"}},
 		"by id, as given":      {fleet.Selection{InstanceIDs: []string{"i-4", "i-5", "i-1"}}, []string{"i-4", "i-5", "i-1"}},
 		"by id, not listed":    {fleet.Selection{InstanceIDs: []string{"i-4", "i-9"}}, []string{"i-4", "i-9"}},
 	} {

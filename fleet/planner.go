@@ -52,6 +52,12 @@ type target struct {
 	down     bool // takes from the width
 	looking  bool
 	queued   bool // is in its group's heap
+	excused  bool // was skipped for what may be mended
+}
+
+// mayCome reports whether it may be the turn of a target once more that was given up.
+func (t *target) mayCome() bool {
+	return t.state == StateSkipped && t.excused || t.state == StateFailed && !t.sent
 }
 
 // NewPlanner returns a planner. The rules are completed by their defaults.
@@ -158,6 +164,27 @@ func (p *Planner) held() Reason {
 	return p.overspent() // and it does not halt yet, as somebody is looked at
 }
 
+// ending returns why a session ends that was not interrupted. What made it stop does
+// not matter if nobody was left.
+func (p *Planner) ending() Reason {
+	if p.counts[StateWaiting] == 0 && p.stopping != ReasonAccess && p.stopping != ReasonJournal {
+		return ReasonDone
+	}
+	return cmp.Or(p.stopping, ReasonDone)
+}
+
+// again returns what an earlier session has given up on without having sent
+// anything: what was not Running or was locked, what was refused.
+func (p *Planner) again() []string {
+	var ids []string
+	for i := range p.targets {
+		if p.targets[i].mayCome() {
+			ids = append(ids, p.plan.Targets[i].ID)
+		}
+	}
+	return ids
+}
+
 // unfinished returns what an earlier session has left to look at.
 func (p *Planner) unfinished() []Action {
 	var actions []Action
@@ -190,7 +217,7 @@ func (p *Planner) decide(actions []Action) []Action {
 	}
 	if p.counts[StateRestarting] == 0 && p.looking == 0 && (p.stopping != "" || p.counts[StateWaiting] == 0) {
 		p.ended = true
-		actions = append(actions, Action{Kind: ActionEnd, Reason: cmp.Or(p.stopping, ReasonDone)})
+		actions = append(actions, Action{Kind: ActionEnd, Reason: p.ending()})
 	}
 	return actions
 }
@@ -264,6 +291,7 @@ func (p *Planner) take(i int) {
 func (p *Planner) release(t *target) {
 	if p.inStage(t) {
 		p.stage.started--
+		p.stage.broken -= b2i(t.state.broken())
 	}
 	t.stage = 0
 }

@@ -52,7 +52,7 @@ func TestPlannerIllegalEvents(t *testing.T) {
 		{"run, intent a, accepted a", "unsent a"}, // it would be restarted twice
 		{"run, intent a, accepted a", "intent a"},
 		{"run, intent a, accepted a", "skipped a"},
-		{"run, intent a, failed a", "unsent a"},
+		{"run, intent a, accepted a, failed a", "unsent a"},
 		{"run, intent a, unknown a", "unsent a"},
 		{"run, intent a, unknown a", "intent a"},
 		{"run, intent a, unknown a", "accepted a"},

@@ -80,6 +80,13 @@ func (s *simulation) crash() {
 	}
 	batch := []fleet.Event{resume}
 	switch s.upTo(8) {
+	case 3, 4, 5: // as a session does that may send
+		for _, t := range s.plan.Targets {
+			if s.model.states[t.ID].mayCome() {
+				s.reached["comes again"]++
+				batch = append(batch, fleet.Event{Kind: fleet.EventUnsent, InstanceID: t.ID, Reason: fleet.ReasonResumed})
+			}
+		}
 	case 6:
 		batch = append(batch, fleet.Event{Kind: fleet.EventPause, Reason: fleet.ReasonWindow})
 	case 7:
@@ -99,7 +106,7 @@ func (s *simulation) resumed(history []fleet.Event) []fleet.Action {
 // tellNonsense tells the planner what cannot be.
 func (s *simulation) tellNonsense() {
 	kinds := []fleet.EventKind{
-		fleet.EventIntent, fleet.EventAccepted, fleet.EventDoubt, fleet.EventUnsent, fleet.EventDown, fleet.EventUp, fleet.EventHealthy, fleet.EventFailed,
+		fleet.EventIntent, fleet.EventHeld, fleet.EventAccepted, fleet.EventDoubt, fleet.EventUnsent, fleet.EventDown, fleet.EventUp, fleet.EventHealthy, fleet.EventFailed,
 		fleet.EventUnknown, fleet.EventSkipped, fleet.EventStage, fleet.EventPause, fleet.EventStop, fleet.EventHalt, fleet.EventRun, "nonsense", "",
 	}
 	e := fleet.Event{Kind: kinds[s.upTo(len(kinds))], Attempt: 1, Stage: s.upTo(4)}

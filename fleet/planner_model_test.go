@@ -26,7 +26,7 @@ type modelTarget struct {
 	state                                            fleet.State
 	attempts, stage                                  int
 	intended, accepted, sent, hasFailed, unavailable bool
-	looking                                          bool
+	looking, excused                                 bool
 }
 
 func newModel(plan fleet.Plan, rules fleet.Rules) *model {
@@ -58,6 +58,11 @@ func (m *model) in(states ...fleet.State) int {
 
 func (s *modelTarget) isBroken() bool {
 	return s.state == fleet.StateFailed || s.state == fleet.StateUnknown
+}
+
+// mayCome reports whether nothing was sent, and another session may try again.
+func (s *modelTarget) mayCome() bool {
+	return s.state == fleet.StateSkipped && s.excused || s.state == fleet.StateFailed && !s.sent
 }
 
 func (s *modelTarget) isDown() bool {
@@ -116,7 +121,10 @@ func (m *model) legal(e fleet.Event) bool {
 	if s == nil {
 		return false
 	}
-	var could []fleet.EventKind
+	could := []fleet.EventKind{fleet.EventHeld}
+	if s.mayCome() {
+		could = append(could, fleet.EventUnsent)
+	}
 	if s.state == fleet.StateRestarting || s.isBroken() {
 		could = append(could, fleet.EventFailed)
 	}
@@ -164,7 +172,7 @@ func (m *model) apply(e fleet.Event) {
 
 func (m *model) applyTarget(s *modelTarget, e fleet.Event) {
 	switch {
-	case s.state == fleet.StateWaiting && e.Kind == fleet.EventUnsent:
+	case s.state == fleet.StateWaiting && e.Kind == fleet.EventUnsent, e.Kind == fleet.EventHeld:
 		return // no event tells when its turn comes
 	case s.state == fleet.StateWaiting:
 		m.take(s)
@@ -177,9 +185,11 @@ func (m *model) applyTarget(s *modelTarget, e fleet.Event) {
 	case fleet.EventDoubt, fleet.EventDown:
 		s.sent = true
 	case fleet.EventUnsent:
+		s.hasFailed = s.hasFailed && s.state != fleet.StateFailed
 		s.state, s.stage, s.intended, s.sent = fleet.StateWaiting, 0, false, false
 	case fleet.EventSkipped:
 		s.state, s.stage, s.unavailable = fleet.StateSkipped, 0, e.Unavailable
+		s.excused = e.Reason == fleet.ReasonNotRunning || e.Reason == fleet.ReasonLocked
 	case fleet.EventHealthy:
 		s.state, s.looking = fleet.StateHealthy, false
 	case fleet.EventFailed:
@@ -214,7 +224,11 @@ func (m *model) next(events ...fleet.Event) (actions []fleet.Action) {
 	}
 	if m.in(fleet.StateRestarting) == 0 && m.looking() == 0 && (m.stopping != "" || m.in(fleet.StateWaiting) == 0) {
 		m.ended = true
-		actions = append(actions, fleet.Action{Kind: fleet.ActionEnd, Reason: cmp.Or(m.stopping, fleet.ReasonDone)})
+		reason := cmp.Or(m.stopping, fleet.ReasonDone)
+		if m.in(fleet.StateWaiting) == 0 && reason != fleet.ReasonAccess && reason != fleet.ReasonJournal {
+			reason = fleet.ReasonDone // nobody was left
+		}
+		actions = append(actions, fleet.Action{Kind: fleet.ActionEnd, Reason: reason})
 	}
 	return actions
 }

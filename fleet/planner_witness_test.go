@@ -35,6 +35,9 @@ func newWitness(plan fleet.Plan, rules fleet.Rules) *witness {
 // sees takes in what happens.
 func (w *witness) sees(e fleet.Event) {
 	id := e.InstanceID
+	if e.Kind == fleet.EventHeld {
+		return
+	}
 	if id != "" && !w.asked[id] {
 		w.turn(id)
 	}
@@ -58,6 +61,7 @@ func (w *witness) sees(e fleet.Event) {
 		delete(w.told, id)
 		delete(w.down, id)
 		delete(w.stage, id)
+		delete(w.failed, id) // it was never sent, or did not fail
 	case fleet.EventSkipped:
 		delete(w.stage, id)
 		if !e.Unavailable {

@@ -169,7 +169,7 @@ func (f *Forecast) sum() {
 	}
 	down, failed, gone := 0, 0, make(map[string]int)
 	for _, finding := range f.Findings {
-		if finding.State == StateFailed || finding.Reason == ReasonNotRunning {
+		if finding.State == StateFailed || finding.Status != ecsreboot.StatusRunning {
 			down++
 			gone[finding.Group]++
 		}
@@ -177,7 +177,7 @@ func (f *Forecast) sum() {
 	}
 	restarts := len(f.Plan.Targets) - len(f.Findings)
 	if restarts > 0 && down >= f.Width {
-		f.problem("%d instances are unavailable already or will fail, and MaxUnavailable is %d: the run would halt before its end", down, f.Width)
+		f.problem("%d instances are unavailable already or will fail, and MaxUnavailable is %d: the run would halt before its end; leave them out, such as by Status, or allow for more", down, f.Width)
 	}
 	for _, g := range f.Groups {
 		if down < f.Width && gone[g.Name] >= g.Width && gone[g.Name] < g.Size {

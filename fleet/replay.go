@@ -66,7 +66,8 @@ func (p *Planner) replayTarget(i int, e Event) error {
 	case (e.Kind == EventIntent || e.Kind == EventSkipped) && (from == StateWaiting || from == StateRestarting && !t.accepted):
 	case e.Kind == EventUnsent && from == StateRestarting && !t.accepted:
 	case e.Kind == EventFailed && (from == StateWaiting || from == StateRestarting || from.broken()):
-	case e.Kind == EventUnsent && from == StateWaiting: // its turn had come, which no event tells
+	case e.Kind == EventUnsent && t.mayCome():
+	case e.Kind == EventUnsent && from == StateWaiting, e.Kind == EventHeld: // its turn has come, which no event tells
 		return nil
 	case (e.Kind == EventAccepted || e.Kind == EventDoubt) && from == StateRestarting && t.intended:
 	case (e.Kind == EventUnknown || e.Kind == EventHealthy || e.Kind == EventDown || e.Kind == EventUp) &&
@@ -90,6 +91,10 @@ func (p *Planner) replayTarget(i int, e Event) error {
 		t.sent = true
 	case EventUnsent:
 		t.intended, t.sent = false, false
+		if t.broken && t.state == StateFailed { // it was never sent: forgiven
+			t.broken = false
+			p.spent--
+		}
 		p.release(t)
 		p.become(t, StateWaiting)
 		p.occupy(t, false)
@@ -98,6 +103,7 @@ func (p *Planner) replayTarget(i int, e Event) error {
 		p.release(t)
 		p.become(t, StateSkipped)
 		p.occupy(t, e.Unavailable)
+		t.excused = e.Reason == ReasonNotRunning || e.Reason == ReasonLocked
 	case EventHealthy:
 		p.become(t, StateHealthy)
 		p.occupy(t, false)

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
@@ -57,6 +58,10 @@ func newReport(plan Plan) *Report {
 // Record returns what is known of an instance, and whether it is in the plan.
 func (r *Report) Record(id string) (Record, bool) {
 	i, ok := r.index[id]
+	if r.index == nil { // decoded
+		i = slices.IndexFunc(r.Records, func(record Record) bool { return record.ID == id })
+		ok = i >= 0
+	}
 	if !ok {
 		return Record{}, false
 	}
@@ -135,7 +140,11 @@ func apply(r *Record, e Event) {
 	case EventUp:
 		r.UpAt = e.At
 		return
+	case EventHeld:
+		r.Reason, r.Error = e.Reason, e.Error
+		return
 	case EventUnsent:
+		r.Failed = r.Failed && r.State != StateFailed
 		r.State = StateWaiting
 	case EventHealthy:
 		r.State = StateHealthy

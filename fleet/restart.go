@@ -16,6 +16,9 @@ const (
 	// sendPatience is for how long these go on without a connection, credentials, or
 	// an instance that is free for the operation.
 	sendPatience = 5 * time.Minute
+	// freshTime is how old a reading or the consent of a blocker may be when the
+	// restart leaves.
+	freshTime = 10 * time.Second
 )
 
 // restart restarts the instance and follows it. It tells the proof and returns
@@ -24,7 +27,15 @@ func (f *follower) restart(ctx context.Context) error {
 	if f.target.ID == f.options.SelfID {
 		return &withheldError{reason: ReasonSelf, skip: true}
 	}
-	for begin := time.Now(); ; {
+	var failing time.Time // since when tries fail for what should pass soon
+	for {
+		if err := f.askBlocker(ctx); err != nil {
+			failing = time.Time{}
+			if err := f.hold(ctx, f.options.BlockerInterval, ReasonBlocked, err); err != nil {
+				return err
+			}
+			continue
+		}
 		if reason := f.takeWay(ctx); reason != "" {
 			return &withheldError{reason: reason}
 		}
@@ -40,38 +51,69 @@ func (f *follower) restart(ctx context.Context) error {
 			}
 			why = ReasonRefused // for a moment, as it seems
 		}
+		wait := retryInterval
 		switch {
-		case why == "", why != ReasonBlocked && why != reasonThrottled && time.Since(begin) > sendPatience:
+		case why == "":
 			return err
 		case why == ReasonBlocked:
-			f.sleep(ctx, f.options.BlockerInterval)
-		default:
-			f.sleep(ctx, retryInterval)
+			wait, failing = f.options.BlockerInterval, time.Time{}
+		case why == ReasonThrottled:
+			failing = time.Time{}
+		case failing.IsZero():
+			failing = time.Now()
+		case time.Since(failing) > sendPatience:
+			return err
+		}
+		if why == reasonStale {
+			wait = 0
+		}
+		if err := f.hold(ctx, wait, why, err); err != nil {
+			return err
 		}
 	}
 }
 
-// reasonThrottled is why a send may pass later; it is no end, and so never told.
-const reasonThrottled Reason = "throttled"
+// reasonStale is why a send is tried once more at once: the reading before it is
+// too old by now. It is never told.
+const reasonStale Reason = "stale"
+
+// hold waits before the next try, and tells why. The error is what else came up.
+func (f *follower) hold(ctx context.Context, d time.Duration, why Reason, err error) error {
+	if e := (Event{Kind: EventHeld, Reason: why, Error: text(err)}); why != reasonStale && (why != f.held.Reason || e.Error != f.held.Error) {
+		f.held = e
+		f.tell(e)
+	}
+	f.sleep(ctx, d)
+	if ctx.Err() != nil {
+		return &withheldError{reason: ReasonInterrupted}
+	}
+	if reason := f.withheld(); reason != "" {
+		return &withheldError{reason: reason}
+	}
+	return nil
+}
 
 // mayPass returns why a send that certainly did not happen may succeed later, or
 // nothing.
 func (f *follower) mayPass(err error) Reason {
 	withheld, isWithheld := errors.AsType[*withheldError](err)
 	_, badCertificate := errors.AsType[*tls.CertificateVerificationError](err)
+	apiErr, answered := errors.AsType[*ecsreboot.APIError](err)
 	outcome := ecsreboot.OutcomeOf(err)
 	switch {
 	case outcome != ecsreboot.OutcomeNotSent && outcome != ecsreboot.OutcomeRejected:
 		return ""
-	case isWithheld && withheld.reason == ReasonBlocked:
-		return ReasonBlocked
+	case isWithheld && (withheld.reason == ReasonBlocked || withheld.reason == reasonStale):
+		return withheld.reason
 	case isWithheld:
 		return ""
 	case errors.Is(err, ecsreboot.ErrThrottled):
-		return reasonThrottled
+		return ReasonThrottled
 	case busy(err):
 		return ReasonRefused
-	case outcome == ecsreboot.OutcomeRejected, badCertificate, isAPIError(err), errors.Is(err, ecsreboot.ErrInvalidInput):
+	case outcome == ecsreboot.OutcomeNotSent && answered && apiErr.StatusCode >= 500: // a reading
+		return ReasonNotSent
+	case outcome == ecsreboot.OutcomeRejected, badCertificate, answered, errors.Is(err, ecsreboot.ErrInvalidInput):
 		return ""
 	}
 	return ReasonNotSent
@@ -90,16 +132,18 @@ func busy(err error) bool {
 	return false
 }
 
-func isAPIError(err error) bool {
-	_, ok := errors.AsType[*ecsreboot.APIError](err)
-	return ok
-}
-
 // rebootAndWait sends the restart and follows it. The limit of ReadyTimeout counts
-// from the send.
+// from the send; until there is an intent, it is called off when nothing may be
+// sent any more.
 func (f *follower) rebootAndWait(ctx context.Context) error {
 	limited, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	f.commitment = newCommitment()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		f.callOff(limited, cancel)
+	}()
 	options := f.waitOptions()
 	options.BeforeSend = f.beforeSend
 	seen := options.OnEvent
@@ -113,6 +157,12 @@ func (f *follower) rebootAndWait(ctx context.Context) error {
 	}
 	request := ecsreboot.RebootInstanceRequest{InstanceID: f.target.ID, ForceStop: f.plan.ForceStop}
 	result, err := f.client.RebootAndWait(limited, request, options)
+	cause := context.Cause(limited)
+	cancel(nil)
+	<-watched
+	if withheld, ok := errors.AsType[*withheldError](cause); ok && ecsreboot.OutcomeOf(err) == ecsreboot.OutcomeNotSent && ctx.Err() == nil {
+		return withheld // the wait keeps the reason as a text only
+	}
 	if err != nil {
 		return err
 	}
@@ -120,79 +170,11 @@ func (f *follower) rebootAndWait(ctx context.Context) error {
 	return nil
 }
 
-// withheldError is why this program does not send a restart.
-type withheldError struct {
-	reason Reason
-	skip   bool // not now and not later
-	cause  error
-}
-
-func (e *withheldError) Error() string {
-	if e.cause == nil {
-		return "fleet: held back: " + string(e.reason)
-	}
-	return fmt.Sprintf("fleet: held back: %s: %v", e.reason, e.cause)
-}
-
-func (e *withheldError) Unwrap() error { return e.cause }
-
-// beforeSend is asked right before a request leaves that may restart the instance.
-// When it agrees, the intent is durable.
-func (f *follower) beforeSend(ctx context.Context, before ecsreboot.Baseline) error {
-	if reason := f.withheld(); reason != "" {
-		return &withheldError{reason: reason}
-	}
-	if f.startedRecently(before) {
-		return &withheldError{reason: ReasonUptime, skip: true}
-	}
-	if f.options.Blocker != nil {
-		if err := f.options.Blocker(ctx, f.target); err != nil {
-			return &withheldError{reason: ReasonBlocked, cause: err}
-		}
-		if reason := f.withheld(); reason != "" { // it may have taken its time
-			return &withheldError{reason: reason}
-		}
-	}
-	f.before = Reading{Status: before.Status, StartTime: before.StartTime, Locks: before.Locks, At: before.TakenAt}
-	e := Event{Kind: EventIntent, At: time.Now(), InstanceID: f.target.ID, Attempt: f.attempts + 1, Before: new(f.before)}
-	if err := f.record.intend(e); err != nil {
-		return &withheldError{reason: ReasonJournal, cause: err}
-	}
-	f.attempts++
-	f.sentAt = e.At
-	f.told <- told{Event: e}
-	return nil
-}
-
-// withheld returns why nothing may be sent now, or nothing.
-func (f *follower) withheld() Reason {
-	if reason, _ := f.brake.state(); reason != "" {
-		return reason
-	}
-	if f.options.Window != nil {
-		if open, _ := f.options.Window.at(time.Now()); !open {
-			return ReasonWindow
-		}
-	}
-	return ""
-}
-
-// startedRecently reports whether there is no need for a restart. In a resumed run
-// that is also so where the instance has started since the run began: whatever the
-// journal lost, it is not restarted again.
-func (f *follower) startedRecently(before ecsreboot.Baseline) bool {
-	return f.options.MinUptime > 0 && time.Since(before.StartTime) < f.options.MinUptime ||
-		f.resumed && before.StartTime.After(f.begun)
-}
-
 // takeWay waits until one more restart may be on its way, or returns why none may.
 func (f *follower) takeWay(ctx context.Context) Reason {
 	for {
-		reason, changed := f.brake.state()
-		if reason == "" {
-			reason = f.withheld()
-		}
-		if reason != "" {
+		_, changed := f.brake.state()
+		if reason := f.withheld(); reason != "" {
 			return reason
 		}
 		select {
@@ -224,37 +206,4 @@ func (f *follower) sleep(ctx context.Context, d time.Duration) {
 	case <-changed:
 	case <-ctx.Done():
 	}
-}
-
-// awaitOthers looks what keeps an instance from being restarted that is not
-// Running. One that others restart is waited for, as a second restart would do
-// nobody any good. It returns nil if the instance is Running after all.
-func (f *follower) awaitOthers(ctx context.Context) error {
-	var before ecsreboot.Status
-	for begin := time.Now(); ; f.sleep(ctx, retryInterval) {
-		now, err := f.status(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return &withheldError{reason: ReasonInterrupted}
-		case err != nil:
-			return err
-		case now == ecsreboot.StatusRunning && before == "":
-			return nil
-		case now == ecsreboot.StatusRunning:
-			return &withheldError{reason: ReasonOthers, skip: true}
-		case now == "" && before == "",
-			now == ecsreboot.StatusStopped && (before == now || before == ""),
-			f.options.ReadyTimeout >= 0 && time.Since(begin) > f.options.ReadyTimeout:
-			return &withheldError{reason: ReasonNotRunning, skip: true}
-		}
-		before = now
-	}
-}
-
-// status reads the status of the instance; empty if it is not listed.
-func (f *follower) status(ctx context.Context) (ecsreboot.Status, error) {
-	for instance, err := range f.client.DescribeInstances(ctx, ecsreboot.DescribeInstancesRequest{InstanceIDs: []string{f.target.ID}}) {
-		return instance.Status, err
-	}
-	return "", nil
 }

@@ -22,7 +22,8 @@ type Rules struct {
 	// MaxFailed is how many instances may have failed or be unknown, over the whole
 	// run: the run halts when there are more than that. An instance that failed
 	// counts even if it is healthy later; one that is unknown counts until it is
-	// resolved. Default: 1 %, at least 1.
+	// resolved. Default: 1 %, at least 1. With a MaxUnavailable of 1, the first
+	// failure ends the run in any case.
 	MaxFailed Limit `json:"maxFailed,omitzero"`
 	// Canary are the sizes of the stages that come first: each begins when all of
 	// the one before are healthy and Options.Approve agrees, and halts the run if
@@ -36,6 +37,11 @@ const (
 	defaultShare = 2
 	widestShare  = 25
 )
+
+// isZero reports whether nothing is given.
+func (r Rules) isZero() bool {
+	return r.MaxUnavailable.IsZero() && r.MaxUnavailablePerGroup.IsZero() && r.MaxFailed.IsZero() && !r.AllowWide && r.Canary == nil
+}
 
 // width is how many of n may be unavailable at once.
 func width(limit Limit, n int) int {

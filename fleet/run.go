@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/fleet/journal"
 )
 
 // maxSending bounds how many restarts are on their way to the service at once:
@@ -20,8 +21,8 @@ const maxSending = 16
 // restart is on disk before the restart leaves, so that this holds across a crash
 // as well: see [Resume].
 //
-// When ctx ends, Run returns at once with what is known; restarts under way go on
-// without being followed. To let them settle, use [Control.Stop].
+// When ctx ends, Run returns with what is known as soon as its hooks do; restarts
+// under way go on without being followed. To let them settle, use [Control.Stop].
 //
 // The report is never nil once the run has begun; what became of the instances is
 // in it and no error. The error is of the input, the journal, the context, or of
@@ -41,14 +42,15 @@ func Run(ctx context.Context, client *ecsreboot.Client, plan Plan, options Optio
 // Resume goes on with a run that ended or crashed, from its journal. Nothing is
 // sent for an instance whose intent is in the journal unless it is known that the
 // restart did not happen: it is looked at instead. What made the run stop or halt
-// is judged anew, by the rules given now. Instances that started since the run
-// began, although nothing was sent for them, are skipped.
+// is judged anew, by the rules given now, or else by those of the last session; and
+// what was given up without anything being sent has another turn: what was refused,
+// locked, or not Running. Instances that started since the run began, although
+// nothing was sent for them, are skipped.
 //
-// The plan must be the journal's; [Load] reads it. A canary that the service
-// refused, or that is not back, halts the run each time, unless the rules given now
-// have no canaries.
+// The plan must be the journal's; [Load] reads it. A canary that is not back halts
+// the run each time, unless the rules given now have no canaries.
 func Resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
-	return resume(ctx, client, plan, options)
+	return resume(ctx, client, plan, options, false)
 }
 
 // Resolve looks at what a run has left unknown, failed, or under way, as [Resume]
@@ -56,12 +58,19 @@ func Resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Op
 func Resolve(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
 	options.Control = new(Control)
 	options.Control.Stop()
-	return resume(ctx, client, plan, options)
+	return resume(ctx, client, plan, options, true)
 }
 
-func resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
+func resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options, lookOnly bool) (*Report, error) {
 	if options.Journal == "" {
 		return nil, input("Journal", "is empty, so there is nothing to go on from")
+	}
+	if options.isZero() {
+		history, err := load(options.Journal, journal.Options{FS: options.files})
+		if err != nil {
+			return nil, err
+		}
+		options.Rules = history.Report().Rules
 	}
 	s, err := newSession(client, plan, options)
 	if err != nil {
@@ -70,16 +79,22 @@ func resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Op
 	if err := s.reopen(); err != nil {
 		return nil, err
 	}
-	return s.finish(ctx, Event{Kind: EventResume, At: time.Now(), Rules: new(s.planner.Rules()), Program: ecsreboot.Version})
+	first := []Event{{Kind: EventResume, At: time.Now(), Rules: new(s.planner.Rules()), Program: ecsreboot.Version}}
+	if !lookOnly {
+		for _, id := range s.planner.again() {
+			first = append(first, Event{Kind: EventUnsent, InstanceID: id, Reason: ReasonResumed})
+		}
+	}
+	return s.finish(ctx, first...)
 }
 
 // finish runs the session and closes its journal, whatever happens.
-func (s *session) finish(ctx context.Context, first Event) (report *Report, err error) {
+func (s *session) finish(ctx context.Context, first ...Event) (report *Report, err error) {
 	defer func() {
 		s.fail(s.record.close())
 		report, err = s.report, s.err
 	}()
-	s.run(ctx, first)
+	s.run(ctx, first...)
 	if s.panicked != nil {
 		panic(s.panicked)
 	}

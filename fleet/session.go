@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -22,7 +21,7 @@ type session struct {
 	resumed bool
 	begun   time.Time // the first session of the run; zero unless resumed
 
-	told    chan told     // by the goroutines at work
+	told    mailbox       // by the goroutines at work
 	sending chan struct{} // has a token for each restart that is on its way
 	brake   brake
 	working sync.WaitGroup
@@ -56,7 +55,7 @@ func newSession(client *ecsreboot.Client, plan Plan, options Options) (*session,
 		options: options,
 		planner: planner,
 		report:  newReport(plan),
-		told:    make(chan told),
+		told:    mailbox{filled: make(chan struct{}, 1)},
 		sending: make(chan struct{}, maxSending),
 	}
 	for _, t := range plan.Targets {
@@ -70,7 +69,7 @@ const lookInterval = 10 * time.Second
 
 // run takes in events, and does what the planner asks for, until nothing is under
 // way. The work is done by goroutines that only tell events.
-func (s *session) run(ctx context.Context, first Event) {
+func (s *session) run(ctx context.Context, first ...Event) {
 	work, leave := context.WithCancelCause(ctx)
 	defer leave(nil)
 	control := s.options.Control.watch()
@@ -78,74 +77,49 @@ func (s *session) run(ctx context.Context, first Event) {
 	clock := time.NewTimer(s.untilLook())
 	defer clock.Stop()
 
-	defer s.cleanUp(leave)
-	s.take(work, append([]Event{first}, s.held()...)...)
+	interrupted := false
+	s.take(work, append(first, s.held()...)...)
 	for !s.planner.ended {
 		select {
-		case t := <-s.told:
-			s.hear(work, t)
+		case <-s.told.filled:
+			s.hear(work)
 		case <-control:
+			control = s.options.Control.watch()
 			s.take(work, s.held()...)
 		case <-clock.C:
 			s.take(work, append(s.held(), meter.read()...)...)
 			clock.Reset(s.untilLook())
 		case <-ctx.Done():
 			s.fail(context.Cause(ctx))
-			s.planner.ended = true
+			s.planner.ended, interrupted = true, true
 		}
 	}
 	// Who still looks at instances is called off. What was on its way is of use to
 	// the next session.
 	leave(errSessionOver)
-	idle := s.idle()
-	for waiting := true; waiting; {
-		select {
-		case t := <-s.told:
-			s.hear(work, t)
-		case <-idle:
-			waiting = false
-		}
-	}
-	end := Event{Kind: EventEnd, Reason: cmp.Or(s.planner.stopping, ReasonDone)}
-	if ctx.Err() != nil || s.panicked != nil {
+	s.working.Wait()
+	s.hear(work)
+	end := Event{Kind: EventEnd, Reason: s.planner.ending()}
+	if interrupted || s.panicked != nil || errors.Is(s.err, errHookEnded) {
 		end.Reason = ReasonInterrupted
 	}
 	s.take(work, append(meter.read(), end)...)
 }
 
-// idle returns a channel that tells when nobody is at work any more.
-func (s *session) idle() <-chan struct{} {
-	idle := make(chan struct{})
-	go func() {
-		s.working.Wait()
-		close(idle)
-	}()
-	return idle
-}
-
-// cleanUp leaves nobody at work behind when OnEvent panics.
-func (s *session) cleanUp(leave context.CancelCauseFunc) {
-	leave(errSessionOver)
-	idle := s.idle()
-	go func() {
-		for {
-			select {
-			case <-s.told:
-			case <-idle:
-				return
-			}
+// hear takes in what the goroutines at work have told.
+func (s *session) hear(work context.Context) {
+	for _, t := range s.told.empty() {
+		if t.panicked != nil {
+			s.panicked, s.planner.ended = t.panicked, true
+			continue
 		}
-	}()
-}
-
-// hear takes in what the goroutines at work tell.
-func (s *session) hear(work context.Context, t told) {
-	switch {
-	case t.panicked != nil:
-		s.panicked, s.planner.ended = t.panicked, true
-	default:
 		s.fail(t.err)
-		s.take(work, t.Event)
+		if t.Kind == "" {
+			s.planner.ended = true
+			continue
+		}
+		// Why somebody did not send may be news, and then nobody else shall try.
+		s.take(work, append(s.held(), t.Event)...)
 	}
 }
 
@@ -155,6 +129,9 @@ func (s *session) fail(err error) {
 		s.err = err
 	}
 }
+
+// errHookEnded is of a hook that calls runtime.Goexit, as a test's FailNow does.
+var errHookEnded = errors.New("fleet: a hook has ended its goroutine")
 
 // errSessionOver calls off what still looks at instances.
 var errSessionOver = errors.New("fleet: the session is over")
@@ -251,12 +228,16 @@ func (s *session) act(work context.Context, a Action) []Event {
 // ends the session, and then panics in the caller's goroutine.
 func (s *session) start(work func()) {
 	s.working.Go(func() {
+		returned := false
 		defer func() {
 			if value := recover(); value != nil {
-				s.told <- told{panicked: value}
+				s.told.put(told{panicked: value})
+			} else if !returned {
+				s.told.put(told{err: errHookEnded})
 			}
 		}()
 		work()
+		returned = true
 	})
 }
 
@@ -266,39 +247,8 @@ func (s *session) approve(ctx context.Context, stage int) {
 	switch {
 	case ctx.Err() != nil: // nobody asks any more
 	case err != nil:
-		s.told <- told{Event: Event{Kind: EventHalt, Reason: ReasonDisapproved, Error: err.Error()}}
+		s.told.put(told{Event: Event{Kind: EventHalt, Reason: ReasonDisapproved, Error: err.Error()}})
 	default:
-		s.told <- told{Event: Event{Kind: EventStage, Stage: stage}}
+		s.told.put(told{Event: Event{Kind: EventStage, Stage: stage}})
 	}
-}
-
-// brake tells the goroutines at work whether they may send.
-type brake struct {
-	mu      sync.Mutex
-	reason  Reason
-	changed chan struct{} // closed at the next change; nil while nobody waits
-}
-
-func (b *brake) set(reason Reason) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if reason == b.reason {
-		return
-	}
-	b.reason = reason
-	if b.changed != nil {
-		close(b.changed)
-		b.changed = nil
-	}
-}
-
-// state returns why nothing may be sent, or nothing, and a channel that tells of a
-// change.
-func (b *brake) state() (Reason, <-chan struct{}) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.changed == nil {
-		b.changed = make(chan struct{})
-	}
-	return b.reason, b.changed
 }

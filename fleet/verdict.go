@@ -39,9 +39,12 @@ func (f *follower) verdict(ctx context.Context, err error) (Event, error) {
 	default:
 	}
 	withheld, isWithheld := errors.AsType[*withheldError](err)
+	_, isOthers := errors.AsType[*othersError](err)
 	switch {
 	case isWithheld && withheld.skip:
-		return Event{Kind: EventSkipped, Reason: withheld.reason, Unavailable: withheld.reason == ReasonNotRunning}, nil
+		return Event{Kind: EventSkipped, Reason: withheld.reason, Unavailable: withheld.unavailable}, nil
+	case isWithheld && withheld.reason == reasonStale:
+		return Event{Kind: EventFailed, Reason: ReasonNotSent, Error: "the journal takes too long: what was read before the send is too old by then"}, nil
 	case isWithheld && withheld.reason == ReasonJournal:
 		return Event{Kind: EventUnsent, Reason: ReasonJournal, Error: text(withheld.cause)}, withheld.cause
 	case isWithheld:
@@ -51,11 +54,15 @@ func (f *follower) verdict(ctx context.Context, err error) (Event, error) {
 	case errors.Is(err, ecsreboot.ErrInvalidInstanceIDNotFound):
 		e.Kind, e.Reason = EventFailed, ReasonNotListed
 	case errors.Is(err, ecsreboot.ErrInstanceLockedForSecurity), errors.Is(err, ecsreboot.ErrInstanceExpiredOrInArrears):
-		e.Kind, e.Reason = EventSkipped, ReasonLocked
+		// What has expired, or is in arrears, is not Running as a rule.
+		status, err := f.status(ctx)
+		e.Kind, e.Reason, e.Unavailable = EventSkipped, ReasonLocked, err != nil || status != ecsreboot.StatusRunning
 	case forAll(err):
 		e.Kind, e.Reason = EventUnsent, ReasonAccess
 		return e, err
-	case answered || errors.Is(err, ecsreboot.ErrInvalidInput):
+	case isOthers:
+		e.Kind, e.Reason = EventFailed, ReasonNotHealthy
+	case answered && apiErr.StatusCode < 500 || errors.Is(err, ecsreboot.ErrInvalidInput):
 		e.Kind, e.Reason = EventFailed, ReasonRefused
 	default:
 		e.Kind, e.Reason = EventFailed, ReasonNotSent
@@ -76,19 +83,20 @@ func (f *follower) verdictSent(ctx context.Context, e Event, outcome ecsreboot.O
 	}
 	f.settled = true
 	e.Kind = EventFailed
-	switch {
-	case f.unhealthy != nil:
-		e.Reason, e.Error = ReasonNotHealthy, text(f.unhealthy)
-	case f.down && f.shown.Status != ecsreboot.StatusRunning:
+	moved := !f.before.StartTime.IsZero() && f.shown.StartTime.After(f.before.StartTime)
+	switch running := f.shown.Status == ecsreboot.StatusRunning; {
+	case f.down && !running:
 		e.Reason = ReasonNotBack
-	case f.down:
+	case (f.down || moved) && f.unhealthy != nil:
+		e.Reason, e.Error = ReasonNotHealthy, text(f.unhealthy)
+	case f.down || moved:
 		e.Reason = ReasonNotHealthy // not for long enough
 	case errors.Is(err, ecsreboot.ErrNotProven), errors.Is(err, errNotReady):
 		e.Reason = ReasonNotProven
 	default:
 		e.Reason = ReasonNotWatched
 	}
-	if outcome == ecsreboot.OutcomeUnknown && !f.down {
+	if outcome == ecsreboot.OutcomeUnknown && !f.down && !moved {
 		e.Kind = EventUnknown
 	}
 	return e

@@ -1,0 +1,60 @@
+package fleet
+
+import "sync"
+
+// brake tells the goroutines at work whether they may send.
+type brake struct {
+	mu      sync.Mutex
+	reason  Reason
+	changed chan struct{} // closed at the next change; nil while nobody waits
+}
+
+func (b *brake) set(reason Reason) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if reason == b.reason {
+		return
+	}
+	b.reason = reason
+	if b.changed != nil {
+		close(b.changed)
+		b.changed = nil
+	}
+}
+
+// state returns why nothing may be sent, or nothing, and a channel that tells of a
+// change.
+func (b *brake) state() (Reason, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.changed == nil {
+		b.changed = make(chan struct{})
+	}
+	return b.reason, b.changed
+}
+
+// mailbox holds what was told until the session has time for it: who tells does not
+// wait, as it may be about to send.
+type mailbox struct {
+	mu     sync.Mutex
+	told   []told
+	filled chan struct{} // has a token when there is something
+}
+
+func (m *mailbox) put(t told) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.told = append(m.told, t)
+	select {
+	case m.filled <- struct{}{}:
+	default:
+	}
+}
+
+func (m *mailbox) empty() []told {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	told := m.told
+	m.told = nil
+	return told
+}
