@@ -22,10 +22,10 @@ type settings struct {
 	emulate  int
 	rateHint float64
 
-	idsFile, zone, groupBy string
-	tags                   tagFlag
-	all, force             bool
-	exclude                listFlag
+	idsFile, zone, status, groupBy string
+	tags                           tagFlag
+	all, force                     bool
+	exclude                        listFlag
 
 	rules                fleet.Rules
 	canary               canaryFlag
@@ -83,6 +83,7 @@ func (s *settings) selectionFlags(flags *flag.FlagSet) {
 	flags.StringVar(&s.idsFile, "ids-file", "", "")
 	flags.Var(&s.tags, "tag", "")
 	flags.StringVar(&s.zone, "zone", "", "")
+	flags.StringVar(&s.status, "status", "", "")
 	flags.BoolVar(&s.all, "all", false, "")
 	flags.Var(&s.exclude, "exclude", "")
 	flags.StringVar(&s.groupBy, "group-by", "", "")

@@ -44,7 +44,9 @@ const helpSelection = `Which instances:
   -ids-file <file>    ids from a file, or from stdin for -; one or more a line, # begins a comment
   -tag <key=value>    those with the tag, key alone for any value; may be given several times
   -zone <zone>        those of a zone, such as cn-hangzhou-h
-  -all                everything that runs in the region
+  -status <status>    those with a status, such as Running. Without it, what is not Running is
+                      skipped, named, and counts as unavailable
+  -all                everything in the region
   -exclude <ids>      but not these; comma-separated, may be given several times
   -group-by <what>    zone or tag:KEY; the plan takes from all groups in turn
   -force              restart like a power cut; what a guest has not written to disk is lost

@@ -16,7 +16,7 @@ import (
 // selection is what the flags select.
 func (p *program) selection(ctx context.Context, s *settings) (fleet.Selection, error) {
 	selection := fleet.Selection{
-		InstanceIDs: s.args, Tags: s.tags, Zone: s.zone, All: s.all, Exclude: s.exclude, ForceStop: s.force,
+		InstanceIDs: s.args, Tags: s.tags, Zone: s.zone, Status: ecsreboot.Status(s.status), All: s.all, Exclude: s.exclude, ForceStop: s.force,
 	}
 	if len(s.args) == 0 {
 		selection.InstanceIDs = nil

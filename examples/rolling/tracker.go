@@ -63,9 +63,9 @@ func (t *tracker) add(e fleet.Event) {
 		t.accepted = append(t.accepted, e.At)
 		t.blocked = ""
 	case fleet.EventUnsent:
-		if e.Error != "" {
-			t.blocked = e.Error
-		}
+		t.blocked = ""
+	case fleet.EventHeld:
+		t.blocked = strings.TrimSuffix(string(e.Reason)+": "+e.Error, ": ")
 	case fleet.EventHealthy, fleet.EventSkipped:
 		t.settled++
 	case fleet.EventFailed, fleet.EventUnknown:
@@ -170,6 +170,8 @@ func eventLine(e fleet.Event) string {
 		}
 	case fleet.EventDoubt:
 		line += " may be restarting: the answer was lost"
+	case fleet.EventHeld:
+		line += " is held back"
 	case fleet.EventUnsent:
 		line += " waits again"
 	case fleet.EventHealthy, fleet.EventFailed, fleet.EventUnknown, fleet.EventSkipped:

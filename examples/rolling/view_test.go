@@ -125,10 +125,10 @@ func TestTracker(t *testing.T) {
 		s = tr.now()
 		require.Equal(b, 30*time.Second, s.left, "three more, of 10 s each")
 		require.Empty(b, s.gate)
-		blocked := at(fleet.EventUnsent, "i-1", fleet.ReasonBlocked)
+		blocked := at(fleet.EventHeld, "i-1", fleet.ReasonBlocked)
 		blocked.Error = "not\ndrained"
 		tr.add(blocked)
-		require.Equal(b, "waiting: not\ndrained", tr.now().gate)
+		require.Equal(b, "waiting: blocked: not\ndrained", tr.now().gate)
 		tr.add(at(fleet.EventHalt, "", fleet.ReasonBudget))
 		s = tr.now()
 		require.Equal(b, "settling: failure budget", s.gate)
