@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,15 +29,16 @@ const headerRecord = `{"format":"journal","version":1}`
 func TestFormat(t *testing.T) {
 	data := newJournal(t)
 	groups := []int{0, 0, 2, 2, 2, 2, 6, 6, 6, 6, 6}
-	want := newLine(0, 0, headerRecord)
+	var want strings.Builder
+	want.WriteString(newLine(0, 0, headerRecord))
 	for n := 1; n <= 10; n++ {
 		var record bytes.Buffer
 		encoder := json.NewEncoder(&record)
 		encoder.SetEscapeHTML(false)
 		require.NoError(t, encoder.Encode(newNote(n)))
-		want += newLine(n, groups[n], string(bytes.TrimSpace(record.Bytes())))
+		want.WriteString(newLine(n, groups[n], string(bytes.TrimSpace(record.Bytes()))))
 	}
-	require.Equal(t, want, string(data))
+	require.Equal(t, want.String(), string(data))
 	require.Equal(t, `{"seq":0,"group":0,"record":{"format":"journal","version":1},"crc":"e9c0d136"}`, string(data[:bytes.IndexByte(data, '\n')]),
 		"the format must not change without a new version")
 }
