@@ -1,0 +1,39 @@
+// Package ours restarts an instance with this project's client.
+package ours
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/aliyun/credentials-go/credentials"
+
+	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/benchmarks/call"
+)
+
+// MaxAttempts more than doubles the attempts that a call may take.
+const MaxAttempts = "RetryPolicy.MaxAttempts 10"
+
+// New makes the client.
+func New(c call.Config) (call.Restart, error) {
+	credential, err := credentials.NewCredential(new(credentials.Config).
+		SetType("access_key").SetAccessKeyId(call.AccessKeyID).SetAccessKeySecret(call.AccessKeySecret))
+	if err != nil {
+		return nil, err
+	}
+	options := []ecsreboot.Option{ecsreboot.WithEndpoint(c.Endpoint), ecsreboot.WithCredential(credential)}
+	if c.Transport != nil {
+		options = append(options, ecsreboot.WithHTTPClient(&http.Client{Transport: c.Transport}))
+	}
+	if c.Retry == MaxAttempts {
+		options = append(options, ecsreboot.WithRetryPolicy(ecsreboot.RetryPolicy{MaxAttempts: 10}))
+	}
+	client, err := ecsreboot.NewClient(call.Region, options...)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, id string) error {
+		_, err := client.RebootInstance(ctx, ecsreboot.RebootInstanceRequest{InstanceID: id})
+		return err
+	}, nil
+}
