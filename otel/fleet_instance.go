@@ -1,0 +1,125 @@
+package ecsotel
+
+import (
+	"cmp"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/fleet"
+)
+
+// instance follows one instance of a run.
+type instance struct {
+	id          string
+	span        trace.Span // nil before its turn, and when it is done
+	sentAt      time.Time  // of the last intent; zero if none is to be measured
+	pending     bool       // there is an intent, and no word of what became of it
+	unavailable bool
+}
+
+// open returns the span of the instance, a new one if there is none.
+func (i *instance) open(r *run, options ...trace.SpanStartOption) trace.Span {
+	if i.span == nil {
+		_, i.span = r.telemetry.tracer.Start(r.ctx, "fleet.reboot.instance",
+			append(options, trace.WithAttributes(semconv.CloudProviderAlibabaCloud, instanceIDKey.String(i.id)))...)
+	}
+	return i.span
+}
+
+func (i *instance) take(r *run, e fleet.Event) {
+	at := trace.WithTimestamp(e.At)
+	span := i.open(r, at)
+	switch e.Kind {
+	case fleet.EventIntent:
+		span.AddEvent("send", at, trace.WithAttributes(attemptKey.Int(e.Attempt)))
+		i.sentAt, i.pending = e.At, true
+		i.occupy(r, true)
+	case fleet.EventAccepted:
+		var attributes []attribute.KeyValue
+		if attr, ok := requestIDOf(e.RequestID); ok {
+			attributes = append(attributes, attr)
+		}
+		span.AddEvent("accepted", at, trace.WithAttributes(attributes...))
+		i.settled(r, ecsreboot.OutcomeAccepted)
+	case fleet.EventDoubt:
+		span.AddEvent("answer lost", at)
+		i.settled(r, ecsreboot.OutcomeUnknown)
+	case fleet.EventHealthy, fleet.EventFailed, fleet.EventUnknown, fleet.EventSkipped, fleet.EventUnsent:
+		i.end(r, e)
+	default:
+		span.AddEvent(string(e.Kind), at, trace.WithAttributes(reasonOf(e)...))
+	}
+}
+
+// end takes in what became of the instance.
+func (i *instance) end(r *run, e fleet.Event) {
+	if i.pending { // an intent that was not carried out, or not allowed
+		outcome := ecsreboot.OutcomeNotSent
+		if e.Code != "" {
+			outcome = ecsreboot.OutcomeRejected
+		}
+		i.settled(r, outcome)
+		i.sentAt = time.Time{}
+	}
+	i.span.SetAttributes(append(reasonOf(e), stateKey.String(string(e.Kind)))...)
+	switch e.Kind {
+	case fleet.EventHealthy:
+		i.span.SetAttributes(proofKey.String(string(e.Proof)))
+		i.occupy(r, false)
+	case fleet.EventUnsent:
+		i.occupy(r, false)
+	case fleet.EventSkipped:
+		i.occupy(r, e.Unavailable)
+	case fleet.EventFailed, fleet.EventUnknown:
+		why := cmp.Or(word(string(e.Code)), string(e.Reason))
+		i.span.SetAttributes(semconv.ErrorTypeKey.String(why))
+		i.span.SetStatus(codes.Error, why)
+		i.occupy(r, true)
+		if e.Kind == fleet.EventUnknown {
+			r.telemetry.countUnknown(r.ctx, ecsreboot.OutcomeUnknown)
+		}
+	default:
+	}
+	if attr, ok := requestIDOf(e.RequestID); ok {
+		i.span.SetAttributes(attr)
+	}
+	if !i.sentAt.IsZero() {
+		r.telemetry.settle.Record(r.ctx, e.At.Sub(i.sentAt).Seconds(), metric.WithAttributes(resultKey.String(string(e.Kind))))
+	}
+	i.span.End(trace.WithTimestamp(e.At))
+	i.span, i.sentAt = nil, time.Time{}
+}
+
+// reasonOf returns the reason of an event as an attribute, or none.
+func reasonOf(e fleet.Event) []attribute.KeyValue {
+	if e.Reason == "" {
+		return nil
+	}
+	return []attribute.KeyValue{reasonKey.String(string(e.Reason))}
+}
+
+// settled counts a send whose outcome is told.
+func (i *instance) settled(r *run, outcome ecsreboot.Outcome) {
+	if i.pending {
+		i.pending = false
+		r.telemetry.countSend(r.ctx, outcome)
+	}
+}
+
+// occupy makes the instance one of those that are unavailable, or none of them.
+func (i *instance) occupy(r *run, unavailable bool) {
+	switch {
+	case unavailable == i.unavailable:
+	case unavailable:
+		r.telemetry.unavailable.Add(r.ctx, 1)
+	default:
+		r.telemetry.unavailable.Add(r.ctx, -1)
+	}
+	i.unavailable = unavailable
+}
