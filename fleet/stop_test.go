@@ -105,7 +105,7 @@ func TestStopWhileThrottled(t *testing.T) {
 				var control fleet.Control
 				plan := s.plan()
 				var stopped time.Time
-				time.AfterFunc(5*time.Minute, func() { control.Stop(); stopped = time.Now() })
+				time.AfterFunc(5*time.Minute, func() { stopped = time.Now(); control.Stop() })
 				_, err = fleet.Run(context.Background(), client, plan, fleet.Options{Rules: atOnce, Control: &control, MinReady: -1})
 				require.NoError(t, err)
 				require.Less(t, time.Since(stopped), 80*time.Second)
