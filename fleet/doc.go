@@ -12,6 +12,7 @@
 //	for _, left := range report.NotRestarted() {
 //		fmt.Println(left.ID, left.State, left.Reason, left.Error)
 //	}
+//	return report.Err()
 //
 // # What it holds to
 //

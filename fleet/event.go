@@ -11,8 +11,8 @@ type EventKind string
 
 // What happens to a run as a whole.
 const (
-	EventRun      EventKind = "run"      // it begins: Plan, Rules. Always the first of a journal
-	EventResume   EventKind = "resume"   // it goes on after an end or a crash: Rules
+	EventRun      EventKind = "run"      // it begins: Plan, Rules, Hooks. Always the first of a journal
+	EventResume   EventKind = "resume"   // it goes on after an end or a crash: Rules, Hooks
 	EventStage    EventKind = "stage"    // a canary stage has passed and was approved: Stage
 	EventPause    EventKind = "pause"    // nothing more is sent for now: Reason
 	EventContinue EventKind = "continue" // that reason has passed: Reason
@@ -58,6 +58,7 @@ type Event struct {
 	Rate        float64             `json:"rate,omitempty"` // calls a minute that the pace allows; 0 if it does not limit
 	Plan        *Plan               `json:"plan,omitempty"`
 	Rules       *Rules              `json:"rules,omitempty"`
+	Hooks       string              `json:"hooks,omitempty"`   // of a session: those of "health", "blocker", "approve" and "window" that it has, with commas between
 	Program     string              `json:"program,omitempty"` // version of this package
 }
 

@@ -3,6 +3,8 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
@@ -88,6 +90,39 @@ func (o Options) withDefaults() Options {
 		o.Control = new(Control)
 	}
 	return o
+}
+
+// hooks names those that are set, for the next session to have them too.
+func (o Options) hooks() string {
+	var set []string
+	for _, hook := range []struct {
+		name  string
+		given bool
+	}{{"health", o.Health != nil}, {"blocker", o.Blocker != nil}, {"approve", o.Approve != nil}, {"window", o.Window != nil}} {
+		if hook.given {
+			set = append(set, hook.name)
+		}
+	}
+	return strings.Join(set, ",")
+}
+
+// checkHooks refuses to go on without a hook that the session before had: what
+// nobody checks any more would count as healthy.
+func (o Options) checkHooks(before string, lookOnly bool) error {
+	const again = "was given to the session before, and is not given now; to go on without, give one that always agrees"
+	had := strings.Split(before, ",")
+	switch {
+	case o.Health == nil && slices.Contains(had, "health"):
+		return input("Health", again)
+	case lookOnly:
+	case o.Blocker == nil && slices.Contains(had, "blocker"):
+		return input("Blocker", again)
+	case o.Approve == nil && slices.Contains(had, "approve"):
+		return input("Approve", again)
+	case o.Window == nil && slices.Contains(had, "window"):
+		return input("Window", again)
+	}
+	return nil
 }
 
 func (o Options) check(client *ecsreboot.Client, plan Plan) error {

@@ -239,7 +239,7 @@ func (f *Forecast) String() string {
 	if !f.OpensAt.IsZero() {
 		fmt.Fprintf(&b, "  the maintenance window opens at %s\n", f.OpensAt.Format(time.RFC3339))
 	}
-	fmt.Fprintf(&b, "  takes %v, and the time of a restart for each %d instances\n", f.AtLeast.Round(time.Second), f.Width)
+	fmt.Fprintf(&b, "  takes at least %v, besides the restarts themselves, %d at a time\n", f.AtLeast.Round(time.Second), f.Width)
 	for _, problem := range f.Problems {
 		fmt.Fprintf(&b, "PROBLEM: %s\n", problem)
 	}

@@ -38,7 +38,7 @@ func TestPreflight(t *testing.T) {
   group "cn-hangzhou-i": 20 instances, at most 1 unavailable
   group "cn-hangzhou-j": 20 instances, at most 1 unavailable
   5 dry runs passed
-  takes 30m0s, and the time of a restart for each 1 instances
+  takes at least 30m0s, besides the restarts themselves, 1 at a time
 `, forecast.String())
 		require.Equal(t, 60, s.preflight(plan, fleet.Options{DryRuns: 1000}).DryRuns)
 		require.Zero(t, s.preflight(plan, fleet.Options{DryRuns: -1}).DryRuns)

@@ -133,6 +133,17 @@ func newHistory(contents *journal.Contents) (*History, error) {
 	return h, h.Plan.check()
 }
 
+// hooks returns those that a session must have to go on.
+func (h *History) hooks() string {
+	hooks := ""
+	for _, e := range h.Events {
+		if e.Kind == EventRun || e.Kind == EventResume {
+			hooks = e.Hooks
+		}
+	}
+	return hooks
+}
+
 // Report returns what became of the run, as far as the journal tells.
 func (h *History) Report() *Report {
 	report := newReport(h.Plan)

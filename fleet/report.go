@@ -2,7 +2,9 @@ package fleet
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
@@ -88,6 +90,33 @@ func (r *Report) NotRestarted() []Record {
 		}
 	}
 	return left
+}
+
+// Err returns nil if every instance has restarted and is healthy, and else an error
+// that says how many have not, and why the run ended. A nil report has none.
+func (r *Report) Err() error {
+	if r == nil {
+		return nil
+	}
+	left := r.NotRestarted()
+	if len(left) == 0 {
+		return nil
+	}
+	var states []string
+	for _, s := range []State{StateFailed, StateUnknown, StateRestarting, StateSkipped, StateWaiting} {
+		n := 0
+		for i := range left {
+			n += b2i(left[i].State == s)
+		}
+		if n > 0 {
+			states = append(states, fmt.Sprintf("%d %s", n, s))
+		}
+	}
+	err := fmt.Errorf("fleet: %d of %d instances have not restarted: %s", len(left), len(r.Records), strings.Join(states, ", "))
+	if r.Reason != ReasonDone && r.Reason != "" {
+		err = fmt.Errorf("%w; the run ended early: %s", err, r.Reason)
+	}
+	return err
 }
 
 // Restarted reports whether the instance has restarted and is healthy, or was

@@ -24,15 +24,15 @@ const maxSending = 16
 // When ctx ends, Run returns with what is known as soon as its hooks do; restarts
 // under way go on without being followed. To let them settle, use [Control.Stop].
 //
-// The report is never nil once the run has begun; what became of the instances is
-// in it and no error. The error is of the input, the journal, the context, or of
-// what would fail for every instance: credentials and permissions.
+// The report is never nil once the run has begun, and says what became of the
+// instances, see [Report.Err]. The error is of the input, the journal, the context,
+// or of what would fail for every instance: credentials and permissions.
 func Run(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
 	s, err := newSession(client, plan, options)
 	if err != nil {
 		return nil, err
 	}
-	first := Event{Kind: EventRun, At: time.Now(), Plan: &plan, Rules: new(s.planner.Rules()), Program: ecsreboot.Version}
+	first := Event{Kind: EventRun, At: time.Now(), Plan: &plan, Rules: new(s.planner.Rules()), Hooks: options.hooks(), Program: ecsreboot.Version}
 	if err := s.record.create(s.options, first); err != nil {
 		return nil, err
 	}
@@ -47,7 +47,8 @@ func Run(ctx context.Context, client *ecsreboot.Client, plan Plan, options Optio
 // locked, or not Running. Instances that started since the run began, although
 // nothing was sent for them, are skipped.
 //
-// The plan must be the journal's; [Load] reads it. A canary that is not back halts
+// The hooks of the last session must be given again: Health, Blocker, Approve and
+// Window. The plan must be the journal's; [Load] reads it. A canary that is not back halts
 // the run each time, unless the rules given now have no canaries.
 func Resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
 	return resume(ctx, client, plan, options, false)
@@ -65,12 +66,19 @@ func resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Op
 	if options.Journal == "" {
 		return nil, input("Journal", "is empty, so there is nothing to go on from")
 	}
+	history, err := load(options.Journal, journal.Options{FS: options.files})
+	if err != nil {
+		return nil, err
+	}
 	if options.isZero() {
-		history, err := load(options.Journal, journal.Options{FS: options.files})
-		if err != nil {
-			return nil, err
-		}
 		options.Rules = history.Report().Rules
+	}
+	hooks := history.hooks()
+	if err := options.checkHooks(hooks, lookOnly); err != nil {
+		return nil, err
+	}
+	if !lookOnly {
+		hooks = options.hooks()
 	}
 	s, err := newSession(client, plan, options)
 	if err != nil {
@@ -79,7 +87,7 @@ func resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Op
 	if err := s.reopen(); err != nil {
 		return nil, err
 	}
-	first := []Event{{Kind: EventResume, At: time.Now(), Rules: new(s.planner.Rules()), Program: ecsreboot.Version}}
+	first := []Event{{Kind: EventResume, At: time.Now(), Rules: new(s.planner.Rules()), Hooks: hooks, Program: ecsreboot.Version}}
 	if !lookOnly {
 		for _, id := range s.planner.again() {
 			first = append(first, Event{Kind: EventUnsent, InstanceID: id, Reason: ReasonResumed})

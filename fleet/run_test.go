@@ -84,6 +84,7 @@ func TestRun(t *testing.T) {
 		require.Equal(t, fleet.ReasonDone, report.Reason)
 		require.Equal(t, 50, report.Count(fleet.StateHealthy))
 		require.Empty(t, report.NotRestarted())
+		require.NoError(t, report.Err())
 		s.restartedOnce(s.ids...)
 		require.Equal(t, 5, seen.unavailable(t, s.plan(), rules))
 		require.Equal(t, s.ids, slices.Sorted(slices.Values(seen.of(fleet.EventIntent).ids())))
@@ -188,6 +189,7 @@ func TestCanaryFailureHalts(t *testing.T) {
 		require.Equal(t, 1, report.Count(fleet.StateFailed))
 		record, _ := report.Record("i-00002")
 		require.Equal(t, fleet.ReasonNotBack, record.Reason)
+		require.EqualError(t, report.Err(), "fleet: 95 of 100 instances have not restarted: 1 failed, 94 waiting; the run ended early: canary failed")
 		s.restartedOnce(s.ids[:6]...) // its stage went on, as it took ten minutes to fail
 	}, func(i *ecstest.Instance) { i.Reboot.Hang = i.ID == "i-00002" })
 }
