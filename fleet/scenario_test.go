@@ -109,7 +109,7 @@ func (tr *truth) status(id, status string) {
 // instance restarts twice, what did not restart is named, what is called healthy
 // has restarted, and never are more instances down than allowed.
 func TestScenarios(t *testing.T) {
-	seeds := 300
+	seeds := 150
 	if testing.Short() {
 		seeds = 50
 	}

@@ -183,7 +183,8 @@ func (s *session) take(work context.Context, events ...Event) {
 			s.fail(s.tell(events[i]))
 		}
 		actions, err := s.planner.Next(events...)
-		s.fail(err) // a mistake of this package
+		s.fail(err)                   // a mistake of this package
+		s.brake.set(s.planner.held()) // before anybody begins
 		events = nil
 		for _, a := range actions {
 			events = append(events, s.act(work, a)...)
@@ -191,7 +192,6 @@ func (s *session) take(work context.Context, events ...Event) {
 		if s.err != nil && s.planner.stopping == "" && !s.planner.ended {
 			events = append(events, Event{Kind: EventHalt, Reason: reasonOf(s.err), Error: text(s.err)})
 		}
-		s.brake.set(s.planner.held())
 	}
 }
 
