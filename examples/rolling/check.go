@@ -102,6 +102,9 @@ func (s *settings) checkJournal() error {
 	case s.command == "status":
 		return nil
 	}
+	if err := s.checkWaived(); err != nil {
+		return err
+	}
 	s.Region = "of the journal" // which says where
 	s.Timeout = max(s.timeout, 0)
 	if err := s.Check(); err != nil {
@@ -125,6 +128,9 @@ func (s *settings) checkReport() error {
 
 func (s *settings) checkRunning() error {
 	if err := checkProgress(s.progress); err != nil {
+		return err
+	}
+	if _, err := s.health(); err != nil {
 		return err
 	}
 	return s.checkNumbers()

@@ -172,7 +172,7 @@ func TestWindowOpensLater(t *testing.T) {
 		require.Equal(b, exitcode.Done, code, stderr)
 		require.Contains(b, stderr, "the maintenance window opens at 2000-01-01T02:00:00Z")
 		require.Greater(b, m.TookSeconds, (2 * time.Hour).Seconds())
-		require.Contains(b, stderr, "held: window")
+		require.Contains(b, stderr, "paused: outside -window")
 	})
 }
 

@@ -16,8 +16,9 @@ import (
 type settings struct {
 	target.Target
 	command string
-	given   map[string]bool // the flags that are on the command line
-	args    []string        // what is behind them
+	given   map[string]bool  // the flags that are on the command line
+	waivers map[string]*bool // of the hooks that are not wanted any more
+	args    []string         // what is behind them
 
 	emulate  int
 	rateHint float64
@@ -49,7 +50,7 @@ type settings struct {
 // parse reads the flags of a command. Its errors wrap flag.ErrHelp or are usage
 // errors; the settings hold whether -json was asked for even then.
 func parse(command string, args []string, add func(*settings, *flag.FlagSet)) (*settings, error) {
-	s := &settings{command: command, given: map[string]bool{}}
+	s := &settings{command: command, given: map[string]bool{}, waivers: map[string]*bool{}}
 	flags := flag.NewFlagSet(command, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	add(s, flags)
@@ -58,6 +59,8 @@ func parse(command string, args []string, add func(*settings, *flag.FlagSet)) (*
 	s.args = flags.Args()
 	switch {
 	case errors.Is(err, flag.ErrHelp):
+	case err != nil && strings.HasPrefix(err.Error(), "flag provided but not defined"):
+		err = target.Usage("%v; %s %s -h lists them", err, programName, command)
 	case err != nil:
 		err = target.Usage("%v", err)
 	default:
@@ -159,12 +162,21 @@ func flagsOfResume(s *settings, flags *flag.FlagSet) {
 	s.healthFlags(flags)
 	s.sendFlags(flags)
 	s.outputFlags(flags)
+	for _, h := range hooks {
+		s.waiverFlag(flags, h)
+	}
 }
 
 func flagsOfResolve(s *settings, flags *flag.FlagSet) {
 	s.targetFlags(flags, "signature")
 	s.healthFlags(flags)
 	s.outputFlags(flags)
+	s.waiverFlag(flags, hooks[0]) // health: it sends nothing
+}
+
+// waiverFlag adds the flag to go on without a hook.
+func (s *settings) waiverFlag(flags *flag.FlagSet, h hook) {
+	s.waivers[h.name] = flags.Bool(h.without[1:], false, "")
 }
 
 func flagsOfStatus(s *settings, flags *flag.FlagSet) {

@@ -20,7 +20,7 @@ func TestUsage(t *testing.T) {
 		"":                                         "what? plan, run, resume",
 		"dance":                                    `"dance" is no command`,
 		"run":                                      "where? Give -region",
-		"run -x":                                   "-x",
+		"run -x":                                   "-x; rolling run -h lists them",
 		"run -region cn-hangzhou -journal j":       "which instances?",
 		"run -region cn-hangzhou -all":             "where shall the run be remembered?",
 		"run -region  -all":                        "-region has an empty value",
@@ -52,13 +52,16 @@ func TestUsage(t *testing.T) {
 		"run -plan /no/such/plan -journal j -yes":  "-plan: open /no/such/plan",
 		"plan -region cn-hangzhou":                 "which instances?",
 		"plan -region cn-hangzhou -all -journal j": "-journal",
-		"resume":                                 "which run? Give -journal",
-		"resume -journal j i-1":                  `"i-1" stands behind the flags`,
-		"resume -journal j -region cn-hangzhou":  "-region",
-		"resume -journal j":                      "it needs -yes",
-		"resolve -journal j -window 02:00-03:00": "-window",
-		"status":                                 "which run?",
-		"report -journal j":                      "where to?",
+		"resume":                                            "which run? Give -journal",
+		"resume -journal j i-1":                             `"i-1" stands behind the flags`,
+		"resume -journal j -region cn-hangzhou":             "-region",
+		"resume -journal j":                                 "it needs -yes",
+		"resolve -journal j -window 02:00-03:00":            "-window",
+		"resume -journal j -no-health -health-cmd x":        "-health-url or -health-cmd and -no-health contradict",
+		"resolve -journal j -no-window":                     "-no-window",
+		here + "-all -no-health":                            "-no-health",
+		"status":                                            "which run?",
+		"report -journal j":                                 "where to?",
 		"run -region cn-hangzhou -journal j -all -json -no": "-no",
 	} {
 		t.Run(line, func(t *testing.T) {
@@ -83,7 +86,7 @@ func TestHelp(t *testing.T) {
 		require.Equal(t, exitcode.Done, p.run(t.Context(), []string{command, "-h"}))
 		require.Empty(t, stderr.String())
 		flags := flag.NewFlagSet("", flag.ContinueOnError)
-		commands[command].flags(&settings{}, flags)
+		commands[command].flags(&settings{waivers: map[string]*bool{}}, flags)
 		flags.VisitAll(func(f *flag.Flag) { require.Contains(t, stdout.String(), "-"+f.Name, "%s -h", command) })
 		for line := range strings.Lines(stdout.String()) {
 			require.LessOrEqual(t, len([]rune(line)), 101, line)

@@ -17,12 +17,14 @@ Usage:
 
 Exit codes:
   0    every instance is restarted, with proof
-  1    some failed or were skipped; stdout names them. Or the command failed before it began
+  1    some failed or were skipped; stdout names them. Or the command failed before it began, and
+       nothing was sent
   2    the command line makes no sense; nothing was sent
   3    some may have restarted, without proof: look at them, or let resolve look. Wins over others
   4    throttled before the run began; nothing was sent
   5    no usable credentials; nothing more was sent
-  6    halted: failure budget, canary, width, or not approved
+  6    halted: failure budget, canary, limit used up, not approved, or no permission
+  7    another process has the journal; nothing was done
   130  interrupted or stopped; resume goes on
   137  and others of a process that was killed: resume goes on
   go run turns every failure into 1, so build:
@@ -66,7 +68,8 @@ const helpHealth = `When an instance counts as healthy:
   -ready-timeout <t>    or else it failed, so long after the send; default 10m, 0 for never
   -settle <time>        how long a restart whose answer was lost may take to show; default 1m
   -health-url <url>     GET must answer 2xx; {id}, {name}, {zone}, {group} are filled in, such as
-                        http://{name}:8080/healthz. Redirects are not followed
+                        http://{name}:8080/healthz. Redirects are not followed. With -health-cmd
+                        as well, both must pass
   -health-cmd <cmd>     a shell command that must exit with 0 within 30s; it finds INSTANCE_ID,
                         INSTANCE_NAME, INSTANCE_ZONE and INSTANCE_GROUP in its environment
 `
@@ -95,7 +98,8 @@ const helpWrite = `What to write:
 const helpOutput = helpWrite + `
 Signals:
   The first SIGINT, SIGTERM or SIGHUP stops: nothing more is sent, and the program ends when what
-  was sent has settled. A second one leaves at once. SIGUSR1 pauses, SIGUSR2 goes on.
+  was sent has settled. A second one leaves at once; within a second it counts as the same.
+  SIGUSR1 pauses, SIGUSR2 goes on.
 `
 
 const helpPlan = `rolling plan says what a run would do, and sends nothing but dry runs.
@@ -139,8 +143,12 @@ Usage: rolling resume -journal <file> [flags]
 
 Nothing is sent for an instance whose restart may have been sent: it is looked at. Where, what and
 by which rules is in the journal; the rules given here count instead. All else, such as
--health-url, -min-ready and -window, is not in the journal: give it again. Another process that
-drives the run is named, and refused.
+-health-url, -min-ready and -window, is not in the journal: give it again. Checks that the session
+before had are asked for, unless they are waived. Another process that drives the run is named, and
+refused.
+
+Go on without what the session before had:
+  -no-health, -no-blocker, -no-approve, -no-window
 
 ` + helpRules + `
 ` + helpHealth + `
@@ -153,7 +161,8 @@ sends nothing.
 
 Usage: rolling resolve -journal <file> [flags]
 
-` + helpHealth + `  -signature v3|v1      as for run
+` + helpHealth + `  -no-health            go on without the check that the session before had
+  -signature v3|v1      as for run
 
 ` + helpWrite + `
 The first SIGINT, SIGTERM or SIGHUP ends it, and so does -timeout: nothing is lost.

@@ -26,12 +26,12 @@ const (
 
 type check func(ctx context.Context, t fleet.Target) error
 
-// health is what -health-url and -health-cmd ask for, or nil.
+// health is what -health-url and -health-cmd ask for, or nil; of both, both.
 func (s *settings) health() (check, error) {
 	var checks []check
 	if s.healthURL != "" {
-		if _, err := url.Parse(expand(s.healthURL, fleet.Target{ID: "i", Name: "n", Zone: "z", Group: "g"})); err != nil {
-			return nil, target.Usage("-health-url: %v", err)
+		if err := checkHealthURL(s.healthURL); err != nil {
+			return nil, err
 		}
 		checks = append(checks, urlCheck(s.healthURL))
 	}
@@ -49,6 +49,22 @@ func (s *settings) health() (check, error) {
 		}
 		return nil
 	}, nil
+}
+
+// checkHealthURL refuses what no instance could ever answer.
+func checkHealthURL(template string) error {
+	filled := expand(template, fleet.Target{ID: "i", Name: "n", Zone: "z", Group: "g"})
+	if strings.ContainsAny(filled, "{}") {
+		return target.Usage("-health-url %s: filled in are {id}, {name}, {zone} and {group}, and nothing else", template)
+	}
+	parsed, err := url.Parse(filled)
+	switch {
+	case err != nil:
+		return target.Usage("-health-url: %v", err)
+	case parsed.Scheme != "http" && parsed.Scheme != "https", parsed.Hostname() == "":
+		return target.Usage("-health-url %s: it begins with http:// or https:// and a host", template)
+	}
+	return nil
 }
 
 // expand fills an instance into a template.

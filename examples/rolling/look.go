@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/ecsreboot/ecsreboot/examples/exitcode"
 	"github.com/ecsreboot/ecsreboot/examples/target"
@@ -17,14 +18,37 @@ func (p *program) status(_ context.Context, s *settings) int {
 	if err != nil {
 		return p.end(s, &result{err: err})
 	}
-	r := &result{report: history.Report()}
+	r := &result{report: history.Report(), hooks: lastHooks(history)}
+	if r.report.Ended.IsZero() {
+		who, known := holder(s.journal)
+		r.running, r.crashed = who, known && who == ""
+		if !r.crashed {
+			r.held = heldNow(history)
+		}
+	}
 	if history.Torn > 0 {
-		p.note("%d bytes at the end of the journal cannot be read: it is being written, or was when the program crashed", history.Torn)
+		p.note("%s at the end of the journal cannot be read: it is being written, or was when the program crashed", plural(history.Torn, "byte"))
 	}
 	if ended := r.report.Ended; !ended.IsZero() {
 		r.took = ended.Sub(r.report.Begun)
 	}
 	return p.end(s, r)
+}
+
+// heldNow is why a session that has not ended sends nothing for now.
+func heldNow(history *fleet.History) (held []fleet.Reason) {
+	for _, e := range history.Events {
+		switch e.Kind {
+		case fleet.EventRun, fleet.EventResume:
+			held = nil
+		case fleet.EventPause:
+			held = append(held, e.Reason)
+		case fleet.EventContinue:
+			held = slices.DeleteFunc(held, func(r fleet.Reason) bool { return r == e.Reason })
+		default:
+		}
+	}
+	return held
 }
 
 // report draws a run from its journal.

@@ -136,5 +136,5 @@ func (p *program) run(ctx context.Context, args []string) int {
 // fail tells an error that is all there is to tell.
 func (p *program) fail(err error) int {
 	fmt.Fprintf(p.stderr, "%s\n", errorLine(err))
-	return exitcode.Of(err)
+	return codeOfError(err)
 }

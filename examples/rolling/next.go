@@ -9,13 +9,13 @@ import (
 
 // next says what to do about an instance that is not restarted, with the command
 // for it.
-func next(s *settings, report *fleet.Report, r fleet.Record) string {
+func next(s *settings, of *result, r fleet.Record) string {
 	if s.Emulate {
 		return "it was an emulated instance, and is gone"
 	}
-	again := fmt.Sprintf("%s run -region %s -journal NEW %s", programName, report.Plan.Region, r.ID)
+	again := fmt.Sprintf("%s run -region %s -journal NEW %s%s", programName, of.report.Plan.Region, r.ID, asBefore("run", of.hooks))
 	byJournal := func(command string) string {
-		return fmt.Sprintf("%s %s -journal %s", programName, command, quote(s.journal))
+		return fmt.Sprintf("%s %s -journal %s%s", programName, command, quote(s.journal), asBefore(command, of.hooks))
 	}
 	switch {
 	case r.State == fleet.StateWaiting:

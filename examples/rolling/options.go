@@ -36,6 +36,7 @@ func (p *program) options(ctx context.Context, s *settings, base fleet.Rules) (f
 	if s.blockerCmd != "" {
 		options.Blocker = commandCheck(s.blockerCmd)
 	}
+	s.waive(&options)
 	return options, nil
 }
 

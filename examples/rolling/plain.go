@@ -68,6 +68,9 @@ func (s standing) String() string {
 	if s.gate != "" {
 		line += "; " + s.gate
 	}
+	if s.health != "" {
+		line += "; " + s.health
+	}
 	if s.left > 0 {
 		line += "; about " + s.left.Round(time.Second).String() + " left"
 	}

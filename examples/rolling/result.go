@@ -9,9 +9,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/examples/exitcode"
 	"github.com/ecsreboot/ecsreboot/examples/target"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/fleet/journal"
 	"github.com/ecsreboot/ecsreboot/fleet/report"
 )
 
@@ -20,8 +22,12 @@ type result struct {
 	report   *fleet.Report // nil if no run began
 	err      error
 	took     time.Duration
-	stopped  string     // why the run was stopped, if it was
-	restarts func() int // of the emulated service
+	stopped  string         // why the run was stopped, if it was
+	hooks    []string       // what must be given again to go on
+	running  string         // who drives the run, if somebody does
+	crashed  bool           // nobody does, although it has no end
+	held     []fleet.Reason // why nothing is sent for now
+	restarts func() int     // of the emulated service
 }
 
 // summary is the result as JSON.
@@ -38,6 +44,9 @@ type summary struct {
 	Ended        *time.Time          `json:"ended,omitempty"`
 	Sessions     int                 `json:"sessions,omitempty"`
 	TookSeconds  float64             `json:"tookSeconds,omitempty"`
+	Running      string              `json:"running,omitempty"` // who drives the run
+	Held         []fleet.Reason      `json:"held,omitempty"`    // why nothing is sent for now
+	Hooks        []string            `json:"hooks,omitempty"`   // what must be given again to go on
 	Journal      string              `json:"journal,omitempty"`
 	Report       string              `json:"report,omitempty"`
 	NotRestarted []left              `json:"notRestarted"`
@@ -64,7 +73,7 @@ func (p *program) end(s *settings, r *result) int {
 		p.note("%s", errorLine(r.err))
 	}
 	if r.restarts != nil {
-		p.note("the emulated service restarted instances %d times", r.restarts())
+		p.note("the emulated service carried out %s", plural(r.restarts(), "restart"))
 	}
 	switch {
 	case s.json:
@@ -78,7 +87,7 @@ func (p *program) end(s *settings, r *result) int {
 // codeOf is the exit code for a result: what cannot be known weighs most.
 func codeOf(r *result) int {
 	if r.report == nil {
-		return exitcode.Of(r.err)
+		return codeOfError(r.err)
 	}
 	waiting, open, rest := 0, 0, 0
 	for _, record := range r.report.NotRestarted() {
@@ -94,14 +103,27 @@ func codeOf(r *result) int {
 	switch {
 	case open > 0:
 		return exitcode.Unknown
+	case r.err != nil && r.report.Reason == fleet.ReasonAccess && !errors.Is(r.err, ecsreboot.ErrCredentials):
+		return exitcode.Halted // the credentials were good, the permissions were not
 	case r.err != nil:
-		return exitcode.Of(r.err)
+		return codeOfError(r.err)
 	case waiting > 0:
 		return codeOfEnd(r.report.Reason)
 	case rest > 0:
 		return exitcode.Failed
 	}
 	return exitcode.Done
+}
+
+// codeBusy means that another process drives the run, so that nothing was done.
+const codeBusy = 7
+
+// codeOfError is the exit code of a command that ended by an error.
+func codeOfError(err error) int {
+	if errors.Is(err, journal.ErrLocked) {
+		return codeBusy
+	}
+	return exitcode.Of(err)
 }
 
 // uncertain reports whether an instance may have restarted, without proof of it.
@@ -119,7 +141,7 @@ func uncertain(r fleet.Record) bool {
 // codeOfEnd is the exit code of a run that ended while instances were waiting.
 func codeOfEnd(reason fleet.Reason) int {
 	switch reason {
-	case fleet.ReasonBudget, fleet.ReasonCanary, fleet.ReasonWidth, fleet.ReasonDisapproved:
+	case fleet.ReasonBudget, fleet.ReasonCanary, fleet.ReasonWidth, fleet.ReasonDisapproved, fleet.ReasonAccess:
 		return exitcode.Halted
 	case fleet.ReasonUser, fleet.ReasonInterrupted, "": // or it has crashed
 		return exitcode.Interrupted
@@ -142,6 +164,7 @@ func summarize(s *settings, r *result, code int) summary {
 	if !r.report.Ended.IsZero() {
 		m.Ended = &r.report.Ended
 	}
+	m.Running, m.Held, m.Hooks = r.running, r.held, r.hooks
 	m.States = make(map[fleet.State]int)
 	for _, record := range r.report.Records {
 		m.States[record.State]++
@@ -149,7 +172,7 @@ func summarize(s *settings, r *result, code int) summary {
 			m.Restarted++
 			continue
 		}
-		m.NotRestarted = append(m.NotRestarted, left{Record: record, Advice: record.Code.Advice(), Next: next(s, r.report, record)})
+		m.NotRestarted = append(m.NotRestarted, left{Record: record, Advice: record.Code.Advice(), Next: next(s, r, record)})
 	}
 	return m
 }
@@ -165,13 +188,13 @@ func (p *program) printJSON(v any) {
 	target.PrintResult(p.stdout, p.stderr, programName, line.String())
 }
 
-func writeHTML(name, journal string) error {
+func writeHTML(name, from string) error {
 	return writeFile(name, func(w io.Writer) error {
-		history, err := fleet.Load(journal)
+		history, err := fleet.Load(from)
 		if err != nil {
 			return err
 		}
-		return report.HTML(w, history, report.Options{Program: programName, Journal: journal, Location: time.Local})
+		return report.HTML(w, history, report.Options{Program: programName, Journal: from, Location: time.Local})
 	})
 }
 

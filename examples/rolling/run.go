@@ -33,7 +33,7 @@ func (p *program) plan(ctx context.Context, s *settings) int {
 	if err != nil {
 		return p.end(s, &result{err: err})
 	}
-	forecast, err := fleet.Preflight(ctx, client, plan, options)
+	forecast, err := s.preflight(ctx, client, plan, options)
 	if err == nil && s.out != "" {
 		err = writePlan(s.out, plan, forecast.Rules)
 	}
@@ -48,7 +48,23 @@ func (p *program) makePlan(ctx context.Context, s *settings, client *ecsreboot.C
 	if err != nil {
 		return fleet.Plan{}, err
 	}
-	return fleet.NewPlan(ctx, client, selection)
+	plan, err := fleet.NewPlan(ctx, client, selection)
+	if err != nil {
+		return fleet.Plan{}, s.inFlags(err)
+	}
+	return plan, p.noteUseless(ctx, client, selection)
+}
+
+// preflight looks ahead, and tells of it in flags.
+func (s *settings) preflight(ctx context.Context, client *ecsreboot.Client, plan fleet.Plan, options fleet.Options) (*fleet.Forecast, error) {
+	forecast, err := fleet.Preflight(ctx, client, plan, options)
+	if err != nil {
+		return nil, s.inFlags(err)
+	}
+	for i, problem := range forecast.Problems {
+		forecast.Problems[i] = withFlags(problem)
+	}
+	return forecast, nil
 }
 
 var errProblems = errors.New("rolling: the run would come to no good end, see the problems above; nothing was sent")
@@ -76,7 +92,7 @@ func (p *program) runPlan(ctx context.Context, s *settings) int {
 	if err := s.takeTemporaryFiles(); err != nil {
 		return p.end(s, &result{err: err})
 	}
-	p.note("emulated service at %s, in this process, with %d instances; no real one is touched", server.URL, s.emulate)
+	p.note("emulated service at %s, in this process, with %s; no real one is touched", server.URL, plural(s.emulate, "instance"))
 	p.note("unless told otherwise: -min-ready 0, -max-unavailable %d%%, -group-by zone, so that it takes seconds", emulatedWidth)
 	r := p.runNew(ctx, s, supervisor, client, nil)
 	r.restarts = func() int { return server.TotalReboots() }
@@ -84,8 +100,16 @@ func (p *program) runPlan(ctx context.Context, s *settings) int {
 }
 
 // checkNew refuses a journal that is there already: a run that was begun goes on by
-// resume.
+// resume. And one that could not be written: that would be known only after the plan.
 func (s *settings) checkNew() error {
+	for name, file := range map[string]string{"journal": s.journal, "report": s.htmlFile} {
+		if file == "" {
+			continue
+		}
+		if dir, err := os.Stat(filepath.Dir(file)); err != nil || !dir.IsDir() {
+			return target.Usage("-%s %s: there is no directory %s", name, file, filepath.Dir(file))
+		}
+	}
 	if s.journal == "" {
 		return nil
 	}
@@ -145,7 +169,7 @@ func (p *program) runNew(ctx context.Context, s *settings, supervisor *superviso
 	if err != nil {
 		return &result{err: err}
 	}
-	forecast, err := fleet.Preflight(ctx, client, plan, options)
+	forecast, err := s.preflight(ctx, client, plan, options)
 	if err != nil {
 		return &result{err: err}
 	}
@@ -168,12 +192,26 @@ type session struct {
 	begin   func(context.Context, *ecsreboot.Client, fleet.Plan, fleet.Options) (*fleet.Report, error)
 }
 
+// hooks are those that must be given again to go on.
+func (run session) hooks(s *settings) (names []string) {
+	if s.command == "resolve" { // which could not send
+		return lastHooks(run.history)
+	}
+	for _, h := range hooks {
+		if h.given(s) || s.waives(h.name) {
+			names = append(names, h.name)
+		}
+	}
+	return names
+}
+
 // carryOut runs the session while somebody may watch it.
 func (p *program) carryOut(ctx context.Context, s *settings, supervisor *supervisor, run session) *result {
-	view, err := p.newView(s, run)
+	t, err := newTracker(run)
 	if err != nil {
-		return &result{err: err}
+		return &result{err: s.inFlags(err)}
 	}
+	view := p.newView(s, t)
 	before := p.show(view)
 	defer func() {
 		view.close()
@@ -181,6 +219,7 @@ func (p *program) carryOut(ctx context.Context, s *settings, supervisor *supervi
 	}()
 	options := run.options
 	options.OnEvent = view.event
+	options.Health = t.watchHealth(options.Health)
 	if s.approve {
 		options.Approve = p.approve(view.note)
 	}
@@ -197,7 +236,7 @@ func (p *program) carryOut(ctx context.Context, s *settings, supervisor *supervi
 	}
 	begin := time.Now()
 	report, err := run.begin(ctx, run.client, run.plan, options)
-	return &result{report: report, err: err, took: time.Since(begin), stopped: supervisor.stopped()}
+	return &result{report: report, err: s.inFlags(err), took: time.Since(begin), stopped: supervisor.stopped(), hooks: run.hooks(s)}
 }
 
 // resume goes on with a run.
@@ -220,6 +259,9 @@ func (p *program) goOn(ctx context.Context, s *settings, begin func(context.Cont
 	if err != nil {
 		return p.end(s, &result{err: err})
 	}
+	if err := s.checkHooks(lastHooks(history)); err != nil {
+		return p.end(s, &result{err: err})
+	}
 	so := history.Report()
 	client, err := p.client(s, history.Plan.Region, history.Plan.Endpoint)
 	if err != nil {
@@ -230,7 +272,7 @@ func (p *program) goOn(ctx context.Context, s *settings, begin func(context.Cont
 	if err != nil {
 		return p.end(s, &result{err: err})
 	}
-	p.note("%s of %s: %s", s.journal, history.Plan.Region, counts(so))
+	p.note("%s of %s: %s", s.journal, history.Plan.Region, counts(so.Records))
 	if s.command == "resume" {
 		if err := p.confirm(ctx, s, fmt.Sprintf("Go on at %s?", client.Endpoint())); err != nil {
 			return p.end(s, &result{err: err})

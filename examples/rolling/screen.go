@@ -89,6 +89,9 @@ func (v *screen) extend(w io.Writer, width int) error {
 	if s.gate != "" {
 		lines[len(lines)-1] = v.paint(yellow, lines[len(lines)-1])
 	}
+	if s.health != "" {
+		lines = append(lines, v.paint(yellow, cut(s.health, width)))
+	}
 	for _, failure := range s.failures {
 		lines = append(lines, v.paint(red, cut("! "+failure, width)))
 	}
@@ -99,7 +102,7 @@ func (v *screen) extend(w io.Writer, width int) error {
 // cut makes a text one line that fits: one that is wrapped could not be redrawn in
 // place.
 func cut(text string, width int) string {
-	return runewidth.Truncate(strings.ReplaceAll(text, "\n", " "), width, "")
+	return runewidth.Truncate(oneLine(text), width, "")
 }
 
 const (

@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
@@ -35,7 +36,8 @@ type supervisor struct {
 	control *fleet.Control // of the run, once it has begun
 	note    func(format string, args ...any)
 	signals int
-	why     string // the run was stopped
+	last    time.Time // the last one that counted
+	why     string    // the run was stopped
 }
 
 // supervise watches the signals until end is called.
@@ -69,6 +71,10 @@ func (s *supervisor) begin(control *fleet.Control, note func(format string, args
 	s.control, s.note = control, note
 }
 
+// samePress is how long after a signal another one is taken for the same: timeout(1)
+// signals the program, and then its group, which the program is in.
+const samePress = time.Second
+
 func (s *supervisor) take(sig os.Signal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,15 +82,18 @@ func (s *supervisor) take(sig os.Signal) {
 		s.pause(paused)
 		return
 	}
-	s.signals++
+	if s.signals > 0 && time.Since(s.last) < samePress {
+		return
+	}
+	s.signals, s.last = s.signals+1, time.Now()
 	switch {
 	case s.control == nil || s.signals > 1:
 		if s.note != nil {
 			s.note("%v again: leaving at once; what was sent goes on unwatched, the journal knows of it", sig)
 		}
 		s.cancel(fmt.Errorf("%v: %w", sig, context.Canceled))
-		if s.letGo != nil { // a third one is the default's: the program should have ended by now
-			s.letGo()
+		if s.letGo != nil { // the next one is the default's: the program should have ended by now
+			time.AfterFunc(samePress, s.letGo)
 		}
 	default:
 		s.why = sig.String()

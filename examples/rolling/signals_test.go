@@ -48,7 +48,7 @@ func TestSignals(t *testing.T) {
 			d := drive(t, firstArgs(server, journal)...)
 			require.Eventually(t, func() bool { return server.TotalReboots() == 1 }, patience, time.Millisecond)
 			second := drive(t, "resume", "-journal", journal, "-yes", "-json")
-			require.Equal(t, exitcode.Failed, second.code(t))
+			require.Equal(t, codeBusy, second.code(t))
 			require.Contains(t, second.summary(t).Error, fmt.Sprintf("process %d on ", d.Process.Pid))
 			require.NoError(t, d.Process.Signal(sig))
 			require.Equal(t, exitcode.Interrupted, d.code(t), d.stderr.String())

@@ -18,13 +18,13 @@ import (
 func text(s *settings, r *result) string {
 	var b strings.Builder
 	rest := r.report.NotRestarted()
-	fmt.Fprintf(&b, "%d of %d instances restarted, with proof", len(r.report.Records)-len(rest), len(r.report.Records))
+	fmt.Fprintf(&b, "%d of %s restarted, with proof", len(r.report.Records)-len(rest), plural(len(r.report.Records), "instance"))
 	if r.took > 0 {
 		fmt.Fprintf(&b, ", in %v", r.took.Round(time.Second/10))
 	}
 	fmt.Fprintf(&b, "%s\n", ending(r))
 	if len(rest) > 0 {
-		fmt.Fprintf(&b, "not restarted: %s\n", counts(r.report))
+		fmt.Fprintf(&b, "not restarted: %s\n", counts(rest))
 	}
 	var waiting []fleet.Record
 	for _, record := range rest {
@@ -33,18 +33,21 @@ func text(s *settings, r *result) string {
 			continue
 		}
 		fmt.Fprintf(&b, "  %s\n", clean(describe(record)))
-		fmt.Fprintf(&b, "      %s\n", next(s, r.report, record))
+		fmt.Fprintf(&b, "      %s\n", next(s, r, record))
 	}
 	if len(waiting) > 0 {
 		fmt.Fprintf(&b, "  waiting, nothing was sent to them:\n")
-		for line := range slices.Chunk(waiting, idsInLine) {
+		for line := range slices.Chunk(waiting[:min(len(waiting), idsShown)], idsInLine) {
 			b.WriteString("     ")
 			for _, record := range line {
 				b.WriteString(" " + record.ID)
 			}
 			b.WriteString("\n")
 		}
-		fmt.Fprintf(&b, "      %s\n", next(s, r.report, waiting[0]))
+		if more := len(waiting) - idsShown; more > 0 {
+			fmt.Fprintf(&b, "      ... and %d more (-json lists all)\n", more)
+		}
+		fmt.Fprintf(&b, "      %s\n", next(s, r, waiting[0]))
 	}
 	if s.journal != "" {
 		fmt.Fprintf(&b, "journal: %s\n", s.journal)
@@ -55,21 +58,37 @@ func text(s *settings, r *result) string {
 	return b.String()
 }
 
-const idsInLine = 4
+// Of those that wait so many are shown.
+const (
+	idsInLine = 4
+	idsShown  = 20
+)
 
 // ending says why the run ended before all were done.
 func ending(r *result) string {
 	switch reason := r.report.Reason; {
+	case r.running != "" && reason != "":
+		return "; settling: " + reasonText(reason) + "; running: " + r.running
+	case r.running != "" && len(r.held) > 0:
+		return "; " + holdsText(r.held) + "; running: " + r.running
+	case r.running != "":
+		return "; running: " + r.running
+	case r.crashed:
+		return "; the last session has no end, and no process has the journal: it has crashed"
+	case r.report.Ended.IsZero() && len(r.held) > 0:
+		return "; " + holdsText(r.held) + "; the last session has no end: it goes on, or has crashed"
 	case r.report.Ended.IsZero():
 		return "; the last session has no end: it goes on, or has crashed"
 	case reason == fleet.ReasonDone:
 		return ""
 	case r.stopped != "":
 		return "; stopped: " + r.stopped
+	case reason == fleet.ReasonUser:
+		return "; stopped as asked"
 	case codeOfEnd(reason) == exitcode.Halted:
-		return "; HALTED: " + string(reason)
+		return "; HALTED: " + reasonText(reason)
 	default:
-		return "; ended: " + string(reason)
+		return "; ended: " + reasonText(reason)
 	}
 }
 
@@ -81,7 +100,7 @@ func describe(r fleet.Record) string {
 	}
 	words += " " + string(r.State)
 	if r.Reason != "" {
-		words += ": " + string(r.Reason)
+		words += ": " + reasonText(r.Reason)
 	}
 	if r.Code != "" {
 		words += ", " + string(r.Code)
@@ -95,11 +114,24 @@ func describe(r fleet.Record) string {
 	return words
 }
 
+// holdsText says why nothing is sent for now.
+func holdsText(held []fleet.Reason) string {
+	var texts []string
+	for _, reason := range held {
+		texts = append(texts, reasonText(reason))
+	}
+	return "paused: " + strings.Join(texts, ", ")
+}
+
 // counts lists how many instances are in which state.
-func counts(r *fleet.Report) string {
+func counts(records []fleet.Record) string {
+	in := map[fleet.State]int{}
+	for _, record := range records {
+		in[record.State]++
+	}
 	var parts []string
 	for _, state := range states {
-		if n := r.Count(state); n > 0 {
+		if n := in[state]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, state))
 		}
 	}

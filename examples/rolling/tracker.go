@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,12 +22,18 @@ type tracker struct {
 	pace     func() ecsreboot.PaceState
 	total    int
 	begun    time.Time // this session
-	settled  int       // instances that came to an end in it
 	accepted []time.Time
 	holds    map[fleet.Reason]bool // why nothing is sent for now
 	ends     fleet.Reason          // why nothing is sent any more
 	blocked  string                // what the blocker said last
 	failures []string              // the last ones
+
+	stages, passed int       // of canaries
+	since          time.Time // the last stage passed, or the session began
+	settled        int       // instances that have come to an end since
+
+	unhealthy map[string]string // what their health check said last
+	last      string            // the instance that it said something of last
 }
 
 // rateSpan is the time over which restarts are counted, and lastFailures how many
@@ -42,12 +49,14 @@ func newTracker(run session) (*tracker, error) {
 		return nil, err
 	}
 	t := &tracker{
-		planner: planner, total: len(run.plan.Targets), begun: time.Now(), holds: map[fleet.Reason]bool{},
+		planner: planner, total: len(run.plan.Targets), begun: time.Now(), since: time.Now(), holds: map[fleet.Reason]bool{},
+		stages: len(planner.Rules().Canary), unhealthy: map[string]string{},
 		pace: func() ecsreboot.PaceState { return run.client.Pace("RebootInstance") },
 	}
 	if run.history != nil {
 		for _, e := range run.history.Events {
 			_ = planner.Replay(e) // a run refuses what cannot be
+			t.passed = max(t.passed, e.Stage)
 		}
 	}
 	return t, nil
@@ -68,10 +77,13 @@ func (t *tracker) add(e fleet.Event) {
 		t.blocked = strings.TrimSuffix(string(e.Reason)+": "+e.Error, ": ")
 	case fleet.EventHealthy, fleet.EventSkipped:
 		t.settled++
+		delete(t.unhealthy, e.InstanceID)
 	case fleet.EventFailed, fleet.EventUnknown:
 		t.settled++
 		t.failures = append(t.failures, clean(eventLine(e)))
 		t.failures = t.failures[max(0, len(t.failures)-lastFailures):]
+	case fleet.EventStage:
+		t.passed, t.since, t.settled = e.Stage, e.At, 0 // canaries say nothing of the pace of the others
 	case fleet.EventPause:
 		t.holds[e.Reason] = true
 	case fleet.EventContinue:
@@ -89,6 +101,7 @@ type standing struct {
 	unavailable string
 	rate        string
 	gate        string // why nothing is sent for now; empty if something is
+	health      string // whose health check does not pass; empty if nobody's
 	took, left  time.Duration
 	failures    []string
 	broken      bool
@@ -113,11 +126,44 @@ func (t *tracker) now() standing {
 	s.unavailable = fmt.Sprintf("unavailable %d of %d", t.planner.Unavailable(), t.planner.Width())
 	s.rate = t.rate(now)
 	s.gate = t.gate(now)
-	if t.settled > 0 && t.ends == "" {
-		s.left = time.Duration(float64(s.took) / float64(t.settled) * float64(waiting+restarting))
+	s.health = t.health()
+	if t.settled > 0 && t.ends == "" && t.passed >= t.stages {
+		s.left = time.Duration(float64(now.Sub(t.since)) / float64(t.settled) * float64(waiting+restarting))
 	}
 	return s
 }
+
+// watchHealth has the answers of a health check shown.
+func (t *tracker) watchHealth(ask func(context.Context, fleet.Target) error) func(context.Context, fleet.Target) error {
+	if ask == nil {
+		return nil
+	}
+	return func(ctx context.Context, target fleet.Target) error {
+		err := ask(ctx, target)
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		switch {
+		case err == nil:
+			delete(t.unhealthy, target.ID)
+		case ctx.Err() == nil:
+			t.unhealthy[target.ID], t.last = err.Error(), target.ID
+		}
+		return err
+	}
+}
+
+// health sums up whose health check does not pass, and why.
+func (t *tracker) health() string {
+	if len(t.unhealthy) == 0 {
+		return ""
+	}
+	if _, ok := t.unhealthy[t.last]; !ok {
+		t.last = slices.Sorted(maps.Keys(t.unhealthy))[0]
+	}
+	return fmt.Sprintf("%d not healthy, such as %s: %s", len(t.unhealthy), t.last, oneLine(clean(t.unhealthy[t.last])))
+}
+
+func oneLine(text string) string { return strings.ReplaceAll(text, "\n", " ") }
 
 // rate is how many restarts a minute the service accepts, and what the pace is.
 func (t *tracker) rate(now time.Time) string {
@@ -143,10 +189,9 @@ func (t *tracker) gate(now time.Time) string {
 	pace := t.pace()
 	switch {
 	case t.ends != "":
-		return "settling: " + string(t.ends)
+		return "settling: " + reasonText(t.ends)
 	case len(t.holds) > 0:
-		reasons := slices.Sorted(maps.Keys(t.holds))
-		return "held: " + strings.Trim(fmt.Sprint(reasons), "[]")
+		return holdsText(slices.Sorted(maps.Keys(t.holds)))
 	case pace.Closed:
 		return fmt.Sprintf("throttled by the service, next probe in %v", max(0, pace.Until.Sub(now)).Round(time.Second))
 	case t.blocked != "":
@@ -154,7 +199,7 @@ func (t *tracker) gate(now time.Time) string {
 	case pace.Waiting > 0:
 		return fmt.Sprintf("%d wait for their turn at the service", pace.Waiting)
 	case t.planner.Count(fleet.StateWaiting) > 0 && t.planner.Unavailable() >= t.planner.Width():
-		return "width in use"
+		return "limit used up for now (-max-unavailable)"
 	}
 	return ""
 }
@@ -185,7 +230,7 @@ func eventLine(e fleet.Event) string {
 	default:
 		return ""
 	}
-	for _, why := range []string{string(e.Reason), string(e.Code), e.Error} {
+	for _, why := range []string{reasonText(e.Reason), string(e.Code), e.Error} {
 		if why != "" {
 			line += ": " + why
 		}

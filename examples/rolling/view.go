@@ -40,20 +40,16 @@ func chooseProgress(mode string, screen bool, getenv func(string) string) string
 }
 
 // newView begins to show a run.
-func (p *program) newView(s *settings, run session) (view, error) {
-	t, err := newTracker(run)
-	if err != nil {
-		return nil, err
-	}
+func (p *program) newView(s *settings, t *tracker) view {
 	switch chooseProgress(s.progress, p.screen, p.getenv) {
 	case "tty":
-		return newScreen(p.stderr, t, p.getenv("NO_COLOR") == ""), nil
+		return newScreen(p.stderr, t, p.getenv("NO_COLOR") == "")
 	case "json":
-		return &eventLines{w: p.stderr}, nil
+		return &eventLines{w: p.stderr}
 	case "none":
-		return &eventLines{}, nil
+		return &eventLines{}
 	default:
-		return newPlain(p.stderr, t), nil
+		return newPlain(p.stderr, t)
 	}
 }
 
