@@ -216,7 +216,7 @@ func FuzzReadAnswer(f *testing.F) {
 		require.Less(t, len(text), 4096)
 		require.Equal(t, printable(text), strings.Join(strings.Fields(text), " "))
 		if then == awaitGate {
-			require.Positive(t, res.retryAfter)
+			require.ErrorIs(t, res.err, ErrThrottled)
 		}
 	})
 }

@@ -123,6 +123,89 @@ func TestBeforeSendHasTheFreshBaseline(t *testing.T) {
 	})
 }
 
+// A hook may ask the service with the client that is throttled: the probe that waits
+// for it is no obstacle.
+func TestBeforeSendOfAProbe(t *testing.T) {
+	waitFor(t, ecstest.RebootProfile{}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
+		inject(server, ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: 10 * s, Skip: 1})
+		begin := time.Now()
+		var took []time.Duration
+		_, err := wait(t.Context(), client, ecsreboot.WaitOptions{BeforeSend: func(ctx context.Context, _ ecsreboot.Baseline) error {
+			asked := time.Now()
+			_, err := client.Check(ctx, request)
+			took = append(took, time.Since(asked))
+			return err
+		}})
+		require.NoError(t, err)
+		assert.Len(t, took, 2)
+		assert.LessOrEqual(t, took[1], 3*s)
+		assert.Less(t, time.Since(begin), minute)
+		assert.Equal(t, 1, server.Reboots(id))
+	})
+}
+
+// The others do not wait for a probe whose reading hangs, either.
+func TestProbeThatReadsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newRestarts(t, 20, ecstest.Options{}, ecstest.RebootProfile{})
+		client := newClient(t, server)
+		inject(server, ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: 10 * s})
+		begin := time.Now()
+		time.AfterFunc(5*s, func() {
+			server.Inject(ecstest.Fault{Kind: ecstest.FaultHang, Action: "DescribeInstances"})
+		})
+		var group sync.WaitGroup
+		group.Go(func() {
+			_, err := restartNth(t, client, 0)
+			assert.NoError(t, err)
+			assert.Greater(t, time.Since(begin), 40*s, "its reading hung")
+		})
+		time.Sleep(s)
+		for i := range 19 {
+			group.Go(func() {
+				_, err := client.RebootInstance(t.Context(), ecsreboot.RebootInstanceRequest{InstanceID: nth(i + 1)})
+				assert.NoError(t, err)
+				assert.Less(t, time.Since(begin), 20*s)
+			})
+		}
+		group.Wait()
+	})
+}
+
+// Credentials are fetched when the hook has answered: they do not grow old
+// meanwhile. Without any nothing is sent, although the hook let it pass.
+func TestBeforeSendThenCredentials(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		waitFor(t, ecstest.RebootProfile{}, func(t *testing.T, server *ecstest.Server, _ *ecsreboot.Client) {
+			broken := errors.New("i/o timeout")
+			credential := &fakeCredential{}
+			client := newClient(t, server, ecsreboot.WithCredential(credential))
+			asked := 0
+			var kinds []ecsreboot.EventKind
+			_, err := wait(t.Context(), client, ecsreboot.WaitOptions{
+				BeforeSend: func(context.Context, ecsreboot.Baseline) error {
+					asked++
+					if fails {
+						credential.failures = slices.Repeat([]error{broken}, 9)
+					}
+					return nil
+				},
+				OnEvent: func(e ecsreboot.Event) { kinds = append(kinds, e.Kind) },
+			})
+			if !fails {
+				require.NoError(t, err)
+				assert.Equal(t, 1, asked)
+				return
+			}
+			require.ErrorIs(t, err, ecsreboot.ErrCredentials)
+			assertOutcome(t, notSent, err)
+			assert.Equal(t, 4, asked, "before each attempt")
+			assert.NotContains(t, kinds, ecsreboot.EventSending)
+			assert.Zero(t, countCalls(server, "RebootInstance"))
+		})
+	}
+}
+
 // A hook may look for itself; what becomes of its calls is not what becomes of the
 // restart.
 func TestBeforeSendErrorsOfOtherCalls(t *testing.T) {

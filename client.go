@@ -101,20 +101,22 @@ type operation struct {
 	repeatable bool    // changes nothing: a read or a dry run
 	dryRun     bool
 	attempts   int                         // at most
-	before     func(context.Context) error // asked right before each attempt leaves; nil asks nobody
+	before     func(context.Context) error // asked before each attempt; nil asks nobody
+	leaving    func()                      // told right before its request leaves; nil tells nobody
+	waited     time.Duration               // for the service to stop throttling, before the call
 	gate       *gate
 	into       any // the body of a success is read into this; nil if there is nothing in it
 }
 
 // result is what came of one attempt.
 type result struct {
-	event      event
-	requestID  string
-	attempts   int           // of the whole call, in what do returns
-	retryAfter time.Duration // awaitGate: how long the service will throttle
-	clock      time.Time     // the service's, if event.serverTime
-	sentAt     time.Time     // zero if nothing can have reached the service
-	err        error         // what the answer, or its lack, is to the caller
+	event     event
+	requestID string
+	attempts  int       // of the whole call, in what do returns
+	closing   closing   // awaitGate: how long the service will throttle
+	clock     time.Time // the service's, if event.serverTime
+	sentAt    time.Time // zero if nothing can have reached the service
+	err       error     // what the answer, or its lack, is to the caller
 }
 
 // do sends an operation until it is decided, and returns the accepted or passed
@@ -128,7 +130,7 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 		failed.Err = contextEnd(ctx)
 		return result{}, failed
 	}
-	throttleBudget := c.retry.MaxThrottleWait
+	throttleBudget := max(0, c.retry.MaxThrottleWait-op.waited)
 	throttled, clockFixed := 0, false
 	for {
 		permit, err := op.gate.enter(ctx, &throttleBudget, throttled)
@@ -167,14 +169,14 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 			clockFixed = true
 		case awaitGate: // the gate waits at the top of the loop, unless that is in vain
 			throttled++
-			if err := tooLong(ctx, res.retryAfter, throttleBudget); err != nil {
+			if err := tooLong(ctx, res.closing, throttleBudget); err != nil {
 				failed.Err = heldBack(failed.Err, err)
 				return result{}, failed
 			}
 		case stop, done:
 		}
 		if c.logRetry != nil {
-			c.logRetry(ctx, failed, max(wait, res.retryAfter))
+			c.logRetry(ctx, failed, max(wait, res.closing.wait))
 		}
 		if !sleep(ctx, wait) {
 			failed.Err = interrupted(ctx, failed.Err)
@@ -187,11 +189,15 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 func (c *Client) through(ctx context.Context, op operation, p permit) (res result, outcome Outcome, then next) {
 	returned := false
 	defer func() {
-		if !returned { // a RoundTripper of the caller's panicked
+		if !returned { // a RoundTripper or hook of the caller's panicked
 			p.leave(PaceResult{})
 		}
 	}()
-	res = c.attempt(ctx, op)
+	if err := p.prepare(ctx, op.before); err != nil {
+		res = result{err: err, event: event{stage: stageBefore, permanent: true}}
+	} else {
+		res = c.attempt(ctx, op)
+	}
 	outcome, then = decide(op, res.event)
 	returned = true
 	switch {
@@ -200,8 +206,10 @@ func (c *Client) through(ctx context.Context, op operation, p permit) (res resul
 		if refusal, ok := errors.AsType[*APIError](res.err); ok {
 			hint = refusal.RetryAfter
 		}
-		closed := p.leave(PaceResult{Outcome: PaceThrottled, RetryAfter: hint, ServiceTime: res.clock})
-		res.retryAfter = max(hint, closed)
+		res.closing = p.leave(PaceResult{Outcome: PaceThrottled, RetryAfter: hint, ServiceTime: res.clock})
+		if hint >= res.closing.wait {
+			res.closing = closing{wait: hint, asked: hint > 0}
+		}
 	case res.event.stage == stageAnswered && res.event.hasRequestID:
 		p.leave(PaceResult{Outcome: PaceAccepted, ServiceTime: res.clock})
 	default:
@@ -218,10 +226,8 @@ func (c *Client) attempt(ctx context.Context, op operation) result {
 		problem, ok := errors.AsType[*credentialError](err)
 		return result{err: err, event: event{stage: stageBefore, permanent: !ok || !problem.temporary}}
 	}
-	if op.before != nil {
-		if err = op.before(ctx); err != nil {
-			return result{err: err, event: event{stage: stageBefore, permanent: true}}
-		}
+	if op.leaving != nil {
+		op.leaving()
 	}
 	nonce, err := uuid.NewRandom()
 	if err != nil { // no randomness
@@ -272,34 +278,4 @@ func (c *Client) attempt(ctx context.Context, op operation) result {
 	res := readAnswer(op, resp, newRedactor(keys, auth.signature))
 	res.sentAt = x.sent(now)
 	return res
-}
-
-// fetchCredentials fetches under the attempt's limit, so that a silent source does
-// not hold up a call for ever.
-func (c *Client) fetchCredentials(ctx context.Context) (secrets, error) {
-	if c.credentials.fixed != nil { // no fetch: spare the timer
-		return c.credentials.get(ctx)
-	}
-	limited, cancel := context.WithTimeout(ctx, c.attemptTimeout)
-	defer cancel()
-	keys, err := c.credentials.get(limited)
-	if err != nil && ctx.Err() == nil && limited.Err() != nil {
-		return secrets{}, &credentialError{text: fmt.Sprintf("none within %v", c.attemptTimeout), temporary: true}
-	}
-	return keys, err
-}
-
-// sleep waits under ctx and reports whether the time was slept out.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -2,6 +2,7 @@ package ecsreboot
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 
 	"github.com/aliyun/credentials-go/credentials"
@@ -186,4 +187,19 @@ func deref(p *string) string {
 		return ""
 	}
 	return *p
+}
+
+// fetchCredentials fetches under the attempt's limit, so that a silent source does
+// not hold up a call for ever.
+func (c *Client) fetchCredentials(ctx context.Context) (secrets, error) {
+	if c.credentials.fixed != nil { // no fetch: spare the timer
+		return c.credentials.get(ctx)
+	}
+	limited, cancel := context.WithTimeout(ctx, c.attemptTimeout)
+	defer cancel()
+	keys, err := c.credentials.get(limited)
+	if err != nil && ctx.Err() == nil && limited.Err() != nil {
+		return secrets{}, &credentialError{text: fmt.Sprintf("none within %v", c.attemptTimeout), temporary: true}
+	}
+	return keys, err
 }

@@ -20,7 +20,8 @@ type query struct {
 	filter  []field  // sorted by name; the names come after RegionId
 	matches func(Instance) bool
 	token   string
-	onLeave func() // told before each request; nil tells nobody
+	onLeave func()        // told before each request; nil tells nobody
+	waited  time.Duration // for the service to stop throttling, before the call
 }
 
 // describePage reads one page, and of each instance what W has of it.
@@ -40,15 +41,9 @@ func describePage[W interface{ instance() Instance }](ctx context.Context, c *Cl
 	}
 	params = append(params, field{"RegionId", c.region})
 	params = append(params, q.filter...)
-	op := operation{action: "DescribeInstances", params: params, repeatable: true, gate: &c.describeGate, attempts: attempts}
+	op := operation{action: "DescribeInstances", params: params, repeatable: true, gate: &c.describeGate, attempts: attempts, leaving: q.onLeave, waited: q.waited}
 	if len(q.ids) == 1 {
 		op.instanceID = q.ids[0]
-	}
-	if q.onLeave != nil {
-		op.before = func(context.Context) error {
-			q.onLeave()
-			return nil
-		}
 	}
 	var wire wirePage[W]
 	op.into = &wire

@@ -15,8 +15,8 @@ const prefix = "ecsreboot: "
 // Classes of failures, for errors.Is. An error may belong to a class, carry an
 // [ErrorCode] and an outcome, and match a context error, all at once.
 var (
-	// ErrThrottled: the service, or this client on its behalf, held the call
-	// back because too many were sent. It was not processed.
+	// ErrThrottled: the service, or this client on its behalf or by its rate hint,
+	// held the call back because too many were sent. It was not processed.
 	ErrThrottled = errors.New(prefix + "throttled")
 	// ErrUnauthenticated: the service did not accept the credentials or the
 	// signature.

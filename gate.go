@@ -3,7 +3,6 @@ package ecsreboot
 import (
 	"container/list"
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -16,10 +15,11 @@ import (
 // It holds nobody up until the service throttles. Then nothing is sent until the
 // time that the service names, or else its next minute; one waiting call goes ahead
 // as a probe, and the others follow at a pace below what the service was seen to
-// accept. The pace is raised slowly while nothing is throttled, and forgotten after
-// three minutes in which it held nobody up. If the service names no time, single
-// calls that were not throttled before try it earlier: where they are accepted, it
-// does not count by minutes.
+// accept. A probe that [WaitOptions].BeforeSend or a reading holds up for two seconds
+// gives its place to the next call. The pace is raised slowly while nothing is
+// throttled, and forgotten after three minutes in which it held nobody up. If the
+// service names no time, single calls that were not throttled before try it earlier:
+// where they are accepted, it does not count by minutes.
 //
 // Calls go in the order of their arrival, those that were throttled before first.
 // It has no goroutine of its own.
@@ -61,14 +61,12 @@ func checkRate(field string, perMinute float64) error {
 	return nil
 }
 
-// errGateLimit is why enter gives up on a gate that stays closed for too long.
-var errGateLimit = errors.New("the gate stays closed for too long")
-
 // enter waits until an attempt may be sent, for as long as the budget lasts, and
 // takes what it waited off it. Throttled tells that the call was throttled before.
-// It returns at once where the gate certainly stays closed beyond the budget or the
-// context's deadline. The error wraps errGateLimit then, and is the context's
-// otherwise. Each pass must be returned by leave.
+// It returns at once where the gate is known to stay closed beyond the budget or the
+// context's deadline, or expected to, as the service named no time. The error is
+// ErrThrottled then, and the context's otherwise. Each pass must be returned by
+// leave.
 func (g *AdaptivePacer) enter(ctx context.Context, budget *time.Duration, throttled bool) (pass, error) {
 	g.mu.Lock()
 	if g.pace.open() && g.again.Len()+g.fresh.Len() == 0 {
@@ -163,32 +161,53 @@ func (g *AdaptivePacer) outlasts(ctx context.Context, now, giveUp time.Time) err
 	if ctx.Err() != nil {
 		return contextEnd(ctx)
 	}
-	if err := tooLong(ctx, g.pace.until.Sub(now), giveUp.Sub(now)); err != nil {
+	if err := tooLong(ctx, g.closing(now), giveUp.Sub(now)); err != nil {
 		return err
 	}
-	if !now.Before(giveUp) {
-		return fmt.Errorf("%w: MaxThrottleWait is over", errGateLimit)
+	if now.Before(giveUp) {
+		return nil
 	}
-	return nil
+	if !g.pace.until.IsZero() {
+		return &throttleError{"MaxThrottleWait is over, and the service still throttles"}
+	}
+	return &throttleError{fmt.Sprintf("MaxThrottleWait is over, at a pace of %.4g per minute", g.pace.rate*paceWindow.Seconds())}
 }
 
-// tooLong reports that the service asks to wait for longer than a call may.
-func tooLong(ctx context.Context, wait, budget time.Duration) error {
-	deadline, ok := ctx.Deadline()
-	switch {
-	case ok && wait > time.Until(deadline):
-		return fmt.Errorf("%w: the service asks to wait %v, beyond the context's deadline", errGateLimit, roundUp(wait))
-	case wait > budget:
-		return fmt.Errorf("%w: the service asks to wait %v, beyond MaxThrottleWait", errGateLimit, roundUp(wait))
-	}
-	return nil
+// closing says for how long the gate is still closed.
+func (g *AdaptivePacer) closing(now time.Time) closing {
+	return closing{wait: max(0, g.pace.until.Sub(now)), asked: g.pace.byHint}
 }
 
-// leave tells what came of an attempt, and returns for how long the gate is closed.
-func (g *AdaptivePacer) leave(p pass, result PaceResult) time.Duration {
+// inVain is why a call with such a budget need not wait at the gate as it is now.
+func (g *AdaptivePacer) inVain(ctx context.Context, budget time.Duration) error {
 	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return tooLong(ctx, g.closing(now), budget)
+}
+
+// prepare tells that the call is not sent yet, for reasons of its own. If that lasts
+// and it is the probe, the next waiter takes its place.
+func (g *AdaptivePacer) prepare(p pass) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pace.prepare(time.Now(), p)
+	g.wakeFirst()
+}
+
+// prepared tells that it is sent now.
+func (g *AdaptivePacer) prepared(p pass) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pace.prepared(p)
+}
+
+// leave tells what came of an attempt, and returns for how long the gate is closed.
+func (g *AdaptivePacer) leave(p pass, result PaceResult) closing {
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	probe := g.pace.isProbe(p)
 	switch result.Outcome {
 	case PaceAccepted:
 		g.accepted++
@@ -199,14 +218,16 @@ func (g *AdaptivePacer) leave(p pass, result PaceResult) time.Duration {
 		g.wakeLosers()
 		g.wakeFirst()
 	case PaceUnanswered:
-		if p.probe {
+		fallthrough
+	default: // nor does an outcome that does not exist answer anything
+		if probe {
 			g.pace.probing = false // the next waiter takes it over
 		}
 	}
-	if p.probe {
+	if probe {
 		g.wakeFirst()
 	}
-	return max(0, g.pace.until.Sub(now))
+	return g.closing(now)
 }
 
 // wakeLosers wakes those for whom the gate stays closed for too long.
@@ -220,8 +241,8 @@ func (g *AdaptivePacer) wakeLosers() {
 	}
 }
 
-// Acquire is the [Pacer]'s. It gives up with [ErrThrottled] once it is certain that
-// the call has to wait for longer than it may.
+// Acquire is the [Pacer]'s. It gives up with [ErrThrottled] once it has to expect
+// that the call waits for longer than it may.
 func (g *AdaptivePacer) Acquire(ctx context.Context, call PaceCall) (report func(PaceResult), err error) {
 	if ctx.Err() != nil {
 		return nil, contextEnd(ctx)
@@ -229,7 +250,7 @@ func (g *AdaptivePacer) Acquire(ctx context.Context, call PaceCall) (report func
 	budget := max(0, call.MaxWait)
 	p, err := g.enter(ctx, &budget, call.Throttled > 0)
 	if err != nil {
-		return nil, heldBack(nil, err)
+		return nil, err
 	}
 	var once sync.Once
 	return func(result PaceResult) { once.Do(func() { g.leave(p, result) }) }, nil
@@ -249,34 +270,4 @@ func (g *AdaptivePacer) State() PaceState {
 		Accepted:      g.accepted,
 		Throttled:     g.throttled,
 	}
-}
-
-// throttleError is what a call returns that the gate held back before it was
-// sent: another call of the client was throttled.
-type throttleError struct{ cause error }
-
-func (e *throttleError) Error() string {
-	return "held back, as the service throttles this client: " + e.cause.Error()
-}
-
-func (e *throttleError) Unwrap() error { return e.cause }
-
-func (e *throttleError) Is(target error) bool { return target == ErrThrottled }
-
-// heldBack is the error of a call that the gate did not let through: before is
-// what its last attempt came to, if it had one.
-func heldBack(before, err error) error {
-	if errors.Is(err, errGateLimit) {
-		err = &throttleError{cause: err}
-	}
-	if before != nil {
-		return fmt.Errorf("%w; then %w", before, err)
-	}
-	return err
-}
-
-// roundUp makes a wait readable without making it shorter.
-func roundUp(d time.Duration) time.Duration {
-	const step = 100 * time.Millisecond
-	return (d + step - 1).Truncate(step)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -175,13 +176,13 @@ func TestGateGivesUp(t *testing.T) {
 		start := time.Now()
 
 		_, err := enter(t.Context(), g, 59*time.Second)
-		require.ErrorIs(t, err, errGateLimit)
-		assert.ErrorContains(t, err, "wait 1m0s, beyond MaxThrottleWait")
+		require.ErrorIs(t, err, ErrThrottled)
+		assert.EqualError(t, err, "held back: the service asks to wait 1m0s, beyond MaxThrottleWait")
 
 		short, cancel := context.WithTimeout(t.Context(), 59*time.Second)
 		defer cancel()
 		_, err = enter(short, g, patient)
-		require.ErrorIs(t, err, errGateLimit)
+		require.ErrorIs(t, err, ErrThrottled)
 		assert.ErrorContains(t, err, "beyond the context's deadline")
 		assert.Zero(t, time.Since(start), "both at once")
 
@@ -191,11 +192,111 @@ func TestGateGivesUp(t *testing.T) {
 		_, err = enter(canceled, g, patient)
 		require.ErrorIs(t, err, cause)
 		require.ErrorIs(t, err, context.Canceled)
-		assert.NotErrorIs(t, err, errGateLimit)
+		assert.NotErrorIs(t, err, ErrThrottled)
 		assert.Equal(t, time.Second, time.Since(start))
 
 		_, err = enter(canceled, g, patient)
 		require.ErrorIs(t, err, context.Canceled)
+	})
+}
+
+// The text does not say that the service asks for what this client makes of it.
+func TestGateSaysWhoHoldsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := new(AdaptivePacer)
+		p, err := enter(t.Context(), g, patient)
+		require.NoError(t, err)
+		throttle(g, p, 0)
+		_, err = enter(t.Context(), g, 10*time.Second)
+		require.EqualError(t, err, "held back: the service throttles, presumably for another 1m0s, beyond MaxThrottleWait")
+		probe, err := enter(t.Context(), g, patient)
+		require.NoError(t, err)
+		_, err = enter(t.Context(), g, 10*time.Second)
+		require.EqualError(t, err, "held back: MaxThrottleWait is over, and the service still throttles")
+		abandon(g, probe)
+
+		hinted, err := NewAdaptivePacer(6)
+		require.NoError(t, err)
+		_, err = enter(t.Context(), hinted, 0)
+		require.NoError(t, err)
+		_, err = enter(t.Context(), hinted, time.Second)
+		require.EqualError(t, err, "held back: MaxThrottleWait is over, at a pace of 6 per minute")
+	})
+}
+
+// A service that throttles for hours is tried once a minute.
+func TestGateProbesOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := new(AdaptivePacer)
+		p, err := enter(t.Context(), g, patient)
+		require.NoError(t, err)
+		throttle(g, p, 0)
+		start := time.Now()
+		var perMinute [120]int
+		for {
+			budget := patient
+			p, err := g.enter(t.Context(), &budget, false)
+			require.NoError(t, err)
+			minute := int(time.Since(start) / time.Minute)
+			if minute >= len(perMinute) {
+				break
+			}
+			perMinute[minute]++
+			time.Sleep(100 * time.Millisecond)
+			throttle(g, p, 0)
+		}
+		assert.Equal(t, 4, perMinute[0])
+		for minute, n := range perMinute[1:] {
+			assert.Equal(t, 1, n, minute)
+		}
+	})
+}
+
+// A probe that is not sent for two seconds is taken over by the next waiter; one that
+// is sent by then is waited for.
+func TestGateProbeIsTakenOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := closedGate(t)
+		first, err := enter(t.Context(), g, patient)
+		require.NoError(t, err)
+		start := time.Now()
+		done := make(chan pass)
+		for range 2 {
+			go func() {
+				p, err := enter(t.Context(), g, patient)
+				assert.NoError(t, err)
+				done <- p
+			}()
+		}
+		synctest.Wait()
+		g.prepare(first)
+		time.Sleep(time.Second)
+		g.prepared(first)
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		g.prepare(first)
+		second := <-done
+		assert.Equal(t, time.Minute+3*time.Second, time.Since(start))
+		g.prepare(second)
+		third := <-done
+		assert.Equal(t, time.Minute+5*time.Second, time.Since(start))
+		abandon(g, first)
+		answer(g, second)
+		assert.True(t, g.State().Closed, "the third is the probe")
+		answer(g, third)
+		assert.False(t, g.State().Closed)
+	})
+}
+
+// An outcome that does not exist leaves nobody behind.
+func TestGateOutcomeOutOfRange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := closedGate(t)
+		probe, err := enter(t.Context(), g, patient)
+		require.NoError(t, err)
+		g.leave(probe, PaceResult{Outcome: 42})
+		_, err = enter(t.Context(), g, 0)
+		require.NoError(t, err)
 	})
 }
 
@@ -210,7 +311,7 @@ func TestGateBudget(t *testing.T) {
 		assert.Equal(t, 30*time.Second, budget)
 		start := time.Now()
 		_, err = g.enter(t.Context(), &budget, true)
-		require.ErrorIs(t, err, errGateLimit)
+		require.ErrorIs(t, err, ErrThrottled)
 		assert.ErrorContains(t, err, "MaxThrottleWait is over")
 		assert.Equal(t, 30*time.Second, time.Since(start))
 		assert.Zero(t, budget)
@@ -234,7 +335,7 @@ func TestGateStragglerDoesNotEndAProbe(t *testing.T) {
 		answer(g, straggler)
 		abandon(g, straggler)
 		_, err = enter(t.Context(), g, time.Second)
-		require.ErrorIs(t, err, errGateLimit, "one probe at a time")
+		require.ErrorIs(t, err, ErrThrottled, "one probe at a time")
 		answer(g, probe)
 	})
 }
@@ -333,7 +434,7 @@ func TestGateTellsTheLosers(t *testing.T) {
 					answer(g, p)
 					return
 				}
-				assert.ErrorIs(t, err, errGateLimit)
+				assert.ErrorIs(t, err, ErrThrottled)
 				assert.Zero(t, time.Since(start))
 			})
 			synctest.Wait()
@@ -379,6 +480,79 @@ func TestGateManyWaiters(t *testing.T) {
 		assert.Equal(t, uint64(1), state.Throttled)
 		assert.Equal(t, uint64(through.Load()), state.Accepted)
 	})
+}
+
+// Whatever comes of calls, in whatever order: one probe at a time, no budget is
+// exceeded, and nobody is left behind.
+func TestGateOfRandomCalls(t *testing.T) {
+	for seed := range uint64(4) {
+		synctest.Test(t, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 7))
+			var mu sync.Mutex
+			draw := func(limit time.Duration) time.Duration {
+				mu.Lock()
+				defer mu.Unlock()
+				return time.Duration(random.Float64() * float64(limit))
+			}
+			chance := func(percent int) bool { return draw(100) < time.Duration(percent) }
+			g := new(AdaptivePacer)
+			var ended, probes atomic.Int64
+			one := func() {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if chance(30) {
+					time.AfterFunc(draw(90*time.Second), cancel)
+				}
+				budget := draw(20 * time.Minute)
+				for throttled := false; ; throttled = true {
+					begin, before := time.Now(), budget
+					p, err := g.enter(ctx, &budget, throttled)
+					assert.LessOrEqual(t, time.Since(begin), before)
+					if err != nil {
+						return
+					}
+					if p.probe > 0 && chance(50) {
+						g.prepare(p)
+						time.Sleep(draw(5 * time.Second))
+						g.prepared(p)
+					}
+					g.mu.Lock()
+					probe := g.pace.isProbe(p)
+					g.mu.Unlock()
+					if probe {
+						assert.Equal(t, int64(1), probes.Add(1), "one probe at a time")
+					}
+					time.Sleep(draw(2 * time.Second))
+					if probe {
+						probes.Add(-1)
+					}
+					switch {
+					case chance(15):
+						abandon(g, p)
+					case chance(4):
+						throttle(g, p, max(0, draw(time.Minute)-30*time.Second)) // half of them without a hint
+						continue
+					default:
+						g.leave(p, PaceResult{Outcome: PaceAccepted, ServiceTime: time.Now().Truncate(time.Second)})
+					}
+					return
+				}
+			}
+			var group sync.WaitGroup
+			for range 3000 {
+				group.Go(func() {
+					time.Sleep(draw(5 * time.Minute))
+					one()
+					ended.Add(1)
+				})
+			}
+			group.Wait()
+			state := g.State()
+			assert.Zero(t, state.Waiting)
+			assert.Equal(t, int64(3000), ended.Load())
+			assert.Greater(t, state.Throttled, uint64(5))
+		})
+	}
 }
 
 func TestGateState(t *testing.T) {
@@ -443,7 +617,7 @@ func TestGateHint(t *testing.T) {
 			answer(g, p)
 		}
 		_, err = enter(t.Context(), g, 500*time.Millisecond)
-		require.ErrorIs(t, err, errGateLimit)
+		require.ErrorIs(t, err, ErrThrottled)
 		time.Sleep(time.Hour)
 		assert.InDelta(t, 60, g.State().RatePerMinute, 1e-9, "it is never forgotten")
 	})

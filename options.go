@@ -58,6 +58,9 @@ func newSettings(region string, options []Option) (*settings, error) {
 			problems = append(problems, &InputError{Field: "WithRateHint", Problem: fmt.Sprintf("contradicts WithPacer for %s; give one of them", name)})
 		}
 	}
+	if p, ok := s.pacers["RebootInstance"].(*AdaptivePacer); ok && s.pacers["DescribeInstances"] == Pacer(p) {
+		problems = append(problems, &InputError{Field: "WithPacer", Problem: "has one AdaptivePacer for both operations; the service limits each, give each its own"})
+	}
 	if !s.endpointGiven {
 		s.scheme, s.host = "https", regionHost(region, s.vpc)
 	}
@@ -174,7 +177,9 @@ func WithRetryPolicy(policy RetryPolicy) Option {
 // number of calls a minute from the first one on. It is for an account whose quota
 // is known or whose other callers need their share: three quarters of the quota is
 // a good hint. Without it the client finds the limit out by itself; with it, it
-// still goes slower where the service throttles. See [AdaptivePacer].
+// still goes slower where the service throttles. It counts requests as they are let
+// go: a slow [WaitOptions].BeforeSend or connection may make them leave closer
+// together. See [AdaptivePacer].
 func WithRateHint(operation string, perMinute float64) Option {
 	return func(s *settings) error {
 		if err := checkOperation("WithRateHint", operation); err != nil {
@@ -193,7 +198,7 @@ func WithRateHint(operation string, perMinute float64) Option {
 
 // WithPacer sets what says when the requests of an operation, "RebootInstance" or
 // "DescribeInstances", may be sent: an [AdaptivePacer] that several clients share,
-// or a [Pacer] of the caller's.
+// or a [Pacer] of the caller's. Each operation needs an AdaptivePacer of its own.
 func WithPacer(operation string, pacer Pacer) Option {
 	return func(s *settings) error {
 		if err := checkOperation("WithPacer", operation); err != nil {

@@ -21,6 +21,10 @@ const (
 	seekTime = 10 * time.Second
 	// raiseTime is how often a pace without known windows is raised.
 	raiseTime = 20 * time.Second
+	// pressing is for how long the demand of calls that wait for the pace counts.
+	pressing = 5 * time.Second
+	// preparation is how long a probe may take before it is sent.
+	preparation = 2 * time.Second
 )
 
 const (
@@ -31,6 +35,7 @@ const (
 	hintedBurst = 0.05     // … and under a hint
 	raiseCalls  = 2.0 / 60 // what a raise adds at least, for small limits
 	maxRaise    = 1.0      // what it adds at most, relative to the pace
+	handful     = 10       // accepted calls from which on a throttled minute tells of the limit
 	slots       = 12       // of which the last minute is made
 	slotTime    = paceWindow / slots
 )
@@ -62,7 +67,9 @@ type pace struct {
 	wait         time.Duration // before the next early probe
 	byHint       bool          // until is what the service asked for
 	probing      bool
-	epoch        uint64 // counts the closings
+	probes       uint64    // counts them
+	lapses       time.Time // when another call may be the probe, as this one is not sent yet
+	epoch        uint64    // counts the closings
 
 	// The minute that the service counts in.
 	offset     time.Duration // the service's clock less ours
@@ -72,11 +79,13 @@ type pace struct {
 	countedOld float64   // … and in the one before
 	throttled  bool      // in this minute
 	pressed    bool      // in this minute somebody had to wait for the pace
-	busyAt     time.Time // when somebody last had to wait
+	pressedAt  time.Time // when somebody last had to
+	busyAt     time.Time // when somebody last had to wait, for the gate as well
 
 	// The limit.
 	limit, limitOld float64   // calls a second; 0: none found yet
 	foundBy         float64   // accepted in the minute that was throttled
+	little          bool      // which was too little to tell of the limit
 	seeking         bool      // nothing near the limit is known
 	first, guessed  bool      // limitOld is none, or was never reached
 	step            float64   // what the next raise adds, relative to the pace
@@ -92,7 +101,7 @@ type pace struct {
 // pass is one call that the pace let go.
 type pass struct {
 	epoch uint64
-	probe bool
+	probe uint64 // its number; 0: none
 }
 
 // open reports that nothing at all holds calls back.
@@ -105,9 +114,14 @@ const never = time.Duration(math.MaxInt64)
 // before.
 func (p *pace) ready(now time.Time, throttled bool) time.Duration {
 	p.turn(now)
+	if p.probing {
+		if p.lapses.IsZero() {
+			return never
+		} else if wait := p.lapses.Sub(now); wait > 0 {
+			return wait
+		}
+	}
 	switch {
-	case p.probing:
-		return never
 	case !p.until.IsZero():
 		at := p.until
 		if !throttled && p.tryable(now) && p.early.Before(at) {
@@ -121,7 +135,7 @@ func (p *pace) ready(now time.Time, throttled bool) time.Duration {
 	if p.credit >= 1-1e-9 || p.rate == 0 {
 		return 0
 	}
-	p.pressed, p.busyAt = true, now
+	p.pressed, p.pressedAt, p.busyAt = true, now, now
 	// The pace may be raised meanwhile.
 	return min(time.Second, p.timeOf(1-p.credit)+1)
 }
@@ -132,13 +146,37 @@ func (p *pace) tryable(now time.Time) bool { return !p.early.IsZero() && now.Bef
 // take lets a call go that is ready.
 func (p *pace) take() pass {
 	if !p.until.IsZero() {
-		p.probing = true
-		return pass{epoch: p.epoch, probe: true}
+		p.probes++
+		p.probing, p.lapses = true, time.Time{}
+		return pass{epoch: p.epoch, probe: p.probes}
 	}
 	if p.rate > 0 {
 		p.credit--
 	}
 	return pass{epoch: p.epoch}
+}
+
+// isProbe reports that the others wait for what comes of this call. A probe that
+// another call took over is like any other.
+func (p *pace) isProbe(from pass) bool { return p.probing && from.probe == p.probes }
+
+// prepare tells that a call is not sent yet, for reasons of its own.
+func (p *pace) prepare(now time.Time, from pass) {
+	if !p.isProbe(from) {
+		return
+	}
+	limit := preparation
+	if p.hint > 0 { // which each that takes over would exceed
+		limit = max(limit, p.timeOf(1))
+	}
+	p.lapses = now.Add(limit)
+}
+
+// prepared tells that it is sent now.
+func (p *pace) prepared(from pass) {
+	if p.isProbe(from) {
+		p.lapses = time.Time{}
+	}
 }
 
 // refill gives the credit of the time that went by, and raises the pace by it.
@@ -223,3 +261,10 @@ func (p *pace) turn(now time.Time) {
 }
 
 func (p *pace) minuteOf(now time.Time) time.Time { return now.Add(p.offset).Truncate(paceWindow) }
+
+// nextMinute is when the service's next minute begins, on our clock that nobody
+// sets.
+func (p *pace) nextMinute(now time.Time) time.Time {
+	left := paceWindow - now.Add(p.offset).Sub(p.minuteOf(now))
+	return now.Add(min(max(left, 1), paceWindow))
+}

@@ -20,7 +20,7 @@ func (p *pace) accepted(now time.Time, from pass, clock time.Time) {
 	p.turn(now)
 	p.counted++
 	switch {
-	case from.probe:
+	case p.isProbe(from):
 		p.probing = false
 		if p.byHint && now.Before(p.until) {
 			return // it was closed anew meanwhile
@@ -63,7 +63,7 @@ func (p *pace) reopen(now time.Time) {
 func (p *pace) refused(now time.Time, from pass, clock time.Time, hint time.Duration) {
 	p.setClock(now, clock)
 	p.turn(now)
-	end, found := p.minuteOf(now).Add(paceWindow-p.offset), p.counted
+	end, found := p.nextMinute(now), p.counted
 	if !clock.IsZero() && p.minuteOf(now).After(clock) { // it was in the minute before
 		end, found = now, p.countedOld
 	}
@@ -71,21 +71,22 @@ func (p *pace) refused(now time.Time, from pass, clock time.Time, hint time.Dura
 		end = now.Add(min(hint, maxClosed))
 	}
 	switch {
-	case from.probe:
+	case p.isProbe(from):
 		p.refusedProbe(now, end, hint)
-	case from.epoch != p.epoch: // sent before the gate closed
+	case from.epoch != p.epoch, !p.until.IsZero(): // sent before the gate closed, or taken over
 		if hint > 0 && end.After(p.until) {
 			p.until, p.early, p.byHint = end, time.Time{}, true
 		}
 	default:
 		p.epoch++
 		p.throttled, p.foundBy = true, found
+		p.little = now.Sub(p.pressedAt) > pressing && found < handful
 		p.limitOld, p.first, p.guessed = p.limit, p.limit == 0, p.seeking
 		p.learn(now)
 		p.since = now
 		clear(p.recent[:])
 		p.wait, p.early = firstProbe, now.Add(firstProbe)
-		if p.free {
+		if p.free && hint == 0 {
 			end = now.Add(firstProbe)
 		}
 		p.close(now, end, hint)
@@ -94,7 +95,7 @@ func (p *pace) refused(now time.Time, from pass, clock time.Time, hint time.Dura
 
 func (p *pace) refusedProbe(now, end time.Time, hint time.Duration) {
 	p.probing = false
-	p.wait *= 2
+	p.wait = min(2*p.wait, paceWindow)
 	p.early = now.Add(p.wait)
 	if hint == 0 && !p.byHint {
 		if now.Before(p.until) {
@@ -108,6 +109,7 @@ func (p *pace) refusedProbe(now, end time.Time, hint time.Duration) {
 func (p *pace) close(now, end time.Time, hint time.Duration) {
 	p.busyAt = now
 	if p.byHint && p.until.After(end) {
+		p.early = time.Time{} // the service named the time
 		return
 	}
 	if p.until, p.byHint = end, hint > 0; p.byHint {
@@ -120,20 +122,24 @@ func (p *pace) close(now, end time.Time, hint time.Duration) {
 
 // learn sets the limit by what was accepted, and the pace below it. Of several
 // throttled minutes the limit is the mean, as what others take changes from one to
-// the next; but one that is much lower counts as it is.
+// the next; but one that is much lower counts as it is. One in which this client
+// asked for little tells nothing.
 func (p *pace) learn(now time.Time) {
 	limit, margin := p.foundBy/paceWindow.Seconds(), 0.99
 	if p.free {
 		limit, margin = p.lately(now), 0.95
 	}
 	p.step, p.seeking = 0.01, false
+	little := p.little && p.foundBy < handful
 	switch {
 	case p.first:
 		// It may have been a minute in which others were first.
 		p.seeking = true
-		if p.foundBy < 3 {
+		if little || p.foundBy < 3 {
 			limit = seekFrom
 		}
+	case little: // others used it up: the limit may be whatever it was
+		p.seeking, limit = true, p.limitOld
 	case p.free && now.Sub(p.since) < 2*slotTime:
 		limit = 0.9 * p.limitOld // too little was accepted since to judge by
 	case p.guessed:

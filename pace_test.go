@@ -321,6 +321,108 @@ func TestPaceKeepsTheLongerHint(t *testing.T) {
 	s.refused(s.now, straggler, s.date(), 3*time.Minute)
 	s.refused(s.now, probe, s.date(), 30*time.Second)
 	assert.Equal(t, s.now.Add(3*time.Minute), s.until)
+	assert.Equal(t, 3*time.Minute, s.ready(s.now, false), "nobody tries earlier")
+}
+
+// Nor is one forgotten because the service counts by no minutes.
+func TestPaceHeedsTheHintWhenFree(t *testing.T) {
+	s := learned(t)
+	s.free = true
+	s.accept(20)
+	s.refused(s.now, s.send(), s.date(), time.Minute)
+	assert.Equal(t, s.now.Add(time.Minute), s.until)
+}
+
+// The gate opens by the clock that nobody sets, within a minute, whatever the
+// service says of its own.
+func TestPaceClosesByOurClock(t *testing.T) {
+	for _, clock := range []time.Time{{}, time.Now().Add(40 * time.Second), time.Unix(1, 0), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(-5000, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		p := new(pace)
+		now := time.Now()
+		p.refused(now, p.take(), clock, 0)
+		assert.NotEqual(t, p.until.Round(0), p.until, "it has a monotonic reading")
+		assert.False(t, p.until.Before(now), clock)
+		assert.False(t, p.until.After(now.Add(time.Minute)), clock)
+	}
+}
+
+// A throttled minute in which this client asked for little tells nothing of the
+// limit: what is sought goes on from what was known.
+func TestPaceOfLittleDemand(t *testing.T) {
+	s := newPaceScript(t)
+	s.accept(5)
+	s.refuse()
+	assert.InDelta(t, seekFrom, s.limit, 1e-9)
+	for range 3 {
+		s.accept(1)
+		s.now = s.now.Add(10 * time.Second) // nobody waits
+		s.refuse()
+		assert.InDelta(t, seekFrom, s.limit, 1e-9)
+		assert.True(t, s.seeking)
+	}
+
+	s = learned(t)
+	s.accept(3)
+	s.now = s.now.Add(10 * time.Second)
+	s.refuse()
+	assert.InDelta(t, 300, s.limit*60, 1e-9)
+	assert.True(t, s.seeking)
+
+	s = learned(t) // a handful counts, and so does little that is held up
+	s.accept(10)
+	s.now = s.now.Add(10 * time.Second)
+	s.refuse()
+	assert.InDelta(t, 10, s.limit*60, 1e-9)
+	s.accept(3)
+	require.Positive(t, s.ready(s.now, true))
+	s.refused(s.now, s.take(), s.date(), 0)
+	assert.InDelta(t, 3, s.limit*60, 1e-9)
+
+	s = learned(t) // the same where no minute counts
+	s.free = true
+	s.accept(1)
+	s.now = s.now.Add(2 * time.Minute)
+	s.accept(3)
+	s.now = s.now.Add(10 * time.Second)
+	s.refuse()
+	assert.InDelta(t, 300, s.limit*60, 1e-9)
+	assert.True(t, s.seeking)
+}
+
+// A probe that another call took over tells like any other call.
+func TestPaceOfAProbeTakenOver(t *testing.T) {
+	for _, open := range []bool{false, true} {
+		s := learned(t)
+		late := s.send()
+		s.prepare(s.now, late)
+		assert.Equal(t, preparation, s.ready(s.now, true))
+		begin := s.now
+		second := s.send()
+		assert.Equal(t, begin.Add(preparation), s.now)
+		assert.Equal(t, never, s.ready(s.now, true))
+		s.prepared(late)
+		if open {
+			s.accepted(s.now, second, s.date())
+		}
+		limit, epoch := s.limit, s.epoch
+		s.now = s.now.Add(time.Second)
+		s.refused(s.now, late, s.date(), 0)
+		assert.False(t, s.until.IsZero())
+		assert.Equal(t, !open, s.probing, "the second one is out")
+		if !open {
+			assert.InDelta(t, limit, s.limit, 1e-9)
+			assert.Equal(t, epoch, s.epoch)
+			s.accepted(s.now, late, s.date())
+			assert.False(t, s.until.IsZero(), "nor does it open the gate")
+		}
+	}
+
+	s := learned(t) // each that takes over is one more than a hint allows
+	s.hint = 0.1
+	s.setRate(s.rate)
+	probe := s.send()
+	s.prepare(s.now, probe)
+	assert.Equal(t, 10*time.Second, s.ready(s.now, true))
 }
 
 // What the first minute seemed to allow is not held against the second.

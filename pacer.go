@@ -13,10 +13,20 @@ import (
 type Pacer interface {
 	// Acquire waits until a request may be sent. It is called before each one, a
 	// repeated one as well. The client calls report exactly once for each Acquire
-	// that returned no error, in the same goroutine; a nil one is not called.
+	// that returned no error; a nil one is not called.
+	//
+	// Between Acquire and report the client fetches credentials, and before a restart
+	// of RebootAndWait it may read the instance anew and ask [WaitOptions].BeforeSend:
+	// readings pass a Pacer of their own meanwhile, but a call of the hook's may ask
+	// this one. An Acquire that waits for a report should do so for a few seconds at
+	// most, as an AdaptivePacer that is given by itself does.
 	//
 	// On an error the request is not sent, and the call ends with that error. It
-	// is [ErrThrottled] only if the error says so.
+	// is [ErrThrottled] only if the error says so; what the error tells of the
+	// outcome of other calls does not count.
+	//
+	// Acquire must return when ctx ends. The call does not wait for it then, and a
+	// report that comes late is called with [PaceUnanswered].
 	//
 	// A panic in Acquire counts as an error; one in report is ignored, as the call
 	// may have restarted an instance, which must not be lost.
@@ -120,29 +130,72 @@ func (g *gate) enter(ctx context.Context, budget *time.Duration, throttled int) 
 		return permit{adaptive: g.adaptive, pass: p}, err
 	}
 	begin := time.Now()
-	report, err := acquire(ctx, g.pacer, PaceCall{MaxWait: *budget, Throttled: throttled})
+	p, err := acquire(ctx, g.pacer, PaceCall{MaxWait: *budget, Throttled: throttled})
 	*budget = max(0, *budget-time.Since(begin))
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = contextEnd(ctx)
 	}
-	return permit{report: report}, err
+	return p, err
 }
 
-func acquire(ctx context.Context, p Pacer, call PaceCall) (report func(PaceResult), err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			report, err = nil, fmt.Errorf("the Pacer panicked with a value of type %T", value)
+// inVain is why a call with such a budget need not wait, as far as that is known.
+func (g *gate) inVain(ctx context.Context, budget time.Duration) error {
+	if g.adaptive == nil {
+		return nil
+	}
+	return g.adaptive.inVain(ctx, budget)
+}
+
+// acquire asks a pacer of the caller's, in a goroutine that is left alone if it does
+// not heed the context: others may wait for this call to end.
+func acquire(ctx context.Context, pacer Pacer, call PaceCall) (permit, error) {
+	type answer struct {
+		permit permit
+		err    error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		a := answer{err: errors.New("the Pacer ended its goroutine")}
+		defer func() {
+			if value := recover(); value != nil {
+				a.err = fmt.Errorf("the Pacer panicked with a value of type %T", value)
+			}
+			answers <- a
+		}()
+		report, err := pacer.Acquire(ctx, call)
+		if a = (answer{permit: permit{report: report}}); err != nil {
+			a = answer{err: &hookError{"the Pacer let nothing go", err}}
 		}
 	}()
-	if report, err = p.Acquire(ctx, call); err != nil {
-		return nil, fmt.Errorf("the Pacer let nothing go: %w", err)
+	select {
+	case a := <-answers:
+		return a.permit, a.err
+	case <-ctx.Done():
 	}
-	return report, nil
+	go func() {
+		if a := <-answers; a.err == nil {
+			a.permit.leave(PaceResult{})
+		}
+	}()
+	return permit{}, contextEnd(ctx)
 }
 
-// leave tells what came of the attempt, and returns for how long nothing will be
-// sent, as far as that is known.
-func (p permit) leave(result PaceResult) time.Duration {
+// prepare does what is to be done right before the request leaves. A probe's place
+// is taken over by another call if that lasts.
+func (p permit) prepare(ctx context.Context, before func(context.Context) error) error {
+	if before == nil {
+		return nil
+	}
+	if p.adaptive == nil || p.pass.probe == 0 {
+		return before(ctx)
+	}
+	p.adaptive.prepare(p.pass)
+	defer p.adaptive.prepared(p.pass)
+	return before(ctx)
+}
+
+// leave tells what came of the attempt.
+func (p permit) leave(result PaceResult) closing {
 	switch {
 	case p.adaptive != nil:
 		return p.adaptive.leave(p.pass, result)
@@ -150,5 +203,5 @@ func (p permit) leave(result PaceResult) time.Duration {
 		defer func() { _ = recover() }()
 		p.report(result)
 	}
-	return result.RetryAfter
+	return closing{wait: result.RetryAfter, asked: true}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -122,6 +123,8 @@ func TestPacerRefuses(t *testing.T) {
 	}{
 		"an error":   {acquire: func(context.Context) error { return problem }, is: problem, isNot: ecsreboot.ErrThrottled, text: "the Pacer let nothing go: the store is away"},
 		"throttled":  {acquire: func(context.Context) error { return fmt.Errorf("full: %w", ecsreboot.ErrThrottled) }, is: ecsreboot.ErrThrottled, isNot: problem},
+		"another's":  {acquire: func(context.Context) error { return &ecsreboot.OperationError{Outcome: accepted, Err: problem} }, is: problem, isNot: ecsreboot.ErrAccepted},
+		"the end":    {acquire: func(context.Context) error { runtime.Goexit(); return nil }, is: ecsreboot.ErrNotSent, isNot: ecsreboot.ErrThrottled, text: "the Pacer ended its goroutine"},
 		"a panic":    {acquire: func(context.Context) error { panic("secret") }, is: ecsreboot.ErrNotSent, isNot: ecsreboot.ErrThrottled, text: "the Pacer panicked with a value of type string"},
 		"no more":    {acquire: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, is: context.DeadlineExceeded, isNot: ecsreboot.ErrThrottled},
 		"in its own": {acquire: func(context.Context) error { return context.Canceled }, is: context.Canceled, isNot: ecsreboot.ErrThrottled},
@@ -190,6 +193,84 @@ func TestPacerSpendsTheBudget(t *testing.T) {
 	})
 }
 
+// A Pacer that does not heed the context holds up no call beyond it, nor a reading
+// those that share it. What it lets go too late is not sent, and it is told.
+func TestPacerThatDoesNotListen(t *testing.T) {
+	pacer := &fakePacer{acquire: func(context.Context) error { time.Sleep(minute); return nil }}
+	paced(t, pacer, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
+		reader := newClient(t, server, ecsreboot.WithPacer("DescribeInstances", pacer))
+		for name, call := range map[string]func(context.Context) error{
+			"restart": func(ctx context.Context) error {
+				_, err := client.RebootInstance(ctx, request)
+				return err
+			},
+			"reading": func(ctx context.Context) error {
+				_, err := reader.TakeBaseline(ctx, id)
+				return err
+			},
+		} {
+			pacer.mu.Lock()
+			pacer.results = nil
+			pacer.mu.Unlock()
+			ctx, cancel := context.WithTimeout(t.Context(), 5*s)
+			begin := time.Now()
+			err := call(ctx)
+			cancel()
+			require.ErrorIs(t, err, context.DeadlineExceeded, name)
+			assert.Equal(t, 5*s, time.Since(begin), name)
+			time.Sleep(minute)
+			synctest.Wait()
+			pacer.mu.Lock()
+			assert.Equal(t, []ecsreboot.PaceResult{{}}, pacer.results, name)
+			pacer.mu.Unlock()
+		}
+		assert.Empty(t, server.Calls())
+	})
+}
+
+// Little demand while others use the quota up says nothing about the limit.
+func TestLittleDemandIsNoLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newService(t, ecstest.Options{LimitPerMinute: 300})
+		client := newClient(t, server)
+		dry := ecsreboot.RebootInstanceRequest{InstanceID: id, DryRun: true}
+		for range 5 {
+			server.Inject(ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: 10 * s, Skip: 1})
+			for range 2 {
+				_, err := client.RebootInstance(t.Context(), dry)
+				require.NoError(t, err)
+				time.Sleep(20 * s)
+			}
+		}
+		begin := time.Now()
+		var group sync.WaitGroup
+		for range 50 {
+			group.Go(func() {
+				_, err := client.RebootInstance(t.Context(), dry)
+				assert.NoError(t, err)
+			})
+		}
+		group.Wait()
+		assert.Less(t, time.Since(begin), 30*s)
+	})
+}
+
+// The service is heeded each time it says when.
+func TestEveryHintIsHeeded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newService(t, ecstest.Options{})
+		client := newClient(t, server)
+		for i := range 3 {
+			server.Inject(ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: 20 * s})
+			begin := time.Now()
+			_, err := client.RebootInstance(t.Context(), ecsreboot.RebootInstanceRequest{InstanceID: id, DryRun: true})
+			require.NoError(t, err)
+			assert.Equal(t, 20*s, time.Since(begin).Round(s), "throttle %d", i)
+			time.Sleep(7 * s)
+		}
+	})
+}
+
 // Two clients that share an AdaptivePacer share what one of them learns.
 func TestSharedPacer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -240,6 +321,7 @@ func TestRateHint(t *testing.T) {
 
 func TestPaceOptionsAreChecked(t *testing.T) {
 	var none *ecsreboot.AdaptivePacer
+	one := new(ecsreboot.AdaptivePacer)
 	for name, c := range map[string]struct {
 		options []ecsreboot.Option
 		field   string
@@ -253,6 +335,7 @@ func TestPaceOptionsAreChecked(t *testing.T) {
 		"pacer: operation": {[]ecsreboot.Option{ecsreboot.WithPacer("", new(fakePacer))}, "WithPacer", `""`},
 		"pacer: nil":       {[]ecsreboot.Option{ecsreboot.WithPacer("RebootInstance", nil)}, "WithPacer", "is nil"},
 		"pacer: typed nil": {[]ecsreboot.Option{ecsreboot.WithPacer("RebootInstance", none)}, "WithPacer", "is nil"},
+		"pacer: one":       {[]ecsreboot.Option{ecsreboot.WithPacer("RebootInstance", one), ecsreboot.WithPacer("DescribeInstances", one)}, "WithPacer", "both operations"},
 		"both":             {[]ecsreboot.Option{ecsreboot.WithPacer("RebootInstance", new(fakePacer)), ecsreboot.WithRateHint("RebootInstance", 10)}, "WithRateHint", "contradicts WithPacer for RebootInstance"},
 	} {
 		t.Run(name, func(t *testing.T) {

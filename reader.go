@@ -45,7 +45,8 @@ type reading struct {
 	ctx           context.Context //nolint:containedctx // a call that takes it along has its values
 	id            string
 	earliest, due time.Time
-	baseline      bool // worth several attempts: nobody asks again
+	baseline      bool      // worth several attempts: nobody asks again
+	since         time.Time // when the wait for the service began
 
 	at    time.Time // what the heap goes by
 	index int       // in the heap
@@ -88,18 +89,27 @@ func (c *Client) ask(q *reading) *reading {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if q.due.IsZero() {
-		q.earliest, q.due = time.Now(), r.lastLeft.Add(gatherTime)
+		now := time.Now()
+		q.earliest, q.since, q.due = now, now, r.lastLeft.Add(gatherTime)
+		if q.due.Before(now) { // the others' turn comes first
+			q.due = now
+		}
+		if r.held > 0 && c.inVain(q) { // it does not come to the gate by itself
+			return q
+		}
+	} else {
+		q.since = q.due
 	}
 	r.early.add(q, q.earliest)
 	c.depart()
 	return q
 }
 
-// recall takes a reading back, unless a call has taken it along.
+// recall takes a reading back, unless a call has taken it along or it is answered.
 func (c *Client) recall(q *reading) bool {
 	c.reader.mu.Lock()
 	defer c.reader.mu.Unlock()
-	if q.call != nil {
+	if q.call != nil || q.answered() {
 		return false
 	}
 	c.reader.forget(q)

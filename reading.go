@@ -16,6 +16,7 @@ type readCall struct {
 	waiting int  // readings without an answer that somebody waits for
 	held    bool // it waits to be let go
 	left    time.Time
+	parted  *parting // that it is a part of; nil if it is none, or has told
 }
 
 // await returns the answer to a reading. A panic in the call is one in each of the
@@ -36,12 +37,22 @@ func (c *Client) await(ctx context.Context, q *reading) (shown, error) {
 	return q.shown, q.err
 }
 
-// startCall sends a call off for those of the readings that somebody waits for.
-// The reader's mutex is held.
-func (c *Client) startCall(batch []*reading) {
-	batch = slices.DeleteFunc(batch, func(q *reading) bool { return q.gone })
+// inVain answers a reading that the service is known to throttle for longer than it
+// may wait. The reader's mutex is held.
+func (c *Client) inVain(q *reading) bool {
+	err := c.describeGate.inVain(q.ctx, c.retry.MaxThrottleWait-q.waited())
+	if err != nil {
+		q.answer(shown{}, &OperationError{Operation: "DescribeInstances", InstanceID: q.id, Err: err})
+	}
+	return err != nil
+}
+
+// startCall sends a call off for those of the readings that somebody waits for, and
+// not in vain, and returns it, nil if there are none. The reader's mutex is held.
+func (c *Client) startCall(batch []*reading) *readCall {
+	batch = slices.DeleteFunc(batch, func(q *reading) bool { return q.gone || c.inVain(q) })
 	if len(batch) == 0 {
-		return
+		return nil
 	}
 	call := &readCall{waiting: len(batch), held: true, left: time.Now()}
 	c.reader.held++
@@ -66,6 +77,7 @@ func (c *Client) startCall(batch []*reading) {
 		defer release()
 		c.carry(ctx, call, batch)
 	}()
+	return call
 }
 
 // carry makes one call and hands out its answers.
@@ -78,6 +90,7 @@ func (c *Client) carry(ctx context.Context, call *readCall, batch []*reading) {
 		}
 		c.reader.mu.Lock()
 		defer c.reader.mu.Unlock()
+		call.parted.tell(call, "")
 		for _, q := range batch {
 			if q.call == call && !q.answered() {
 				q.panicked = panicked
@@ -93,7 +106,7 @@ func (c *Client) carry(ctx context.Context, call *readCall, batch []*reading) {
 	}()
 	slices.SortStableFunc(batch, func(a, b *reading) int { return strings.Compare(a.id, b.id) })
 	if err := c.readPages(ctx, call, batch); err != nil {
-		c.settle(call, batch, err)
+		c.settle(call, batch, err, c.allDenied(ctx, call, batch, err))
 	}
 	returned = true
 }
@@ -104,6 +117,7 @@ func (c *Client) readPages(ctx context.Context, call *readCall, batch []*reading
 	attempts := c.retry.MaxAttempts
 	q := query{ids: make([]string, 0, len(batch)), onLeave: func() { c.hasLeft(call) }}
 	for _, r := range batch {
+		q.waited = max(q.waited, r.waited())
 		if !r.baseline {
 			attempts = 1 // the next reading is the retry
 		}
@@ -152,37 +166,8 @@ func (c *Client) handOutRest(call *readCall, batch []*reading, page instancePage
 	}
 }
 
-// settle says what becomes of the readings that a failed call left without an
-// answer. One id must not fail the others: if the refusal may be due to an id, they
-// are asked for again in halves. Readings that are worth one attempt fail;
-// baselines that shared it with them are asked for by themselves.
-func (c *Client) settle(call *readCall, batch []*reading, err error) {
-	c.reader.mu.Lock()
-	defer c.reader.mu.Unlock()
-	rest := slices.DeleteFunc(slices.Clone(batch), func(q *reading) bool { return q.answered() })
-	isBaseline := func(q *reading) bool { return q.baseline }
-	isPoll := func(q *reading) bool { return !q.baseline }
-	switch {
-	case call.waiting == 0: // nobody is left but the one who ended it
-	case rest[0].id != rest[len(rest)-1].id && mayBlameID(err):
-		c.startCall(slices.Clone(rest[:len(rest)/2]))
-		c.startCall(rest[len(rest)/2:])
-		return
-	case slices.ContainsFunc(rest, isBaseline) && slices.ContainsFunc(rest, isPoll):
-		c.startCall(slices.DeleteFunc(slices.Clone(rest), isPoll))
-		rest = slices.DeleteFunc(rest, isBaseline)
-	}
-	for _, q := range rest {
-		q.answer(shown{}, err)
-	}
-}
-
-// mayBlameID reports a refusal that may be due to one of the ids: its form, or
-// that the caller may not read it.
-func mayBlameID(err error) bool {
-	refusal, ok := errors.AsType[*APIError](err)
-	return ok && refusal.StatusCode/100 == 4 && refusal.Code != "" && !errors.Is(err, ErrThrottled) && !errors.Is(err, ErrUnauthenticated)
-}
+// waited is for how long the service keeps the reading waiting already.
+func (q *reading) waited() time.Duration { return max(0, time.Since(q.since)) }
 
 func (q *reading) answered() bool {
 	select {
@@ -199,7 +184,7 @@ func (q *reading) answer(s shown, err error) {
 		return
 	}
 	q.shown, q.err = s, err
-	if !q.gone {
+	if q.call != nil && !q.gone {
 		q.call.waiting--
 	}
 	close(q.done)

@@ -2,7 +2,11 @@ package ecsreboot_test
 
 import (
 	"context"
+	"errors"
+	"math/rand/v2"
 	"net/http"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -253,6 +257,270 @@ func TestOneIDFailsNobodyElse(t *testing.T) {
 				}
 			}
 			assert.LessOrEqual(t, refused, 8, "it is found by halves")
+		})
+	}
+}
+
+// A refusal of everything is not taken apart, one of several ids is.
+func TestAllIDsDenied(t *testing.T) {
+	for name, denied := range map[string][]int{"all": nil, "two": {10, 90}, "one of two": {0}} {
+		synctest.Test(t, func(t *testing.T) {
+			n := 101
+			if name == "one of two" {
+				n = 3 // the first goes alone
+			}
+			server := newRestarts(t, n, ecstest.Options{}, ecstest.RebootProfile{})
+			client := newClient(t, server)
+			_, err := client.TakeBaseline(t.Context(), nth(n-1))
+			require.NoError(t, err)
+			fault := ecstest.Fault{Kind: ecstest.FaultError, Action: "DescribeInstances", Status: 403, Code: "Forbidden.RAM", Times: -1}
+			if denied == nil {
+				server.Inject(fault)
+			}
+			for _, i := range denied {
+				fault.InstanceID = nth(i)
+				server.Inject(fault)
+			}
+			var group sync.WaitGroup
+			for i := range n - 1 {
+				group.Go(func() {
+					_, err := client.TakeBaseline(t.Context(), nth(i))
+					if denied == nil || slices.Contains(denied, i) {
+						assert.ErrorIs(t, err, ecsreboot.ErrAccessDenied)
+					} else {
+						assert.NoError(t, err)
+					}
+				})
+			}
+			group.Wait()
+			if denied == nil {
+				assert.Len(t, reads(server), 1+4)
+			}
+		})
+	}
+}
+
+// A part of a refused call that its last waiter leaves, or that panics, keeps nobody
+// waiting.
+func TestLeavingARefusedReading(t *testing.T) {
+	for _, panics := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			server := newRestarts(t, 101, ecstest.Options{}, ecstest.RebootProfile{})
+			var count atomic.Int64
+			client := newClient(t, server, wrapped(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+				resp, err := next.RoundTrip(req)
+				if strings.Contains(req.URL.RawQuery, nth(0)) && count.Add(1) == 2 { // the first half
+					time.Sleep(10 * s)
+					if panics {
+						panic("a bug")
+					}
+				}
+				return resp, err
+			}))
+			_, err := client.TakeBaseline(t.Context(), nth(100))
+			require.NoError(t, err)
+			server.Inject(ecstest.Fault{Kind: ecstest.FaultError, Action: "DescribeInstances", Status: 403, Code: "Forbidden.RAM", Times: -1})
+			begin := time.Now()
+			var group sync.WaitGroup
+			var denied, panicked, left atomic.Int64
+			for i := range 100 {
+				group.Go(func() {
+					defer func() {
+						if recover() != nil {
+							panicked.Add(1)
+						}
+					}()
+					// The second half leave while they wait for what comes of the first.
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					defer time.AfterFunc([]time.Duration{minute, s}[i/50], cancel).Stop()
+					switch _, err := client.TakeBaseline(ctx, nth(i)); {
+					case errors.Is(err, ecsreboot.ErrAccessDenied):
+						denied.Add(1)
+						if i == 50 {
+							assert.Equal(t, s/2, time.Since(begin))
+						}
+					case errors.Is(err, context.Canceled):
+						left.Add(1)
+						assert.Equal(t, s, time.Since(begin))
+					}
+				})
+			}
+			group.Wait()
+			assert.Equal(t, int64(48), left.Load(), "the last one ends the call and has its error")
+			assert.Equal(t, map[bool]int64{true: 50}[panics], panicked.Load())
+			assert.Equal(t, map[bool]int64{true: 2, false: 52}[panics], denied.Load(), "one id goes by itself")
+			assert.Less(t, time.Since(begin), 20*s)
+		})
+	}
+}
+
+// A reading that gathers behind one that the service throttles fails at once if it
+// cannot wait for so long.
+func TestThrottledReadingsInVain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newRestarts(t, 4, ecstest.Options{}, ecstest.RebootProfile{})
+		client := newClient(t, server)
+		server.Inject(ecstest.Fault{Kind: ecstest.FaultThrottle, Action: "DescribeInstances", Hint: minute})
+		begin := time.Now()
+		take := func(n int, after, limit time.Duration) (time.Duration, error) {
+			time.Sleep(after)
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			asked := time.Now()
+			_, err := client.TakeBaseline(ctx, nth(n))
+			return time.Since(asked), err
+		}
+		var group sync.WaitGroup
+		for i, c := range []struct {
+			after, limit, took time.Duration
+		}{
+			{0, 2 * minute, minute},           // is throttled, and waits at the gate
+			{s / 4, 2 * minute, minute - s/4}, // gathers for a call, which waits as well …
+			{s / 4, 30 * s, s / 4},            // … as this one would have to
+			{s, 30 * s, 0},                    // would gather while that one waits
+		} {
+			group.Go(func() {
+				took, err := take(i, c.after, c.limit)
+				assert.Equal(t, c.took, took)
+				if c.limit < minute {
+					assert.ErrorIs(t, err, ecsreboot.ErrThrottled)
+					assert.ErrorContains(t, err, "the service asks to wait 59")
+					assert.ErrorContains(t, err, "beyond the context's deadline")
+					return
+				}
+				assert.NoError(t, err)
+				assert.Equal(t, minute, time.Since(begin).Truncate(s))
+			})
+		}
+		group.Wait()
+	})
+}
+
+// What a reading waits behind others is taken off its throttle budget, and off no
+// other's.
+func TestThrottledReadingsBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 500
+		server := newRestarts(t, n+1, ecstest.Options{}, ecstest.RebootProfile{})
+		client := newClient(t, server, ecsreboot.WithRateHint("DescribeInstances", 1), ecsreboot.WithRetryPolicy(ecsreboot.RetryPolicy{MaxThrottleWait: 70 * s}))
+		begin := time.Now()
+		var group sync.WaitGroup
+		var read atomic.Int64
+		for i := range n {
+			group.Go(func() {
+				_, err := client.TakeBaseline(t.Context(), nth(i))
+				if err == nil {
+					read.Add(1)
+					return
+				}
+				assert.ErrorIs(t, err, ecsreboot.ErrThrottled)
+				assert.Equal(t, 70*s, time.Since(begin))
+			})
+		}
+		group.Go(func() {
+			time.Sleep(55 * s)
+			_, err := client.TakeBaseline(t.Context(), nth(n))
+			assert.NoError(t, err, "it has its own 70 s")
+			assert.Equal(t, 2*minute, time.Since(begin))
+		})
+		group.Wait()
+		assert.Greater(t, read.Load(), int64(1))
+		assert.LessOrEqual(t, read.Load(), int64(101), "one call at once, one after a minute")
+	})
+}
+
+// Nor is what they waited for something else.
+func TestThrottledReadingsAfterAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newRestarts(t, 10, ecstest.Options{}, ecstest.RebootProfile{})
+		slow := true
+		client := newClient(t, server, ecsreboot.WithRetryPolicy(ecsreboot.RetryPolicy{MaxThrottleWait: 20 * s}), wrapped(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(req)
+			if strings.Contains(req.URL.RawQuery, nth(5)) && slow {
+				slow = false
+				time.Sleep(25 * s)
+				server.Inject(ecstest.Fault{Kind: ecstest.FaultThrottle, Action: "DescribeInstances", Hint: 15 * s})
+			}
+			return resp, err
+		}))
+		server.Inject(ecstest.Fault{Kind: ecstest.FaultError, InstanceID: nth(5), Status: 403, Code: "Forbidden.RAM"})
+		for i, err := range together(t, client, 10, ecsreboot.WaitOptions{}) {
+			assert.NoError(t, err, i)
+		}
+	})
+}
+
+// Whatever happens to calls and readings, nobody waits longer than its context or
+// learns of another's end, and in the end nothing goes on.
+func TestReadingsOfAllSorts(t *testing.T) {
+	for seed := range uint64(4) {
+		synctest.Test(t, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 3))
+			var mu sync.Mutex
+			draw := func() float64 {
+				mu.Lock()
+				defer mu.Unlock()
+				return random.Float64()
+			}
+			server := newRestarts(t, 300, ecstest.Options{MaxPage: []int{1, 7, 100}[seed%3]}, ecstest.RebootProfile{})
+			client := newClient(t, server, wrapped(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+				switch x := draw(); {
+				case x < 0.02:
+					panic("a bug")
+				case x < 0.03:
+					runtime.Goexit()
+				case x < 0.10:
+					return nil, errors.New("no")
+				case x < 0.12:
+					<-req.Context().Done()
+					return nil, req.Context().Err()
+				}
+				return next.RoundTrip(req)
+			}))
+			for range 10 {
+				server.Inject(ecstest.Fault{Kind: ecstest.FaultThrottle, Skip: int(draw() * 100), Hint: time.Duration(draw() * float64(3*s))})
+				server.Inject(ecstest.Fault{Kind: ecstest.FaultError, Skip: int(draw() * 100), Status: 403, Code: "Forbidden.RAM"})
+			}
+			take := func(n int) error {
+				defer func() { _ = recover() }()
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				limit := time.Duration(draw() * float64(3*s))
+				switch kind := draw(); {
+				case kind < 0.25:
+					time.AfterFunc(limit, cancel)
+				case kind < 0.5:
+					ctx, cancel = context.WithTimeout(ctx, limit)
+					defer cancel()
+				default:
+					limit = time.Hour
+				}
+				begin := time.Now()
+				baseline, err := client.TakeBaseline(ctx, nth(n))
+				assert.LessOrEqual(t, time.Since(begin), limit, "%v", err)
+				if err == nil {
+					assert.Equal(t, nth(n), baseline.InstanceID)
+				} else if ctx.Err() == nil {
+					assert.NotErrorIs(t, err, context.Canceled, "another's end")
+				}
+				return err
+			}
+			var group sync.WaitGroup
+			var read atomic.Int64
+			for range 1500 {
+				group.Go(func() {
+					time.Sleep(time.Duration(draw() * float64(30*s)))
+					if take(int(draw()*300)) == nil {
+						read.Add(1)
+					}
+				})
+			}
+			group.Wait()
+			assert.Greater(t, read.Load(), int64(100))
+			before := len(reads(server))
+			time.Sleep(10 * minute)
+			assert.Len(t, reads(server), before)
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package ecsreboot
 
 import (
+	"context"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -23,8 +24,8 @@ type RetryPolicy struct {
 	// MaxThrottleWait is how long a call waits, in total, for a service that
 	// throttles: until nothing is held back any more, and then for its turn at the
 	// pace that the service was seen to accept, or that [WithRateHint] allows. A
-	// hint of the service that asks for more ends the call at once, with
-	// [ErrThrottled]. A thousand calls made at once at sixty a minute take a
+	// service that asks for more, or that is expected to throttle for longer, ends the
+	// call at once, with [ErrThrottled]. A thousand calls made at once at sixty a minute take a
 	// quarter of an hour: give them the time. Default 2 min; negative: a call that
 	// would have to wait returns at once.
 	MaxThrottleWait time.Duration
@@ -173,4 +174,19 @@ func isServiceFailure(code ErrorCode) bool {
 	family, _, _ := strings.Cut(string(code), ".")
 	return family == string(ErrInternalError) || strings.HasPrefix(family, string(ErrServiceUnavailable)) ||
 		code == ErrUnknownError || code == ErrLimitedOperationServiceUnavailable
+}
+
+// sleep waits under ctx and reports whether the time was slept out.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

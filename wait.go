@@ -50,19 +50,21 @@ type WaitOptions struct {
 	// must not block for long: the call cannot return meanwhile, not even at its
 	// deadline.
 	OnEvent func(Event)
-	// BeforeSend is asked right before each request leaves that may restart the
-	// instance: the first, each that is sent again because the one before certainly
-	// did nothing, and the one of ResendUnknown. It is for writing the intent down
-	// where it lasts, or for a last look; before is what the instance was when it
-	// was last read. Nil lets all pass, an error calls the send off: the call ends
-	// with it, and with [ErrNotSent] unless an earlier send is unknown.
+	// BeforeSend is asked right before each request that may restart the instance:
+	// the first, each that is sent again because the one before certainly did
+	// nothing, and the one of ResendUnknown. It is for writing the intent down where
+	// it lasts, or for a last look; before is what the instance was when it was last
+	// read. Nil lets all pass, an error calls the send off: the call ends with it,
+	// and with [ErrNotSent] unless an earlier send is unknown. Only credentials are
+	// fetched after it; without any, nothing is sent.
 	//
 	// One call asks once at a time, calls for several instances concurrently, in no
-	// particular goroutine. The context ends with the call. It must not block for
-	// long: a throttled client may wait for this very send, before grows old, and
-	// the call cannot return meanwhile. A call with BeforeSend shares its restart
-	// with no other call. [Client.WaitUntilRestarted] and [Client.Resolve] send
-	// nothing and never ask.
+	// particular goroutine. The context ends with the call. It may make calls of its
+	// own, such as [Client.Check]. It should not block for long: before grows old, the
+	// call cannot return meanwhile, and other calls of a throttled client may wait for
+	// this very send, although for no more than two seconds. A call with BeforeSend
+	// shares its restart with no other call. [Client.WaitUntilRestarted] and
+	// [Client.Resolve] send nothing and never ask.
 	BeforeSend func(ctx context.Context, before Baseline) error
 	// ResendUnknown sends once more if a send of unknown outcome has not shown
 	// within SettleTime. This may restart the instance twice: the first send may

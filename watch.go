@@ -231,8 +231,8 @@ func (w *watch) first(ctx context.Context) bool {
 	if err != nil {
 		return end(OutcomeNotSent, err)
 	}
-	// The send may wait for the throttle gate or for credentials: then what was
-	// read before is read again.
+	// The send may wait for the throttle gate: then what was read before is read
+	// again.
 	fresh := func(ctx context.Context) error {
 		if time.Since(baseline.TakenAt) <= baselineLifetime {
 			return nil
@@ -255,14 +255,13 @@ func (w *watch) sendOnce(ctx context.Context, before func(context.Context) error
 				return err
 			}
 		}
-		if err := w.askFirst(ctx); err != nil {
-			return err
-		}
+		return w.askFirst(ctx)
+	}
+	op.leaving = func() {
 		if !sending {
 			sending = true
 			w.add(fact{Event: Event{Kind: EventSending}})
 		}
-		return nil
 	}
 	res, err := w.client.do(ctx, op)
 	failed, ok := errors.AsType[*OperationError](err)
