@@ -21,6 +21,7 @@ type adviser struct {
 	region  string
 	ending  Ending
 	reason  fleet.Reason // of the ending
+	hooks   string       // that a session must have to go on
 }
 
 // about is the advice on instances of the state for the reason.
@@ -110,7 +111,11 @@ func (a adviser) command(verb string) string {
 	if a.options.Program == "" || a.options.Journal == "" {
 		return ""
 	}
-	return a.options.Program + " " + verb + " -journal " + shell(a.options.Journal)
+	command := a.options.Program + " " + verb + " -journal " + shell(a.options.Journal)
+	if a.hooks != "" {
+		command += "  # with the hooks as before: " + strings.ReplaceAll(a.hooks, ",", ", ")
+	}
+	return command
 }
 
 // again restarts instances in a run of their own.

@@ -302,3 +302,10 @@ func TestTellsThatItCannotWrite(t *testing.T) {
 	require.ErrorIs(t, report.HTML(fullDisk{}, history, options), errFull)
 	require.ErrorIs(t, report.JSON(fullDisk{}, history), errFull)
 }
+
+func TestCommandsTellOfHooks(t *testing.T) {
+	plan := fleet.Plan{Region: "cn-hangzhou", Targets: []fleet.Target{{ID: "i-1"}}}
+	history := script(plan, fleet.Event{Kind: fleet.EventStop, Reason: fleet.ReasonUser}, fleet.Event{Kind: fleet.EventEnd, Reason: fleet.ReasonUser})
+	history.Events[0].Hooks = "health,window"
+	require.Contains(t, write(t, history, options), "resume -journal web.journal  # with the hooks as before: health, window")
+}

@@ -16,6 +16,7 @@ type story struct {
 
 	begun, last time.Time // of the events, by a clock that never goes back
 	version     string
+	hooks       string
 	sessions    []session
 	idle        []interval // nothing was under way, or nobody looked
 	levels      []Level
@@ -137,7 +138,7 @@ func (s *story) addRun(e fleet.Event) {
 			mark.Crashed = !s.sessions[n-1].ended
 		}
 		s.sessions = append(s.sessions, session{interval: interval{s.last, s.last}})
-		s.version = e.Program
+		s.version, s.hooks = e.Program, e.Hooks
 	case fleet.EventPace:
 		now := &s.sessions[len(s.sessions)-1]
 		if more := e.Throttled - now.throttled; more > 0 {

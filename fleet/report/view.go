@@ -97,7 +97,7 @@ func newView(s *story, options Options) *view {
 	v.Settled, v.SetTicks, v.SetLines = s.histogram(v.Settle)
 	v.Bands, v.Lanes = s.bands(a), s.chosenLanes(a)
 	v.measure()
-	adviser := adviser{options: options, region: v.Region, ending: v.Ending, reason: v.Reason}
+	adviser := adviser{options: options, region: v.Region, ending: v.Ending, reason: v.Reason, hooks: s.hooks}
 	v.Tables = s.tables(adviser, a.zone)
 	v.listHealthy(s, a.zone)
 	return v
