@@ -156,7 +156,9 @@ func TestUnknownCountsAsFailed(t *testing.T) {
 		require.Equal(t, 3, report.Count(fleet.StateUnknown))
 		require.Len(t, seen.of(fleet.EventHalt), 1)
 		halted := slices.IndexFunc(seen, func(e fleet.Event) bool { return e.Kind == fleet.EventHalt })
-		require.Empty(t, seen[halted:].of(fleet.EventIntent), "nothing is sent after the halt")
+		for _, e := range seen.of(fleet.EventIntent) { // one of that very moment may be told later
+			require.False(t, e.At.After(seen[halted].At), "nothing is sent after the halt")
+		}
 		require.Len(t, seen[:halted].of(fleet.EventUnknown), 3, "two are within the budget")
 		require.Zero(t, report.Count(fleet.StateRestarting), "what was sent has settled")
 		for _, left := range report.NotRestarted() {
