@@ -76,7 +76,8 @@ const (
 	defaultWaitTimeout   = 10 * time.Minute
 	defaultSettleTime    = time.Minute
 	defaultMaxPollFaults = 5
-	// baselineLifetime is how old a baseline may be when the restart is sent.
+	// baselineLifetime is how old a baseline may be when the restart is let go by the
+	// pacer; credentials may still have to be fetched then.
 	baselineLifetime = 5 * time.Second
 )
 
@@ -195,11 +196,11 @@ func (e *WaitError) Unwrap() error { return e.Err }
 // vanished instance and a lock end the wait at once; throttled readings slow it.
 //
 // Calls for the same instance and ForceStop that overlap share the work: one send,
-// and the readings; but for those with BeforeSend, which send for themselves. Each obeys its own context and options, and what ResendUnknown
-// sends again is sent once for all. So a call may get a restart that was sent
-// before it; one that was proven, or sent more than 10 minutes ago, is not joined.
-// A call that leaves while others go on has an unknown outcome, even if nothing was
-// sent yet.
+// and the readings; but for those with BeforeSend, which send for themselves. Each
+// obeys its own context and options, and what ResendUnknown sends again is sent once
+// for all. So a call may get a restart that was sent before it; one that was proven,
+// or sent more than 10 minutes ago, is not joined. A call that leaves while others go
+// on has an unknown outcome, even if nothing was sent yet.
 //
 // All waits of a client gather their readings, up to 100 instances a request: a
 // thousand take some hundred requests in place of thirteen thousand. A lone wait is

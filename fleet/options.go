@@ -33,7 +33,8 @@ type Options struct {
 	// SettleTime is how long a restart whose answer was lost may take to show.
 	// Default 60 s.
 	SettleTime time.Duration
-	// Blocker is asked right before each send, in several goroutines at once. An
+	// Blocker is asked right before each send, in several goroutines at once; only
+	// credentials are fetched after it, and the intent is written down. An
 	// error holds this send back, which [EventHeld] tells, and it is asked again after
 	// BlockerInterval. Its consent counts for 10 s, or for as long as it took to
 	// give. Meanwhile the instance keeps its place, and counts as unavailable. It
@@ -58,8 +59,8 @@ type Options struct {
 	DryRuns int
 	// Control pauses or stops the run from outside.
 	Control *Control
-	// OnEvent is told what happens, in order, in the goroutine of the call. The
-	// run waits for it.
+	// OnEvent is told what happens, in order, in the goroutine of the call. The run
+	// decides nothing meanwhile; a restart that is about to leave does not wait.
 	OnEvent func(Event)
 
 	files journal.FS // nil: the system's

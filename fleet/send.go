@@ -28,7 +28,7 @@ func (e *withheldError) Unwrap() error { return e.cause }
 
 // beforeSend is asked right before a request leaves that may restart the instance.
 // When it agrees, the intent is durable. What can change meanwhile is looked at
-// twice: a disk or an OnEvent may take its time.
+// twice: a disk may take its time.
 func (f *follower) beforeSend(ctx context.Context, before ecsreboot.Baseline) error {
 	if err := f.mayLeave(before); err != nil {
 		return err
