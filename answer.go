@@ -38,7 +38,10 @@ func readAnswer(op operation, resp *http.Response, r redactor) result {
 		res.clock, res.event.serverTime = date, true
 	}
 	var answer wireAnswer
-	parsed := readErr == nil && answer.parse(body)
+	parsed := false
+	if readErr == nil {
+		answer, parsed = parseAnswer(body)
+	}
 	res.requestID = answer.RequestID
 	if res.requestID == "" {
 		res.requestID = resp.Header.Get("X-Acs-Request-Id")
@@ -127,26 +130,43 @@ type wireDenied struct {
 	EncodedDiagnosticMessage string `json:"EncodedDiagnosticMessage"`
 }
 
-// parse reads a body and reports whether it is one of the service's. XML is what
-// the service sends where a proxy drops the Accept header or the Format parameter.
-func (a *wireAnswer) parse(body []byte) bool {
+// parseAnswer reads a body and reports whether it is one of the service's. XML is
+// what the service sends where a proxy drops the Accept header or the Format
+// parameter.
+func parseAnswer(body []byte) (wireAnswer, bool) {
 	body = bytes.TrimSpace(body)
-	if len(body) == 0 {
-		return false
+	if id, ok := plainConsent(body); ok {
+		return wireAnswer{RequestID: id}, true
 	}
+	if len(body) == 0 {
+		return wireAnswer{}, false
+	}
+	var a wireAnswer
 	var err error
 	if body[0] == '<' {
 		err = a.parseXML(string(body))
 	} else {
-		err = json.Unmarshal(body, a)
+		err = json.Unmarshal(body, &a)
 		if _, other := errors.AsType[*json.UnmarshalTypeError](err); other && a.Code != "" {
 			err = nil // a field of another type, as a text for AccessDeniedDetail; the rest was read
 		}
 	}
 	if err != nil {
-		*a = wireAnswer{}
+		return wireAnswer{}, false
 	}
-	return err == nil
+	return a, true
+}
+
+// plainConsent reads {"RequestId":"…"}, which is how the service consents to
+// a restart: encoding/json takes as long for it as all the rest of a call. What
+// differs from that by a byte is not read here.
+func plainConsent(body []byte) (requestID string, ok bool) {
+	const head, tail = `{"RequestId":"`, `"}`
+	if len(body) <= len(head)+len(tail) || string(body[:len(head)]) != head || string(body[len(body)-len(tail):]) != tail {
+		return "", false
+	}
+	requestID = string(body[len(head) : len(body)-len(tail)])
+	return requestID, strings.Trim(requestID, idCharacters) == ""
 }
 
 // parseXML reads the flat documents <Error> and <RebootInstanceResponse> of the

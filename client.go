@@ -22,8 +22,8 @@ type Client struct {
 	scheme, host   string
 	region         string
 	endpointGiven  bool // host is not the region's own
-	http           *http.Client
-	transport      http.RoundTripper // at the bottom of http
+	send           http.RoundTripper
+	transport      http.RoundTripper // at the bottom of send
 	credentials    *credentialSource
 	sign           func(message, secrets) signed
 	retry          RetryPolicy
@@ -66,7 +66,7 @@ func NewClient(region string, options ...Option) (*Client, error) {
 	if client.credentials, err = newCredentialSource(s.credential); err != nil {
 		return nil, err
 	}
-	if client.http, client.transport, err = newHTTPClient(s.httpClient, s.scheme, s.wrappers); err != nil {
+	if client.send, client.transport, err = newSend(s.httpClient, s.scheme, s.wrappers); err != nil {
 		return nil, err
 	}
 	return client, nil
@@ -122,21 +122,19 @@ type result struct {
 // do sends an operation until it is decided, and returns the accepted or passed
 // attempt. All its errors are OperationErrors.
 func (c *Client) do(ctx context.Context, op operation) (result, error) {
-	failed := &OperationError{Operation: op.action, InstanceID: op.instanceID, Outcome: OutcomeNotSent}
+	failed := OperationError{Operation: op.action, InstanceID: op.instanceID, Outcome: OutcomeNotSent}
 	if op.repeatable && !op.dryRun {
 		failed.Outcome = OutcomeNone
 	}
 	if ctx.Err() != nil {
-		failed.Err = contextEnd(ctx)
-		return result{}, failed
+		return result{}, failed.with(contextEnd(ctx))
 	}
 	throttleBudget := max(0, c.retry.MaxThrottleWait-op.waited)
 	throttled, clockFixed := 0, false
 	for {
 		permit, err := op.gate.enter(ctx, &throttleBudget, throttled)
 		if err != nil {
-			failed.Err = heldBack(failed.Err, err)
-			return result{}, failed
+			return result{}, failed.with(heldBack(failed.Err, err))
 		}
 		res, outcome, then := c.through(ctx, op, permit)
 		failed.Attempts++
@@ -156,10 +154,9 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 		}
 		switch {
 		case ctx.Err() != nil && (then != stop || outcome == OutcomeUnknown): // the context may be why
-			failed.Err = interrupted(ctx, failed.Err)
-			return result{}, failed
+			return result{}, failed.with(interrupted(ctx, failed.Err))
 		case then == stop, then == fixClock && clockFixed, failed.Attempts >= op.attempts:
-			return result{}, failed
+			return result{}, failed.with(failed.Err)
 		}
 		var wait time.Duration
 		switch then {
@@ -170,17 +167,15 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 		case awaitGate: // the gate waits at the top of the loop, unless that is in vain
 			throttled++
 			if err := tooLong(ctx, res.closing, throttleBudget); err != nil {
-				failed.Err = heldBack(failed.Err, err)
-				return result{}, failed
+				return result{}, failed.with(heldBack(failed.Err, err))
 			}
 		case stop, done:
 		}
 		if c.logRetry != nil {
-			c.logRetry(ctx, failed, max(wait, res.closing.wait))
+			c.logRetry(ctx, failed.with(failed.Err), max(wait, res.closing.wait))
 		}
 		if !sleep(ctx, wait) {
-			failed.Err = interrupted(ctx, failed.Err)
-			return result{}, failed
+			return result{}, failed.with(interrupted(ctx, failed.Err))
 		}
 	}
 }
@@ -241,32 +236,24 @@ func (c *Client) attempt(ctx context.Context, op operation) result {
 		at:     now.Add(time.Duration(c.clockOffset.Load())),
 		nonce:  nonce.String(),
 	}, keys)
-	auth.header["Accept"] = []string{"application/json"}
-	auth.header["User-Agent"] = []string{c.userAgent}
-
-	// The limit counts anew from when there is a connection, so that a slow dial
-	// does not shorten the time that the service has to answer.
-	limited, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	timer := time.AfterFunc(c.attemptTimeout, func() { cancel(errTimeLimit) })
-	defer timer.Stop()
-	x := &exchange{once: !op.repeatable, cancel: cancel, answerTimer: timer, answerLimit: c.attemptTimeout}
-	req := (&http.Request{
+	auth.header.put("Accept", "application/json")
+	auth.header.put("User-Agent", c.userAgent)
+	x := newExchange(ctx, c.attemptTimeout, !op.repeatable)
+	defer x.end()
+	resp, err := c.send.RoundTrip(x.watch(&http.Request{
 		Method:     http.MethodPost, // net/http may repeat a GET by itself
 		URL:        &url.URL{Scheme: c.scheme, Host: c.host, Path: "/", RawQuery: auth.rawQuery},
 		Proto:      "HTTP/1.1",
 		ProtoMajor: 1,
 		ProtoMinor: 1,
-		Header:     auth.header,
+		Header:     auth.header.Header,
 		Host:       c.host,
-	}).WithContext(x.watch(limited))
-
-	resp, err := c.http.Do(req)
+	}))
 	if err != nil {
 		unsent := x.giveUp()
 		res := result{
 			event: event{stage: stageSent},
-			err:   c.transportFailure(ctx, limited, unsent, err, newRedactor(keys, auth.signature)),
+			err:   c.transportFailure(ctx, x, unsent, err, newRedactor(keys, auth.signature)),
 		}
 		if unsent {
 			res.event = event{stage: stageConnect, permanent: isCertificateError(err)}

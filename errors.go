@@ -114,6 +114,13 @@ type OperationError struct {
 	Err        error     // the cause: an [APIError] where the service answered, an [InputError], …
 }
 
+// with returns a copy of the error, over its cause.
+func (e *OperationError) with(cause error) *OperationError {
+	failed := *e
+	failed.Err = cause
+	return &failed
+}
+
 // Error returns one sentence that names the operation, the instance, what is
 // known of the restart unless the cause says it, and the cause.
 func (e *OperationError) Error() string {

@@ -6,9 +6,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"hash"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -52,121 +54,159 @@ type message struct {
 // signed is what a signature adds to a request.
 type signed struct {
 	rawQuery  string
-	header    http.Header
+	header    headers
 	signature string // known so that it can be kept out of error texts; empty for bearer tokens
 }
+
+// headers is a header under construction. One array holds all the values: a slice
+// for each costs twice.
+type headers struct {
+	http.Header
+
+	values []string
+}
+
+func newHeaders(n int) headers {
+	return headers{make(http.Header, n), make([]string, 0, n)}
+}
+
+// put sets a header, whose key is in the canonical form.
+func (h *headers) put(key, value string) {
+	h.values = append(h.values, value)
+	last := len(h.values)
+	h.Header[key] = h.values[last-1 : last : last]
+}
+
+// unsignedHeaders is how many headers a request has that are not signed.
+const unsignedHeaders = 2
+
+// signedHeader is a header that the signature covers: its name in lower case, and
+// as net/http keeps it.
+type signedHeader struct{ name, key, value string }
 
 // signV3 signs m with ACS3-HMAC-SHA256.
 //
 // The operation, time and nonce are headers; the parameters of ECS stand in the
 // query, also of a POST. Every x-acs- header and the host are signed.
 func signV3(m message, keys secrets) signed {
-	date := m.at.UTC().Format(timeLayout)
 	params := m.params
-	// All the headers to sign, in the order of their names, which the signature
-	// prescribes.
-	var buf [9]field
-	headers := append(buf[:0],
-		field{"host", m.host})
-	if keys.securityToken != "" {
-		headers = append(headers, field{"x-acs-accesskey-id", keys.accessKeyID})
-	}
-	headers = append(headers, field{"x-acs-action", m.action})
 	if keys.bearerToken != "" {
-		headers = append(headers, field{"x-acs-bearer-token", keys.bearerToken})
 		params = append(slices.Clone(params), field{"SignatureType", "BEARERTOKEN"})
 		sortFields(params)
 	}
-	headers = append(headers,
-		field{"x-acs-content-sha256", emptyPayloadHash},
-		field{"x-acs-date", date})
+	// In the order of their names, which the signature prescribes. The ones without
+	// a value are left out.
+	all := [...]signedHeader{
+		{"host", "Host", m.host},
+		{"x-acs-accesskey-id", "X-Acs-Accesskey-Id", ""},
+		{"x-acs-action", "X-Acs-Action", m.action},
+		{"x-acs-bearer-token", "X-Acs-Bearer-Token", keys.bearerToken},
+		{"x-acs-content-sha256", "X-Acs-Content-Sha256", emptyPayloadHash},
+		{"x-acs-date", "X-Acs-Date", m.at.UTC().Format(timeLayout)},
+		{"x-acs-security-token", "X-Acs-Security-Token", keys.securityToken},
+		{"x-acs-signature-nonce", "X-Acs-Signature-Nonce", m.nonce},
+		{"x-acs-version", "X-Acs-Version", apiVersion},
+	}
 	if keys.securityToken != "" {
-		headers = append(headers, field{"x-acs-security-token", keys.securityToken})
+		all[1].value = keys.accessKeyID
 	}
-	headers = append(headers,
-		field{"x-acs-signature-nonce", m.nonce},
-		field{"x-acs-version", apiVersion})
-
-	rawQuery := canonicalQuery(params)
-	// One array holds every header's value; a slice for each costs twice.
-	values := make([]string, 0, len(headers)+2)
-	header := make(http.Header, len(headers)+2)
-	set := func(name, value string) {
-		values = append(values, value)
-		header[name] = values[len(values)-1 : len(values) : len(values)]
-	}
-	for _, h := range headers[1:] { // net/http writes Host itself
-		set(acsHeaderName(h.name), h.value)
-	}
-	if keys.bearerToken != "" {
-		return signed{rawQuery: rawQuery, header: header}
-	}
-	signedHeaders, signature := acs3Signature(http.MethodPost, rawQuery, headers, emptyPayloadHash, keys.accessKeySecret)
-	set("Authorization", acs3Algorithm+" Credential="+keys.accessKeyID+",SignedHeaders="+signedHeaders+",Signature="+signature)
-	return signed{rawQuery: rawQuery, header: header, signature: signature}
-}
-
-// acsHeaderName returns the canonical form in which net/http keeps a header's
-// name. The names are constants, so a switch spares the allocation.
-func acsHeaderName(name string) string {
-	switch name {
-	case "x-acs-accesskey-id":
-		return "X-Acs-Accesskey-Id"
-	case "x-acs-action":
-		return "X-Acs-Action"
-	case "x-acs-bearer-token":
-		return "X-Acs-Bearer-Token"
-	case "x-acs-content-sha256":
-		return "X-Acs-Content-Sha256"
-	case "x-acs-date":
-		return "X-Acs-Date"
-	case "x-acs-security-token":
-		return "X-Acs-Security-Token"
-	case "x-acs-signature-nonce":
-		return "X-Acs-Signature-Nonce"
-	case "x-acs-version":
-		return "X-Acs-Version"
-	}
-	return http.CanonicalHeaderKey(name)
-}
-
-// acs3Signature returns the list of signed headers and the signature in lower-case
-// hex. The headers must be sorted and their names in lower case.
-func acs3Signature(method, rawQuery string, headers []field, payloadHash, secret string) (signedHeaders, signature string) {
-	var nameBuf [192]byte
-	names := nameBuf[:0]
-	for i, h := range headers {
-		if i > 0 {
-			names = append(names, ';')
+	given := all[:0]
+	for _, h := range all {
+		if h.value != "" {
+			given = append(given, h)
 		}
-		names = append(names, h.name...)
 	}
-
-	var canonicalBuf [1024]byte
-	canonical := append(canonicalBuf[:0], method...)
-	canonical = append(canonical, "\n/\n"...)
-	canonical = append(canonical, rawQuery...)
-	canonical = append(canonical, '\n')
-	for _, h := range headers {
-		canonical = append(canonical, h.name...)
-		canonical = append(canonical, ':')
-		canonical = append(canonical, strings.TrimSpace(h.value)...)
-		canonical = append(canonical, '\n')
+	result := signed{rawQuery: canonicalQuery(params), header: newHeaders(len(given) + unsignedHeaders)}
+	for _, h := range given[1:] { // net/http writes Host itself
+		result.header.put(h.key, h.value)
 	}
-	canonical = append(canonical, '\n')
-	canonical = append(canonical, names...)
-	canonical = append(canonical, '\n')
-	canonical = append(canonical, payloadHash...)
+	if keys.bearerToken == "" {
+		authorization := acs3Authorization(http.MethodPost, result.rawQuery, given, emptyPayloadHash, keys)
+		result.header.put("Authorization", authorization)
+		result.signature = authorization[len(authorization)-hex.EncodedLen(sha256.Size):]
+	}
+	return result
+}
 
-	digest := sha256.Sum256(canonical)
-	toSign := canonical[:0] // was hashed, so its array is free
-	toSign = append(toSign, acs3Algorithm+"\n"...)
-	toSign = hex.AppendEncode(toSign, digest[:])
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write(toSign)
-	sum := mac.Sum(digest[:0])
-	var hexBuf [2 * sha256.Size]byte
-	return string(names), string(hex.AppendEncode(hexBuf[:0], sum))
+// acs3Authorization returns the Authorization header, which ends with the signature
+// in lower-case hex. The headers must be sorted by their names.
+func acs3Authorization(method, rawQuery string, given []signedHeader, payloadHash string, keys secrets) string {
+	s := hmacSHA256.get(keys.accessKeySecret)
+	defer hmacSHA256.put(s)
+	text := s.text[:0]
+	text = append(text, method...)
+	text = append(text, "\n/\n"...)
+	text = append(text, rawQuery...)
+	text = append(text, '\n')
+	for _, h := range given {
+		text = append(text, h.name...)
+		text = append(text, ':')
+		text = append(text, strings.TrimSpace(h.value)...)
+		text = append(text, '\n')
+	}
+	text = append(text, '\n')
+	text = appendNames(text, given)
+	text = append(text, '\n')
+	text = append(text, payloadHash...)
+
+	digest := sha256.Sum256(text)
+	text = append(text[:0], acs3Algorithm+"\n"...)
+	text = hex.AppendEncode(text, digest[:])
+	sum := s.sign(text)
+
+	text = append(text[:0], acs3Algorithm+" Credential="...)
+	text = append(text, keys.accessKeyID...)
+	text = append(text, ",SignedHeaders="...)
+	text = appendNames(text, given)
+	text = append(text, ",Signature="...)
+	s.text = hex.AppendEncode(text, sum)
+	return string(s.text)
+}
+
+func appendNames(dst []byte, given []signedHeader) []byte {
+	for i, h := range given {
+		if i > 0 {
+			dst = append(dst, ';')
+		}
+		dst = append(dst, h.name...)
+	}
+	return dst
+}
+
+// hmacs hands out HMACs of one hash. To give one its key takes as long as to sign
+// with it, so they keep it from one request to the next.
+type hmacs struct {
+	newHash func() hash.Hash
+	pool    sync.Pool // of *keyedHMAC
+}
+
+var (
+	hmacSHA256 = hmacs{newHash: sha256.New}
+	hmacSHA1   = hmacs{newHash: sha1.New}
+)
+
+// keyedHMAC is an HMAC with its key, and room for what a signature is made of.
+type keyedHMAC struct {
+	key       string
+	mac       hash.Hash
+	text, sum []byte
+}
+
+func (h *hmacs) get(key string) *keyedHMAC {
+	if s, ok := h.pool.Get().(*keyedHMAC); ok && s.key == key {
+		return s
+	}
+	return &keyedHMAC{key: key, mac: hmac.New(h.newHash, []byte(key))}
+}
+
+func (h *hmacs) put(s *keyedHMAC) { h.pool.Put(s) }
+
+// sign returns the signature over text, which is good until the next.
+func (s *keyedHMAC) sign(text []byte) []byte {
+	s.mac.Reset()
+	s.mac.Write(text)
+	s.sum = s.mac.Sum(s.sum[:0])
+	return s.sum
 }
 
 // signV1 signs m with the RPC signature 1.0: everything is a query parameter, the
@@ -185,7 +225,7 @@ func signV1(m message, keys secrets) signed {
 			field{"BearerToken", keys.bearerToken},
 			field{"SignatureType", "BEARERTOKEN"})
 		sortFields(params)
-		return signed{rawQuery: canonicalQuery(params), header: make(http.Header, 2)}
+		return signed{rawQuery: canonicalQuery(params), header: newHeaders(unsignedHeaders)}
 	}
 	params = append(params,
 		field{"AccessKeyId", keys.accessKeyID},
@@ -198,19 +238,17 @@ func signV1(m message, keys secrets) signed {
 	query := canonicalQuery(params)
 	signature := rpcSignature(http.MethodPost, query, keys.accessKeySecret)
 	rawQuery := query + "&Signature=" + string(appendEncoded(nil, signature))
-	return signed{rawQuery: rawQuery, header: make(http.Header, 2), signature: signature}
+	return signed{rawQuery: rawQuery, header: newHeaders(unsignedHeaders), signature: signature}
 }
 
 // rpcSignature returns the base64 signature over a canonical query.
 func rpcSignature(method, canonicalQuery, secret string) string {
-	var buf [1024]byte
-	toSign := append(buf[:0], method...)
-	toSign = append(toSign, "&%2F&"...)
-	toSign = appendEncoded(toSign, canonicalQuery)
-	mac := hmac.New(sha1.New, []byte(secret+"&"))
-	mac.Write(toSign)
-	var sum [sha1.Size]byte
-	return base64.StdEncoding.EncodeToString(mac.Sum(sum[:0]))
+	s := hmacSHA1.get(secret + "&")
+	defer hmacSHA1.put(s)
+	s.text = append(s.text[:0], method...)
+	s.text = append(s.text, "&%2F&"...)
+	s.text = appendEncoded(s.text, canonicalQuery)
+	return base64.StdEncoding.EncodeToString(s.sign(s.text))
 }
 
 // canonicalQuery joins params, which are sorted, as both signatures want them. An

@@ -74,11 +74,15 @@ func TestVectorsV1(t *testing.T) {
 func TestVectorsV3(t *testing.T) {
 	for _, v := range readVectors(t).V3 {
 		t.Run(v.Name, func(t *testing.T) {
-			headers := sortedFields(v.Headers)
+			var headers []signedHeader
+			for _, h := range sortedFields(v.Headers) {
+				headers = append(headers, signedHeader{name: h.name, value: h.value})
+			}
 			query := canonicalQuery(sortedFields(v.Query))
-			names, signature := acs3Signature(v.Method, query, headers, v.Headers["x-acs-content-sha256"], v.Secret)
-			assert.Equal(t, v.Signature, signature)
-			assert.Equal(t, v.Auth, "ACS3-HMAC-SHA256 Credential="+v.AccessKeyID+",SignedHeaders="+names+",Signature="+signature)
+			keys := secrets{accessKeyID: v.AccessKeyID, accessKeySecret: v.Secret}
+			authorization := acs3Authorization(v.Method, query, headers, v.Headers["x-acs-content-sha256"], keys)
+			assert.Equal(t, v.Auth, authorization)
+			assert.True(t, strings.HasSuffix(authorization, v.Signature))
 		})
 	}
 }
@@ -110,8 +114,8 @@ func TestSignV3IsTheVendorsRequest(t *testing.T) {
 	for name, value := range want.Headers {
 		assert.Equal(t, value, s.header.Get(name), name)
 	}
-	assert.Len(t, s.header, len(want.Headers)+1)
-	for name := range s.header {
+	assert.Len(t, s.header.Header, len(want.Headers)+1)
+	for name := range s.header.Header {
 		assert.Equal(t, http.CanonicalHeaderKey(name), name)
 	}
 }
@@ -142,7 +146,7 @@ func TestSignV1IsTheVendorsRequest(t *testing.T) {
 			}
 			withoutSignature, _, _ := strings.Cut(s.rawQuery, "&Signature=")
 			assert.Equal(t, rpcSignature(http.MethodPost, withoutSignature, "testsecret"), s.signature)
-			assert.Empty(t, s.header)
+			assert.Empty(t, s.header.Header)
 		})
 	}
 }

@@ -66,17 +66,13 @@ func restrict(given *http.Transport, scheme string) *http.Transport {
 	return t
 }
 
-// newHTTPClient builds the client that all requests go through, out of the
-// caller's if there is one, and returns with it the transport at its bottom.
-func newHTTPClient(given *http.Client, scheme string, wrappers []func(http.RoundTripper) http.RoundTripper) (*http.Client, http.RoundTripper, error) {
+// newSend returns what sends all requests: the caller's client, if there is one,
+// under our rules. With it comes the transport at its bottom.
+func newSend(given *http.Client, scheme string, wrappers []func(http.RoundTripper) http.RoundTripper) (send, base http.RoundTripper, err error) {
 	var client http.Client
 	if given != nil {
 		client = *given
 	}
-	// A redirect would be followed with a GET, or sign for another host.
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
-	var base http.RoundTripper
 	switch t := client.Transport.(type) {
 	case nil:
 		base = newTransport(scheme)
@@ -98,8 +94,35 @@ func newHTTPClient(given *http.Client, scheme string, wrappers []func(http.Round
 			return nil, nil, &InputError{Field: "WithTransportWrapper", Problem: "returned nil"}
 		}
 	}
+	if client.Jar == nil && client.Timeout == 0 {
+		return strictTransport{outer}, base, nil
+	}
+	// A redirect would be followed with a GET, or sign for another host.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	client.Transport = outer
-	return &client, base, nil
+	return wholeClient{&client}, base, nil
+}
+
+// wholeClient sends by an http.Client.
+type wholeClient struct{ *http.Client }
+
+func (c wholeClient) RoundTrip(req *http.Request) (*http.Response, error) { return c.Do(req) }
+
+// strictTransport sends without an http.Client, which would add nothing but
+// redirects, cookies and a time limit, and take as long as a signature.
+type strictTransport struct{ http.RoundTripper }
+
+func (t strictTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.RoundTripper.RoundTrip(req)
+	switch {
+	case err != nil:
+		return nil, err
+	case resp == nil:
+		return nil, fmt.Errorf("a %T returned neither an answer nor an error", t.RoundTripper)
+	case resp.Body == nil:
+		resp.Body = http.NoBody
+	}
+	return resp, nil
 }
 
 // sendGuard stands between the wrappers around the transport and the transport
@@ -148,13 +171,17 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// exchange watches one attempt on its way through the transport. Its hook may be
-// called from any goroutine, also after the attempt has ended.
+// exchange watches one attempt on its way through the transport. It is the context
+// of its request. Its hook may be called from any goroutine, also after the attempt
+// has ended.
 type exchange struct {
-	once        bool // a restart: its request must reach the network once
-	cancel      context.CancelCauseFunc
-	answerTimer *time.Timer // ends the attempt
-	answerLimit time.Duration
+	context.Context //nolint:containedctx // it is one
+
+	once   bool // a restart: its request must reach the network once
+	cancel context.CancelCauseFunc
+	limit  time.Duration
+	timer  *time.Timer // ends the attempt when the limit is over
+	trace  httptrace.ClientTrace
 
 	entered atomic.Bool  // the guard let it through …
 	ours    atomic.Bool  // … to an *http.Transport under our rules
@@ -168,12 +195,38 @@ const (
 	sealed            // given up as not sent: it must not leave any more
 )
 
+// newExchange begins an attempt. Its limit counts anew from when there is a
+// connection, so that a slow dial does not shorten the time that the service has to
+// answer.
+func newExchange(ctx context.Context, limit time.Duration, once bool) *exchange {
+	x := &exchange{once: once, limit: limit}
+	x.Context, x.cancel = context.WithCancelCause(ctx)
+	x.timer = time.AfterFunc(limit, x.timeOut)
+	return x
+}
+
+func (x *exchange) timeOut() { x.cancel(errTimeLimit) }
+
+// end frees what the attempt holds. Its answer must have been read.
+func (x *exchange) end() {
+	x.timer.Stop()
+	x.cancel(nil)
+}
+
+// watch returns the request under the attempt's context.
+func (x *exchange) watch(req *http.Request) *http.Request {
+	x.trace.GotConn = x.onGotConn
+	return req.WithContext(httptrace.WithClientTrace(x, &x.trace))
+}
+
 type exchangeKey struct{}
 
-// watch returns a context under which the exchange is followed.
-func (x *exchange) watch(ctx context.Context) context.Context {
-	ctx = context.WithValue(ctx, exchangeKey{}, x)
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: x.onGotConn})
+// Value lets the guard find the exchange.
+func (x *exchange) Value(key any) any {
+	if key == (exchangeKey{}) {
+		return x
+	}
+	return x.Context.Value(key)
 }
 
 // onGotConn runs before anything is written to the connection.
@@ -186,7 +239,7 @@ func (x *exchange) watch(ctx context.Context) context.Context {
 func (x *exchange) onGotConn(info httptrace.GotConnInfo) {
 	if x.state.CompareAndSwap(unconnected, connected) {
 		x.sentAt.Store(time.Now().UnixNano())
-		x.answerTimer.Reset(x.answerLimit)
+		x.timer.Reset(x.limit)
 		return
 	}
 	if x.once && (x.state.Load() == sealed || !x.ours.Load()) {
