@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aliyun/credentials-go/credentials"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -172,36 +173,65 @@ func TestProbeThatReadsAnew(t *testing.T) {
 	})
 }
 
-// Credentials are fetched when the hook has answered: they do not grow old
-// meanwhile. Without any nothing is sent, although the hook let it pass.
-func TestBeforeSendThenCredentials(t *testing.T) {
-	for _, fails := range []bool{false, true} {
-		waitFor(t, ecstest.RebootProfile{}, func(t *testing.T, server *ecstest.Server, _ *ecsreboot.Client) {
-			broken := errors.New("i/o timeout")
-			credential := &fakeCredential{}
-			client := newClient(t, server, ecsreboot.WithCredential(credential))
-			asked := 0
-			var kinds []ecsreboot.EventKind
-			_, err := wait(t.Context(), client, ecsreboot.WaitOptions{
-				BeforeSend: func(context.Context, ecsreboot.Baseline) error {
-					asked++
-					if fails {
-						credential.failures = slices.Repeat([]error{broken}, 9)
-					}
-					return nil
-				},
-				OnEvent: func(e ecsreboot.Event) { kinds = append(kinds, e.Kind) },
+// countingCredential fails after some fetches.
+type countingCredential struct {
+	fakeCredential
+
+	fetches, good atomic.Int64
+}
+
+func (c *countingCredential) GetCredential() (*credentials.CredentialModel, error) {
+	if c.fetches.Add(1) > c.good.Load() {
+		return nil, errors.New("i/o timeout")
+	}
+	return c.fakeCredential.GetCredential()
+}
+
+// Credentials are there when the hook is asked, so that nothing comes between its
+// consent and the request. Without any it is not asked.
+func TestBeforeSendAfterCredentials(t *testing.T) {
+	const reading, sending = 1, 2 // fetches
+	for name, test := range map[string]struct {
+		good, fetches int64
+		takes         time.Duration
+		asked         int
+		sent          bool
+	}{
+		"none before the hook":      {good: reading, fetches: sending},
+		"none after the hook":       {good: sending, fetches: sending, asked: 1, sent: true},
+		"none after a slow hook":    {good: sending, fetches: sending + 1, takes: 31 * time.Second, asked: 1},
+		"anew after a slow hook":    {good: 99, fetches: sending + 1, takes: 31 * time.Second, asked: 1, sent: true},
+		"kept after a hook of 30 s": {good: sending, fetches: sending, takes: 30 * time.Second, asked: 1, sent: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			waitFor(t, ecstest.RebootProfile{}, func(t *testing.T, server *ecstest.Server, _ *ecsreboot.Client) {
+				credential := new(countingCredential)
+				credential.good.Store(test.good)
+				client := newClient(t, server, ecsreboot.WithCredential(credential), ecsreboot.WithRetryPolicy(ecsreboot.RetryPolicy{MaxAttempts: -1}))
+				asked := 0
+				_, err := wait(t.Context(), client, ecsreboot.WaitOptions{
+					BeforeSend: func(context.Context, ecsreboot.Baseline) error {
+						asked++
+						time.Sleep(test.takes)
+						return nil
+					},
+					OnEvent: func(e ecsreboot.Event) {
+						if e.Kind == ecsreboot.EventAccepted {
+							assert.Equal(t, test.fetches, credential.fetches.Load())
+							credential.good.Store(99)
+						}
+					},
+				})
+				assert.Equal(t, test.asked, asked)
+				if test.sent {
+					require.NoError(t, err)
+					return
+				}
+				require.ErrorIs(t, err, ecsreboot.ErrCredentials)
+				assertOutcome(t, notSent, err)
+				assert.Equal(t, test.fetches, credential.fetches.Load())
+				assert.Zero(t, countCalls(server, "RebootInstance"))
 			})
-			if !fails {
-				require.NoError(t, err)
-				assert.Equal(t, 1, asked)
-				return
-			}
-			require.ErrorIs(t, err, ecsreboot.ErrCredentials)
-			assertOutcome(t, notSent, err)
-			assert.Equal(t, 4, asked, "before each attempt")
-			assert.NotContains(t, kinds, ecsreboot.EventSending)
-			assert.Zero(t, countCalls(server, "RebootInstance"))
 		})
 	}
 }

@@ -29,6 +29,7 @@ type Client struct {
 	retry          RetryPolicy
 	attemptTimeout time.Duration
 	logRetry       func(ctx context.Context, failed *OperationError, wait time.Duration) // nil: nobody wants to know
+	observers      []CallObserver
 	userAgent      string
 	clockOffset    atomic.Int64 // service's clock less ours, in nanoseconds, once it refused ours
 	rebootGate     gate
@@ -59,6 +60,7 @@ func NewClient(region string, options ...Option) (*Client, error) {
 		retry:          s.retry.withDefaults(),
 		attemptTimeout: s.attemptTimeout,
 		logRetry:       s.logRetry,
+		observers:      s.allObservers(),
 		userAgent:      s.userAgent,
 		rebootGate:     newGate(s.pacer("RebootInstance")),
 		describeGate:   newGate(s.pacer("DescribeInstances")),
@@ -100,6 +102,7 @@ type operation struct {
 	params     []field // sorted by name
 	repeatable bool    // changes nothing: a read or a dry run
 	dryRun     bool
+	forceStop  bool
 	attempts   int                         // at most
 	before     func(context.Context) error // asked before each attempt; nil asks nobody
 	leaving    func()                      // told right before its request leaves; nil tells nobody
@@ -119,9 +122,8 @@ type result struct {
 	err       error     // what the answer, or its lack, is to the caller
 }
 
-// do sends an operation until it is decided, and returns the accepted or passed
-// attempt. All its errors are OperationErrors.
-func (c *Client) do(ctx context.Context, op operation) (result, error) {
+// decided sends an operation until it is, and returns the accepted or passed attempt.
+func (c *Client) decided(ctx context.Context, op operation) (result, error) {
 	failed := OperationError{Operation: op.action, InstanceID: op.instanceID, Outcome: OutcomeNotSent}
 	if op.repeatable && !op.dryRun {
 		failed.Outcome = OutcomeNone
@@ -181,17 +183,16 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 }
 
 // through makes one attempt with a permit of the gate, and returns the permit.
-func (c *Client) through(ctx context.Context, op operation, p permit) (res result, outcome Outcome, then next) {
+func (c *Client) through(ctx context.Context, op operation, p permit) (_ result, outcome Outcome, then next) {
 	returned := false
 	defer func() {
 		if !returned { // a RoundTripper or hook of the caller's panicked
 			p.leave(PaceResult{})
 		}
 	}()
-	if err := p.prepare(ctx, op.before); err != nil {
-		res = result{err: err, event: event{stage: stageBefore, permanent: true}}
-	} else {
-		res = c.attempt(ctx, op)
+	keys, res := c.prepare(ctx, op, p)
+	if res.err == nil {
+		res = c.attempt(ctx, op, keys)
 	}
 	outcome, then = decide(op, res.event)
 	returned = true
@@ -213,14 +214,33 @@ func (c *Client) through(ctx context.Context, op operation, p permit) (res resul
 	return res, outcome, then
 }
 
-// attempt sends the operation once, with credentials, nonce, time and signature of
-// its own.
-func (c *Client) attempt(ctx context.Context, op operation) result {
+// keysLifetime is how long credentials may wait for the hook. Temporary ones are
+// renewed minutes before they expire.
+const keysLifetime = 30 * time.Second
+
+// prepare does what comes before an attempt. The hook comes last, so that nothing
+// stands between its consent and the request; only after one that took long are
+// the credentials fetched anew.
+func (c *Client) prepare(ctx context.Context, op operation, p permit) (secrets, result) {
 	keys, err := c.fetchCredentials(ctx)
+	if err == nil && op.before != nil {
+		begin := time.Now()
+		if err := p.prepare(ctx, op.before); err != nil {
+			return secrets{}, result{err: err, event: event{stage: stageBefore, permanent: true}}
+		}
+		if time.Since(begin) > keysLifetime {
+			keys, err = c.fetchCredentials(ctx)
+		}
+	}
 	if err != nil {
 		problem, ok := errors.AsType[*credentialError](err)
-		return result{err: err, event: event{stage: stageBefore, permanent: !ok || !problem.temporary}}
+		return secrets{}, result{err: err, event: event{stage: stageBefore, permanent: !ok || !problem.temporary}}
 	}
+	return keys, result{}
+}
+
+// attempt sends the operation once, with nonce, time and signature of its own.
+func (c *Client) attempt(ctx context.Context, op operation, keys secrets) result {
 	if op.leaving != nil {
 		op.leaving()
 	}

@@ -28,6 +28,8 @@ type settings struct {
 	retry          RetryPolicy
 	attemptTimeout time.Duration
 	logRetry       func(context.Context, *OperationError, time.Duration)
+	logCall        CallObserver // nil: nobody wants to know
+	observers      []CallObserver
 	userAgent      string
 	pacers         map[string]Pacer   // by operation
 	rateHints      map[string]float64 // calls a minute, by operation
@@ -42,14 +44,7 @@ func newSettings(region string, options []Option) (*settings, error) {
 		sign:           signV3,
 		userAgent:      "ecsreboot/" + Version + " go/" + strings.TrimPrefix(runtime.Version(), "go"),
 	}
-	problems := []error{checkRegion(region)}
-	for i, option := range options {
-		if option == nil {
-			problems = append(problems, &InputError{Field: fmt.Sprintf("option %d", i+1), Problem: "is nil"})
-			continue
-		}
-		problems = append(problems, option(s))
-	}
+	problems := []error{checkRegion(region), s.apply(options)}
 	if s.endpointGiven && s.vpc {
 		problems = append(problems, &InputError{Field: "WithVPCEndpoint", Problem: "contradicts WithEndpoint; give one of them"})
 	}
@@ -68,6 +63,24 @@ func newSettings(region string, options []Option) (*settings, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// apply applies options and reports the problems of all.
+func (s *settings) apply(options []Option) error {
+	var problems []error
+	for i, option := range options {
+		if option == nil {
+			problems = append(problems, &InputError{Field: fmt.Sprintf("option %d", i+1), Problem: "is nil"})
+			continue
+		}
+		problems = append(problems, option(s))
+	}
+	return errors.Join(problems...)
+}
+
+// WithOptions makes one option of several.
+func WithOptions(options ...Option) Option {
+	return func(s *settings) error { return s.apply(options) }
 }
 
 // WithCredential sets where credentials come from; the default is credentials-go's
@@ -237,8 +250,31 @@ func WithAttemptTimeout(limit time.Duration) Option {
 	}
 }
 
-// WithLogger sets where the client logs that it sends a call again, one record at
-// level Warn each. By default it logs nothing. No record holds a secret.
+// WithCallObserver has somebody told of every call of the API, also of the readings
+// and restarts of [Client.RebootAndWait] and of package fleet. Given several times,
+// all are told; the first sees the caller's context. It must be safe for concurrent use.
+func WithCallObserver(observer CallObserver) Option {
+	return func(s *settings) error {
+		if observer == nil {
+			return &InputError{Field: "WithCallObserver", Problem: "is nil"}
+		}
+		s.observers = append(s.observers, observer)
+		return nil
+	}
+}
+
+// allObservers returns those to be told of calls.
+func (s *settings) allObservers() []CallObserver {
+	if s.logCall == nil {
+		return s.observers
+	}
+	return append(s.observers, s.logCall)
+}
+
+// WithLogger sets where the client logs: at level Warn that it sends a call again,
+// "ecsreboot: sending again", and at level Debug each call of the API that has ended,
+// "ecsreboot: called". The names of records and attributes are stable. By default
+// nothing is logged. No record holds a secret.
 func WithLogger(logger *slog.Logger) Option {
 	return func(s *settings) error {
 		if logger == nil {
@@ -252,6 +288,27 @@ func WithLogger(logger *slog.Logger) Option {
 				slog.Int("attempts", failed.Attempts),
 				slog.Duration("wait", wait),
 				slog.Any("error", failed))
+		}
+		s.logCall = func(ctx context.Context, call Call) (context.Context, func(CallResult)) {
+			if !logger.Enabled(ctx, slog.LevelDebug) {
+				return ctx, nil
+			}
+			return ctx, func(became CallResult) {
+				attributes := []slog.Attr{
+					slog.String("operation", call.Operation),
+					slog.String("instance_id", call.InstanceID),
+					slog.Bool("force_stop", call.ForceStop),
+					slog.Bool("dry_run", call.DryRun),
+					slog.Int("attempts", became.Attempts),
+					slog.String("outcome", became.Outcome.String()),
+					slog.String("request_id", became.RequestID),
+					slog.Duration("took", became.Took),
+				}
+				if became.Err != nil {
+					attributes = append(attributes, slog.Any("error", became.Err))
+				}
+				logger.LogAttrs(ctx, slog.LevelDebug, "ecsreboot: called", attributes...)
+			}
 		}
 		return nil
 	}

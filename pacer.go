@@ -15,8 +15,8 @@ type Pacer interface {
 	// repeated one as well. The client calls report exactly once for each Acquire
 	// that returned no error; a nil one is not called.
 	//
-	// Between Acquire and report the client fetches credentials, and before a restart
-	// of RebootAndWait it may read the instance anew and ask [WaitOptions].BeforeSend:
+	// Between Acquire and report the client fetches credentials, and then, before a
+	// restart of RebootAndWait, may read the instance anew and ask [WaitOptions].BeforeSend:
 	// readings pass a Pacer of their own meanwhile, but a call of the hook's may ask
 	// this one. An Acquire that waits for a report should do so for a few seconds at
 	// most, as an AdaptivePacer that is given by itself does.

@@ -58,6 +58,7 @@ func (c *Client) rebootOperation(request RebootInstanceRequest) operation {
 		},
 		repeatable: request.DryRun,
 		dryRun:     request.DryRun,
+		forceStop:  request.ForceStop,
 		attempts:   c.retry.MaxAttempts,
 		gate:       &c.rebootGate,
 	}

@@ -55,8 +55,8 @@ type WaitOptions struct {
 	// nothing, and the one of ResendUnknown. It is for writing the intent down where
 	// it lasts, or for a last look; before is what the instance was when it was last
 	// read. Nil lets all pass, an error calls the send off: the call ends with it,
-	// and with [ErrNotSent] unless an earlier send is unknown. Only credentials are
-	// fetched after it; without any, nothing is sent.
+	// and with [ErrNotSent] unless an earlier send is unknown. Credentials are there when
+	// it is asked; if it takes more than 30 s they are fetched anew after it.
 	//
 	// One call asks once at a time, calls for several instances concurrently, in no
 	// particular goroutine. The context ends with the call. It may make calls of its
@@ -77,7 +77,7 @@ const (
 	defaultSettleTime    = time.Minute
 	defaultMaxPollFaults = 5
 	// baselineLifetime is how old a baseline may be when the restart is let go by the
-	// pacer; credentials may still have to be fetched then.
+	// pacer and has its credentials.
 	baselineLifetime = 5 * time.Second
 )
 

@@ -34,8 +34,7 @@ type Options struct {
 	// Default 60 s.
 	SettleTime time.Duration
 	// Blocker is asked right before each send, in several goroutines at once; only
-	// credentials are fetched after it, and the intent is written down. An
-	// error holds this send back, which [EventHeld] tells, and it is asked again after
+	// the intent is written down after it. An error holds this send back, which [EventHeld] tells, and it is asked again after
 	// BlockerInterval. Its consent counts for 10 s, or for as long as it took to
 	// give. Meanwhile the instance keeps its place, and counts as unavailable. It
 	// must heed its context.

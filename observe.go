@@ -1,0 +1,70 @@
+package ecsreboot
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Call is one call of the API, with all the requests that it may take.
+type Call struct {
+	Operation  string // "RebootInstance" or "DescribeInstances"
+	InstanceID string // empty if it is about several, as readings may be
+	ForceStop  bool
+	DryRun     bool
+}
+
+// CallResult is what became of a [Call].
+type CallResult struct {
+	RequestID string // of the last answer; empty if there was none
+	Attempts  int    // how many requests it took
+	Outcome   Outcome
+	Took      time.Duration
+	Err       error // an [OperationError], or nil
+}
+
+// CallObserver is told when a call begins and, by the function that it returns, when
+// it has ended. The context that it returns is that of the call's requests, so that
+// spans of a [WithTransportWrapper] find themselves beneath that of the call. A nil
+// context or function counts as none.
+type CallObserver func(ctx context.Context, call Call) (context.Context, func(CallResult))
+
+// do sends an operation until it is decided, and returns the accepted or passed
+// attempt. All its errors are OperationErrors.
+func (c *Client) do(ctx context.Context, op operation) (result, error) {
+	if len(c.observers) == 0 {
+		return c.decided(ctx, op)
+	}
+	begin := time.Now()
+	ends := make([]func(CallResult), 0, len(c.observers))
+	for _, observe := range c.observers {
+		within, end := observe(ctx, Call{Operation: op.action, InstanceID: op.instanceID, ForceStop: op.forceStop, DryRun: op.dryRun})
+		if within != nil {
+			ctx = within //nolint:fatcontext // one observer within the other
+		}
+		if end != nil {
+			ends = append(ends, end)
+		}
+	}
+	became := CallResult{Outcome: OutcomeUnknown, Err: errors.New("broken off by a panic")}
+	if op.repeatable {
+		became.Outcome = OutcomeNone
+	}
+	defer func() {
+		became.Took = time.Since(begin)
+		for i := range ends { // the last that began ends first
+			ends[len(ends)-1-i](became)
+		}
+	}()
+	res, err := c.decided(ctx, op)
+	became = CallResult{RequestID: res.requestID, Attempts: res.attempts, Err: err}
+	if failed, ok := errors.AsType[*OperationError](err); ok {
+		became.Attempts, became.Outcome = failed.Attempts, failed.Outcome
+		if answer, ok := errors.AsType[*APIError](err); ok {
+			became.RequestID = answer.RequestID
+		}
+	} else if !op.repeatable {
+		became.Outcome = OutcomeAccepted
+	}
+	return res, err
+}
