@@ -276,7 +276,7 @@ func (c *Client) attempt(ctx context.Context, op operation, keys secrets) result
 			err:   c.transportFailure(ctx, x, unsent, err, newRedactor(keys, auth.signature)),
 		}
 		if unsent {
-			res.event = event{stage: stageConnect, permanent: isCertificateError(err)}
+			res.event = event{stage: stageConnect, permanent: lasts(err)}
 		} else {
 			res.sentAt = x.sent(now)
 		}

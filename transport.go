@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"reflect"
 	"sync/atomic"
 	"time"
@@ -63,7 +64,33 @@ func restrict(given *http.Transport, scheme string) *http.Transport {
 	if t.MaxIdleConnsPerHost == 0 {
 		t.MaxIdleConnsPerHost = idleConnsPerHost
 	}
+	if t.OnProxyConnectResponse == nil {
+		t.OnProxyConnectResponse = proxyAnswered
+	}
 	return t
+}
+
+// proxyRefusalError is a proxy that makes no tunnel, and would make none next time.
+type proxyRefusalError struct{ status int }
+
+func (e *proxyRefusalError) Error() string {
+	return fmt.Sprintf("the proxy makes no tunnel: %d %s", e.status, http.StatusText(e.status))
+}
+
+// proxyAnswered finds lasting refusals. Of the rest, net/http makes errors itself.
+func proxyAnswered(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+	switch answer.StatusCode {
+	case http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusProxyAuthRequired:
+		return &proxyRefusalError{answer.StatusCode}
+	}
+	return nil
+}
+
+// lasts reports a failure to connect that the next attempt would meet again.
+func lasts(err error) bool {
+	_, badCertificate := errors.AsType[*tls.CertificateVerificationError](err)
+	_, noTunnel := errors.AsType[*proxyRefusalError](err)
+	return badCertificate || noTunnel
 }
 
 // newSend returns what sends all requests: the caller's client, if there is one,

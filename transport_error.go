@@ -2,7 +2,6 @@ package ecsreboot
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -47,12 +46,6 @@ type timeLimitError struct{}
 
 func (timeLimitError) Error() string { return errTimeLimit.Error() }
 func (timeLimitError) Timeout() bool { return true }
-
-// isCertificateError reports an error that the next attempt would meet again.
-func isCertificateError(err error) bool {
-	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
-	return ok
-}
 
 // transportError is a failure of net/http, or of a RoundTripper, with a text that
 // is safe to print. It stands in for its cause: errors.Is and errors.As see

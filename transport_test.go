@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -251,6 +252,37 @@ func TestProxyFailure(t *testing.T) {
 			require.ErrorIs(t, err, ecsreboot.ErrNotSent)
 			failed, _ := errors.AsType[*ecsreboot.OperationError](err)
 			assert.Equal(t, 4, failed.Attempts)
+			assert.NotContains(t, err.Error(), "pass-word")
+		})
+	}
+	assert.Empty(t, server.Calls())
+}
+
+// A proxy that refuses a tunnel for good is not asked again. Its page is not shown.
+func TestProxyRefuses(t *testing.T) {
+	server := newSocketService(t, ecstest.Options{})
+	for status, attempts := range map[int]int{
+		http.StatusProxyAuthRequired: 1, http.StatusForbidden: 1, http.StatusMethodNotAllowed: 1,
+		http.StatusTooManyRequests: 4, http.StatusBadGateway: 4, http.StatusServiceUnavailable: 4,
+	} {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			asked := 0
+			proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				asked++
+				http.Error(w, "pass-word", status)
+			}))
+			defer proxy.Close()
+			at, err := url.Parse(proxy.URL)
+			require.NoError(t, err)
+			at.User = url.UserPassword("me", "pass-word")
+			client := newClient(t, server, ecsreboot.WithEndpoint(strings.Replace(server.URL, "http:", "https:", 1)),
+				ecsreboot.WithHTTPClient(&http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(at)}}), quick())
+			_, err = client.RebootInstance(t.Context(), request)
+			require.ErrorIs(t, err, ecsreboot.ErrNotSent)
+			failed, _ := errors.AsType[*ecsreboot.OperationError](err)
+			assert.Equal(t, attempts, failed.Attempts)
+			assert.Equal(t, attempts, asked)
+			assert.Contains(t, err.Error(), http.StatusText(status))
 			assert.NotContains(t, err.Error(), "pass-word")
 		})
 	}

@@ -178,7 +178,7 @@ func TestAnswerLostOnTheWay(t *testing.T) {
 func TestProxyRefuses(t *testing.T) {
 	everyWay(t, func(t *testing.T, w *way) {
 		_, err := w.client(t, "another", w.ca.pool).RebootInstance(t.Context(), restart)
-		assertNotSent(t, err)
+		assert.Equal(t, 1, assertNotSent(t, err))
 		assert.ErrorContains(t, err, "Proxy Authentication Required")
 		assert.NotContains(t, err.Error(), "another")
 		assert.Empty(t, w.server.Calls())

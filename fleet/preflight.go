@@ -177,15 +177,15 @@ func (f *Forecast) sum() {
 	}
 	restarts := len(f.Plan.Targets) - len(f.Findings)
 	if restarts > 0 && down >= f.Width {
-		f.problem("%d instances are unavailable already or will fail, and MaxUnavailable is %d: the run would halt before its end; leave them out, such as by Status, or allow for more", down, f.Width)
+		f.problem("unavailable already or bound to fail: %d of the instances, and MaxUnavailable is %d: the run would halt before its end; leave them out, such as by Status, or allow for more", down, f.Width)
 	}
 	for _, g := range f.Groups {
 		if down < f.Width && gone[g.Name] >= g.Width && gone[g.Name] < g.Size {
-			f.problem("%d instances of group %q are unavailable already or will fail, and %d may be: the rest of it would never be restarted", gone[g.Name], g.Name, g.Width)
+			f.problem("unavailable already or bound to fail: %d of the instances of group %q, and %d may be: the rest of it would never be restarted", gone[g.Name], g.Name, g.Width)
 		}
 	}
 	if limit := f.Rules.MaxFailed.Of(len(f.Plan.Targets)); failed > limit {
-		f.problem("%d instances will fail, and MaxFailed is %d: the run would halt", failed, limit)
+		f.problem("bound to fail: %d of the instances, and MaxFailed is %d: the run would halt", failed, limit)
 	}
 	if restarts == 0 {
 		f.problem("no instance would be restarted")
@@ -223,19 +223,19 @@ func (f *Forecast) String() string {
 	}
 	for i, g := range f.Groups {
 		if i == shownAtMost {
-			fmt.Fprintf(&b, "  … and %d groups more\n", len(f.Groups)-i)
+			fmt.Fprintf(&b, "  … and %d more groups\n", len(f.Groups)-i)
 			break
 		}
-		fmt.Fprintf(&b, "  group %q: %d instances, at most %d unavailable\n", g.Name, g.Size, g.Width)
+		fmt.Fprintf(&b, "  group %q: at most %d of %d unavailable\n", g.Name, g.Width, g.Size)
 	}
 	for i, finding := range f.Findings {
 		if i == shownAtMost {
-			fmt.Fprintf(&b, "  … and %d instances more that are skipped or fail\n", len(f.Findings)-i)
+			fmt.Fprintf(&b, "  … and %d more, skipped or bound to fail\n", len(f.Findings)-i)
 			break
 		}
 		fmt.Fprintf(&b, "  %s\n", finding)
 	}
-	fmt.Fprintf(&b, "  %d dry runs passed\n", f.DryRuns)
+	fmt.Fprintf(&b, "  dry runs passed: %d\n", f.DryRuns)
 	if !f.OpensAt.IsZero() {
 		fmt.Fprintf(&b, "  the maintenance window opens at %s\n", f.OpensAt.Format(time.RFC3339))
 	}

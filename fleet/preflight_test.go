@@ -34,10 +34,10 @@ func TestPreflight(t *testing.T) {
 		require.Equal(t, `restart 60 of 60 instances of cn-hangzhou, in order (plan `+plan.Digest()[:12]+`)
   at most 1 unavailable at once; halt when more than 1 failed or are unknown
   canaries first, in stages of 1, 5; halt if one fails
-  group "cn-hangzhou-h": 20 instances, at most 1 unavailable
-  group "cn-hangzhou-i": 20 instances, at most 1 unavailable
-  group "cn-hangzhou-j": 20 instances, at most 1 unavailable
-  5 dry runs passed
+  group "cn-hangzhou-h": at most 1 of 20 unavailable
+  group "cn-hangzhou-i": at most 1 of 20 unavailable
+  group "cn-hangzhou-j": at most 1 of 20 unavailable
+  dry runs passed: 5
   takes at least 30m0s, besides the restarts themselves, 1 at a time
 `, forecast.String())
 		require.Equal(t, 60, s.preflight(plan, fleet.Options{DryRuns: 1000}).DryRuns)
@@ -78,7 +78,7 @@ func TestPreflightOfABudgetThatCannotBeMet(t *testing.T) {
 		plan := s.plan()
 		forecast := s.preflight(plan, fleet.Options{})
 		require.Len(t, forecast.Problems, 1)
-		require.Contains(t, forecast.Problems[0], "1 instances are unavailable already or will fail, and MaxUnavailable is 1")
+		require.Contains(t, forecast.Problems[0], "unavailable already or bound to fail: 1 of the instances, and MaxUnavailable is 1")
 		// which is what happens
 		report, err := s.run(fleet.Options{})
 		require.NoError(t, err)
@@ -99,7 +99,7 @@ func TestPreflightOfABudgetThatCannotBeMet(t *testing.T) {
 			s.RemoveInstance(id)
 		}
 		problems := strings.Join(s.preflight(plan, fleet.Options{Rules: fleet.Rules{MaxFailed: fleet.Count(2)}}).Problems, "\n")
-		require.Contains(t, problems, "3 instances will fail, and MaxFailed is 2")
+		require.Contains(t, problems, "bound to fail: 3 of the instances, and MaxFailed is 2")
 		require.Contains(t, problems, "no instance would be restarted")
 	})
 }

@@ -100,7 +100,7 @@ func TestPlan(t *testing.T) {
 		p := b.process("", "plan", "-region", "cn-hangzhou", "-all", "-exclude", "i-3", "-canary", "none", "-max-failed", "2", "-o", file)
 		require.Equal(b, exitcode.Done, p.run(), p.stderr.String())
 		require.Contains(b, p.stdout.String(), "restart 3 of 3 instances of cn-hangzhou")
-		require.Contains(b, p.stdout.String(), "3 dry runs passed")
+		require.Contains(b, p.stdout.String(), "dry runs passed: 3")
 		require.Contains(b, p.stdout.String(), "plan: "+file)
 		require.Zero(b, b.server.TotalReboots())
 
