@@ -12,6 +12,8 @@ type Call struct {
 	InstanceID string // empty if it is about several, as readings may be
 	ForceStop  bool
 	DryRun     bool
+	Region     string // the client's
+	Endpoint   string // the client's, as [Client.Endpoint] has it
 }
 
 // CallResult is what became of a [Call].
@@ -36,26 +38,26 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 		return c.decided(ctx, op)
 	}
 	begin := time.Now()
-	ends := make([]func(CallResult), 0, len(c.observers))
-	for _, observe := range c.observers {
-		within, end := observe(ctx, Call{Operation: op.action, InstanceID: op.instanceID, ForceStop: op.forceStop, DryRun: op.dryRun})
-		if within != nil {
-			ctx = within //nolint:fatcontext // one observer within the other
-		}
-		if end != nil {
-			ends = append(ends, end)
-		}
-	}
 	became := CallResult{Outcome: OutcomeUnknown, Err: errors.New("broken off by a panic")}
 	if op.repeatable {
 		became.Outcome = OutcomeNone
 	}
-	defer func() {
-		became.Took = time.Since(begin)
-		for i := range ends { // the last that began ends first
-			ends[len(ends)-1-i](became)
+	call := Call{
+		Operation: op.action, InstanceID: op.instanceID, ForceStop: op.forceStop, DryRun: op.dryRun,
+		Region: c.region, Endpoint: c.Endpoint(),
+	}
+	for _, observe := range c.observers {
+		within, end := observe(ctx, call)
+		if within != nil {
+			ctx = within //nolint:fatcontext // one observer within the other
 		}
-	}()
+		if end != nil {
+			defer func() {
+				became.Took = time.Since(begin)
+				end(became)
+			}()
+		}
+	}
 	res, err := c.decided(ctx, op)
 	became = CallResult{RequestID: res.requestID, Attempts: res.attempts, Err: err}
 	if failed, ok := errors.AsType[*OperationError](err); ok {

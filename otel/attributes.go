@@ -33,10 +33,8 @@ const rpcSystem = "aliyun-rpc"
 
 const rebootInstance = "RebootInstance"
 
-// rpcAttributes are those of every call of an action of ECS.
-func rpcAttributes(action string, server *url.URL) []attribute.KeyValue {
-	return append(serverAttributes(server), semconv.RPCSystemNameKey.String(rpcSystem), semconv.RPCMethod("Ecs/"+action))
-}
+// other is the type of errors that have no name.
+var other = semconv.ErrorTypeOther.Value.AsString()
 
 func serverAttributes(server *url.URL) []attribute.KeyValue {
 	return []attribute.KeyValue{semconv.ServerAddress(server.Hostname()), semconv.ServerPort(portOf(server))}
@@ -74,8 +72,10 @@ func errorType(err error) string {
 		return "not_sent"
 	case errors.Is(err, ecsreboot.ErrOutcomeUnknown):
 		return "no_answer"
+	case errors.Is(err, ecsreboot.ErrDryRunIgnored):
+		return "dry_run_ignored"
 	}
-	return semconv.ErrorTypeOther.Value.AsString()
+	return other
 }
 
 // isTimeout reports the end of a time limit that is not the context's.
@@ -92,7 +92,6 @@ func isTimeout(err error) bool {
 // and dots; the vendor's keys have digits.
 func word(code string) string {
 	const longest = 80
-	other := semconv.ErrorTypeOther.Value.AsString()
 	if len(code) > longest {
 		return other
 	}

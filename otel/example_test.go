@@ -34,7 +34,7 @@ func Example() {
 	defer client.CloseIdleConnections()
 
 	request := ecsreboot.RebootInstanceRequest{InstanceID: "i-bp67acfmxazb4ph0001"}
-	if _, err := telemetry.Wrap(client).RebootInstance(context.Background(), request); err != nil {
+	if _, err := client.RebootInstance(context.Background(), request); err != nil {
 		panic(err)
 	}
 	for _, span := range exporter.GetSpans() {

@@ -9,6 +9,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
@@ -23,17 +24,19 @@ const (
 
 // FleetEvents returns what follows one run: a hook for the OnEvent of its options,
 // which passes each event on to next unless that is nil, and a context for the run,
-// by which requests find their place. The session of a run is a span fleet.reboot
+// by which calls find their place. The session of a run is a span fleet.reboot
 // under the span of ctx, and in it each instance one fleet.reboot.instance from
-// the send until it is healthy, has failed, or is unknown.
+// the call that restarts it, which may have to wait for its turn, until it is healthy,
+// has failed, or is unknown.
 //
 //	ctx, options.OnEvent = telemetry.FleetEvents(ctx, options.OnEvent)
 //	report, err := fleet.Run(ctx, client, plan, options)
 //
 // What an earlier session did is not told here, and so not counted as unavailable.
-// An instance that is left out has a span too, without length; so has one that
-// is well after all after it failed. The spans have reasons and codes, and none of
-// the texts that health checks and blockers return: these are in the report.
+// An instance that is left out has a span too, as has one that is well after all
+// after it failed. The spans, those of the calls among them, have reasons and codes,
+// and none of the texts that health checks and blockers return: these are in the
+// report.
 func (t *Telemetry) FleetEvents(ctx context.Context, next func(fleet.Event)) (context.Context, func(fleet.Event)) {
 	r := &run{telemetry: t, parent: ctx, instances: make(map[string]*instance)}
 	return context.WithValue(ctx, runKey{}, r), func(e fleet.Event) {
@@ -46,7 +49,7 @@ func (t *Telemetry) FleetEvents(ctx context.Context, next func(fleet.Event)) (co
 
 type runKey struct{}
 
-// run follows a session of a run. Requests look for their parents here while it is
+// run follows a session of a run. Calls look for their parents here while it is
 // told events.
 type run struct {
 	telemetry *Telemetry
@@ -58,19 +61,18 @@ type run struct {
 	instances map[string]*instance
 }
 
-// around returns the context of a request: a restart belongs to its instance, all
-// else to the run.
-func (r *run) around(ctx context.Context, id string, restart bool) context.Context {
+// around returns the context of a call, and whether the run is under way: a restart
+// belongs to its instance, all else to the run.
+func (r *run) around(ctx context.Context, of ecsreboot.Call) (context.Context, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case r.ctx == nil:
-		return ctx
-	case restart:
-		// Its intent was told already, and may be on its way here still.
-		return trace.ContextWithSpan(ctx, r.instance(id).open(r))
+		return ctx, false
+	case of.Operation == rebootInstance && !of.DryRun:
+		return trace.ContextWithSpan(ctx, r.instance(of.InstanceID).open(r)), true
 	}
-	return trace.ContextWithSpan(ctx, r.span)
+	return trace.ContextWithSpan(ctx, r.span), true
 }
 
 func (r *run) take(e fleet.Event) {

@@ -10,7 +10,6 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
@@ -18,8 +17,8 @@ import (
 type instance struct {
 	id          string
 	span        trace.Span // nil before its turn, and when it is done
-	sentAt      time.Time  // of the last intent; zero if none is to be measured
-	pending     bool       // there is an intent, and no word of what became of it
+	intended    time.Time  // when the last intent was told
+	sentAt      time.Time  // of that intent, once it is known to have been carried out
 	unavailable bool
 }
 
@@ -38,7 +37,7 @@ func (i *instance) take(r *run, e fleet.Event) {
 	switch e.Kind {
 	case fleet.EventIntent:
 		span.AddEvent("send", at, trace.WithAttributes(attemptKey.Int(e.Attempt)))
-		i.sentAt, i.pending = e.At, true
+		i.intended = e.At
 		i.occupy(r, true)
 	case fleet.EventAccepted:
 		var attributes []attribute.KeyValue
@@ -46,10 +45,10 @@ func (i *instance) take(r *run, e fleet.Event) {
 			attributes = append(attributes, attr)
 		}
 		span.AddEvent("accepted", at, trace.WithAttributes(attributes...))
-		i.settled(r, ecsreboot.OutcomeAccepted)
+		i.sentAt = i.intended
 	case fleet.EventDoubt:
 		span.AddEvent("answer lost", at)
-		i.settled(r, ecsreboot.OutcomeUnknown)
+		i.sentAt = i.intended
 	case fleet.EventHealthy, fleet.EventFailed, fleet.EventUnknown, fleet.EventSkipped, fleet.EventUnsent:
 		i.end(r, e)
 	default:
@@ -59,14 +58,6 @@ func (i *instance) take(r *run, e fleet.Event) {
 
 // end takes in what became of the instance.
 func (i *instance) end(r *run, e fleet.Event) {
-	if i.pending { // an intent that was not carried out, or not allowed
-		outcome := ecsreboot.OutcomeNotSent
-		if e.Code != "" {
-			outcome = ecsreboot.OutcomeRejected
-		}
-		i.settled(r, outcome)
-		i.sentAt = time.Time{}
-	}
 	i.span.SetAttributes(append(reasonOf(e), stateKey.String(string(e.Kind)))...)
 	switch e.Kind {
 	case fleet.EventHealthy:
@@ -82,7 +73,7 @@ func (i *instance) end(r *run, e fleet.Event) {
 		i.span.SetStatus(codes.Error, why)
 		i.occupy(r, true)
 		if e.Kind == fleet.EventUnknown {
-			r.telemetry.countUnknown(r.ctx, ecsreboot.OutcomeUnknown)
+			r.telemetry.unknown.Add(r.ctx, 1)
 		}
 	default:
 	}
@@ -93,7 +84,7 @@ func (i *instance) end(r *run, e fleet.Event) {
 		r.telemetry.settle.Record(r.ctx, e.At.Sub(i.sentAt).Seconds(), metric.WithAttributes(resultKey.String(string(e.Kind))))
 	}
 	i.span.End(trace.WithTimestamp(e.At))
-	i.span, i.sentAt = nil, time.Time{}
+	i.span, i.intended, i.sentAt = nil, time.Time{}, time.Time{}
 }
 
 // reasonOf returns the reason of an event as an attribute, or none.
@@ -102,14 +93,6 @@ func reasonOf(e fleet.Event) []attribute.KeyValue {
 		return nil
 	}
 	return []attribute.KeyValue{reasonKey.String(string(e.Reason))}
-}
-
-// settled counts a send whose outcome is told.
-func (i *instance) settled(r *run, outcome ecsreboot.Outcome) {
-	if i.pending {
-		i.pending = false
-		r.telemetry.countSend(r.ctx, outcome)
-	}
 }
 
 // occupy makes the instance one of those that are unavailable, or none of them.

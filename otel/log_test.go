@@ -35,31 +35,50 @@ func (h *logHandler) WithGroup(string) slog.Handler      { return h }
 func TestLogRecordsBelongToTheCall(t *testing.T) {
 	inBubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
 		var h logHandler
-		client, err := s.NewClient(s.telemetry.ClientOption(), ecsreboot.WithLogger(slog.New(&h)))
+		client, err := s.NewClient(ecsreboot.WithLogger(slog.New(&h)), s.telemetry.ClientOption())
 		require.NoError(t, err)
 		t.Cleanup(client.CloseIdleConnections)
-		s.Inject(ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: 2 * time.Second})
-		_, err = s.telemetry.Wrap(client).RebootInstance(t.Context(), request)
+		s.Inject(ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: 2 * time.Second}, ecstest.Fault{Kind: ecstest.FaultDrop, Skip: 1})
+		_, err = client.RebootInstance(t.Context(), request)
 		require.NoError(t, err)
+		_, err = client.RebootInstance(t.Context(), request)
+		require.Error(t, err)
 
-		require.Len(t, h.records, 1)
-		record := h.records[0]
-		require.Equal(t, slog.LevelWarn, record.Level)
-		require.Equal(t, "ecsreboot: sending again", record.Message)
-		var names []string
-		record.Attrs(func(a slog.Attr) bool {
-			names = append(names, a.Key)
-			if a.Key == "error" {
-				for _, part := range a.Value.Resolve().Group() {
-					names = append(names, "error."+part.Key)
-				}
-			}
-			return true
-		})
-		require.Equal(t, []string{
-			"operation", "instance_id", "attempts", "wait",
-			"error", "error.operation", "error.instance_id", "error.outcome", "error.attempts", "error.sent_at", "error.answer", "error.error",
-		}, names)
-		require.Equal(t, s.span("Ecs.RebootInstance").SpanContext.SpanID(), h.spans[0].SpanID())
+		inError := []string{"error", "error.operation", "error.instance_id", "error.outcome", "error.attempts", "error.sent_at"}
+		again := append([]string{"operation", "instance_id", "attempts", "wait"}, inError...)
+		called := []string{"operation", "instance_id", "force_stop", "dry_run", "attempts", "outcome", "request_id", "took"}
+		calls := s.spans("Ecs.RebootInstance")
+		require.Len(t, calls, 2)
+		require.Len(t, h.records, 3)
+		for i, want := range []struct {
+			level slog.Level
+			text  string
+			names []string
+			of    int
+		}{
+			{slog.LevelWarn, "ecsreboot: sending again", append(again, "error.answer", "error.error"), 0},
+			{slog.LevelDebug, "ecsreboot: called", called, 0},
+			{slog.LevelDebug, "ecsreboot: called", append(append(called, inError...), "error.error"), 1},
+		} {
+			require.Equal(t, want.level, h.records[i].Level)
+			require.Equal(t, want.text, h.records[i].Message)
+			require.Equal(t, want.names, names(h.records[i]))
+			require.Equal(t, calls[want.of].SpanContext.SpanID(), h.spans[i].SpanID())
+		}
 	})
+}
+
+// names returns the names of a record's attributes, and of the parts of its error.
+func names(record slog.Record) []string {
+	var names []string
+	record.Attrs(func(a slog.Attr) bool {
+		names = append(names, a.Key)
+		if a.Key == "error" {
+			for _, part := range a.Value.Resolve().Group() {
+				names = append(names, "error."+part.Key)
+			}
+		}
+		return true
+	})
+	return names
 }

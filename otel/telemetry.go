@@ -64,7 +64,7 @@ func (t *Telemetry) makeInstruments() error {
 	t.requests, errs[0] = httpconv.NewClientRequestDuration(t.meter, durationBuckets)
 	t.calls, errs[1] = rpcconv.NewClientCallDuration(t.meter, durationBuckets)
 	t.sends, errs[2] = t.meter.Int64Counter("ecs.reboot.sends", metric.WithUnit("{send}"),
-		metric.WithDescription("Restarts that were sent, repeated requests not counted, by what became of the send."))
+		metric.WithDescription("Calls for a restart, however many requests each took, by what became of them."))
 	t.unknown, errs[3] = t.meter.Int64Counter("ecs.reboot.unknown", metric.WithUnit("{restart}"),
 		metric.WithDescription("Restarts of which it was not found out whether they happened."))
 	t.unavailable, errs[4] = t.meter.Int64UpDownCounter("fleet.unavailable", metric.WithUnit("{instance}"),
@@ -81,11 +81,14 @@ func (t *Telemetry) makeInstruments() error {
 
 var durationBuckets = metric.WithExplicitBucketBoundaries(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 
-// ClientOption makes a client's requests spans: each one an HTTP client span under
-// an Ecs.RebootInstance or Ecs.DescribeInstances of its own, or under that of the
-// call if it was made through [Client.RebootInstance].
+// ClientOption makes spans and metrics of a client's calls, also of those that its
+// waits and package fleet make: each is an Ecs.RebootInstance or Ecs.DescribeInstances,
+// with its requests beneath it. Give it to a client once.
 func (t *Telemetry) ClientOption() ecsreboot.Option {
-	return ecsreboot.WithTransportWrapper(func(next http.RoundTripper) http.RoundTripper {
-		return &transport{Telemetry: t, next: next}
-	})
+	return ecsreboot.WithOptions(
+		ecsreboot.WithCallObserver(t.observe),
+		ecsreboot.WithTransportWrapper(func(next http.RoundTripper) http.RoundTripper {
+			return &transport{Telemetry: t, next: next}
+		}),
+	)
 }

@@ -3,10 +3,11 @@ package ecsotel
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -16,14 +17,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// call is what the requests of one call through a [Client] know of it.
-type call struct {
-	isSpan bool         // the call has an Ecs.RebootInstance of its own
-	sends  atomic.Int64 // requests to restart; 0 in a wait that joined another's
-}
-
-type callKey struct{}
-
 // transport makes spans of requests. It changes nothing about them, and passes
 // what it is given on as it is.
 type transport struct {
@@ -31,73 +24,53 @@ type transport struct {
 	next http.RoundTripper
 }
 
-// RoundTrip sends the request within its spans.
+// RoundTrip sends the request within its span, which ends with the answer's body.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := t.begin(req)
 	returned := false
 	defer func() {
 		if !returned { // a RoundTripper beneath panicked
-			x.end(answer{}, semconv.ErrorTypeOther.Value.AsString())
+			x.end(other)
 		}
 	}()
 	resp, err := t.next.RoundTrip(req.WithContext(x.ctx))
 	returned = true
-	if err != nil {
-		x.end(answer{}, transportErrorType(x.ctx, err))
-		return resp, err
+	switch {
+	case err != nil:
+		x.end(transportErrorType(x.ctx, err))
+	case resp == nil: // which the client has an error for
+		x.end(other)
+	case resp.Body == nil:
+		x.answer(resp)
+		x.end("")
+	default:
+		x.answer(resp)
+		resp.Body = &watchedBody{ReadCloser: resp.Body, exchange: x}
 	}
-	resp.Body = &watchedBody{ReadCloser: resp.Body, ctx: x.ctx, answer: answer{status: resp.StatusCode, header: resp.Header}, end: x.end}
-	return resp, nil
+	return resp, err
 }
 
-// exchange is one request, in its spans.
+// exchange is one request, in its span.
 type exchange struct {
 	*Telemetry
-	ctx       context.Context //nolint:containedctx // the request's
-	call      trace.Span      // nil if the call has one of its own
-	request   trace.Span
-	server    *url.URL
-	action    string
-	dryRun    bool
-	beginning time.Time
+	ctx        context.Context //nolint:containedctx // the request's, with the span
+	server     *url.URL
+	begin      time.Time
+	status     int                  // of the answer; 0 if there was none
+	attributes []attribute.KeyValue // of span and metric
+	once       sync.Once
 }
 
 func (t *transport) begin(req *http.Request) *exchange {
-	query := req.URL.Query()
-	action := req.Header.Get("X-Acs-Action")
-	if action == "" {
-		action = query.Get("Action") // of the older signature
-	}
-	x := &exchange{
-		Telemetry: t.Telemetry, ctx: req.Context(), server: req.URL,
-		action: action, dryRun: query.Get("DryRun") == "true", beginning: time.Now(),
-	}
-	restart := action == rebootInstance && !x.dryRun
-	id := query.Get("InstanceId")
-	around, _ := x.ctx.Value(callKey{}).(*call)
-	resend := int64(0)
-	if around != nil && action == rebootInstance {
-		resend = around.sends.Add(1) - 1
-	}
-	if around == nil || !around.isSpan || action != rebootInstance {
-		if run, ok := x.ctx.Value(runKey{}).(*run); ok {
-			x.ctx = run.around(x.ctx, id, restart)
+	x := &exchange{Telemetry: t.Telemetry, server: req.URL, begin: time.Now(), attributes: []attribute.KeyValue{semconv.URLScheme(req.URL.Scheme)}}
+	attributes := append(serverAttributes(req.URL), semconv.HTTPRequestMethodKey.String(req.Method), semconv.URLFull(address(req.URL)))
+	if c, ok := req.Context().Value(callKey{}).(*call); ok {
+		if before := c.requests.Add(1) - 1; before > 0 {
+			attributes = append(attributes, semconv.HTTPRequestResendCount(int(before)))
 		}
-		attributes := append(rpcAttributes(action, x.server), semconv.CloudProviderAlibabaCloud)
-		if id != "" {
-			attributes = append(attributes, instanceIDKey.String(id))
-		}
-		if action == rebootInstance {
-			attributes = append(attributes, dryRunKey.Bool(x.dryRun))
-		}
-		x.ctx, x.call = t.tracer.Start(x.ctx, "Ecs."+action, trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(x.beginning), trace.WithAttributes(attributes...))
 	}
-	attributes := append(serverAttributes(x.server),
-		semconv.HTTPRequestMethodKey.String(req.Method), semconv.URLFull(address(x.server)), semconv.URLScheme(x.server.Scheme))
-	if resend > 0 {
-		attributes = append(attributes, semconv.HTTPRequestResendCount(int(resend)))
-	}
-	x.ctx, x.request = t.tracer.Start(x.ctx, req.Method, trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(x.beginning), trace.WithAttributes(attributes...))
+	x.ctx, _ = t.tracer.Start(req.Context(), req.Method, trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(x.begin),
+		trace.WithAttributes(append(attributes, x.attributes...)...))
 	return x
 }
 
@@ -110,57 +83,53 @@ func address(u *url.URL) string {
 	return text
 }
 
-// end ends the spans and records the metrics of the request. Failure is the type of
-// the error that there was in place of an answer or of a part of it.
-func (x *exchange) end(a answer, failure string) {
-	took := time.Since(x.beginning)
-	ending := trace.WithTimestamp(x.beginning.Add(took))
-	x.endRequest(a, failure, took, ending)
-	if x.call == nil {
-		return
+// answer takes in the head of the answer.
+func (x *exchange) answer(resp *http.Response) {
+	x.status = resp.StatusCode
+	x.attributes = append(x.attributes, semconv.HTTPResponseStatusCode(x.status), semconv.NetworkProtocolVersion("1.1"))
+	if attr, ok := requestIDOf(resp.Header.Get("X-Acs-Request-Id")); ok {
+		trace.SpanFromContext(x.ctx).SetAttributes(attr)
 	}
-	attributes := rpcAttributes(x.action, x.server)
-	word := failure
-	if a.status != 0 {
-		code, requestID, problem := a.read(x.dryRun)
-		if word == "" {
-			word = problem
-		}
-		if code != "" {
-			attributes = append(attributes, semconv.RPCResponseStatusCode(code))
-			x.call.SetAttributes(semconv.RPCResponseStatusCode(code))
-		}
-		if attr, ok := requestIDOf(requestID); ok {
-			x.call.SetAttributes(attr)
-		}
-	}
-	if word != "" {
-		attributes = append(attributes, semconv.ErrorTypeKey.String(word))
-		x.call.SetAttributes(semconv.ErrorTypeKey.String(word))
-		x.call.SetStatus(codes.Error, word)
-	}
-	x.calls.RecordSet(trace.ContextWithSpan(x.ctx, x.call), took.Seconds(), attribute.NewSet(attributes...))
-	x.call.End(ending)
 }
 
-func (x *exchange) endRequest(a answer, failure string, took time.Duration, ending trace.SpanEndEventOption) {
-	attributes := []attribute.KeyValue{semconv.URLScheme(x.server.Scheme)}
-	if a.status != 0 {
-		attributes = append(attributes, semconv.HTTPResponseStatusCode(a.status), semconv.NetworkProtocolVersion("1.1"))
-		if attr, ok := requestIDOf(a.header.Get("X-Acs-Request-Id")); ok {
-			x.request.SetAttributes(attr)
+// end ends the span and records the metric, once. Failure is the type of the error
+// that there was in place of an answer or of a part of it.
+func (x *exchange) end(failure string) {
+	x.once.Do(func() {
+		took := time.Since(x.begin)
+		span := trace.SpanFromContext(x.ctx)
+		if failure == "" && x.status >= http.StatusBadRequest {
+			failure = strconv.Itoa(x.status)
 		}
-		if failure == "" && a.status >= http.StatusBadRequest {
-			failure = strconv.Itoa(a.status)
+		if failure != "" {
+			x.attributes = append(x.attributes, semconv.ErrorTypeKey.String(failure))
+			span.SetStatus(codes.Error, "")
 		}
+		span.SetAttributes(x.attributes...)
+		x.requests.Record(x.ctx, took.Seconds(), httpconv.RequestMethodPost, x.server.Hostname(), portOf(x.server), x.attributes...)
+		span.End(trace.WithTimestamp(x.begin.Add(took)))
+	})
+}
+
+// watchedBody tells when its reader is done.
+type watchedBody struct {
+	io.ReadCloser
+	*exchange
+}
+
+// Read reads on.
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.end(transportErrorType(b.ctx, err))
 	}
-	if failure != "" {
-		attributes = append(attributes, semconv.ErrorTypeKey.String(failure))
-		x.request.SetStatus(codes.Error, "")
-	}
-	x.request.SetAttributes(attributes...)
-	x.requests.Record(x.ctx, took.Seconds(), httpconv.RequestMethodPost, x.server.Hostname(), portOf(x.server), attributes...)
-	x.request.End(ending)
+	return n, err
+}
+
+// Close closes the body. The client does so once it has read what it wants.
+func (b *watchedBody) Close() error {
+	b.end("")
+	return b.ReadCloser.Close()
 }
 
 // transportErrorType says in a word why there is no answer. The text of the error is

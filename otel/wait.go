@@ -3,51 +3,80 @@ package ecsotel
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/ecsreboot/ecsreboot"
 )
 
+// Client is a client whose waits are spans. Its other methods are those of the client
+// within, which is also the one to give to package fleet.
+type Client struct {
+	*ecsreboot.Client
+
+	telemetry *Telemetry
+}
+
+// Wrap returns a client that makes spans of waits. The client must have been made
+// with [Telemetry.ClientOption], or their calls are missing.
+func (t *Telemetry) Wrap(client *ecsreboot.Client) *Client {
+	return &Client{Client: client, telemetry: t}
+}
+
 // RebootAndWait is the client's. The call is a span ecsreboot.RebootAndWait with an
-// event for each step, and its requests are beneath it. Of calls that share a
-// restart, the one that began it has the requests and counts them.
+// event for each step, and its calls of the API are beneath it. Of waits that share a
+// restart, the one that began it has the calls.
 func (c *Client) RebootAndWait(ctx context.Context, request ecsreboot.RebootInstanceRequest, options ecsreboot.WaitOptions) (*ecsreboot.RestartResult, error) {
-	ctx, span := c.telemetry.tracer.Start(ctx, "ecsreboot.RebootAndWait", trace.WithAttributes(c.attributes(request)...))
-	defer span.End()
-	w := &wait{telemetry: c.telemetry, span: span, call: new(call), next: options.OnEvent}
-	ctx = context.WithValue(ctx, callKey{}, w.call)
-	options.OnEvent = func(e ecsreboot.Event) { w.event(ctx, e) }
-	result, err := c.Client.RebootAndWait(ctx, request, options)
-	w.end(ctx, result, err)
+	ctx, span := c.telemetry.tracer.Start(ctx, "ecsreboot.RebootAndWait", trace.WithAttributes(
+		semconv.CloudProviderAlibabaCloud, semconv.CloudRegion(c.Region()), instanceIDKey.String(request.InstanceID), forceStopKey.Bool(request.ForceStop)))
+	w := &wait{telemetry: c.telemetry, span: span, next: options.OnEvent}
+	var result *ecsreboot.RestartResult
+	err := errBrokenOff
+	defer func() { w.end(ctx, result, err) }() // also if a hook of the caller's panics
+	options.OnEvent = w.event
+	result, err = c.Client.RebootAndWait(context.WithValue(ctx, waitKey{}, w), request, options)
 	return result, err
 }
+
+var errBrokenOff = errors.New("broken off by a panic")
+
+type waitKey struct{}
 
 // wait follows one call of RebootAndWait.
 type wait struct {
 	telemetry *Telemetry
 	span      trace.Span
-	call      *call
 	next      func(ecsreboot.Event)
 	status    ecsreboot.Status // the last one told
-	counted   bool
+
+	mu    sync.Mutex // never held across a wait
+	doubt bool       // the answer to a restart of its own was lost
+	over  bool
 }
 
-func (w *wait) event(ctx context.Context, e ecsreboot.Event) {
+// settles takes over a restart whose answer was lost, unless the wait is over: others
+// may share its work.
+func (w *wait) settles() bool {
+	if w == nil {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.doubt = w.doubt || !w.over
+	return !w.over
+}
+
+func (w *wait) event(e ecsreboot.Event) {
 	var attributes []attribute.KeyValue
-	switch e.Kind {
-	case ecsreboot.EventStatus, ecsreboot.EventBaseline:
+	if e.Status != "" {
 		attributes = append(attributes, statusKey.String(string(e.Status)))
-	case ecsreboot.EventAccepted:
-		w.count(ctx, ecsreboot.OutcomeAccepted)
-		if attr, ok := requestIDOf(e.RequestID); ok {
-			attributes = append(attributes, attr)
-		}
-	case ecsreboot.EventOutcomeUnknown:
-		w.count(ctx, ecsreboot.OutcomeUnknown)
-	default:
+	}
+	if attr, ok := requestIDOf(e.RequestID); ok {
+		attributes = append(attributes, attr)
 	}
 	if e.Err != nil {
 		attributes = append(attributes, semconv.ErrorTypeKey.String(errorType(e.Err)))
@@ -62,15 +91,12 @@ func (w *wait) event(ctx context.Context, e ecsreboot.Event) {
 	}
 }
 
-// count counts a send that this call has made.
-func (w *wait) count(ctx context.Context, outcome ecsreboot.Outcome) {
-	if w.call.sends.Load() > 0 {
-		w.counted = true
-		w.telemetry.countSend(ctx, outcome)
-	}
-}
-
 func (w *wait) end(ctx context.Context, result *ecsreboot.RestartResult, err error) {
+	defer w.span.End()
+	w.mu.Lock()
+	w.over = true
+	doubt := w.doubt
+	w.mu.Unlock()
 	if err == nil {
 		w.span.SetAttributes(proofKey.String(string(result.Proof)))
 		if attr, ok := requestIDOf(result.RequestID); ok {
@@ -79,13 +105,13 @@ func (w *wait) end(ctx context.Context, result *ecsreboot.RestartResult, err err
 		return
 	}
 	outcome := ecsreboot.OutcomeOf(err)
-	setError(w.span, err)
-	w.span.SetAttributes(outcomeKey.String(outcome.String()))
-	if !w.counted {
-		w.count(ctx, outcome)
+	w.span.SetAttributes(semconv.ErrorTypeKey.String(errorType(err)), outcomeKey.String(outcome.String()))
+	if attr, ok := requestIDOf(requestIDIn(err)); ok {
+		w.span.SetAttributes(attr)
 	}
-	if w.call.sends.Load() > 0 {
-		w.telemetry.countUnknown(ctx, outcome)
+	w.span.SetStatus(codes.Error, err.Error()) // which is free of secrets
+	if doubt && (outcome == ecsreboot.OutcomeUnknown || errors.Is(err, errBrokenOff)) {
+		w.telemetry.unknown.Add(ctx, 1)
 	}
 }
 

@@ -1,6 +1,7 @@
 package ecsotel_test
 
 import (
+	"context"
 	"sync"
 	"testing"
 	"time"
@@ -32,18 +33,21 @@ func TestWaitIsASpanWithItsSteps(t *testing.T) {
 		require.Equal(t, []string{"baseline", "sending", "accepted"}, told[:3])
 		require.Greater(t, len(told), 5, "readings without news are told to the caller")
 
-		sends := s.spans("Ecs.RebootInstance")
-		require.Len(t, sends, 2)
-		for _, span := range append(sends, s.spans("Ecs.DescribeInstances")...) {
+		require.Equal(t, "cn-hangzhou", attr(wait.Attributes, "cloud.region"))
+
+		send, reads := s.span("Ecs.RebootInstance"), s.spans("Ecs.DescribeInstances")
+		require.NotEmpty(t, reads)
+		for _, span := range append(reads, send) {
 			isChild(t, span, wait)
 		}
+		resends := 0
 		for _, span := range s.spans("POST") {
-			if span.Parent.SpanID() == sends[1].SpanContext.SpanID() {
-				require.Equal(t, "1", attr(span.Attributes, "http.request.resend_count"))
-			} else {
-				require.Empty(t, attr(span.Attributes, "http.request.resend_count"))
+			if attr(span.Attributes, "http.request.resend_count") != "" {
+				isChild(t, span, send)
+				resends++
 			}
 		}
+		require.Equal(t, 1, resends)
 		require.Equal(t, map[string]float64{"accepted": 1}, s.points("ecs.reboot.sends", "outcome"))
 	})
 }
@@ -116,5 +120,111 @@ func TestSharedRestartCountsOnce(t *testing.T) {
 		require.Len(t, s.spans("ecsreboot.RebootAndWait"), 5)
 		require.Len(t, s.spans("Ecs.RebootInstance"), 1)
 		require.Equal(t, map[string]float64{"accepted": 1}, s.points("ecs.reboot.sends", "outcome"))
+	})
+}
+
+// A plain client's wait has calls like any other. What it finds out is not told.
+func TestWaitOfAPlainClient(t *testing.T) {
+	inBubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
+		s.Inject(ecstest.Fault{Action: "RebootInstance", Kind: ecstest.FaultDrop, Act: true})
+		_, err := s.client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{})
+		require.NoError(t, err)
+		require.False(t, s.span("Ecs.RebootInstance").Parent.IsValid())
+		require.Equal(t, map[string]float64{"unknown": 1}, s.points("ecs.reboot.sends", "outcome"))
+		require.Equal(t, map[string]float64{"": 1}, s.points("ecs.reboot.unknown", ""))
+	})
+}
+
+// Both sends of a wait are counted, and that nobody found out once.
+func TestSecondSendOfAWait(t *testing.T) {
+	inBubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
+		s.Inject(ecstest.Fault{Action: "RebootInstance", Kind: ecstest.FaultDrop, Times: 2})
+		_, err := s.telemetry.Wrap(s.client).RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{ResendUnknown: true})
+		require.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown)
+		require.Len(t, s.spans("Ecs.RebootInstance"), 2)
+		for _, span := range s.spans("Ecs.RebootInstance") {
+			isChild(t, span, s.span("ecsreboot.RebootAndWait"))
+		}
+		require.Equal(t, map[string]float64{"unknown": 2}, s.points("ecs.reboot.sends", "outcome"))
+		require.Equal(t, map[string]float64{"": 1}, s.points("ecs.reboot.unknown", ""))
+	})
+}
+
+// What hooks of a wait call is beneath the call that asked them, and counts for itself.
+func TestCallsOfHooks(t *testing.T) {
+	inBubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
+		const another = "i-00001"
+		require.NoError(t, s.AddInstance(ecstest.Instance{ID: another}))
+		s.Inject(ecstest.Fault{Action: "RebootInstance", InstanceID: another, Kind: ecstest.FaultDrop})
+		client := s.telemetry.Wrap(s.client)
+		_, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{BeforeSend: func(ctx context.Context, _ ecsreboot.Baseline) error {
+			_, err := client.RebootInstance(ctx, ecsreboot.RebootInstanceRequest{InstanceID: another})
+			assert.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown)
+			return nil
+		}})
+		require.NoError(t, err)
+		sends := s.spans("Ecs.RebootInstance")
+		require.Len(t, sends, 2)
+		require.Equal(t, another, attr(sends[0].Attributes, "aliyun.ecs.instance_id"))
+		isChild(t, sends[0], sends[1])
+		isChild(t, sends[1], s.span("ecsreboot.RebootAndWait"))
+		for _, request := range s.spans("POST") {
+			require.Empty(t, attr(request.Attributes, "http.request.resend_count"))
+		}
+		require.Equal(t, map[string]float64{"accepted": 1, "unknown": 1}, s.points("ecs.reboot.sends", "outcome"))
+		require.Equal(t, map[string]float64{"": 1}, s.points("ecs.reboot.unknown", ""))
+	})
+}
+
+// The first of two waits that share a restart goes before it is sent. It was the one
+// to tell what becomes of it.
+func TestRestartOfAWaitThatLeft(t *testing.T) {
+	inBubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
+		s.Inject(ecstest.Fault{Action: "RebootInstance", Kind: ecstest.FaultDrop, Delay: 10 * time.Second})
+		client := s.telemetry.Wrap(s.client)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		var calls sync.WaitGroup
+		calls.Go(func() {
+			_, err := client.RebootAndWait(ctx, request, ecsreboot.WaitOptions{})
+			assert.ErrorIs(t, err, context.DeadlineExceeded)
+		})
+		calls.Go(func() {
+			time.Sleep(time.Second)
+			_, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{})
+			assert.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown)
+		})
+		calls.Wait()
+		require.Len(t, s.spans("ecsreboot.RebootAndWait"), 2)
+		require.Len(t, s.spans("Ecs.RebootInstance"), 1)
+		require.Equal(t, map[string]float64{"unknown": 1}, s.points("ecs.reboot.sends", "outcome"))
+		require.Equal(t, map[string]float64{"": 1}, s.points("ecs.reboot.unknown", ""))
+	})
+}
+
+// A hook that panics ends the wait and its span. What was lost stays lost.
+func TestWaitThatPanics(t *testing.T) {
+	inBubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
+		s.Inject(ecstest.Fault{Action: "RebootInstance", Kind: ecstest.FaultDrop})
+		options := ecsreboot.WaitOptions{OnEvent: func(e ecsreboot.Event) {
+			if e.Kind == ecsreboot.EventStatus {
+				panic("broken")
+			}
+		}}
+		require.PanicsWithValue(t, "broken", func() { _, _ = s.telemetry.Wrap(s.client).RebootAndWait(t.Context(), request, options) })
+		wait := s.span("ecsreboot.RebootAndWait")
+		require.Equal(t, codes.Error, wait.Status.Code)
+		require.Equal(t, "_OTHER", attr(wait.Attributes, "error.type"))
+		require.Equal(t, map[string]float64{"": 1}, s.points("ecs.reboot.unknown", ""))
+	})
+}
+
+func TestWaitWithInvalidInput(t *testing.T) {
+	inBubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
+		_, err := s.telemetry.Wrap(s.client).RebootAndWait(t.Context(), ecsreboot.RebootInstanceRequest{}, ecsreboot.WaitOptions{})
+		require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
+		require.Equal(t, "invalid_input", attr(s.span("ecsreboot.RebootAndWait").Attributes, "error.type"))
+		require.Len(t, s.exporter.GetSpans(), 1)
+		require.Empty(t, s.metrics())
 	})
 }
