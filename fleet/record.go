@@ -126,7 +126,7 @@ func newHistory(contents *journal.Contents) (*History, error) {
 			return nil, fmt.Errorf("record %d is no event: %w", i, err)
 		}
 	}
-	if len(h.Events) == 0 || h.Events[0].Kind != EventRun || h.Events[0].Plan == nil || h.Events[0].Rules == nil {
+	if len(h.Events) == 0 || h.Events[0].Kind != EventRun || h.Events[0].InstanceID != "" || h.Events[0].Plan == nil || h.Events[0].Rules == nil {
 		return nil, errors.New("it does not begin with a run and its plan")
 	}
 	h.Plan = *h.Events[0].Plan

@@ -55,7 +55,7 @@ func (a *axis) place() {
 		if p.short {
 			shorts++
 		} else {
-			drawn += p.to.Sub(p.from)
+			drawn = plus(drawn, p.to.Sub(p.from))
 		}
 	}
 	drawn = max(drawn, 1)

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"math"
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
@@ -182,9 +183,18 @@ func (s *story) level(now Level) {
 func (s *story) active() time.Duration {
 	var sum time.Duration
 	for _, one := range s.sessions {
-		sum += one.to.Sub(one.from)
+		sum = plus(sum, one.to.Sub(one.from))
 	}
 	return sum
+}
+
+// plus adds times, of which clocks that were wrong by centuries may make more than
+// can be counted.
+func plus(a, b time.Duration) time.Duration {
+	if b > math.MaxInt64-a {
+		return math.MaxInt64
+	}
+	return a + b
 }
 
 func (s *story) ending() Ending {
