@@ -29,7 +29,7 @@ var errBodyTooLong = errors.New("the answer is too long")
 
 // readAnswer reads an answer and makes of it what the decision and the caller
 // need.
-func readAnswer(op operation, resp *http.Response, r redactor) result {
+func readAnswer(op operation, resp *http.Response, r *redactor) result {
 	body, readErr := readBody(resp)
 	_ = resp.Body.Close()
 	res := result{event: event{stage: stageAnswered, status: resp.StatusCode}}
@@ -86,8 +86,8 @@ func readAnswer(op operation, resp *http.Response, r redactor) result {
 
 // tellsOfError reports whether the beginning of a body is that of an error.
 func tellsOfError(body []byte) bool {
-	lower := bytes.ToLower(body)
-	return bytes.Contains(lower, []byte("code")) || bytes.Contains(lower, []byte("message"))
+	lower := strings.ToLower(string(body))
+	return strings.Contains(lower, "code") || strings.Contains(lower, "message")
 }
 
 // readBody reads the body up to the limit. What was read before an error is
@@ -182,17 +182,28 @@ func (a *wireAnswer) parseXML(body string) error {
 	if name != "Error" && !strings.HasSuffix(name, "Response") || !strings.HasSuffix(body, "</"+name+">") {
 		return errors.New("not a document of the service, or not all of it")
 	}
-	for element, to := range map[string]*string{
-		"RequestId": &a.RequestID, "HostId": &a.HostID, "Recommend": &a.Recommend,
-		"Code": (*string)(&a.Code), "Message": (*string)(&a.Message), "Description": (*string)(&a.Description),
-		"AuthAction": &a.AccessDenied.AuthAction, "AuthPrincipalType": &a.AccessDenied.AuthPrincipalType,
-		"AuthPrincipalOwnerId": &a.AccessDenied.AuthPrincipalOwnerID, "AuthPrincipalDisplayName": &a.AccessDenied.AuthPrincipalDisplayName,
-		"PolicyType": &a.AccessDenied.PolicyType, "NoPermissionType": &a.AccessDenied.NoPermissionType,
-		"EncodedDiagnosticMessage": &a.AccessDenied.EncodedDiagnosticMessage,
+	denied := &a.AccessDenied
+	for _, element := range [...]struct {
+		name string
+		to   *string
+	}{
+		{"RequestId", &a.RequestID},
+		{"Code", (*string)(&a.Code)},
+		{"Message", (*string)(&a.Message)},
+		{"Description", (*string)(&a.Description)},
+		{"HostId", &a.HostID},
+		{"Recommend", &a.Recommend},
+		{"AuthAction", &denied.AuthAction},
+		{"AuthPrincipalType", &denied.AuthPrincipalType},
+		{"AuthPrincipalOwnerId", &denied.AuthPrincipalOwnerID},
+		{"AuthPrincipalDisplayName", &denied.AuthPrincipalDisplayName},
+		{"PolicyType", &denied.PolicyType},
+		{"NoPermissionType", &denied.NoPermissionType},
+		{"EncodedDiagnosticMessage", &denied.EncodedDiagnosticMessage},
 	} {
-		if _, rest, found := strings.Cut(body, "<"+element+">"); found {
-			text, _, _ := strings.Cut(rest, "</"+element+">")
-			*to = unescapeXML(text)
+		if _, rest, found := strings.Cut(body, "<"+element.name+">"); found {
+			text, _, _ := strings.Cut(rest, "</"+element.name+">")
+			*element.to = unescapeXML(text)
 		}
 	}
 	return nil
@@ -212,7 +223,7 @@ func (a *wireAnswer) text() string {
 	return string(a.Description)
 }
 
-func (d wireDenied) clean(r redactor) AccessDenied {
+func (d wireDenied) clean(r *redactor) AccessDenied {
 	if d == (wireDenied{}) {
 		return AccessDenied{}
 	}
@@ -260,7 +271,7 @@ func cutStringToSign(message string) string {
 }
 
 // describeBody tells what came in place of an answer of the service.
-func describeBody(body []byte, readErr error, r redactor) string {
+func describeBody(body []byte, readErr error, r *redactor) string {
 	switch {
 	case readErr != nil && len(body) == 0:
 		return "the answer's body did not arrive"
@@ -276,7 +287,7 @@ func describeBody(body []byte, readErr error, r redactor) string {
 		return "an answer without a body"
 	}
 	if len(text) > shown {
-		text = strings.ToValidUTF8(text[:shown], "") + "…"
+		text = beginning(text, shown) + "…"
 	}
 	return "not an answer of the service: " + strconv.Quote(text)
 }
@@ -295,7 +306,9 @@ func redirectMessage(location string) string {
 func retryAfter(header http.Header) time.Duration {
 	longest := milliseconds(header.Get("X-Acs-Retry-After"))
 	for _, name := range []string{"X-Ratelimit-User-Api", "X-Ratelimit-User"} {
-		for part := range strings.SplitSeq(header.Get(name), ",") {
+		for rest := header.Get(name); rest != ""; {
+			var part string
+			part, rest, _ = strings.Cut(rest, ",")
 			if key, value, _ := strings.Cut(part, ":"); strings.EqualFold(strings.TrimSpace(key), "TimeLeft") {
 				longest = max(longest, milliseconds(value))
 			}

@@ -38,7 +38,7 @@ func (f *floor) reboot(ctx context.Context, id string) (string, error) {
 	}
 	nonce := uuid.NewString()
 	date := time.Now().UTC().Format(timeLayout)
-	query := string(appendEncoded([]byte("DryRun=false&ForceStop=false&InstanceId="), id))
+	query := "DryRun=false&ForceStop=false&InstanceId=" + encode(id)
 
 	const signedHeaders = "host;x-acs-action;x-acs-content-sha256;x-acs-date;x-acs-signature-nonce;x-acs-version"
 	canonical := make([]byte, 0, 1024)

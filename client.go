@@ -22,14 +22,14 @@ type Client struct {
 	scheme, host   string
 	region         string
 	endpointGiven  bool // host is not the region's own
-	send           http.RoundTripper
+	send           sendFunc
 	transport      http.RoundTripper // at the bottom of send
 	credentials    *credentialSource
 	sign           func(message, secrets) signed
 	retry          RetryPolicy
 	attemptTimeout time.Duration
 	logRetry       func(ctx context.Context, failed *OperationError, wait time.Duration) // nil: nobody wants to know
-	observers      []CallObserver
+	call           caller                                                                // do, with those around it that are told
 	userAgent      string
 	clockOffset    atomic.Int64 // service's clock less ours, in nanoseconds, once it refused ours
 	rebootGate     gate
@@ -60,7 +60,6 @@ func NewClient(region string, options ...Option) (*Client, error) {
 		retry:          s.retry.withDefaults(),
 		attemptTimeout: s.attemptTimeout,
 		logRetry:       s.logRetry,
-		observers:      s.allObservers(),
 		userAgent:      s.userAgent,
 		rebootGate:     newGate(s.pacer("RebootInstance")),
 		describeGate:   newGate(s.pacer("DescribeInstances")),
@@ -70,6 +69,13 @@ func NewClient(region string, options ...Option) (*Client, error) {
 	}
 	if client.send, client.transport, err = newSend(s.httpClient, s.scheme, s.wrappers); err != nil {
 		return nil, err
+	}
+	client.call = client.do
+	if s.logCalls != nil {
+		client.call = s.logCalls(client, client.call)
+	}
+	for i := range s.observed { // the first one given comes outermost
+		client.call = s.observed[len(s.observed)-1-i](client, client.call)
 	}
 	return client, nil
 }
@@ -122,8 +128,9 @@ type result struct {
 	err       error     // what the answer, or its lack, is to the caller
 }
 
-// decided sends an operation until it is, and returns the accepted or passed attempt.
-func (c *Client) decided(ctx context.Context, op operation) (result, error) {
+// do sends an operation until it is decided, and returns the accepted or passed
+// attempt. All its errors are OperationErrors.
+func (c *Client) do(ctx context.Context, op operation) (result, error) {
 	failed := OperationError{Operation: op.action, InstanceID: op.instanceID, Outcome: OutcomeNotSent}
 	if op.repeatable && !op.dryRun {
 		failed.Outcome = OutcomeNone
@@ -260,7 +267,7 @@ func (c *Client) attempt(ctx context.Context, op operation, keys secrets) result
 	auth.header.put("User-Agent", c.userAgent)
 	x := newExchange(ctx, c.attemptTimeout, !op.repeatable)
 	defer x.end()
-	resp, err := c.send.RoundTrip(x.watch(&http.Request{
+	resp, err := c.send(x.watch(&http.Request{
 		Method:     http.MethodPost, // net/http may repeat a GET by itself
 		URL:        &url.URL{Scheme: c.scheme, Host: c.host, Path: "/", RawQuery: auth.rawQuery},
 		Proto:      "HTTP/1.1",

@@ -34,46 +34,51 @@ func newCredentialSource(c credentials.Credential) (*credentialSource, error) {
 	if c == nil {
 		return &credentialSource{guard: new(guard)}, nil
 	}
+	source, problem := sourceOf(c)
+	if source == nil || problem != "" {
+		return nil, &InputError{Field: "WithCredential", Problem: problem}
+	}
+	return source, nil
+}
+
+func sourceOf(c credentials.Credential) (source *credentialSource, problem string) {
 	v := reflect.ValueOf(c)
 	if isNil(v) {
-		return nil, &InputError{Field: "WithCredential", Problem: "is a nil " + v.Type().String()}
+		return nil, "is a nil " + v.Type().String()
 	}
 	provider, wrapped := innerProvider(v)
 	if wrapped && !provider.IsValid() {
-		return nil, &InputError{Field: "WithCredential", Problem: "wraps a nil provider"}
+		return nil, "wraps a nil provider"
 	}
 	bearer, _ := c.(*credentials.BearerTokenCredential)
 	if bearer == nil && !isStatic(provider) {
-		return &credentialSource{guard: guardOf(c)}, nil
+		return &credentialSource{guard: guardOf(c)}, ""
 	}
 	if bearer == nil && provider.IsNil() {
-		return nil, &InputError{Field: "WithCredential", Problem: "wraps a nil " + provider.Type().String()}
+		return nil, "wraps a nil " + provider.Type().String()
 	}
 	model, err := c.GetCredential()
 	if err != nil {
-		return nil, &InputError{Field: "WithCredential", Problem: safeText(err.Error(), secrets{}, maxErrorText)}
+		return nil, safeText(err.Error(), nil, maxErrorText)
 	}
 	keys, problem := keysOf(model)
-	if problem != "" {
-		return nil, &InputError{Field: "WithCredential", Problem: problem}
-	}
-	return &credentialSource{fixed: &keys, bearer: bearer}, nil
+	return &credentialSource{fixed: keys, bearer: bearer}, problem
 }
 
 // get returns the current secrets, or a *credentialError. A credential that
 // can't change answers whatever the state of ctx; for every other one the wait
 // ends with ctx at the latest.
-func (s *credentialSource) get(ctx context.Context) (secrets, error) {
+func (s *credentialSource) get(ctx context.Context) (*secrets, error) {
 	switch {
 	case s.guard != nil:
 		return s.guard.get(ctx)
 	case s.bearer == nil || s.bearer.BearerToken == s.fixed.bearerToken:
-		return *s.fixed, nil
+		return s.fixed, nil
 	}
 	// The token is an exported field: its owner has set another one.
-	keys := secrets{bearerToken: s.bearer.BearerToken}
-	if problem := keys.problem(); problem != "" {
-		return secrets{}, &credentialError{text: "the credential " + problem}
+	keys := &secrets{bearerToken: s.bearer.BearerToken}
+	if problem := problemOf(keys); problem != "" {
+		return nil, &credentialError{text: "the credential " + problem}
 	}
 	return keys, nil
 }
@@ -105,7 +110,8 @@ func innerProvider(v reflect.Value) (provider reflect.Value, wrapped bool) {
 	if v.Kind() != reflect.Struct {
 		return reflect.Value{}, false
 	}
-	for _, field := range v.Fields() {
+	for i := range v.NumField() {
+		field := v.Field(i)
 		if field.Type() != reflect.TypeFor[providers.CredentialsProvider]() {
 			continue
 		}
@@ -129,11 +135,11 @@ func isNil(v reflect.Value) bool {
 // keysOf copies the secrets out of a model, or says what is wrong with it. The
 // contents decide, for the default chain calls every kind "default"; only a
 // model that calls itself a bearer's has any keys in it ignored.
-func keysOf(model *credentials.CredentialModel) (keys secrets, problem string) {
+func keysOf(model *credentials.CredentialModel) (keys *secrets, problem string) {
 	if model == nil {
-		return secrets{}, "has nothing in it"
+		return nil, "has nothing in it"
 	}
-	keys = secrets{
+	keys = &secrets{
 		accessKeyID:     deref(model.AccessKeyId),
 		accessKeySecret: deref(model.AccessKeySecret),
 		securityToken:   deref(model.SecurityToken),
@@ -141,36 +147,33 @@ func keysOf(model *credentials.CredentialModel) (keys secrets, problem string) {
 	}
 	switch {
 	case deref(model.Type) == "bearer":
-		keys = secrets{bearerToken: keys.bearerToken}
+		keys = &secrets{bearerToken: keys.bearerToken}
 		if keys.bearerToken == "" {
-			return secrets{}, "is a bearer's but has no bearer token"
+			return nil, "is a bearer's but has no bearer token"
 		}
 	case keys.accessKeyID != "" || keys.accessKeySecret != "":
 		keys.bearerToken = ""
 	case keys.bearerToken != "":
-		keys = secrets{bearerToken: keys.bearerToken}
+		keys = &secrets{bearerToken: keys.bearerToken}
 	}
-	if problem = keys.problem(); problem != "" {
-		return secrets{}, problem
-	}
-	return keys, ""
+	return keys, problemOf(keys)
 }
 
-// problem says which part is missing or unusable, never its value.
-func (s secrets) problem() string {
+// problemOf says which part is missing or unusable, never its value.
+func problemOf(keys *secrets) string {
 	switch {
-	case s.bearerToken == "" && s.accessKeyID == "" && s.accessKeySecret == "":
+	case keys.bearerToken == "" && keys.accessKeyID == "" && keys.accessKeySecret == "":
 		return "has neither an access key nor a bearer token"
-	case s.bearerToken == "" && s.accessKeySecret == "":
+	case keys.bearerToken == "" && keys.accessKeySecret == "":
 		return "has an access key id but no access key secret"
-	case s.bearerToken == "" && s.accessKeyID == "":
+	case keys.bearerToken == "" && keys.accessKeyID == "":
 		return "has an access key secret but no access key id"
 	}
 	for _, part := range [...]struct{ name, value string }{
-		{"access key id", s.accessKeyID},
-		{"access key secret", s.accessKeySecret},
-		{"security token", s.securityToken},
-		{"bearer token", s.bearerToken},
+		{"access key id", keys.accessKeyID},
+		{"access key secret", keys.accessKeySecret},
+		{"security token", keys.securityToken},
+		{"bearer token", keys.bearerToken},
 	} {
 		for i := range len(part.value) {
 			// No key has any other character, and a header can't carry most.
@@ -192,14 +195,18 @@ func deref(p *string) string {
 // fetchCredentials fetches under the attempt's limit, so that a silent source does
 // not hold up a call for ever.
 func (c *Client) fetchCredentials(ctx context.Context) (secrets, error) {
-	if c.credentials.fixed != nil { // no fetch: spare the timer
-		return c.credentials.get(ctx)
+	limited := ctx
+	if c.credentials.fixed == nil { // a fetch: without one, spare the timer
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeout(ctx, c.attemptTimeout)
+		defer cancel()
 	}
-	limited, cancel := context.WithTimeout(ctx, c.attemptTimeout)
-	defer cancel()
 	keys, err := c.credentials.get(limited)
-	if err != nil && ctx.Err() == nil && limited.Err() != nil {
-		return secrets{}, &credentialError{text: fmt.Sprintf("none within %v", c.attemptTimeout), temporary: true}
+	switch {
+	case err == nil:
+		return *keys, nil
+	case ctx.Err() == nil && limited.Err() != nil:
+		err = &credentialError{text: fmt.Sprintf("none within %v", c.attemptTimeout), temporary: true}
 	}
-	return keys, err
+	return secrets{}, err
 }

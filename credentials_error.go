@@ -5,10 +5,8 @@ import (
 	"errors"
 	"net"
 	"reflect"
-	"regexp"
 	"runtime"
 	"strings"
-	"sync"
 )
 
 // credentialError says why there are no credentials. Nothing of the provider's
@@ -40,15 +38,23 @@ func panicError(value any) *credentialError {
 	if value == nil {
 		return &credentialError{text: "the provider ended its goroutine"}
 	}
-	kind := reflect.TypeOf(value)
-	text := "the provider panicked with a value of type " + bound(printable(kind.String()), 200)
-	if kind.Kind() == reflect.Pointer {
-		kind = kind.Elem()
-	}
-	if err, ok := value.(runtime.Error); ok && kind.PkgPath() == "runtime" {
-		text += ": " + safeText(err.Error(), secrets{}, 300)
+	kind := reflect.TypeOf(value).String()
+	text := "the provider panicked with a value of type " + bound(printable(kind), 200)
+	if err, ok := value.(runtime.Error); ok && isRuntimes(kind) {
+		text += ": " + safeText(err.Error(), nil, 300)
 	}
 	return &credentialError{text: text}
+}
+
+// isRuntimes reports the types of the runtime's errors. It goes by their names, as a
+// program that asks a type for its package links 7 kB to answer that of others.
+func isRuntimes(kind string) bool {
+	switch kind {
+	case "runtime.boundsError", "runtime.errorString", "runtime.errorAddressString", "runtime.plainError",
+		"*runtime.TypeAssertionError", "*runtime.PanicNilError":
+		return true
+	}
+	return false
 }
 
 const (
@@ -62,7 +68,7 @@ const maxErrorText = 600
 
 // fetchError turns a provider's error into ours; known are secrets that the
 // provider has handed out before.
-func fetchError(err error, known secrets) *credentialError {
+func fetchError(err error, known *secrets) *credentialError {
 	text := cut(err.Error())
 	rest, chain := strings.CutPrefix(text, chainPrefix)
 	if !chain {
@@ -70,61 +76,30 @@ func fetchError(err error, known secrets) *credentialError {
 	}
 	// The chain asks the metadata service wherever it runs. Where nobody answers
 	// at its address there is none, and trying again is a waste of time.
-	if temporaryText(unreachableMetadata().ReplaceAllLiteralString(rest, "")) {
+	if patterns().temporary.MatchString(replaceEach(rest, patterns().unreachableMetadata, func([]string) string { return "" })) {
 		return &credentialError{text: safeText(text, known, maxErrorText), temporary: true}
 	}
 	return &credentialError{text: chainHelp + safeText(rest, known, maxErrorText-len(chainHelp))}
 }
 
 // safeText makes a text that may hold secrets fit for an error.
-func safeText(text string, known secrets, limit int) string {
-	return bound(scrubUnknown(known.scrub(cut(text))), limit)
+func safeText(text string, known *secrets, limit int) string {
+	return bound(scrubUnknown(scrubKnown(cut(text), known)), limit)
 }
 
 // isTemporary reports whether err is a failure to reach whoever has the
 // credentials, rather than their refusal. credentials-go joins most errors as
 // strings, so the text has to be read as well.
 func isTemporary(err error, text string) bool {
-	if permanentText(text) {
+	if patterns().permanent.MatchString(text) {
 		return false
 	}
-	var op *net.OpError
-	var dns *net.DNSError
-	return isTimeout(err) || errors.As(err, &op) || errors.As(err, &dns) || temporaryText(text)
+	_, op := errors.AsType[*net.OpError](err)
+	_, dns := errors.AsType[*net.DNSError](err)
+	return op || dns || isTimeout(err) || patterns().temporary.MatchString(text)
 }
 
 func isTimeout(err error) bool {
 	var timeout interface{ Timeout() bool }
-	return errors.As(err, &timeout) && timeout.Timeout()
+	return as(err, &timeout) && timeout.Timeout()
 }
-
-// permanentText reports a connection that works and a peer that is wrong.
-func permanentText(text string) bool {
-	return strings.Contains(text, "x509: ") || strings.Contains(text, "tls: failed to verify certificate") ||
-		strings.Contains(text, "remote error: tls: ") ||
-		strings.Contains(text, "server gave HTTP response to HTTPS client") ||
-		strings.Contains(text, "Proxy Authentication Required")
-}
-
-func temporaryText(text string) bool { return temporaryPattern().MatchString(text) }
-
-var temporaryPattern = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?i)` + strings.Join([]string{
-		`i/o timeout`, `handshake timeout`, `timeout awaiting`, `deadline exceeded`, `client\.timeout`, `timed out`,
-		`connection (?:refused|reset|aborted)`, `actively refused`, `forcibly closed`, `broken pipe`,
-		`no such host`, `server misbehaving`, `failure in name resolution`,
-		`network is (?:unreachable|down)`, `no route to host`, `host is (?:unreachable|down)`,
-		`unexpected eof`, `": eof\b`, `server closed idle connection`,
-		// Answers: the texts of the providers give the status in these ways, or not at all.
-		`status(?: ?code)?"?[:= ]+(?:5\d\d|429)\b`, `\bGET http\S+ (?:5\d\d|429)\b`,
-		`internal server error`, `bad gateway`, `service (?:temporarily )?unavailable`, `gateway time-?out`, `too many requests`,
-		`"Code"\s*:\s*"(?:InternalError|ServiceUnavailable|ServiceBusy|Throttling)`,
-		`<Code>(?:InternalError|ServiceUnavailable|ServiceBusy|Throttling)`,
-	}, "|"))
-})
-
-// unreachableMetadata matches what net/http says when nobody answers at the
-// address of the metadata service, up to the next provider's error.
-var unreachableMetadata = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?:Get|Put) "http://100\.100\.100\.200[^"]*": [^,]*`)
-})

@@ -20,22 +20,22 @@ type guard struct {
 
 	// The rest belongs to the fetch under way.
 	credential credentials.Credential // nil: the default chain, not proven yet
-	last       secrets                // known, so that a later error can be cleaned of them
+	last       *secrets               // known, so that a later error can be cleaned of them
 }
 
 // call is one fetch. keys and err are set before done is closed.
 type call struct {
 	done chan struct{}
-	keys secrets
+	keys *secrets
 	err  error
 }
 
 // get joins the fetch under way or starts one. A fetch whose callers have all
 // left finishes alone, and whoever comes meanwhile joins it: there is never more
 // than one.
-func (g *guard) get(ctx context.Context) (secrets, error) {
+func (g *guard) get(ctx context.Context) (*secrets, error) {
 	if ctx.Err() != nil {
-		return secrets{}, waitError(ctx)
+		return nil, waitError(ctx)
 	}
 	g.mu.Lock()
 	c := g.current
@@ -49,7 +49,7 @@ func (g *guard) get(ctx context.Context) (secrets, error) {
 	case <-c.done:
 		return c.keys, c.err
 	case <-ctx.Done():
-		return secrets{}, waitError(ctx)
+		return nil, waitError(ctx)
 	}
 }
 
@@ -72,21 +72,21 @@ func (g *guard) run(c *call) {
 // provider it tried last, even one that failed; so a chain is kept only once it
 // has answered. From then on it is never replaced, lest a failed refresh change
 // whom the client acts as.
-func (g *guard) fetch() (secrets, error) {
+func (g *guard) fetch() (*secrets, error) {
 	credential := g.credential
 	if credential == nil {
 		var err error
 		if credential, err = credentials.NewCredential(nil); err != nil {
-			return secrets{}, fetchError(err, g.last)
+			return nil, fetchError(err, g.last)
 		}
 	}
 	model, err := credential.GetCredential()
 	if err != nil {
-		return secrets{}, fetchError(err, g.last)
+		return nil, fetchError(err, g.last)
 	}
 	keys, problem := keysOf(model)
 	if problem != "" {
-		return secrets{}, &credentialError{text: "what the provider returned " + problem}
+		return nil, &credentialError{text: "what the provider returned " + problem}
 	}
 	g.credential, g.last = credential, keys
 	return keys, nil

@@ -86,7 +86,7 @@ func TestOneCredentialInManyClients(t *testing.T) {
 			wg.Go(func() {
 				for range rounds {
 					keys, err := s.get(t.Context())
-					if err != nil || !consistent(keys) {
+					if err != nil || !consistent(*keys) {
 						t.Errorf("got %v and %v", keys, err)
 					}
 				}
@@ -113,7 +113,7 @@ func TestDefaultChainFirstUse(t *testing.T) {
 			wg.Go(func() {
 				<-start
 				keys, err := s.get(t.Context())
-				if err != nil || !consistent(keys) {
+				if err != nil || !consistent(*keys) {
 					t.Errorf("got %v and %v", keys, err)
 				}
 			})
@@ -183,7 +183,7 @@ func TestDefaultChainKeepsItsIdentity(t *testing.T) {
 	}
 	broken.Store(true)
 	keys, err := s.get(t.Context())
-	if e := wantCredentialError(t, err); !e.temporary || keys != (secrets{}) {
+	if e := wantCredentialError(t, err); !e.temporary || keys != nil {
 		t.Fatalf("got %v and %q", keys, e)
 	}
 	broken.Store(false)
@@ -345,6 +345,8 @@ func TestProviderMisbehaves(t *testing.T) {
 		"model":        {func() (*credentials.CredentialModel, error) { panic(keyModel(testKeyID, testSecret, "")) }, "of type *credentials.CredentialModel"},
 		"nil":          {func() (*credentials.CredentialModel, error) { panic(nil) }, "PanicNilError"}, //nolint:govet // what a provider may do,
 		"runtime's":    {func() (*credentials.CredentialModel, error) { _ = none[len(testSecret)]; return nil, nil }, "index out of range"},
+		"channel":      {func() (*credentials.CredentialModel, error) { close((chan int)(nil)); return nil, nil }, "close of nil channel"},
+		"division":     {func() (*credentials.CredentialModel, error) { return nil, fmt.Errorf("%d", 1/len(none)) }, "divide by zero"},
 		"conversion":   {func() (*credentials.CredentialModel, error) { _ = transport.(*http.Transport); return nil, nil }, "not *http.Transport"},
 		"like runtime": {func() (*credentials.CredentialModel, error) { panic(runtimeLikeError{testSecret}) }, "of type ecsreboot.runtimeLike"},
 		"Goexit":       {func() (*credentials.CredentialModel, error) { runtime.Goexit(); return nil, nil }, "ended its goroutine"},
@@ -363,7 +365,7 @@ func TestProviderMisbehaves(t *testing.T) {
 			defer cancel()
 			keys, err := s.get(ctx)
 			e := wantCredentialError(t, err)
-			if e.temporary || keys != (secrets{}) || !strings.Contains(e.Error(), test.says) || strings.Contains(e.Error(), testSecret) {
+			if e.temporary || keys != nil || !strings.Contains(e.Error(), test.says) || strings.Contains(e.Error(), testSecret) {
 				t.Errorf("got %v and %q, want it to say %q", keys, e, test.says)
 			}
 			misbehave = false

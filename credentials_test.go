@@ -69,7 +69,7 @@ func mustGet(tb testing.TB, s *credentialSource) secrets {
 	if err != nil {
 		tb.Fatalf("get: %v", err)
 	}
-	return keys
+	return *keys
 }
 
 func wantCredentialError(tb testing.TB, err error) *credentialError {
@@ -241,13 +241,13 @@ func TestModels(t *testing.T) {
 			s := mustSource(t, &fakeCredential{fetch: func() (*credentials.CredentialModel, error) { return test.model, nil }})
 			got, err := s.get(t.Context())
 			if test.says == "" {
-				if err != nil || got != test.want {
+				if err != nil || *got != test.want {
 					t.Fatalf("got %v and %v", got, err)
 				}
 				return
 			}
 			e := wantCredentialError(t, err)
-			if e.temporary || got != (secrets{}) || !strings.Contains(e.Error(), test.says) {
+			if e.temporary || got != nil || !strings.Contains(e.Error(), test.says) {
 				t.Fatalf("got %v and %q, want a lasting error that says %q", got, e, test.says)
 			}
 			for _, value := range []string{testKeyID, testSecret, testToken, testBearer} {

@@ -47,7 +47,7 @@ func describePage[W interface{ instance() Instance }](ctx context.Context, c *Cl
 	}
 	var wire wirePage[W]
 	op.into = &wire
-	res, err := c.do(ctx, op)
+	res, err := c.call(ctx, op)
 	if err != nil {
 		return instancePage{}, err
 	}

@@ -39,27 +39,31 @@ const maxRegionLength = 63 // a label of a host name
 // "CN-Hangzhou" or a host name. Whether the region exists shows when its host is
 // looked up.
 func checkRegion(region string) error {
-	refuse := func(problem string) error { return &InputError{Field: "region", Problem: problem} }
-	switch {
-	case region == "":
-		return refuse(`is empty; it is an id such as "cn-hangzhou"`)
-	case len(region) > maxRegionLength:
-		return refuse(fmt.Sprintf("is %d bytes long, the limit is %d", len(region), maxRegionLength))
-	}
-	for part := range strings.SplitSeq(region, "-") {
-		if part == "" {
-			return refuse(fmt.Sprintf("%q has a hyphen too many", region))
-		}
-		for _, c := range part {
-			if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
-				return refuse(fmt.Sprintf("%q holds %q; a region id has lower-case letters, digits and hyphens", region, c))
-			}
-		}
-	}
-	if first := region[0]; first < 'a' || first > 'z' || !strings.Contains(region, "-") {
-		return refuse(fmt.Sprintf(`%q is not an id such as "cn-hangzhou"`, region))
+	if problem := regionProblem(region); problem != "" {
+		return &InputError{Field: "region", Problem: problem}
 	}
 	return nil
+}
+
+func regionProblem(region string) string {
+	switch {
+	case region == "":
+		return `is empty; it is an id such as "cn-hangzhou"`
+	case len(region) > maxRegionLength:
+		return fmt.Sprintf("is %d bytes long, the limit is %d", len(region), maxRegionLength)
+	}
+	for _, c := range region {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return fmt.Sprintf("%q holds %q; a region id has lower-case letters, digits and hyphens", region, c)
+		}
+	}
+	switch {
+	case strings.Contains("-"+region+"-", "--"):
+		return fmt.Sprintf("%q has a hyphen too many", region)
+	case region[0] < 'a', !strings.Contains(region, "-"):
+		return fmt.Sprintf(`%q is not an id such as "cn-hangzhou"`, region)
+	}
+	return ""
 }
 
 // parseEndpoint checks an endpoint given by the caller and returns its scheme and
@@ -112,12 +116,7 @@ func isHostName(name string) bool {
 	if addr, err := netip.ParseAddr(name); err == nil {
 		return addr.Zone() == ""
 	}
-	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-			return false
-		}
-	}
-	return true
+	return !strings.Contains("."+name+".", "..") && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == ""
 }
 
 // isLoopback reports whether a host stays on this machine, without asking a name

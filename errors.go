@@ -2,7 +2,6 @@ package ecsreboot
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -124,27 +123,24 @@ func (e *OperationError) with(cause error) *OperationError {
 // Error returns one sentence that names the operation, the instance, what is
 // known of the restart unless the cause says it, and the cause.
 func (e *OperationError) Error() string {
-	var b strings.Builder
-	b.WriteString(prefix)
-	b.WriteString(e.Operation)
+	text := prefix + e.Operation
 	if e.InstanceID != "" {
-		b.WriteByte(' ')
-		b.WriteString(bound(printable(e.InstanceID), maxInstanceIDLength))
+		text += " " + bound(printable(e.InstanceID), maxInstanceIDLength)
 	}
-	b.WriteString(": ")
 	switch e.Outcome {
 	case OutcomeNotSent:
-		b.WriteString("not sent: ")
+		text += ": not sent"
 	case OutcomeUnknown:
-		b.WriteString("outcome unknown, the instance may have been restarted: ")
+		text += ": outcome unknown, the instance may have been restarted"
 	case OutcomeAccepted:
-		b.WriteString("the restart was accepted: ")
+		text += ": the restart was accepted"
 	case OutcomeNone, OutcomeRejected:
 	}
+	text += ": "
 	if e.Err != nil {
-		b.WriteString(strings.TrimPrefix(e.Err.Error(), prefix))
+		text += strings.TrimPrefix(e.Err.Error(), prefix)
 	}
-	return b.String()
+	return text
 }
 
 // Unwrap returns the cause.
@@ -200,23 +196,21 @@ type AccessDenied struct {
 
 // Error returns the status, code, message and request id.
 func (e *APIError) Error() string {
-	var b strings.Builder
+	text := ""
 	if e.StatusCode != 0 {
-		b.WriteString(strconv.Itoa(e.StatusCode))
-		b.WriteByte(' ')
+		text = strconv.Itoa(e.StatusCode) + " "
 	}
 	if e.Code != "" {
-		b.WriteString(string(e.Code))
-		b.WriteString(": ")
+		text += string(e.Code) + ": "
 	}
-	b.WriteString(e.Message)
+	text += e.Message
 	if e.AccessDenied.Action != "" {
-		fmt.Fprintf(&b, " (missing RAM action: %s)", e.AccessDenied.Action)
+		text += " (missing RAM action: " + e.AccessDenied.Action + ")"
 	}
 	if e.RequestID != "" {
-		fmt.Fprintf(&b, " (request %s)", e.RequestID)
+		text += " (request " + e.RequestID + ")"
 	}
-	return b.String()
+	return text
 }
 
 // Is reports whether target is the answer's code or its class.

@@ -113,3 +113,47 @@ func TestTransportErrorHidesURLs(t *testing.T) {
 	assert.False(t, inner.Timeout())
 	assert.True(t, (&transportError{cause: new(error(timeLimitError{}))}).Timeout())
 }
+
+// standInError stands in for a *net.DNSError.
+type standInError struct{}
+
+func (standInError) Error() string { return "a stand-in" }
+
+func (standInError) As(target any) bool {
+	to, ok := target.(**net.DNSError)
+	if ok {
+		*to = &net.DNSError{Name: "from As"}
+	}
+	return ok
+}
+
+// What errors.As finds, and what it does not, as finds and does not.
+func TestAs(t *testing.T) {
+	lookup := &net.DNSError{Name: "a"}
+	for name, err := range map[string]error{
+		"nil":         nil,
+		"itself":      lookup,
+		"wrapped":     fmt.Errorf("x: %w", lookup),
+		"joined":      errors.Join(io.EOF, nil, fmt.Errorf("x: %w", lookup), &net.DNSError{Name: "b"}),
+		"two":         fmt.Errorf("%w, %w", ErrThrottled, ErrInstanceNotReady),
+		"by As":       fmt.Errorf("x: %w", standInError{}),
+		"As of ours":  &hookError{"x", lookup},
+		"hidden":      &hookError{"x", &OperationError{Err: lookup}},
+		"in an OpErr": &net.OpError{Op: "dial", Err: lookup},
+		"neither":     errors.New("x"),
+	} {
+		for _, target := range []func() any{
+			func() any { return new(*net.DNSError) },
+			func() any { return new(net.Error) },
+			func() any { return new(interface{ Timeout() bool }) },
+			func() any { return new(ErrorCode) },
+			func() any { return new(*OperationError) },
+			func() any { return new(standInError) },
+			func() any { return new(error) },
+		} {
+			want, got := target(), target()
+			assert.Equal(t, errors.As(err, want), as(err, got), "%s as a %T", name, got)
+			assert.Equal(t, want, got, "%s as a %T", name, got)
+		}
+	}
+}

@@ -67,10 +67,10 @@ func checkRate(field string, perMinute float64) error {
 // context's deadline, or expected to, as the service named no time. The error is
 // ErrThrottled then, and the context's otherwise. Each pass must be returned by
 // leave.
-func (g *AdaptivePacer) enter(ctx context.Context, budget *time.Duration, throttled bool) (pass, error) {
+func (g *AdaptivePacer) enter(ctx context.Context, budget *time.Duration, throttled bool) (p pass, err error) {
 	g.mu.Lock()
 	if g.pace.open() && g.again.Len()+g.fresh.Len() == 0 {
-		p := g.pace.take()
+		p = g.pace.take()
 		g.mu.Unlock()
 		return p, nil
 	}
@@ -87,17 +87,11 @@ func (g *AdaptivePacer) enter(ctx context.Context, budget *time.Duration, thrott
 			wake = g.pace.ready(now, throttled)
 		}
 		if wake <= 0 && ctx.Err() == nil {
-			p := g.pace.take()
-			g.leaveLine(line, &w)
-			g.mu.Unlock()
-			*budget = max(0, giveUp.Sub(now))
-			return p, nil
+			p = g.pace.take()
+			break
 		}
-		if err := g.outlasts(ctx, now, giveUp); err != nil {
-			g.leaveLine(line, &w)
-			g.mu.Unlock()
-			*budget = max(0, giveUp.Sub(now))
-			return pass{}, err
+		if err = g.outlasts(ctx, now, giveUp); err != nil {
+			break
 		}
 		if w.element == nil {
 			w.wake, w.latest = make(chan struct{}, 1), giveUp
@@ -111,6 +105,10 @@ func (g *AdaptivePacer) enter(ctx context.Context, budget *time.Duration, thrott
 		g.mu.Lock()
 		now = time.Now()
 	}
+	g.leaveLine(line, &w)
+	g.mu.Unlock()
+	*budget = max(0, giveUp.Sub(now))
+	return p, err
 }
 
 // await waits for a signal, a time or the context's end.

@@ -39,10 +39,11 @@ func tooLong(ctx context.Context, c closing, budget time.Duration) error {
 	} else {
 		return nil
 	}
+	why := "the service throttles, presumably for another "
 	if c.asked {
-		return &throttleError{fmt.Sprintf("the service asks to wait %v, beyond %s", roundUp(c.wait), beyond)}
+		why = "the service asks to wait "
 	}
-	return &throttleError{fmt.Sprintf("the service throttles, presumably for another %v, beyond %s", roundUp(c.wait), beyond)}
+	return &throttleError{why + roundUp(c.wait).String() + ", beyond " + beyond}
 }
 
 // roundUp makes a wait readable without making it shorter.

@@ -1,6 +1,9 @@
 package ecsreboot
 
-import "errors"
+import (
+	"errors"
+	"reflect"
+)
 
 // hookError is the error of a hook of the caller's: a BeforeSend or a Pacer. It is
 // all that the caller's error is, but for what became of another restart: a hook may
@@ -25,5 +28,29 @@ func (e *hookError) As(target any) bool {
 	case **OperationError, **WaitError:
 		return false
 	}
-	return errors.As(e.cause, target)
+	return as(e.cause, target)
+}
+
+// as is [errors.As] by the reflection that net/http brings along: errors.As has its
+// own, which programs that do not call it need not link.
+func as(err error, target any) bool {
+	to := reflect.ValueOf(target).Elem()
+	for err != nil {
+		if value := reflect.ValueOf(err); value.Type().AssignableTo(to.Type()) {
+			to.Set(value)
+			return true
+		}
+		if own, ok := err.(interface{ As(target any) bool }); ok && own.As(target) {
+			return true
+		}
+		if many, ok := err.(interface{ Unwrap() []error }); ok {
+			for _, one := range many.Unwrap() {
+				if as(one, target) {
+					return true
+				}
+			}
+		}
+		err = errors.Unwrap(err)
+	}
+	return false
 }

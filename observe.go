@@ -31,42 +31,44 @@ type CallResult struct {
 // context or function counts as none.
 type CallObserver func(ctx context.Context, call Call) (context.Context, func(CallResult))
 
-// do sends an operation until it is decided, and returns the accepted or passed
-// attempt. All its errors are OperationErrors.
-func (c *Client) do(ctx context.Context, op operation) (result, error) {
-	if len(c.observers) == 0 {
-		return c.decided(ctx, op)
-	}
-	begin := time.Now()
-	became := CallResult{Outcome: OutcomeUnknown, Err: errors.New("broken off by a panic")}
-	if op.repeatable {
-		became.Outcome = OutcomeNone
-	}
-	call := Call{
-		Operation: op.action, InstanceID: op.instanceID, ForceStop: op.forceStop, DryRun: op.dryRun,
-		Region: c.region, Endpoint: c.Endpoint(),
-	}
-	for _, observe := range c.observers {
-		within, end := observe(ctx, call)
+// caller sends an operation until it is decided, as Client.do does.
+type caller func(ctx context.Context, op operation) (result, error)
+
+// around puts something around the calls of a client. Only a program that has such an
+// option links what that takes.
+type around func(c *Client, call caller) caller
+
+func (observe CallObserver) around(c *Client, call caller) caller {
+	return func(ctx context.Context, op operation) (result, error) {
+		begin := time.Now()
+		within, end := observe(ctx, Call{
+			Operation: op.action, InstanceID: op.instanceID, ForceStop: op.forceStop, DryRun: op.dryRun,
+			Region: c.region, Endpoint: c.Endpoint(),
+		})
 		if within != nil {
-			ctx = within //nolint:fatcontext // one observer within the other
+			ctx = within
 		}
-		if end != nil {
-			defer func() {
-				became.Took = time.Since(begin)
-				end(became)
-			}()
+		if end == nil {
+			return call(ctx, op)
 		}
+		became := CallResult{Outcome: OutcomeUnknown, Err: errors.New("broken off by a panic")}
+		if op.repeatable {
+			became.Outcome = OutcomeNone
+		}
+		defer func() {
+			became.Took = time.Since(begin)
+			end(became)
+		}()
+		res, err := call(ctx, op)
+		became = CallResult{RequestID: res.requestID, Attempts: res.attempts, Err: err}
+		if failed, ok := errors.AsType[*OperationError](err); ok {
+			became.Attempts, became.Outcome = failed.Attempts, failed.Outcome
+			if answer, ok := errors.AsType[*APIError](err); ok {
+				became.RequestID = answer.RequestID
+			}
+		} else if !op.repeatable {
+			became.Outcome = OutcomeAccepted
+		}
+		return res, err
 	}
-	res, err := c.decided(ctx, op)
-	became = CallResult{RequestID: res.requestID, Attempts: res.attempts, Err: err}
-	if failed, ok := errors.AsType[*OperationError](err); ok {
-		became.Attempts, became.Outcome = failed.Attempts, failed.Outcome
-		if answer, ok := errors.AsType[*APIError](err); ok {
-			became.RequestID = answer.RequestID
-		}
-	} else if !op.repeatable {
-		became.Outcome = OutcomeAccepted
-	}
-	return res, err
 }

@@ -28,8 +28,8 @@ type settings struct {
 	retry          RetryPolicy
 	attemptTimeout time.Duration
 	logRetry       func(context.Context, *OperationError, time.Duration)
-	logCall        CallObserver // nil: nobody wants to know
-	observers      []CallObserver
+	logCalls       around // nil: nobody wants to know
+	observed       []around
 	userAgent      string
 	pacers         map[string]Pacer   // by operation
 	rateHints      map[string]float64 // calls a minute, by operation
@@ -258,17 +258,9 @@ func WithCallObserver(observer CallObserver) Option {
 		if observer == nil {
 			return &InputError{Field: "WithCallObserver", Problem: "is nil"}
 		}
-		s.observers = append(s.observers, observer)
+		s.observed = append(s.observed, observer.around)
 		return nil
 	}
-}
-
-// allObservers returns those to be told of calls.
-func (s *settings) allObservers() []CallObserver {
-	if s.logCall == nil {
-		return s.observers
-	}
-	return append(s.observers, s.logCall)
 }
 
 // WithLogger sets where the client logs: at level Warn that it sends a call again,
@@ -289,7 +281,7 @@ func WithLogger(logger *slog.Logger) Option {
 				slog.Duration("wait", wait),
 				slog.Any("error", failed))
 		}
-		s.logCall = func(ctx context.Context, call Call) (context.Context, func(CallResult)) {
+		s.logCalls = CallObserver(func(ctx context.Context, call Call) (context.Context, func(CallResult)) {
 			if !logger.Enabled(ctx, slog.LevelDebug) {
 				return ctx, nil
 			}
@@ -309,7 +301,7 @@ func WithLogger(logger *slog.Logger) Option {
 				}
 				logger.LogAttrs(ctx, slog.LevelDebug, "ecsreboot: called", attributes...)
 			}
-		}
+		}).around
 		return nil
 	}
 }

@@ -187,7 +187,7 @@ func (p *pace) refill(now time.Time) {
 	}
 	switch {
 	case p.seeking && p.pressed:
-		p.setRate(p.rate * math.Exp2(min(passed, firstProbe).Seconds()/seekTime.Seconds()))
+		p.setRate(p.rate * (1 + math.Ln2*min(passed, firstProbe).Seconds()/seekTime.Seconds()))
 	case p.free && p.pressed && !now.Before(p.raiseAt):
 		p.raise()
 		p.raiseAt = now.Add(p.untilRaise())

@@ -40,7 +40,7 @@ func (c *Client) RebootInstance(ctx context.Context, request RebootInstanceReque
 	if err := checkInstanceID(request.InstanceID); err != nil {
 		return nil, &OperationError{Operation: "RebootInstance", InstanceID: request.InstanceID, Outcome: OutcomeNotSent, Err: err}
 	}
-	res, err := c.do(ctx, c.rebootOperation(request))
+	res, err := c.call(ctx, c.rebootOperation(request))
 	if err != nil {
 		return nil, err
 	}
@@ -70,24 +70,34 @@ const maxInstanceIDLength = 128
 // checkInstanceID refuses what cannot be an instance id. The service judges the
 // rest.
 func checkInstanceID(id string) error {
-	refuse := func(problem string) error { return &InputError{Field: "InstanceID", Problem: problem} }
-	switch {
-	case id == "":
-		return refuse("is empty")
-	case len(id) > maxInstanceIDLength:
-		return refuse(fmt.Sprintf("is %d bytes long, the limit is %d", len(id), maxInstanceIDLength))
-	case !utf8.ValidString(id):
-		return refuse("is not valid UTF-8")
-	}
-	for _, c := range id {
-		switch {
-		case unicode.IsSpace(c):
-			return refuse(fmt.Sprintf("holds white space (%q)", c))
-		case unicode.IsControl(c):
-			return refuse(fmt.Sprintf("holds a control character (%q)", c))
-		case !unicode.IsPrint(c):
-			return refuse(fmt.Sprintf("holds a character that cannot be printed (%q)", c))
-		}
+	if problem := instanceIDProblem(id); problem != "" {
+		return &InputError{Field: "InstanceID", Problem: problem}
 	}
 	return nil
+}
+
+func instanceIDProblem(id string) string {
+	switch {
+	case id == "":
+		return "is empty"
+	case len(id) > maxInstanceIDLength:
+		return fmt.Sprintf("is %d bytes long, the limit is %d", len(id), maxInstanceIDLength)
+	case !utf8.ValidString(id):
+		return "is not valid UTF-8"
+	}
+	for _, c := range id {
+		what := ""
+		switch {
+		case unicode.IsSpace(c):
+			what = "white space"
+		case unicode.IsControl(c):
+			what = "a control character"
+		case !unicode.IsPrint(c):
+			what = "a character that cannot be printed"
+		default:
+			continue
+		}
+		return fmt.Sprintf("holds %s (%q)", what, c)
+	}
+	return ""
 }

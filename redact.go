@@ -2,19 +2,20 @@ package ecsreboot
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
-	"io"
-	"log/slog"
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 const redacted = "[redacted]"
 
-// String names the key, masked, and says what else there is.
-func (s secrets) String() string {
+// Format writes for every verb which key it is, masked, and what else there is. To
+// encoding/json the secrets are an empty object.
+func (s secrets) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.describe())) }
+
+func (s secrets) describe() string {
 	switch {
 	case s.bearerToken != "":
 		return "bearer token"
@@ -26,11 +27,6 @@ func (s secrets) String() string {
 	return "no credentials"
 }
 
-func (s secrets) GoString() string             { return s.String() }
-func (s secrets) Format(f fmt.State, _ rune)   { _, _ = io.WriteString(f, s.String()) }
-func (s secrets) LogValue() slog.Value         { return slog.StringValue(s.String()) }
-func (s secrets) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
-
 // maskKeyID keeps what tells a kind of key: LTAI… is a user's, STS.… temporary.
 func maskKeyID(id string) string {
 	if len(id) < 8 {
@@ -39,19 +35,19 @@ func maskKeyID(id string) string {
 	return id[:4] + "****"
 }
 
-// scrub replaces in text whatever spells one of the secrets: as it is,
+// scrubKnown replaces in text whatever spells one of the secrets: as it is,
 // percent-encoded any number of times, escaped for JSON, or in base64, alone or
 // as a part of something longer. The key id, which is no secret, is masked.
-func (s secrets) scrub(text string) string {
-	if text == "" || s == (secrets{}) {
+func scrubKnown(text string, keys *secrets) string {
+	if text == "" || keys == nil {
 		return text
 	}
 	type masked struct{ value, mask string }
 	values := [...]masked{
-		{s.accessKeyID, maskKeyID(s.accessKeyID)},
-		{s.accessKeySecret, redacted},
-		{s.securityToken, redacted},
-		{s.bearerToken, redacted},
+		{keys.accessKeyID, maskKeyID(keys.accessKeyID)},
+		{keys.accessKeySecret, redacted},
+		{keys.securityToken, redacted},
+		{keys.bearerToken, redacted},
 	}
 	// The longest first: one value may be a part of another.
 	for i := range values {
@@ -86,16 +82,11 @@ func replaceSpelled(text, value, mask string) string {
 			i++
 			continue
 		}
-		b.WriteString(text[done:i])
-		b.WriteString(mask)
+		b.WriteString(text[done:i] + mask)
 		i += n
 		done = i
 	}
-	if done == 0 {
-		return text
-	}
-	b.WriteString(text[done:])
-	return b.String()
+	return b.String() + text[done:]
 }
 
 // spelled returns how many bytes of text, from its start, spell value; 0 if
@@ -114,8 +105,7 @@ func spelled(text, value string) int {
 	}
 	for p := range percents {
 		for s := range slashes {
-			percent, slash := "%"+strings.Repeat("25", p), strings.Repeat(`\`, 1<<s)
-			if n := spelledWith(text, value, percent, slash); n > 0 {
+			if n := spelledWith(text, value, "%252525"[:1+2*p], `\\\\`[:1<<s]); n > 0 {
 				return n
 			}
 		}
@@ -204,11 +194,11 @@ func standsAlone(text string, from, to int) bool {
 // determines are looked for.
 func replaceBase64(text, value string) string {
 	for shift := range 3 {
-		encoded := base64.RawStdEncoding.EncodeToString([]byte("\x00\x00"[:shift] + value))
 		from, to := (shift*8+5)/6, (shift+len(value))*8/6
-		stable := encoded[from:to]
-		text = strings.ReplaceAll(text, stable, redacted)
-		text = strings.ReplaceAll(text, strings.NewReplacer("+", "-", "/", "_").Replace(stable), redacted)
+		for _, encoding := range [...]*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			encoded := encoding.EncodeToString([]byte("\x00\x00"[:shift] + value))
+			text = strings.ReplaceAll(text, encoded[from:to], redacted)
+		}
 	}
 	return text
 }
@@ -216,16 +206,16 @@ func replaceBase64(text, value string) string {
 // redactor cleans texts that come from outside of the secrets of one attempt,
 // before they become part of an error.
 type redactor struct {
-	keys      secrets
+	keys      *secrets
 	signature string
 }
 
-func newRedactor(keys secrets, signature string) redactor {
-	return redactor{keys: keys, signature: signature}
+func newRedactor(keys secrets, signature string) *redactor {
+	return &redactor{keys: &keys, signature: signature}
 }
 
 // text cleans a message.
-func (r redactor) text(text string) string {
+func (r *redactor) text(text string) string {
 	if text == "" {
 		return ""
 	}
@@ -234,12 +224,12 @@ func (r redactor) text(text string) string {
 
 // unknownText cleans a text that may hold more than the attempt's own secrets,
 // such as a signed URL or a proxy's password.
-func (r redactor) unknownText(text string) string {
+func (r *redactor) unknownText(text string) string {
 	return r.text(scrubUnknown(r.scrub(cut(text))))
 }
 
 // short cleans an id, a code or a name. The service's own need no work.
-func (r redactor) short(text string) string {
+func (r *redactor) short(text string) string {
 	if text == "" {
 		return ""
 	}
@@ -254,7 +244,7 @@ func (r redactor) short(text string) string {
 const idCharacters = letters + "0123456789-._"
 
 // holds reports whether one of the secrets stands in text as it is.
-func (r redactor) holds(text string) bool {
+func (r *redactor) holds(text string) bool {
 	for _, value := range [...]string{r.keys.accessKeyID, r.keys.accessKeySecret, r.keys.securityToken, r.keys.bearerToken, r.signature} {
 		if value != "" && strings.Contains(text, value) {
 			return true
@@ -263,8 +253,8 @@ func (r redactor) holds(text string) bool {
 	return false
 }
 
-func (r redactor) scrub(text string) string {
-	text = r.keys.scrub(text)
+func (r *redactor) scrub(text string) string {
+	text = scrubKnown(text, r.keys)
 	if r.signature != "" {
 		text = replaceSpelled(text, r.signature, redacted)
 	}
@@ -281,11 +271,12 @@ func cut(text string) string {
 	if len(text) <= maxScrubbed {
 		return text
 	}
-	text = text[:maxScrubbed]
-	if i := strings.LastIndexAny(text, " \t\r\n\"'&,"); i > maxScrubbed/2 {
-		return text[:i]
+	for i := maxScrubbed - 1; i > maxScrubbed/2; i-- {
+		if strings.IndexByte(" \t\r\n\"'&,", text[i]) >= 0 {
+			return text[:i]
+		}
 	}
-	return text
+	return text[:maxScrubbed]
 }
 
 // bound shortens scrubbed text to limit bytes, about: the end is kept as well,
@@ -295,8 +286,20 @@ func bound(text string, limit int) string {
 		return text
 	}
 	const gap = " … "
-	head, tail := (limit-len(gap))*2/3, (limit-len(gap))/3
-	return strings.ToValidUTF8(text[:head], "") + gap + strings.ToValidUTF8(text[len(text)-tail:], "")
+	tail := len(text) - (limit-len(gap))/3
+	for tail < len(text) && !utf8.RuneStart(text[tail]) {
+		tail++
+	}
+	return beginning(text, (limit-len(gap))*2/3) + gap + text[tail:]
+}
+
+// beginning returns the first bytes of a text, so many or a few less: no character
+// is cut.
+func beginning(text string, limit int) string {
+	for limit > 0 && !utf8.RuneStart(text[limit]) {
+		limit--
+	}
+	return text[:limit]
 }
 
 // printable drops what an error's sentence should not have in it: white space

@@ -1,9 +1,7 @@
 package ecsreboot
 
 import (
-	"regexp"
 	"strings"
-	"sync"
 	"unicode"
 )
 
@@ -19,44 +17,19 @@ func scrubUnknown(text string) string {
 		}
 		return r
 	}, cut(text))
-	text = pemPattern().ReplaceAllLiteralString(text, redacted)
+	p := patterns()
+	text = replaceEach(text, p.pem, func([]string) string { return redacted })
 	text = scrubUserinfo(text) // before a name in a password takes the @ for its value
 	text = scrubNamed(text)
 	text = scrubSchemes(text)
-	text = portPattern().ReplaceAllLiteralString(text, `invalid port "`+redacted+`"`)
-	text = keyIDPattern().ReplaceAllStringFunc(text, maskKeyID)
-	text = jwtPattern().ReplaceAllLiteralString(text, redacted)
-	text = runPattern().ReplaceAllStringFunc(text, scrubRun)
+	text = replaceEach(text, p.port, func([]string) string { return `invalid port "` + redacted + `"` })
+	text = replaceEach(text, p.keyID, func(id []string) string { return maskKeyID(id[0]) })
+	text = replaceEach(text, p.jwt, func([]string) string { return redacted })
+	text = replaceEach(text, p.run, scrubRun)
 	return printable(text)
 }
 
-func pattern(expr string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
-}
-
-var (
-	// The end of a key may have been cut off.
-	pemPattern = pattern(`(?s)-----BEGIN[^-]*-----.*?(?:-----END[^-]*(?:-----|\z)|\z)`)
-
-	// A name in any quoting, what separates it from its value, and the value's
-	// opening bracket and quote.
-	namePattern = pattern(`(?i)([\w.-]*)` +
-		`(?:(access[_-]?key(?:[_-]?id)?)|(authorization|cookie)|(secret|token|passw(?:or)?d|passphrase|(?:private|secret|api|session)[_-]?key|signature)s?)` +
-		`([\w.-]*)(` + quoteExpr + `?)` +
-		`(\s*(?:=>|[:=>]|%(?:25)*3[ad])\s*|\s+)` +
-		`([\[{]?)(` + quoteExpr + `?)`)
-
-	schemePattern = pattern(`(?i)\b((?:bearer|basic)(?:\s|%20|\+)+["']?)([^\s"',;\]})]+)`)
-	portPattern   = pattern(`invalid port "[^"]*"`)
-	keyIDPattern  = pattern(`(?:LTAI|STS\.|TMP\.)[0-9A-Za-z]{8,}`)
-	jwtPattern    = pattern(`eyJ[\w-]{6,}(?:\.[\w-]*)*`)
-	runPattern    = pattern(`[0-9A-Za-z+/_%-]{20,}={0,2}`)
-	nothingInRun  = pattern(`(?i)[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|%(?:25)*[0-9a-f]{2}`) // request ids, escapes
-)
-
-const quoteExpr = "(?:\\\\*[\"'`]|%(?:25)*22)"
-
-// named is one match of namePattern, by its groups.
+// named is one match of the pattern of names, by its groups.
 type named struct {
 	prefix, keyID, line, secret, rest, nameQuote, separator, bracket, quote string
 
@@ -66,49 +39,37 @@ type named struct {
 // scrubNamed replaces the values that stand after the name of a secret.
 func scrubNamed(text string) string {
 	var b strings.Builder
-	done := 0
-	for done < len(text) {
-		m := namePattern().FindStringSubmatchIndex(text[done:])
-		if m == nil {
-			break
+	afterSlash := false
+	for {
+		g, at, from := find(text, patterns().name)
+		if g == nil {
+			return b.String() + text
 		}
-		group := func(i int) string {
-			if m[2*i] < 0 {
-				return ""
-			}
-			return text[done+m[2*i] : done+m[2*i+1]]
+		if at > 0 {
+			afterSlash = text[at-1] == '/'
 		}
-		n := named{
-			group(1), group(2), group(3), group(4), group(5), group(6), group(7), group(8), group(9),
-			done+m[0] > 0 && text[done+m[0]-1] == '/',
-		}
-		from := done + m[1]
+		n := &named{g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8], g[9], afterSlash}
 		to := from
 		if n.isName(text[from:]) {
 			to += n.valueLen(text[from:])
 		}
-		if to == from { // not a name, or one without a value: go on behind the name
-			next := done + m[12] // the quote behind the name may open a value
-			b.WriteString(text[done:next])
-			done = next
-			continue
+		mask := redacted
+		switch value := text[from:to]; {
+		case value == "": // not a name, or one without a value: go on behind the name
+			from -= len(n.nameQuote + n.separator + n.bracket + n.quote) // the quote behind the name may open a value
+			to, mask = from, ""
+		case n.keyID != "" && !strings.Contains(strings.ToLower(n.prefix), "secret") && strings.Trim(value, keyIDCharacters) == "":
+			mask = maskKeyID(value)
 		}
-		b.WriteString(text[done:from])
-		value := text[from:to]
-		if n.keyID != "" && !strings.Contains(strings.ToLower(n.prefix), "secret") && strings.Trim(value, keyIDCharacters) == "" {
-			b.WriteString(maskKeyID(value))
-		} else {
-			b.WriteString(redacted)
-		}
-		done = to
+		b.WriteString(text[:from] + mask)
+		afterSlash = text[to-1] == '/'
+		text = text[to:]
 	}
-	b.WriteString(text[done:])
-	return b.String()
 }
 
 // isName tells a name from a word of a sentence, an error code or a path; value
 // is the text behind the separator.
-func (n named) isName(value string) bool {
+func (n *named) isName(value string) bool {
 	quoted := n.quote != ""
 	switch {
 	case n.rest != "" && n.nameQuote == "":
@@ -137,7 +98,7 @@ const (
 
 // valueLen returns the length of the value at the start of text. Where its end
 // can't be told it reaches too far.
-func (n named) valueLen(text string) int {
+func (n *named) valueLen(text string) int {
 	upTo := func(i int) int {
 		if i < 0 {
 			return len(text)
@@ -202,14 +163,13 @@ func quotedLen(text string, quote byte, depth int) int {
 // scrubSchemes replaces what follows Bearer and Basic, unless it is the next
 // word of a sentence.
 func scrubSchemes(text string) string {
-	return schemePattern().ReplaceAllStringFunc(text, func(match string) string {
-		m := schemePattern().FindStringSubmatch(match)
-		switch strings.ToLower(strings.TrimRight(m[2], ".:")) {
+	return replaceEach(text, patterns().scheme, func(g []string) string {
+		switch strings.ToLower(strings.TrimRight(g[2], ".:")) {
 		case "token", "tokens", "credential", "credentials", "auth", "authentication", "authorization", "scheme",
 			"is", "in", "not", "must", "was", "for", "or", "and", redacted[:len(redacted)-1]:
-			return match
+			return g[0]
 		}
-		return m[1] + redacted
+		return g[1] + redacted
 	})
 }
 
@@ -241,17 +201,17 @@ func scrubUserinfo(text string) string {
 
 // scrubRun judges a long run of characters without a separator. One that begins
 // with a slash is a path, and judged by its parts.
-func scrubRun(run string) string {
-	rest := nothingInRun().ReplaceAllLiteralString(run, "")
-	parts := strings.Split(rest, "/")
+func scrubRun(groups []string) string {
+	run := groups[0]
+	rest := replaceEach(run, patterns().nothingInRun, func([]string) string { return "" })
 	if !strings.HasPrefix(run, "/") && looksRandom(rest) {
 		return redacted
 	}
-	for _, part := range parts {
+	for _, part := range strings.FieldsFunc(rest, func(r rune) bool { return r == '/' }) {
 		if looksRandom(part) {
 			return redacted
 		}
-		for word := range strings.FieldsFuncSeq(part, func(r rune) bool { return strings.ContainsRune("+_%-=", r) }) {
+		for _, word := range strings.FieldsFunc(part, func(r rune) bool { return strings.ContainsRune("+_%-=", r) }) {
 			oneCase := word == strings.ToLower(word) || word == strings.ToUpper(word)
 			if len(word) >= 32 && oneCase && strings.ContainsAny(word, "0123456789") && strings.Trim(word, "0123456789") != "" {
 				return redacted // hex, base32

@@ -1,6 +1,7 @@
 package ecsreboot
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha1" //nolint:gosec // signature version 1.0 is defined with HMAC-SHA1
 	"crypto/sha256"
@@ -8,6 +9,7 @@ import (
 	"encoding/hex"
 	"hash"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -91,8 +93,7 @@ type signedHeader struct{ name, key, value string }
 func signV3(m message, keys secrets) signed {
 	params := m.params
 	if keys.bearerToken != "" {
-		params = append(slices.Clone(params), field{"SignatureType", "BEARERTOKEN"})
-		sortFields(params)
+		params = append(slices.Clip(params), field{"SignatureType", "BEARERTOKEN"}) // a copy
 	}
 	// In the order of their names, which the signature prescribes. The ones without
 	// a value are left out.
@@ -133,44 +134,51 @@ func signV3(m message, keys secrets) signed {
 func acs3Authorization(method, rawQuery string, given []signedHeader, payloadHash string, keys secrets) string {
 	s := hmacSHA256.get(keys.accessKeySecret)
 	defer hmacSHA256.put(s)
-	text := s.text[:0]
-	text = append(text, method...)
-	text = append(text, "\n/\n"...)
-	text = append(text, rawQuery...)
-	text = append(text, '\n')
+	text := &s.text
+	text.Reset()
+	text.WriteString(method)
+	text.WriteString("\n/\n")
+	text.WriteString(rawQuery)
+	text.WriteByte('\n')
 	for _, h := range given {
-		text = append(text, h.name...)
-		text = append(text, ':')
-		text = append(text, strings.TrimSpace(h.value)...)
-		text = append(text, '\n')
+		text.WriteString(h.name)
+		text.WriteByte(':')
+		text.WriteString(strings.TrimSpace(h.value))
+		text.WriteByte('\n')
 	}
-	text = append(text, '\n')
-	text = appendNames(text, given)
-	text = append(text, '\n')
-	text = append(text, payloadHash...)
+	text.WriteByte('\n')
+	writeNames(text, given)
+	text.WriteByte('\n')
+	text.WriteString(payloadHash)
 
-	digest := sha256.Sum256(text)
-	text = append(text[:0], acs3Algorithm+"\n"...)
-	text = hex.AppendEncode(text, digest[:])
-	sum := s.sign(text)
+	digest := sha256.Sum256(text.Bytes())
+	text.Reset()
+	text.WriteString(acs3Algorithm + "\n")
+	writeHex(text, digest[:])
+	sum := s.sign()
 
-	text = append(text[:0], acs3Algorithm+" Credential="...)
-	text = append(text, keys.accessKeyID...)
-	text = append(text, ",SignedHeaders="...)
-	text = appendNames(text, given)
-	text = append(text, ",Signature="...)
-	s.text = hex.AppendEncode(text, sum)
-	return string(s.text)
+	text.Reset()
+	text.WriteString(acs3Algorithm + " Credential=")
+	text.WriteString(keys.accessKeyID)
+	text.WriteString(",SignedHeaders=")
+	writeNames(text, given)
+	text.WriteString(",Signature=")
+	writeHex(text, sum)
+	return text.String()
 }
 
-func appendNames(dst []byte, given []signedHeader) []byte {
+func writeNames(text *bytes.Buffer, given []signedHeader) {
 	for i, h := range given {
 		if i > 0 {
-			dst = append(dst, ';')
+			text.WriteByte(';')
 		}
-		dst = append(dst, h.name...)
+		text.WriteString(h.name)
 	}
-	return dst
+}
+
+func writeHex(text *bytes.Buffer, sum []byte) {
+	var digits [2 * sha256.Size]byte
+	text.Write(digits[:hex.Encode(digits[:], sum)])
 }
 
 // hmacs hands out HMACs of one hash. To give one its key takes as long as to sign
@@ -187,9 +195,10 @@ var (
 
 // keyedHMAC is an HMAC with its key, and room for what a signature is made of.
 type keyedHMAC struct {
-	key       string
-	mac       hash.Hash
-	text, sum []byte
+	key  string
+	mac  hash.Hash
+	text bytes.Buffer
+	sum  []byte
 }
 
 func (h *hmacs) get(key string) *keyedHMAC {
@@ -201,10 +210,10 @@ func (h *hmacs) get(key string) *keyedHMAC {
 
 func (h *hmacs) put(s *keyedHMAC) { h.pool.Put(s) }
 
-// sign returns the signature over text, which is good until the next.
-func (s *keyedHMAC) sign(text []byte) []byte {
+// sign returns the signature over the text, which is good until the next.
+func (s *keyedHMAC) sign() []byte {
 	s.mac.Reset()
-	s.mac.Write(text)
+	s.mac.Write(s.text.Bytes())
 	s.sum = s.mac.Sum(s.sum[:0])
 	return s.sum
 }
@@ -224,7 +233,6 @@ func signV1(m message, keys secrets) signed {
 		params = append(params,
 			field{"BearerToken", keys.bearerToken},
 			field{"SignatureType", "BEARERTOKEN"})
-		sortFields(params)
 		return signed{rawQuery: canonicalQuery(params), header: newHeaders(unsignedHeaders)}
 	}
 	params = append(params,
@@ -234,10 +242,9 @@ func signV1(m message, keys secrets) signed {
 	if keys.securityToken != "" {
 		params = append(params, field{"SecurityToken", keys.securityToken})
 	}
-	sortFields(params)
 	query := canonicalQuery(params)
 	signature := rpcSignature(http.MethodPost, query, keys.accessKeySecret)
-	rawQuery := query + "&Signature=" + string(appendEncoded(nil, signature))
+	rawQuery := query + "&Signature=" + encode(signature)
 	return signed{rawQuery: rawQuery, header: newHeaders(unsignedHeaders), signature: signature}
 }
 
@@ -245,26 +252,25 @@ func signV1(m message, keys secrets) signed {
 func rpcSignature(method, canonicalQuery, secret string) string {
 	s := hmacSHA1.get(secret + "&")
 	defer hmacSHA1.put(s)
-	s.text = append(s.text[:0], method...)
-	s.text = append(s.text, "&%2F&"...)
-	s.text = appendEncoded(s.text, canonicalQuery)
-	return base64.StdEncoding.EncodeToString(s.sign(s.text))
+	s.text.Reset()
+	s.text.WriteString(method + "&%2F&" + encode(canonicalQuery))
+	return base64.StdEncoding.EncodeToString(s.sign())
 }
 
-// canonicalQuery joins params, which are sorted, as both signatures want them. An
-// empty value keeps its "=".
+// canonicalQuery sorts params and joins them as both signatures want it. An empty
+// value keeps its "=".
 func canonicalQuery(params []field) string {
-	var buf [1024]byte
-	query := buf[:0]
+	sortFields(params)
+	query := bytes.NewBuffer(make([]byte, 0, 1024))
 	for i, p := range params {
 		if i > 0 {
-			query = append(query, '&')
+			query.WriteByte('&')
 		}
-		query = appendEncoded(query, p.name)
-		query = append(query, '=')
-		query = appendEncoded(query, p.value)
+		query.WriteString(encode(p.name))
+		query.WriteByte('=')
+		query.WriteString(encode(p.value))
 	}
-	return string(query)
+	return query.String()
 }
 
 // sortFields sorts by the bytes of the names. They are few and almost in order.
@@ -276,18 +282,8 @@ func sortFields(fields []field) {
 	}
 }
 
-// appendEncoded appends text percent-encoded by the rule of both signatures: all
-// but letters, digits and -_.~ as %XX with upper-case digits. It differs from
-// url.QueryEscape in the space (%20).
-func appendEncoded(dst []byte, text string) []byte {
-	const digits = "0123456789ABCDEF"
-	for i := range len(text) {
-		switch c := text[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.', c == '~':
-			dst = append(dst, c)
-		default:
-			dst = append(dst, '%', digits[c>>4], digits[c&15])
-		}
-	}
-	return dst
+// encode percent-encodes text by the rule of both signatures: all but letters, digits
+// and -_.~ as %XX with upper-case digits. [url.QueryEscape] differs in the space.
+func encode(text string) string {
+	return strings.ReplaceAll(url.QueryEscape(text), "+", "%20")
 }

@@ -208,7 +208,7 @@ func TestEncoding(t *testing.T) {
 		"\U0001F600":             "%F0%9F%98%80",
 		"[\"i-bp67\",\"i-bp8\"]": "%5B%22i-bp67%22%2C%22i-bp8%22%5D",
 	} {
-		assert.Equal(t, want, string(appendEncoded(nil, value)), "%q", value)
+		assert.Equal(t, want, encode(value), "%q", value)
 	}
 	assert.Equal(t, "A=&B=%20", canonicalQuery([]field{{"A", ""}, {"B", " "}}))
 }

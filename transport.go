@@ -95,7 +95,7 @@ func lasts(err error) bool {
 
 // newSend returns what sends all requests: the caller's client, if there is one,
 // under our rules. With it comes the transport at its bottom.
-func newSend(given *http.Client, scheme string, wrappers []func(http.RoundTripper) http.RoundTripper) (send, base http.RoundTripper, err error) {
+func newSend(given *http.Client, scheme string, wrappers []func(http.RoundTripper) http.RoundTripper) (send sendFunc, base http.RoundTripper, err error) {
 	var client http.Client
 	if given != nil {
 		client = *given
@@ -122,34 +122,33 @@ func newSend(given *http.Client, scheme string, wrappers []func(http.RoundTrippe
 		}
 	}
 	if client.Jar == nil && client.Timeout == 0 {
-		return strictTransport{outer}, base, nil
+		return strictSend(outer), base, nil
 	}
 	// A redirect would be followed with a GET, or sign for another host.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	client.Transport = outer
-	return wholeClient{&client}, base, nil
+	return client.Do, base, nil
 }
 
-// wholeClient sends by an http.Client.
-type wholeClient struct{ *http.Client }
+// sendFunc sends a request. It is no RoundTripper: a value of an interface makes a
+// program link what its type could do, which for an http.Client is all of cookies.
+type sendFunc func(*http.Request) (*http.Response, error)
 
-func (c wholeClient) RoundTrip(req *http.Request) (*http.Response, error) { return c.Do(req) }
-
-// strictTransport sends without an http.Client, which would add nothing but
-// redirects, cookies and a time limit, and take as long as a signature.
-type strictTransport struct{ http.RoundTripper }
-
-func (t strictTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := t.RoundTripper.RoundTrip(req)
-	switch {
-	case err != nil:
-		return nil, err
-	case resp == nil:
-		return nil, fmt.Errorf("a %T returned neither an answer nor an error", t.RoundTripper)
-	case resp.Body == nil:
-		resp.Body = http.NoBody
+// strictSend sends without an http.Client, which would add nothing but redirects,
+// cookies and a time limit, and take as long as a signature.
+func strictSend(t http.RoundTripper) sendFunc {
+	return func(req *http.Request) (*http.Response, error) {
+		resp, err := t.RoundTrip(req)
+		switch {
+		case err != nil:
+			return nil, err
+		case resp == nil:
+			return nil, fmt.Errorf("a %T returned neither an answer nor an error", t)
+		case resp.Body == nil:
+			resp.Body = http.NoBody
+		}
+		return resp, nil
 	}
-	return resp, nil
 }
 
 // sendGuard stands between the wrappers around the transport and the transport
@@ -209,6 +208,7 @@ type exchange struct {
 	limit  time.Duration
 	timer  *time.Timer // ends the attempt when the limit is over
 	trace  httptrace.ClientTrace
+	traced bool // net/http finds the trace: without it nothing is proven
 
 	entered atomic.Bool  // the guard let it through …
 	ours    atomic.Bool  // … to an *http.Transport under our rules
@@ -243,17 +243,51 @@ func (x *exchange) end() {
 // watch returns the request under the attempt's context.
 func (x *exchange) watch(req *http.Request) *http.Request {
 	x.trace.GotConn = x.onGotConn
-	return req.WithContext(httptrace.WithClientTrace(x, &x.trace))
+	if given := httptrace.ContextClientTrace(x.Context); given != nil {
+		x.trace = *given
+		x.trace.GotConn = func(info httptrace.GotConnInfo) {
+			x.onGotConn(info)
+			if given.GotConn != nil {
+				given.GotConn(info)
+			}
+		}
+	}
+	x.traced = httptrace.ContextClientTrace(x) == &x.trace
+	return req.WithContext(x)
 }
 
 type exchangeKey struct{}
 
 // Value lets the guard find the exchange.
 func (x *exchange) Value(key any) any {
-	if key == (exchangeKey{}) {
+	switch key {
+	case exchangeKey{}:
 		return x
+	case traceKey:
+		return &x.trace
 	}
 	return x.Context.Value(key)
+}
+
+// traceKey is the key under which net/http asks a context for its trace.
+// [httptrace.WithClientTrace] knows it too, but can do much that nobody needs here,
+// with the parts of reflect that weigh most.
+var traceKey = func() any {
+	var asked askedKey
+	httptrace.ContextClientTrace(&asked)
+	return asked.key
+}()
+
+// askedKey is a context that remembers what it was asked for.
+type askedKey struct {
+	context.Context //nolint:containedctx // it is one
+
+	key any
+}
+
+func (a *askedKey) Value(key any) any {
+	a.key = key
+	return nil
 }
 
 // onGotConn runs before anything is written to the connection.
@@ -280,7 +314,7 @@ func (x *exchange) onGotConn(info httptrace.GotConnInfo) {
 // looks for a connection. Only our own transport proves anything; another may
 // have ways of its own to send, which fire no hooks.
 func (x *exchange) giveUp() bool {
-	return x.entered.Load() && x.ours.Load() && x.state.CompareAndSwap(unconnected, sealed)
+	return x.traced && x.entered.Load() && x.ours.Load() && x.state.CompareAndSwap(unconnected, sealed)
 }
 
 // sent returns when the request left, or byDefault where no hook told.

@@ -14,7 +14,7 @@ var errTimeLimit = errors.New("the attempt's time limit is over")
 
 // transportFailure makes an error of net/http fit to be shown: without the
 // *url.Error, whose text holds the signed URL, and without secrets.
-func (c *Client) transportFailure(ctx, limited context.Context, unsent bool, err error, r redactor) error {
+func (c *Client) transportFailure(ctx, limited context.Context, unsent bool, err error, r *redactor) error {
 	for {
 		wrapped, ok := err.(*url.Error) //nolint:errorlint // peels the outermost layers only
 		if !ok {
@@ -64,27 +64,20 @@ func (e *transportError) Is(target error) bool {
 // As finds what the cause holds, unless that would hand out a *url.Error, also by
 // way of an interface such as net.Error or of an error that wraps one.
 func (e *transportError) As(target any) bool {
-	if !errors.As(*e.cause, target) {
+	if !as(*e.cause, target) {
 		return false
 	}
 	value := reflect.ValueOf(target).Elem()
-	if found, ok := reflect.TypeAssert[error](value); ok {
-		if _, leaks := errors.AsType[*url.Error](found); leaks {
-			value.SetZero()
-			return false
-		}
+	found, _ := value.Interface().(error) //nolint:modernize // reflect.TypeAssert has to be linked for this alone
+	if _, leaks := errors.AsType[*url.Error](found); leaks {
+		value.SetZero()
+		return false
 	}
 	return true
 }
 
 // Timeout reports whether the cause was a timeout, as net.Error has it.
-func (e *transportError) Timeout() bool {
-	timeout, ok := errors.AsType[interface {
-		error
-		Timeout() bool
-	}](*e.cause)
-	return ok && timeout.Timeout()
-}
+func (e *transportError) Timeout() bool { return isTimeout(*e.cause) }
 
 // interrupted joins the end of the caller's context to what was known before it.
 // Both the cause and the context's own error match.
@@ -109,15 +102,18 @@ func contextEnd(ctx context.Context) error {
 	if end, ok := cause.(*waitEndError); ok { //nolint:errorlint // it is never wrapped
 		return end.error
 	}
-	if isOurs(cause) {
+	text := safeText(cause.Error(), nil, maxErrorText)
+	switch {
+	case isOurs(cause):
 		// As with errgroup, the error of another call: what became of its restart
 		// must not be taken for what became of this one.
-		return &transportError{text: plain.Error() + " (" + safeText(cause.Error(), secrets{}, maxErrorText) + ")", cause: new(plain)}
+		cause = plain
+	case errors.Is(cause, plain):
+		return &transportError{text: text, cause: new(cause)}
+	default:
+		cause = fmt.Errorf("%w: %w", plain, cause)
 	}
-	if errors.Is(cause, plain) {
-		return &transportError{text: safeText(cause.Error(), secrets{}, maxErrorText), cause: new(cause)}
-	}
-	return &transportError{text: plain.Error() + " (" + safeText(cause.Error(), secrets{}, maxErrorText) + ")", cause: new(errors.Join(plain, cause))}
+	return &transportError{text: plain.Error() + " (" + text + ")", cause: new(cause)}
 }
 
 // isOurs reports an error that tells of a call of this package.

@@ -263,7 +263,7 @@ func (w *watch) sendOnce(ctx context.Context, before func(context.Context) error
 			w.add(fact{Event: Event{Kind: EventSending}})
 		}
 	}
-	res, err := w.client.do(ctx, op)
+	res, err := w.client.call(ctx, op)
 	failed, ok := errors.AsType[*OperationError](err)
 	if !ok {
 		failed = new(OperationError)

@@ -1,0 +1,89 @@
+package ecsreboot
+
+import (
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// patterns are what the texts of others are read by. They are compiled for the first
+// such text: many programs never have one.
+var patterns = sync.OnceValue(func() *patternSet {
+	return &patternSet{
+		// The end of a key may have been cut off.
+		pem: regexp.MustCompile(`(?s)-----BEGIN[^-]*-----.*?(?:-----END[^-]*(?:-----|\z)|\z)`),
+
+		// A name in any quoting, what separates it from its value, and the value's
+		// opening bracket and quote.
+		name: regexp.MustCompile(`(?i)([\w.-]*)` +
+			`(?:(access[_-]?key(?:[_-]?id)?)|(authorization|cookie)|(secret|token|passw(?:or)?d|passphrase|(?:private|secret|api|session)[_-]?key|signature)s?)` +
+			`([\w.-]*)(` + quoteExpr + `?)` +
+			`(\s*(?:=>|[:=>]|%(?:25)*3[ad])\s*|\s+)` +
+			`([\[{]?)(` + quoteExpr + `?)`),
+
+		scheme: regexp.MustCompile(`(?i)\b((?:bearer|basic)(?:\s|%20|\+)+["']?)([^\s"',;\]})]+)`),
+		port:   regexp.MustCompile(`invalid port "[^"]*"`),
+		keyID:  regexp.MustCompile(`(?:LTAI|STS\.|TMP\.)[0-9A-Za-z]{8,}`),
+		jwt:    regexp.MustCompile(`eyJ[\w-]{6,}(?:\.[\w-]*)*`),
+		run:    regexp.MustCompile(`[0-9A-Za-z+/_%-]{20,}={0,2}`),
+
+		// Request ids and escapes.
+		nothingInRun: regexp.MustCompile(`(?i)[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|%(?:25)*[0-9a-f]{2}`),
+
+		// A connection that works and a peer that is wrong.
+		permanent: regexp.MustCompile(`x509: |tls: failed to verify certificate|remote error: tls: |` +
+			`server gave HTTP response to HTTPS client|Proxy Authentication Required`),
+
+		// Failures to reach whoever has the credentials.
+		temporary: regexp.MustCompile(`(?i)` +
+			`i/o timeout|handshake timeout|timeout awaiting|deadline exceeded|client\.timeout|timed out|` +
+			`connection (?:refused|reset|aborted)|actively refused|forcibly closed|broken pipe|` +
+			`no such host|server misbehaving|failure in name resolution|` +
+			`network is (?:unreachable|down)|no route to host|host is (?:unreachable|down)|` +
+			`unexpected eof|": eof\b|server closed idle connection|` +
+			// Answers: the texts of the providers give the status in these ways, or not at all.
+			`status(?: ?code)?"?[:= ]+(?:5\d\d|429)\b|\bGET http\S+ (?:5\d\d|429)\b|` +
+			`internal server error|bad gateway|service (?:temporarily )?unavailable|gateway time-?out|too many requests|` +
+			`"Code"\s*:\s*"(?:InternalError|ServiceUnavailable|ServiceBusy|Throttling)|` +
+			`<Code>(?:InternalError|ServiceUnavailable|ServiceBusy|Throttling)`),
+
+		// What net/http says when nobody answers at the address of the metadata service,
+		// up to the next provider's error.
+		unreachableMetadata: regexp.MustCompile(`(?:Get|Put) "http://100\.100\.100\.200[^"]*": [^,]*`),
+	}
+})
+
+type patternSet struct {
+	pem, name, scheme, port, keyID, jwt, run, nothingInRun, // of secrets
+	permanent, temporary, unreachableMetadata *regexp.Regexp // of credential errors
+}
+
+const quoteExpr = "(?:\\\\*[\"'`]|%(?:25)*22)"
+
+// find returns the first match of a pattern by its groups, and where it is.
+func find(text string, pattern *regexp.Regexp) (groups []string, from, to int) {
+	at := pattern.FindStringSubmatchIndex(text)
+	if at == nil {
+		return nil, 0, 0
+	}
+	groups = make([]string, len(at)/2)
+	for i := range groups {
+		if at[2*i] >= 0 {
+			groups[i] = text[at[2*i]:at[2*i+1]]
+		}
+	}
+	return groups, at[0], at[1]
+}
+
+// replaceEach puts another text in the place of each match of a pattern.
+func replaceEach(text string, pattern *regexp.Regexp, by func(groups []string) string) string {
+	var b strings.Builder
+	for {
+		groups, from, to := find(text, pattern)
+		if groups == nil {
+			return b.String() + text
+		}
+		b.WriteString(text[:from] + by(groups))
+		text = text[to:]
+	}
+}
