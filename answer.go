@@ -201,10 +201,13 @@ func (a *wireAnswer) parseXML(body string) error {
 		{"NoPermissionType", &denied.NoPermissionType},
 		{"EncodedDiagnosticMessage", &denied.EncodedDiagnosticMessage},
 	} {
-		if _, rest, found := strings.Cut(body, "<"+element.name+">"); found {
-			text, _, _ := strings.Cut(rest, "</"+element.name+">")
+		_, rest, _ := strings.Cut(body, "<"+element.name+">")
+		if text, _, found := strings.Cut(rest, "</"+element.name+">"); found {
 			*element.to = unescapeXML(text)
 		}
+	}
+	if name == "Error" && a.Code == "" {
+		return errors.New("an error that does not say which")
 	}
 	return nil
 }
@@ -213,7 +216,8 @@ func unescapeXML(text string) string {
 	if data, found := strings.CutPrefix(text, "<![CDATA["); found {
 		return strings.TrimSuffix(data, "]]>")
 	}
-	return strings.NewReplacer("&lt;", "<", "&gt;", ">", "&quot;", `"`, "&apos;", "'", "&#34;", `"`, "&#39;", "'", "&amp;", "&").Replace(text)
+	return strings.NewReplacer("&lt;", "<", "&gt;", ">", "&quot;", `"`, "&apos;", "'", "&#34;", `"`, "&#39;", "'", "&amp;", "&",
+		"&#x9;", "\t", "&#xA;", "\n", "&#xD;", "\r").Replace(text)
 }
 
 func (a *wireAnswer) text() string {

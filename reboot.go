@@ -86,7 +86,7 @@ func instanceIDProblem(id string) string {
 		return "is not valid UTF-8"
 	}
 	for _, c := range id {
-		what := ""
+		var what string
 		switch {
 		case unicode.IsSpace(c):
 			what = "white space"
