@@ -178,8 +178,9 @@ func (a *wireAnswer) parseXML(body string) error {
 		_, body, _ = strings.Cut(body, "?>")
 		body = strings.TrimSpace(body)
 	}
-	name, _, _ := strings.Cut(strings.TrimPrefix(body, "<"), ">")
-	if name != "Error" && !strings.HasSuffix(name, "Response") || !strings.HasSuffix(body, "</"+name+">") {
+	begin, _, _ := strings.Cut(body, ">")
+	name, isElement := strings.CutPrefix(begin, "<")
+	if !isElement || name != "Error" && !strings.HasSuffix(name, "Response") || !strings.HasSuffix(body, "</"+name+">") {
 		return errors.New("not a document of the service, or not all of it")
 	}
 	denied := &a.AccessDenied
