@@ -92,6 +92,9 @@ var errorBodies = []string{
 	"", "null", "\"text\"", "\ufeff{}", "HTTP/1.1 200 OK\r\n\r\n",
 }
 
+// openEscape is an escape of JSON that is not complete.
+var openEscape = regexp.MustCompile(`\\+(?:u[0-9a-fA-F]{0,3})?$`)
+
 // FuzzErrorAnswer answers a restart with anything at all, in which a secret of the
 // client's stands somewhere. What comes of it is an answer's error or a transport's,
 // short, and without the secret in any form that can be printed.
@@ -110,7 +113,8 @@ func FuzzErrorAnswer(f *testing.F) {
 		}
 		secret = spelled[int(how)%len(spelled)](secret)
 		place := int(at) % (len(body) + 1)
-		if pad%8 == 0 { // most are short
+		place -= len(openEscape.FindString(body[:place])) // which would take the secret's first character for its own
+		if pad%8 == 0 {                                   // most are short
 			filler := []string{"x", "word ", "%41"}[int(pad/8)%3]
 			body = body[:place] + strings.Repeat(filler, int(pad)*5%40_000/len(filler)) + body[place:]
 			place = min(place+int(pad)*5%40_000, len(body))

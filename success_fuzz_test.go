@@ -20,6 +20,10 @@ import (
 func tellsSuccess(body string) bool {
 	text := strings.TrimSpace(body)
 	id, code := false, false
+	if strings.HasPrefix(text, "<?xml") { // whatever the declaration says
+		_, text, _ = strings.Cut(text, "?>")
+		text = strings.TrimSpace(text)
+	}
 	if strings.HasPrefix(text, "<") {
 		decoder := xml.NewDecoder(strings.NewReader(text))
 		decoder.Strict = false
