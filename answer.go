@@ -54,7 +54,7 @@ func readAnswer(op operation, resp *http.Response, r *redactor) result {
 		case op.into != nil: // a read is nothing without its body
 			res.event.hasRequestID = parsed && answer.RequestID != "" && json.Unmarshal(body, op.into) == nil
 		case answer.RequestID == "": // the header counts for a body that was cut short
-			res.event.hasRequestID = res.requestID != "" && readErr != nil && !tellsOfError(body)
+			res.event.hasRequestID = res.requestID != "" && readErr != nil && !tellsOfError(string(body))
 		}
 		if res.event.code == "" && res.event.hasRequestID {
 			return res
@@ -85,8 +85,8 @@ func readAnswer(op operation, resp *http.Response, r *redactor) result {
 }
 
 // tellsOfError reports whether the beginning of a body is that of an error.
-func tellsOfError(body []byte) bool {
-	lower := strings.ToLower(string(body))
+func tellsOfError(body string) bool {
+	lower := strings.ToLower(body)
 	return strings.Contains(lower, "code") || strings.Contains(lower, "message")
 }
 
@@ -207,7 +207,7 @@ func (a *wireAnswer) parseXML(body string) error {
 			*element.to = unescapeXML(text)
 		}
 	}
-	if name == "Error" && a.Code == "" {
+	if a.Code == "" && (name == "Error" || tellsOfError(body)) {
 		return errors.New("an error that does not say which")
 	}
 	return nil

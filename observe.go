@@ -18,17 +18,18 @@ type Call struct {
 
 // CallResult is what became of a [Call].
 type CallResult struct {
-	RequestID string // of the last answer; empty if there was none
-	Attempts  int    // how many requests it took
+	RequestID string // of the answer that decided it; empty if none did
+	Attempts  int    // how many requests it took; 0 after a panic
 	Outcome   Outcome
 	Took      time.Duration
-	Err       error // an [OperationError], or nil
+	Err       error // an [OperationError], or nil; another one after a panic
 }
 
 // CallObserver is told when a call begins and, by the function that it returns, when
-// it has ended. The context that it returns is that of the call's requests, so that
-// spans of a [WithTransportWrapper] find themselves beneath that of the call. A nil
-// context or function counts as none.
+// it has ended. The context that it returns, which must derive from the given one, is
+// that of the call's requests, so that spans of a [WithTransportWrapper] find
+// themselves beneath that of the call. A nil context or function counts as none. A
+// panic in the function is ignored: what became of the restart must not be lost.
 type CallObserver func(ctx context.Context, call Call) (context.Context, func(CallResult))
 
 // caller sends an operation until it is decided, as Client.do does.
@@ -57,7 +58,7 @@ func (observe CallObserver) around(c *Client, call caller) caller {
 		}
 		defer func() {
 			became.Took = time.Since(begin)
-			end(became)
+			tell(end, became)
 		}()
 		res, err := call(ctx, op)
 		became = CallResult{RequestID: res.requestID, Attempts: res.attempts, Err: err}
@@ -71,4 +72,9 @@ func (observe CallObserver) around(c *Client, call caller) caller {
 		}
 		return res, err
 	}
+}
+
+func tell(end func(CallResult), became CallResult) {
+	defer func() { _ = recover() }()
+	end(became)
 }

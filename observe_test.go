@@ -167,3 +167,14 @@ func TestLogOfCalls(t *testing.T) {
 	assert.Equal(t, "rejected", second.Outcome)
 	assert.NotEmpty(t, second.Error)
 }
+
+// The restart was accepted: an observer that panics then must not hide it.
+func TestCallObserverPanics(t *testing.T) {
+	server := newService(t, ecstest.Options{})
+	client := newClient(t, server, ecsreboot.WithCallObserver(func(ctx context.Context, _ ecsreboot.Call) (context.Context, func(ecsreboot.CallResult)) {
+		return ctx, func(ecsreboot.CallResult) { panic("of an observer") }
+	}))
+	_, err := client.RebootInstance(t.Context(), request)
+	require.NoError(t, err)
+	assert.Equal(t, 1, server.Reboots(id))
+}

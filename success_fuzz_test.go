@@ -18,7 +18,7 @@ import (
 // tellsSuccess reads a whole body with other means than the client: whether it is an
 // object or a document of the service that has a request id and no code.
 func tellsSuccess(body string) bool {
-	text := strings.TrimSpace(body)
+	text := strings.TrimSpace(strings.ToValidUTF8(body, "?")) // what is no text is not looked at
 	id, code := false, false
 	if strings.HasPrefix(text, "<?xml") { // whatever the declaration says
 		_, text, _ = strings.Cut(text, "?>")

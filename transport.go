@@ -142,8 +142,8 @@ func strictSend(t http.RoundTripper) sendFunc {
 		switch {
 		case err != nil:
 			return nil, err
-		case resp == nil:
-			return nil, fmt.Errorf("a %T returned neither an answer nor an error", t)
+		case resp == nil, resp.Body == nil && resp.ContentLength > 0:
+			return nil, fmt.Errorf("a %T returned neither an error nor a whole answer", t)
 		case resp.Body == nil:
 			resp.Body = http.NoBody
 		}
@@ -234,8 +234,10 @@ func newExchange(ctx context.Context, limit time.Duration, once bool) *exchange 
 
 func (x *exchange) timeOut() { x.cancel(errTimeLimit) }
 
-// end frees what the attempt holds. Its answer must have been read.
+// end frees what the attempt holds, and keeps back what has not left yet. Its answer
+// must have been read.
 func (x *exchange) end() {
+	x.state.CompareAndSwap(unconnected, sealed)
 	x.timer.Stop()
 	x.cancel(nil)
 }

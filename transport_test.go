@@ -9,6 +9,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"strconv"
@@ -446,4 +447,80 @@ func TestUnknownRegionIsNamed(t *testing.T) {
 	assert.ErrorContains(t, err, `the region "cn-hangzou" has no host ecs.cn-hangzou.aliyuncs.com`)
 	_, ok := errors.AsType[*net.DNSError](err)
 	assert.True(t, ok)
+}
+
+// An http.Client with a cookie jar or a time limit is used as a whole, but for
+// redirects.
+func TestJarAndTimeout(t *testing.T) {
+	for name, set := range map[string]func(*http.Client){
+		"jar":     func(c *http.Client) { c.Jar, _ = cookiejar.New(nil) },
+		"timeout": func(c *http.Client) { c.Timeout = 20 * time.Second },
+		"neither": func(c *http.Client) { c.CheckRedirect = func(*http.Request, []*http.Request) error { return nil } },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			server := newService(t, ecstest.Options{})
+			h := server.HTTPClient()
+			set(h)
+			client := newClient(t, server, ecsreboot.WithHTTPClient(h))
+			for i, f := range []ecstest.Fault{
+				{Kind: ecstest.FaultAnswer, Status: 307, Header: http.Header{"Location": {"/?again=1"}}},
+				{Kind: ecstest.FaultAnswer, Status: 302, Header: http.Header{"Location": {"%zz"}}},
+				{Kind: ecstest.FaultDrop},
+				{Kind: ecstest.FaultHang},
+			} {
+				inject(server, f)
+				begin := time.Now()
+				_, err := client.RebootInstance(t.Context(), request)
+				require.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown, name)
+				_, leaks := errors.AsType[*url.Error](err)
+				assert.False(t, leaks, name)
+				assert.Len(t, server.Calls(), i+1, name)
+				if f.Kind == ecstest.FaultHang && name == "timeout" {
+					assert.Equal(t, 20*time.Second, time.Since(begin))
+				}
+			}
+			inject(server, ecstest.Fault{Kind: ecstest.FaultError, Code: "DiskError", Header: http.Header{"Set-Cookie": {"a=b"}}})
+			_, err := client.RebootInstance(t.Context(), request)
+			require.ErrorIs(t, err, ecsreboot.ErrDiskError, name)
+			if name == "jar" {
+				at, err := url.Parse(client.Endpoint())
+				require.NoError(t, err)
+				assert.Len(t, h.Jar.Cookies(at), 1)
+			}
+		})
+	}
+}
+
+// A RoundTripper may break its contract. What it says then is no answer.
+func TestRoundTripperReturnsNoAnswer(t *testing.T) {
+	for name, resp := range map[string]*http.Response{
+		"nothing": nil,
+		"no body": {StatusCode: 200, ContentLength: 50, Header: http.Header{"X-Acs-Request-Id": {"A-B"}}},
+		"empty":   {StatusCode: 200},
+	} {
+		server := newService(t, ecstest.Options{})
+		client := newClient(t, server, ecsreboot.WithHTTPClient(&http.Client{Transport: tripper(func(*http.Request) (*http.Response, error) {
+			return resp, nil
+		})}))
+		_, err := client.RebootInstance(t.Context(), request)
+		assert.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown, name)
+	}
+}
+
+// The contexts that a wrapper derives from the request's end with the attempt.
+func TestDerivedContextsEnd(t *testing.T) {
+	var derived []context.Context
+	server := newService(t, ecstest.Options{})
+	client := newClient(t, server, ecsreboot.WithTransportWrapper(func(next http.RoundTripper) http.RoundTripper {
+		return tripper(func(req *http.Request) (*http.Response, error) {
+			ctx, cancel := context.WithTimeout(context.WithValue(req.Context(), observedKey{}, 1), time.Hour)
+			t.Cleanup(cancel)
+			derived = append(derived, ctx)
+			return next.RoundTrip(req.WithContext(ctx))
+		})
+	}))
+	_, err := client.RebootInstance(t.Context(), request)
+	require.NoError(t, err)
+	require.Len(t, derived, 1)
+	require.Equal(t, context.Canceled, context.Cause(derived[0]))
 }
