@@ -1,0 +1,134 @@
+package main
+
+import (
+	"github.com/ecsreboot/ecsreboot/examples/target"
+	"github.com/ecsreboot/ecsreboot/temporal/cmd/connect"
+)
+
+const helpPage = `rolling restarts fleets of Alibaba Cloud ECS instances as durable runs on a
+Temporal server. It starts and steers them; the work is done by workers.
+
+Usage:
+  rolling run -emulate 50                           practise: an emulated service and a worker in
+                                                    this process, on any Temporal server
+  rolling run -region <region> <selection> [flags]  start a run; its id is printed
+  rolling status -run <id> [-wait]                  tell where it is, or follow it to its end
+  rolling pause -run <id>                           send nothing more for now
+  rolling resume -run <id>                          go on after a pause
+  rolling abort -run <id>                           send nothing more, and end
+  rolling approve -run <id>                         go on after a canary stage
+  rolling report -run <id> [-o <file.html>]         draw it
+
+  rolling <command> -h tells of its flags.
+
+Exit codes of run -wait, and of status for a run that is over:
+  0    every instance is restarted, with proof; or the run goes on; or it was started or told
+  1    some failed or were skipped; stdout names them. Or the command failed
+  2    the command line makes no sense; nothing was sent
+  3    some may have restarted, without proof: look at them. Wins over others
+  4    throttled before the run began; nothing was sent
+  5    no usable credentials; nothing was sent
+  6    halted: failure budget, canary, limit used up, or no permission
+  130  aborted; or, while it waited, interrupted: then the run goes on
+  go run turns every failure into 1, so build:
+  go -C temporal build -o ecsreboot-rolling ./cmd/rolling
+
+Credentials, which run needs to make the plan:
+` + target.HelpSources + `  They need the RAM action ecs:DescribeInstances, and ecs:RebootInstance for dry runs.
+
+Environment:
+` + connect.HelpEnvironment + target.HelpEnvironment
+
+const helpTemporal = `
+The Temporal server:
+` + connect.Help
+
+const helpRun = `rolling run starts a run: it plans, looks ahead, asks, and starts it. Workers of the
+task queue carry it out; this program is not needed after that.
+
+Usage:
+  rolling run -emulate <n> [flags]
+  rolling run -region <region> <selection> [flags]
+
+  -emulate <n>        practise on so many instances of an emulated service in this process, with a
+                      worker of its own, by default with -min-ready 0, -max-unavailable 25% and
+                      -group-by zone, so that it takes seconds
+  -run <id>           the id of the run; default rolling-reboot/<region>/<digest of the plan>, so
+                      that a plan has one run at a time
+  -wait               follow the run to its end; with -emulate always
+` + target.HelpFlags + `
+Which instances:
+  <instance-id>...    these, in this order: the first are the canaries. Flags go before them
+  -ids-file <file>    ids from a file, or from stdin for -; one or more a line, # begins a comment
+  -tag <key=value>    those with the tag, key alone for any value; may be given several times
+  -zone <zone>        those of a zone, such as cn-hangzhou-h
+  -status <status>    those with a status, such as Running. Without it, what is not Running is
+                      skipped, named, and counts as unavailable
+  -all                everything in the region
+  -exclude <ids>      but not these; comma-separated, may be given several times. Leave out what
+                      the workers run on
+  -group-by <what>    zone or tag:KEY; the plan takes from all groups in turn
+  -force              restart like a power cut; what a guest has not written to disk is lost
+
+What may break:
+  -max-unavailable <n>            how many may be unavailable at once, such as 3 or 2%; failed and
+                                  unknown ones count. Default 1 of less than 20, else 2%
+  -max-unavailable-per-group <n>  the same for each group
+  -allow-wide                     allow more than 25% of the plan or of a group
+  -max-failed <n>                 halt when more failed or are unknown; default 1%, at least 1
+  -canary <sizes>                 stages that come first, such as 1,5, the default; or none
+  -approve                        wait for rolling approve after each of them
+
+When an instance counts as healthy:
+  -min-ready <time>     it has been Running and healthy for so long; default 30s, 0 for at once
+  -ready-timeout <t>    or else it failed, so long after the send; default 10m, 0 for never
+  -settle <time>        how long a restart whose answer was lost may take to show; default 1m
+  -health               ask the workers' -health-url or -health-cmd
+
+Besides:
+  -send-timeout <time>  limits the call that restarts an instance; default 45s
+  -notify               tell the workers' -notify-cmd what matters to people
+  -search-attributes    set EcsrebootPlanDigest and EcsrebootGroup, which must be registered
+  -dry-runs <n>         how many instances to ask the service about before; default 5
+  -despite-problems     start even if the look ahead found problems
+  -yes                  do not ask before; needed without a terminal
+  -json                 print the result as one JSON object
+` + helpTemporal + `
+Signals:
+  SIGINT, SIGTERM or SIGHUP leaves a run that is followed: it goes on. One of -emulate is aborted.
+`
+
+const helpStatus = `rolling status tells where a run is. A worker must be there to answer, unless the run
+is over.
+
+Usage: rolling status -run <id> [-wait] [-json]
+
+  -wait   follow the run to its end
+  -json   print the result as one JSON object
+` + helpTemporal
+
+const helpSignal = `rolling pause, resume and abort tell a run what to do. It heeds that as soon as a
+worker is there, and across the death of any.
+
+  pause   sends nothing more until resume; what waits to be sent is taken back, what was sent is
+          followed
+  abort   sends nothing more; the run ends when everything that was sent is settled
+
+Usage: rolling pause|resume|abort -run <id> [-json]
+` + helpTemporal
+
+const helpApprove = `rolling approve lets a run go on that waits after a canary stage.
+
+Usage: rolling approve -run <id> [-stage <n>] [-json]
+
+  -stage <n>   only if it is this stage that waits
+` + helpTemporal
+
+const helpReport = `rolling report tells what became of a run, also while it goes on.
+
+Usage: rolling report -run <id> [-o <file.html>] [-json <file>]
+
+  -o <file.html>   draw it; the file opens offline. - is stdout
+  -json <file>     the same for programs
+  Without either, in words.
+` + helpTemporal

@@ -1,0 +1,81 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/ecsreboot/ecsreboot/fleet"
+	ecstemporal "github.com/ecsreboot/ecsreboot/temporal"
+	"github.com/ecsreboot/ecsreboot/temporal/e2e/embedded"
+)
+
+// account is what the service knows of a fleet, held against what the run tells.
+type account struct {
+	once, never    int
+	unknown, named int // unknown are of those named, which are not healthy
+}
+
+// judge holds the service's counts of restarts against the report.
+func judge(t *testing.T, s *service, report *fleet.Report) account {
+	t.Helper()
+	var a account
+	named := make(map[string]bool)
+	for _, record := range report.NotRestarted() {
+		named[record.ID] = true
+		if record.State == fleet.StateUnknown {
+			a.unknown++
+		}
+		require.NotContains(t, []fleet.State{fleet.StateRestarting, ""}, record.State, record.ID)
+	}
+	a.named = len(named)
+	for _, record := range report.Records {
+		n := s.Reboots(record.ID)
+		require.LessOrEqual(t, n, 1, "%s was restarted twice: %+v", record.ID, record)
+		if n == 0 {
+			require.True(t, named[record.ID], "%s was not restarted, and nobody says so: %+v", record.ID, record)
+			a.never++
+		}
+		a.once += n
+		if !named[record.ID] {
+			require.Equal(t, 1, n, "%s is told to be healthy: %+v", record.ID, record)
+		}
+	}
+	return a
+}
+
+// executions is how many executions a workflow id has had: one more than it was
+// continued as new.
+func executions(t *testing.T, c client.Client, id string) int {
+	t.Helper()
+	count := func() int {
+		response, err := c.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
+			Namespace: embedded.Namespace, Query: "WorkflowId = '" + id + "'",
+		})
+		require.NoError(t, err)
+		return len(response.GetExecutions())
+	}
+	require.Eventually(t, func() bool { return count() > 0 }, 10*time.Second, 100*time.Millisecond, "what is listed lags behind a little")
+	return count()
+}
+
+// finish waits for the end of a run.
+func finish(t *testing.T, c client.Client, run client.WorkflowRun) *fleet.Report {
+	t.Helper()
+	var packed []byte
+	require.NoError(t, run.Get(t.Context(), &packed))
+	report, err := ecstemporal.GetReport(t.Context(), c, run.GetID())
+	require.NoError(t, err)
+	return report
+}
+
+// settings are short, so that tests are.
+func settings(width int) ecstemporal.Settings {
+	return ecstemporal.Settings{
+		Rules:    fleet.Rules{MaxUnavailable: fleet.Count(width), AllowWide: true, MaxFailed: fleet.Percent(100), Canary: []int{}},
+		MinReady: -1, ReadyTimeout: 15 * time.Second, SettleTime: 2 * time.Second, SendTimeout: 5 * time.Second,
+	}
+}

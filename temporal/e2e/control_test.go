@@ -1,0 +1,156 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+
+	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/fleet"
+	ecstemporal "github.com/ecsreboot/ecsreboot/temporal"
+)
+
+const (
+	soon    = 30 * time.Second // a death is noticed, and its work taken over
+	quiet   = 3 * time.Second  // in which nothing happens that is not to happen
+	glimpse = 50 * time.Millisecond
+)
+
+// trial is a run of a fleet, and the only worker.
+type trial struct {
+	*service
+
+	client  client.Client
+	server  string
+	queue   string
+	plan    fleet.Plan
+	run     client.WorkflowRun
+	working *process
+}
+
+// try starts a run, with a worker, on a task queue of its own, which is also the name
+// of the fleet.
+func try(t *testing.T, name string, size int, profile func(int) ecstest.RebootProfile, s ecstemporal.Settings) *trial {
+	t.Helper()
+	tr := &trial{service: newService(t, ecstest.Options{}), server: temporalServer(t), queue: name}
+	tr.client = dial(t, tr.server)
+	tr.plan = tr.add(t, name, size, profile)
+	tr.work(t)
+	var err error
+	tr.run, err = ecstemporal.Start(t.Context(), tr.client, tr.plan, ecstemporal.StartOptions{WorkflowID: name, TaskQueue: name, Settings: s})
+	require.NoError(t, err)
+	return tr
+}
+
+func (tr *trial) work(t *testing.T) {
+	t.Helper()
+	tr.working = startWorker(t, tr.server, tr.queue, tr.URL)
+}
+
+// succeed kills the worker, and starts another one.
+func (tr *trial) succeed(t *testing.T) {
+	t.Helper()
+	tr.working.kill()
+	require.True(t, tr.working.killed(), tr.working.log.String())
+	tr.work(t)
+}
+
+func (tr *trial) progress(t *testing.T) ecstemporal.Progress {
+	t.Helper()
+	progress, err := ecstemporal.GetProgress(t.Context(), tr.client, tr.run.GetID())
+	require.NoError(t, err)
+	return progress
+}
+
+// until waits for something to happen.
+func until(t *testing.T, is func() bool, what string) {
+	t.Helper()
+	require.Eventually(t, is, soon, glimpse, what)
+}
+
+// atRest waits for what is under way to settle, and checks that nothing more is sent.
+func (tr *trial) atRest(t *testing.T) int {
+	t.Helper()
+	until(t, func() bool { return tr.progress(t).Counts[fleet.StateRestarting] == 0 }, "what was sent settles")
+	before := tr.TotalReboots()
+	time.Sleep(quiet)
+	require.Equal(t, before, tr.TotalReboots(), "it was told to send nothing")
+	return before
+}
+
+// A pause holds across the death of the worker, and so does its end.
+func TestPauseSurvives(t *testing.T) {
+	t.Parallel()
+	const size = 60
+	tr := try(t, "pause", size, quick(300*time.Millisecond), settings(4))
+	until(t, func() bool { return tr.TotalReboots() > 5 }, "it goes")
+	require.NoError(t, ecstemporal.Pause(t.Context(), tr.client, tr.run.GetID()))
+	tr.succeed(t)
+	until(t, func() bool { return tr.progress(t).Paused }, "it is paused")
+	require.Less(t, tr.atRest(t), size)
+
+	tr.working.kill()
+	require.NoError(t, ecstemporal.Resume(t.Context(), tr.client, tr.run.GetID())) // nobody is there to hear it
+	tr.work(t)
+	report := finish(t, tr.client, tr.run)
+	require.Equal(t, fleet.ReasonDone, report.Reason)
+	a := judge(t, tr.service, report)
+	require.GreaterOrEqual(t, a.once, size-8, "of those that were under way some may have been lost with a worker")
+	require.LessOrEqual(t, tr.mostDown("pause"), 4)
+}
+
+// An abort that no worker was there to hear ends the run when one is.
+func TestAbortSurvives(t *testing.T) {
+	t.Parallel()
+	const size = 60
+	tr := try(t, "abort", size, quick(300*time.Millisecond), settings(4))
+	until(t, func() bool { return tr.TotalReboots() > 5 }, "it goes")
+	tr.working.kill()
+	require.NoError(t, ecstemporal.Abort(t.Context(), tr.client, tr.run.GetID()))
+	tr.work(t)
+	report := finish(t, tr.client, tr.run)
+	require.Equal(t, fleet.ReasonUser, report.Reason)
+	require.Error(t, report.Err())
+	a := judge(t, tr.service, report)
+	require.Less(t, a.once, size/2)
+	require.Positive(t, report.Count(fleet.StateWaiting))
+	require.Zero(t, report.Count(fleet.StateRestarting))
+}
+
+// Approval is waited for across the death of the worker, and that of another stage
+// does not count.
+func TestApprovalSurvives(t *testing.T) {
+	t.Parallel()
+	const size = 12
+	s := settings(4)
+	s.Canary, s.ApproveCanary = []int{1, 2}, true
+	tr := try(t, "approve", size, quick(300*time.Millisecond), s)
+	approve := func(stage int) {
+		require.NoError(t, ecstemporal.ApproveCanary(t.Context(), tr.client, tr.run.GetID(), stage))
+	}
+	until(t, func() bool { return tr.progress(t).Awaiting == 1 }, "the first stage is healthy")
+	tr.succeed(t)
+	approve(2)
+	require.Equal(t, 1, tr.atRest(t))
+	require.Equal(t, 1, tr.progress(t).Awaiting)
+	approve(1)
+	until(t, func() bool { return tr.progress(t).Awaiting == 2 }, "the second stage is healthy")
+	require.Equal(t, 3, tr.atRest(t))
+	tr.working.kill()
+	approve(2)
+	tr.work(t)
+	report := finish(t, tr.client, tr.run)
+	require.NoError(t, report.Err())
+	require.Equal(t, size, judge(t, tr.service, report).once)
+}
+
+// The report of a run that is over needs no worker.
+func TestReportWithoutWorkers(t *testing.T) {
+	t.Parallel()
+	tr := try(t, "alone", 3, quick(100*time.Millisecond), settings(3))
+	require.NoError(t, tr.run.Get(t.Context(), nil))
+	tr.working.kill()
+	require.NoError(t, finish(t, tr.client, tr.run).Err())
+}

@@ -1,0 +1,90 @@
+//go:build unix
+
+package e2e
+
+import (
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/fleet"
+	ecstemporal "github.com/ecsreboot/ecsreboot/temporal"
+)
+
+// A worker that is suspended while it sends, for longer than the server waits for it,
+// sends nothing when it wakes up that others have given up. (SIGSTOP is also what a
+// laptop's lid, a virtual machine's migration, and a debugger do to it.)
+func TestSuspendedWhileSending(t *testing.T) {
+	t.Parallel()
+	for name, point := range map[string]struct {
+		action string // the worker sleeps as this is answered to it
+		once   bool   // the restart was carried out by then
+	}{
+		"before": {"DescribeInstances", false}, // the last reading before the restart leaves
+		"after":  {"RebootInstance", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newService(t, ecstest.Options{})
+			server := temporalServer(t)
+			c := dial(t, server)
+			queue := "suspend-" + name
+			plan := s.add(t, queue, 1, quick(300*time.Millisecond))
+			set := settings(1)
+			run, err := ecstemporal.Start(t.Context(), c, plan, ecstemporal.StartOptions{WorkflowID: queue, TaskQueue: queue, Settings: set})
+			require.NoError(t, err)
+
+			sleeper := startWorker(t, server, queue, s.URL)
+			asleep := make(chan struct{})
+			var once sync.Once
+			calls := 0 // of the action, for the first instance
+			s.mu.Lock()
+			s.onCall = func(call ecstest.Call) {
+				if call.Action != point.action {
+					return
+				}
+				// Its first reading is that of the snapshot, the second belongs to the send.
+				if calls++; point.action == "RebootInstance" || calls == 2 {
+					once.Do(func() {
+						_ = sleeper.Process.Signal(syscall.SIGSTOP)
+						close(asleep)
+					})
+				}
+			}
+			s.mu.Unlock()
+			select {
+			case <-asleep:
+			case <-time.After(soon):
+				t.Fatal("it does not send")
+			}
+			startWorker(t, server, queue, s.URL)
+			first := plan.Targets[0].ID
+			wantReboots := 0
+			if point.once {
+				wantReboots = 1
+			}
+			until(t, func() bool { return s.Reboots(first) == wantReboots }, "what was answered took effect")
+
+			// The server gives the send up, and the other worker looks, and goes on.
+			const grace = 15 * time.Second
+			time.Sleep(set.SendTimeout + grace + set.SettleTime + quiet)
+			require.Equal(t, wantReboots, s.Reboots(first))
+			require.NoError(t, sleeper.Process.Signal(syscall.SIGCONT))
+			report := finish(t, c, run)
+			time.Sleep(quiet)
+			a := judge(t, s, report)
+			require.Equal(t, wantReboots, s.Reboots(first), "it was too late to send")
+			t.Logf("%+v", report.Records[0])
+			if point.once {
+				require.NoError(t, report.Err())
+			} else {
+				require.Equal(t, fleet.StateUnknown, report.Records[0].State)
+				require.Equal(t, 1, a.named)
+			}
+		})
+	}
+}

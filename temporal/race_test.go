@@ -1,0 +1,5 @@
+//go:build race
+
+package ecstemporal
+
+const raceEnabled = true
