@@ -25,6 +25,12 @@ func tellsSuccess(body string) bool {
 		text = strings.TrimSpace(text)
 	}
 	if strings.HasPrefix(text, "<") {
+		text = strings.Map(func(r rune) rune { // characters that XML does not have are not looked at either
+			if !unicode.IsPrint(r) {
+				return ' '
+			}
+			return r
+		}, text)
 		decoder := xml.NewDecoder(strings.NewReader(text))
 		decoder.Strict = false
 		for name := ""; ; {
