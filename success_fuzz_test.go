@@ -48,6 +48,7 @@ func tellsSuccess(body string) bool {
 		}
 	}
 	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber() // of whatever size
 	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
 		return false
 	}
