@@ -38,23 +38,15 @@ func panicError(value any) *credentialError {
 	if value == nil {
 		return &credentialError{text: "the provider ended its goroutine"}
 	}
-	kind := reflect.TypeOf(value).String()
-	text := "the provider panicked with a value of type " + bound(printable(kind), 200)
-	if err, ok := value.(runtime.Error); ok && isRuntimes(kind) {
+	kind := reflect.TypeOf(value)
+	text := "the provider panicked with a value of type " + bound(printable(kind.String()), 200)
+	if kind.Kind() == reflect.Pointer {
+		kind = kind.Elem()
+	}
+	if err, ok := value.(runtime.Error); ok && kind.PkgPath() == "runtime" {
 		text += ": " + safeText(err.Error(), nil, 300)
 	}
 	return &credentialError{text: text}
-}
-
-// isRuntimes reports the types of the runtime's errors. It goes by their names, as a
-// program that asks a type for its package links 7 kB to answer that of others.
-func isRuntimes(kind string) bool {
-	switch kind {
-	case "runtime.boundsError", "runtime.errorString", "runtime.errorAddressString", "runtime.plainError",
-		"*runtime.TypeAssertionError", "*runtime.PanicNilError":
-		return true
-	}
-	return false
 }
 
 const (

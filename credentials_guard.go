@@ -8,6 +8,7 @@ import (
 	"weak"
 
 	"github.com/aliyun/credentials-go/credentials"
+	"github.com/aliyun/credentials-go/credentials/providers"
 )
 
 // guard makes one credential safe to share. GetCredential takes no context, may
@@ -75,10 +76,8 @@ func (g *guard) run(c *call) {
 func (g *guard) fetch() (*secrets, error) {
 	credential := g.credential
 	if credential == nil {
-		var err error
-		if credential, err = credentials.NewCredential(nil); err != nil {
-			return nil, fetchError(err, g.last)
-		}
+		// As credentials.NewCredential(nil) has it, which links all the other kinds too.
+		credential = credentials.FromCredentialsProvider("default", providers.NewDefaultCredentialsProvider())
 	}
 	model, err := credential.GetCredential()
 	if err != nil {

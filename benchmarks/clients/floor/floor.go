@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/aliyun/credentials-go/credentials"
+	"github.com/aliyun/credentials-go/credentials/providers"
 
 	"github.com/ecsreboot/ecsreboot/benchmarks/call"
 )
@@ -38,11 +39,11 @@ type client struct {
 
 // New makes the client. It has nothing to repeat calls with.
 func New(c call.Config) (call.Restart, error) {
-	credential, err := credentials.NewCredential(new(credentials.Config).
-		SetType("access_key").SetAccessKeyId(call.AccessKeyID).SetAccessKeySecret(call.AccessKeySecret))
+	provider, err := providers.NewStaticAKCredentialsProviderBuilder().WithAccessKeyId(call.AccessKeyID).WithAccessKeySecret(call.AccessKeySecret).Build()
 	if err != nil {
 		return nil, err
 	}
+	credential := credentials.FromCredentialsProvider("access_key", provider)
 	transport := c.Transport
 	if transport == nil {
 		transport = &http.Transport{MaxIdleConnsPerHost: 100} // net/http keeps two, for 64 callers

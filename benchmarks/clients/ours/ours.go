@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/aliyun/credentials-go/credentials"
+	"github.com/aliyun/credentials-go/credentials/providers"
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/benchmarks/call"
@@ -16,11 +17,12 @@ const MaxAttempts = "RetryPolicy.MaxAttempts 10"
 
 // New makes the client.
 func New(c call.Config) (call.Restart, error) {
-	credential, err := credentials.NewCredential(new(credentials.Config).
-		SetType("access_key").SetAccessKeyId(call.AccessKeyID).SetAccessKeySecret(call.AccessKeySecret))
+	// As NewCredential does it for an access key, without linking the other kinds.
+	provider, err := providers.NewStaticAKCredentialsProviderBuilder().WithAccessKeyId(call.AccessKeyID).WithAccessKeySecret(call.AccessKeySecret).Build()
 	if err != nil {
 		return nil, err
 	}
+	credential := credentials.FromCredentialsProvider("access_key", provider)
 	options := []ecsreboot.Option{ecsreboot.WithEndpoint(c.Endpoint), ecsreboot.WithCredential(credential)}
 	if c.Transport != nil {
 		options = append(options, ecsreboot.WithHTTPClient(&http.Client{Transport: c.Transport}))
