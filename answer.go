@@ -56,6 +56,9 @@ func readAnswer(op operation, resp *http.Response, r *redactor) result {
 		case answer.RequestID == "": // the header counts for a body that was cut short
 			res.event.hasRequestID = res.requestID != "" && readErr != nil && !tellsOfError(string(body))
 		}
+		if answer.Code != "" && res.event.code == "" { // nothing of it can be printed: an error nevertheless
+			res.event.hasRequestID = false
+		}
 		if res.event.code == "" && res.event.hasRequestID {
 			return res
 		}
