@@ -30,7 +30,6 @@ var (
 	machines = flag.Int("e2e.machines", 900, "restart so many instances in the crash test, in all its fleets")
 	kills    = flag.Int("e2e.kills", 18, "kill workers so often in it")
 	seed     = flag.Uint64("e2e.seed", 0, "0 draws one; the course of a run does not follow from it alone")
-	worker   = flag.String("e2e.worker", "", "a worker program to use; by default it is built")
 )
 
 // serverFile makes the test binary a Temporal server that keeps its state in the
@@ -78,7 +77,6 @@ func temporalServer(t *testing.T) string {
 	t.Helper()
 	shared.once.Do(func() { shared.server, shared.err = embedded.Start(embedded.Options{}) })
 	require.NoError(t, shared.err)
-	t.Logf("the server is %s", shared.server.Address)
 	return shared.server.Address
 }
 
@@ -93,29 +91,27 @@ func dial(t *testing.T, address string) client.Client {
 	return c
 }
 
-// built is the worker program, built once.
+// built are the programs, built once.
 var built struct {
 	once sync.Once
 	dir  string
 	err  error
 }
 
-func workerProgram(t *testing.T) string {
+// programOf returns the path of a program: worker or rolling.
+func programOf(t *testing.T, name string) string {
 	t.Helper()
-	if *worker != "" {
-		return *worker
-	}
 	built.once.Do(func() {
 		if built.dir, built.err = os.MkdirTemp("", "ecsreboot-e2e-"); built.err != nil { //nolint:usetesting // shared by tests
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 		defer cancel()
-		output, err := exec.CommandContext(ctx, "go", "-C", "..", "build", "-o", filepath.Join(built.dir, "worker"), "./cmd/worker").CombinedOutput()
+		output, err := exec.CommandContext(ctx, "go", "-C", "..", "build", "-o", built.dir+"/", "./cmd/worker", "./cmd/rolling").CombinedOutput()
 		if err != nil {
 			built.err = fmt.Errorf("%w: %s", err, output)
 		}
 	})
 	require.NoError(t, built.err)
-	return filepath.Join(built.dir, "worker")
+	return filepath.Join(built.dir, name)
 }

@@ -23,7 +23,7 @@ type process struct {
 func startWorker(t *testing.T, temporal, queue, endpoint string, args ...string) *process {
 	t.Helper()
 	p := &process{ended: make(chan struct{})}
-	p.Cmd = exec.Command(workerProgram(t), append([]string{
+	p.Cmd = exec.Command(programOf(t, "worker"), append([]string{
 		"-address", temporal, "-task-queue", queue, "-region", region, "-endpoint", endpoint, "-quiet",
 	}, args...)...)
 	p.Env = environment(t)

@@ -3,6 +3,9 @@
 package e2e
 
 import (
+	"fmt"
+	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -41,16 +44,17 @@ func TestSuspendedWhileSending(t *testing.T) {
 			sleeper := startWorker(t, server, queue, s.URL)
 			asleep := make(chan struct{})
 			var once sync.Once
-			calls := 0 // of the action, for the first instance
+			first := plan.Targets[0].ID
+			calls := 0
 			s.mu.Lock()
 			s.onCall = func(call ecstest.Call) {
-				if call.Action != point.action {
+				if call.Action != point.action || !strings.Contains(call.InstanceID, first) {
 					return
 				}
 				// Its first reading is that of the snapshot, the second belongs to the send.
 				if calls++; point.action == "RebootInstance" || calls == 2 {
 					once.Do(func() {
-						_ = sleeper.Process.Signal(syscall.SIGSTOP)
+						suspend(sleeper)
 						close(asleep)
 					})
 				}
@@ -62,7 +66,6 @@ func TestSuspendedWhileSending(t *testing.T) {
 				t.Fatal("it does not send")
 			}
 			startWorker(t, server, queue, s.URL)
-			first := plan.Targets[0].ID
 			wantReboots := 0
 			if point.once {
 				wantReboots = 1
@@ -86,5 +89,18 @@ func TestSuspendedWhileSending(t *testing.T) {
 				require.Equal(t, 1, a.named)
 			}
 		})
+	}
+}
+
+// suspend returns when the process sleeps: that takes a moment on a machine with much
+// to do, in which it could go on.
+func suspend(p *process) {
+	_ = p.Process.Signal(syscall.SIGSTOP)
+	const enough = 500 * time.Millisecond
+	for begin := time.Now(); time.Since(begin) < enough; time.Sleep(time.Millisecond) {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Process.Pid))
+		if _, state, _ := strings.Cut(string(stat), ") "); err == nil && strings.HasPrefix(state, "T") {
+			return
+		}
 	}
 }

@@ -4,12 +4,12 @@ package connect
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 
 	"go.temporal.io/sdk/client"
@@ -37,22 +37,23 @@ type tlsFlag struct {
 	cert, key, serverCA, serverName string
 }
 
+func (t *tlsFlag) String() string { return strconv.FormatBool(t.on) }
+
+// IsBoolFlag lets -tls stand for -tls=true.
+func (*tlsFlag) IsBoolFlag() bool { return true }
+
+func (t *tlsFlag) Set(text string) (err error) {
+	t.given = true
+	t.on, err = strconv.ParseBool(text)
+	return err
+}
+
 // Add adds the flags.
 func (f *Flags) Add(flags *flag.FlagSet) {
 	flags.StringVar(&f.address, "address", "", "")
 	flags.StringVar(&f.namespace, "namespace", "", "")
 	flags.StringVar(&f.TaskQueue, "task-queue", ecstemporal.DefaultTaskQueue, "")
-	flags.BoolFunc("tls", "", func(text string) error {
-		f.tls.given = true
-		switch text {
-		case "true":
-			f.tls.on = true
-		case "false":
-		default:
-			return errors.New("it is true or false")
-		}
-		return nil
-	})
+	flags.Var(&f.tls, "tls", "")
 	flags.StringVar(&f.tls.cert, "tls-cert", "", "")
 	flags.StringVar(&f.tls.key, "tls-key", "", "")
 	flags.StringVar(&f.tls.serverCA, "tls-ca", "", "")

@@ -110,6 +110,13 @@ func (p *program) report(ctx context.Context, s *settings) (int, error) {
 	return p.with(ctx, s, func(ctx context.Context, temporal client.Client) (int, error) {
 		limited, cancel := context.WithTimeout(ctx, askPatience)
 		defer cancel()
+		if s.out == "" && s.jsonFile == "" {
+			is, err := ecstemporal.GetReport(limited, temporal, s.workflow)
+			if err == nil {
+				p.print(s, is)
+			}
+			return exitcode.Done, err
+		}
 		history, err := historyOf(limited, temporal, s.workflow)
 		if err != nil {
 			return 0, err
@@ -121,9 +128,6 @@ func (p *program) report(ctx context.Context, s *settings) (int, error) {
 		}
 		if err == nil && s.jsonFile != "" {
 			err = writeFile(s.jsonFile, func(w io.Writer) error { return report.JSON(w, history) })
-		}
-		if err == nil && s.out == "" && s.jsonFile == "" {
-			p.print(s, history.Report())
 		}
 		return exitcode.Done, err
 	})

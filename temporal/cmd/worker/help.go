@@ -39,9 +39,9 @@ Signals:
 
 Exit codes:
   0    ended as asked
-  1    it could not begin: no server answers, say
+  1    it could not begin: no Temporal server answers, say, or the service refuses the credentials
   2    the command line makes no sense
-  5    no usable credentials
+  5    no usable credentials were found
 
 Credentials:
 ` + target.HelpSources + `  They need the RAM actions ecs:DescribeInstances and ecs:RebootInstance.

@@ -129,6 +129,9 @@ func (s *settings) work(ctx context.Context, stderr io.Writer) error {
 		return err
 	}
 	defer ecs.CloseIdleConnections()
+	if err := tryCredentials(ctx, ecs, logger); err != nil {
+		return err
+	}
 	temporal, err := s.temporal.Dial(ctx, logger)
 	if err != nil {
 		return err
@@ -145,5 +148,21 @@ func (s *settings) work(ctx context.Context, stderr io.Writer) error {
 		return err
 	}
 	logger.Info("The worker has ended; what it followed is given to others.")
+	return nil
+}
+
+// tryCredentials makes sure that there are credentials which the service accepts: a
+// worker without them would take work, and halt the runs that it is of. What else
+// goes wrong may have passed when there is work.
+func tryCredentials(ctx context.Context, ecs *ecsreboot.Client, logger *slog.Logger) error {
+	for _, err := range ecs.DescribeInstances(ctx, ecsreboot.DescribeInstancesRequest{InstanceIDs: []string{"i-none"}}) {
+		switch {
+		case errors.Is(err, ecsreboot.ErrCredentials), errors.Is(err, ecsreboot.ErrUnauthenticated), errors.Is(err, ecsreboot.ErrAccessDenied):
+			return err
+		case err != nil && ctx.Err() == nil:
+			logger.Warn("The service could not be read; trying again when there is work.", "error", err)
+		}
+		break
+	}
 	return nil
 }

@@ -1,0 +1,144 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/examples/exitcode"
+	"github.com/ecsreboot/ecsreboot/fleet"
+)
+
+// told is what the program prints of a run.
+type told struct {
+	ExitCode     int                 `json:"exitCode"`
+	WorkflowID   string              `json:"workflowId"`
+	Instances    int                 `json:"instances"`
+	Restarted    int                 `json:"restarted"`
+	Reason       fleet.Reason        `json:"reason"`
+	States       map[fleet.State]int `json:"states"`
+	NotRestarted []fleet.Record      `json:"notRestarted"`
+}
+
+// command prepares the program against a server.
+func command(t *testing.T, name string, args ...string) (cmd *exec.Cmd, stdout, stderr *bytes.Buffer) {
+	t.Helper()
+	stdout, stderr = new(bytes.Buffer), new(bytes.Buffer)
+	cmd = exec.Command(programOf(t, "rolling"), append([]string{name, "-address", temporalServer(t)}, args...)...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = environment(t), stdout, stderr
+	return cmd, stdout, stderr
+}
+
+// rolling runs the program, and checks its exit code.
+func rolling(t *testing.T, want int, name string, args ...string) string {
+	t.Helper()
+	cmd, stdout, stderr := command(t, name, args...)
+	err := cmd.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok {
+		require.NoError(t, err)
+	} else {
+		require.NotZero(t, exit.ExitCode())
+	}
+	require.Equal(t, want, cmd.ProcessState.ExitCode(), "%s %v\n%s%s", name, args, stdout, stderr)
+	return stdout.String()
+}
+
+func read(t *testing.T, line string) told {
+	t.Helper()
+	var is told
+	require.NoError(t, json.Unmarshal([]byte(line), &is), line)
+	return is
+}
+
+// A trial needs nothing but a server.
+func TestTrial(t *testing.T) {
+	t.Parallel()
+	is := read(t, rolling(t, exitcode.Done, "run", "-emulate", "12", "-canary", "1", "-json"))
+	require.Equal(t, 12, is.Restarted)
+	require.Equal(t, fleet.ReasonDone, is.Reason)
+
+	// Its report is there when all that has carried it out is gone.
+	require.Contains(t, rolling(t, exitcode.Done, "status", "-run", is.WorkflowID), "12 of 12 instances restarted, with proof")
+}
+
+// A trial that is interrupted ends in good order.
+func TestTrialInterrupted(t *testing.T) {
+	t.Parallel()
+	cmd, stdout, stderr := command(t, "run", "-emulate", "40", "-json")
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	time.Sleep(6 * time.Second)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
+	_ = cmd.Wait()
+	require.Equal(t, exitcode.Interrupted, cmd.ProcessState.ExitCode(), stderr.String())
+	is := read(t, stdout.String())
+	require.Equal(t, fleet.ReasonUser, is.Reason)
+	require.Positive(t, is.States[fleet.StateWaiting])
+	require.Zero(t, is.States[fleet.StateRestarting])
+}
+
+// The programs do all that an operator does to a run.
+func TestOperator(t *testing.T) {
+	t.Parallel()
+	const size = 30
+	server := temporalServer(t)
+	s := newService(t, ecstest.Options{})
+	plan := s.add(t, "operator", size, quick(500*time.Millisecond))
+	begin := []string{
+		"-region", region, "-endpoint", s.URL, "-task-queue", "operator", "-run", "operator", "-all", "-max-unavailable", "20%", "-min-ready", "0",
+		"-canary", "1", "-approve", "-yes", "-search-attributes",
+	}
+	require.Equal(t, "operator\n", rolling(t, exitcode.Done, "run", begin...))
+	rolling(t, exitcode.Failed, "run", begin...) // it goes on already
+	startWorker(t, server, "operator", s.URL)
+	status := func() told { return read(t, rolling(t, exitcode.Done, "status", "-run", "operator", "-json")) }
+	until(t, func() bool { return status().Restarted == 1 }, "the canary is healthy")
+	rolling(t, exitcode.Failed, "approve", "-run", "operator", "-stage", "2")
+	rolling(t, exitcode.Done, "pause", "-run", "operator")
+	rolling(t, exitcode.Done, "approve", "-run", "operator", "-stage", "1")
+	time.Sleep(quiet)
+	require.Equal(t, 1, s.TotalReboots(), "it is paused")
+
+	follower, _, stderr := command(t, "status", "-run", "operator", "-wait")
+	require.NoError(t, follower.Start())
+	t.Cleanup(func() { _ = follower.Process.Kill() })
+	time.Sleep(quiet)
+	require.NoError(t, follower.Process.Signal(syscall.SIGINT))
+	_ = follower.Wait()
+	require.Equal(t, exitcode.Interrupted, follower.ProcessState.ExitCode())
+	require.Contains(t, stderr.String(), "PAUSED")
+	require.Contains(t, stderr.String(), "The run goes on")
+
+	rolling(t, exitcode.Done, "resume", "-run", "operator")
+	until(t, func() bool { return s.TotalReboots() > 5 }, "it goes on")
+	rolling(t, exitcode.Done, "abort", "-run", "operator")
+	is := read(t, rolling(t, exitcode.Interrupted, "status", "-run", "operator", "-wait", "-json"))
+	require.Equal(t, size, is.Instances)
+	require.Equal(t, s.TotalReboots(), is.Restarted)
+	require.Len(t, is.NotRestarted, size-is.Restarted)
+	require.Contains(t, rolling(t, exitcode.Done, "report", "-run", "operator"), "ended: as asked")
+	rolling(t, exitcode.Failed, "pause", "-run", "operator") // it is over
+
+	// What is left, by its ids: the same plan could be run anew as well.
+	var rest []string
+	for _, record := range is.NotRestarted {
+		rest = append(rest, record.ID)
+	}
+	again := []string{
+		"-region", region, "-endpoint", s.URL, "-task-queue", "operator", "-max-unavailable", "100%", "-allow-wide", "-min-ready", "0", "-canary", "none",
+		"-yes", "-wait", "-json",
+	}
+	is = read(t, rolling(t, exitcode.Done, "run", append(again, rest...)...))
+	require.True(t, strings.HasPrefix(is.WorkflowID, "rolling-reboot/"+region+"/"), is.WorkflowID)
+	for _, target := range plan.Targets {
+		require.Equal(t, 1, s.Reboots(target.ID), target.ID)
+	}
+}
