@@ -18,6 +18,8 @@ type activities struct {
 	client *ecsreboot.Client
 	health func(ctx context.Context, target fleet.Target) error
 	notify func(ctx context.Context, notice Notice) error
+	// confirm asks the server whether it still waits for the activity of a token.
+	confirm func(ctx context.Context, token []byte) error
 }
 
 // work is what an activity is about.

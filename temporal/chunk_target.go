@@ -17,8 +17,8 @@ const (
 	// somebody.
 	maxLooks = 3
 	// strayTime is how much longer than all its limits the workflow of an instance
-	// may take until it is ended: a day without any worker is no reason.
-	strayTime = 24 * time.Hour
+	// may take until it is ended: a week without any worker is no reason.
+	strayTime = 7 * 24 * time.Hour
 )
 
 // oneID is the id of the workflow that restarts an instance, of whatever run.
@@ -139,11 +139,12 @@ func (c *chunk) hear(ctx workflow.Context, t *chunkTarget, a account) {
 
 // holdOne takes an instance back that was not begun to be sent.
 func (c *chunk) holdOne(ctx workflow.Context, t *chunkTarget, reason fleet.Reason) {
-	if t.child != nil && t.child.GetChildWorkflowExecution().Get(ctx, nil) != nil {
-		return // it did not begin
+	if t.child != nil {
+		// If it did not begin, the one of a chunk before this one may be at work.
+		_ = t.child.GetChildWorkflowExecution().Get(ctx, nil)
 	}
 	// One that has ended meanwhile needs nothing.
-	_ = workflow.SignalExternalWorkflow(ctx, c.oneID(t), "", signalHold, reason).Get(ctx, nil)
+	_ = workflow.SignalExternalWorkflow(ctx, c.oneID(t), "", signalHold, hold{Key: c.in.Key, Reason: reason}).Get(ctx, nil)
 }
 
 // settle makes a target free whose end is told.

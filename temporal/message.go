@@ -26,7 +26,7 @@ const (
 const (
 	signalCommand = "command" // from the run to a chunk: a command
 	signalWord    = "word"    // from a chunk to the run: a word
-	signalHold    = "hold"    // from a chunk to that of an instance: why nothing may be sent any more
+	signalHold    = "hold"    // from a chunk to that of an instance: a hold
 	signalWatch   = "watch"   // to that of an instance: the id of a chunk that wants to be told
 	signalTold    = "told"    // from that of an instance to a chunk: an account
 )
@@ -93,6 +93,13 @@ type command struct {
 	// Answer asks for a word in any case, and for all that is known of the asks that
 	// are not under way: nothing was heard for long.
 	Answer bool `json:"answer,omitempty"`
+}
+
+// hold takes back what a run has asked for. The workflow of an instance may be that of
+// another run, which it is none of the business of.
+type hold struct {
+	Key    string       `json:"key"`
+	Reason fleet.Reason `json:"reason"`
 }
 
 // word is what a chunk tells the run.

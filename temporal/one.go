@@ -111,9 +111,10 @@ func (w *one) listen(ctx, canceled workflow.Context) {
 // signals takes in one signal at a time. It belongs to the coroutine of its context.
 func (w *one) signals(ctx workflow.Context) workflow.Selector {
 	return workflow.NewSelector(ctx).AddReceive(workflow.GetSignalChannel(ctx, signalHold), func(holds workflow.ReceiveChannel, _ bool) {
-		var reason fleet.Reason
-		holds.Receive(ctx, &reason)
-		w.hold(reason)
+		var h hold
+		if holds.Receive(ctx, &h); h.Key == w.in.Key {
+			w.hold(h.Reason)
+		}
 	}).AddReceive(workflow.GetSignalChannel(ctx, signalWatch), func(watches workflow.ReceiveChannel, _ bool) {
 		var chunk string
 		watches.Receive(ctx, &chunk)

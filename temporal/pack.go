@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
@@ -46,8 +47,24 @@ func packPlan(plan fleet.Plan) ([]byte, error) {
 	return packRun(compressed, nil, nil), nil
 }
 
-// packRun packs a run. Index says where in the plan an instance is.
+// packRun packs a run. Index says where in the plan an instance is. If there is no room
+// for all, the texts of errors are left out: a run whose size the server refuses would
+// be ended, and its report lost.
 func packRun(plan []byte, events []fleet.Event, index map[string]int) []byte {
+	packed := packAll(plan, events, index)
+	if len(packed) <= maxPacked {
+		return packed
+	}
+	events = slices.Clone(events)
+	for i := range events {
+		if events[i].InstanceID != "" {
+			events[i].Error = ""
+		}
+	}
+	return packAll(plan, events, index)
+}
+
+func packAll(plan []byte, events []fleet.Event, index map[string]int) []byte {
 	p := packer{
 		b:     make([]byte, 0, 16*len(events)),
 		index: index, words: make(map[string]uint64), ids: make(map[string]string),

@@ -16,8 +16,10 @@ var notifyOptions = workflow.ActivityOptions{
 	ScheduleToCloseTimeout: 5 * time.Minute,
 }
 
-// heard are the signals of a run.
-var heard = []string{signalWord, SignalPause, SignalResume, SignalAbort, SignalApproveCanary}
+// heard are the signals of a run, in the order in which those are taken in that wait
+// together. Which of them came first is not known then, so that a pause must come
+// after a resume: what was asked for last may have been the pause.
+var heard = []string{signalWord, SignalResume, SignalPause, SignalAbort, SignalApproveCanary}
 
 // listen takes in signals from now on.
 func (r *run) listen(ctx, canceled workflow.Context) {
@@ -116,8 +118,8 @@ func (r *run) hear(ctx workflow.Context, w word) {
 
 // isLong reports whether the history is long enough to continue as new.
 func (r *run) isLong(ctx workflow.Context) bool {
-	if limit := r.head.Settings.ContinueAfter; limit > 0 {
-		return r.settled >= limit
+	if limit := r.head.Settings.ContinueAfter; limit > 0 && r.settled >= limit {
+		return true
 	}
 	return workflow.GetInfo(ctx).GetContinueAsNewSuggested()
 }

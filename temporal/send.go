@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
@@ -74,12 +76,18 @@ func (a *activities) Send(ctx context.Context, in sendInput) (sendResult, error)
 		}}}, nil
 	}
 	// The deadline tells the client when not to wait for a service that throttles.
+	// Nobody else calls it off: servers that can do so without a heartbeat would make a
+	// lost answer of a pause.
+	ctx = context.WithoutCancel(ctx)
 	limited, stop := context.WithTimeoutCause(ctx, in.Timeout, fmt.Errorf("ecstemporal: SendTimeout, %v, is over", in.Timeout))
 	defer stop()
 	limited, cancel := context.WithCancelCause(limited)
 	defer cancel(nil)
 	result := sendResult{Outcome: sendNot}
 	way := &departure{begin: time.Now(), limit: in.Timeout / 3}
+	if v := a.unwanted(limited, in); v != nil {
+		return sendResult{Outcome: sendNot, Verdict: v}, nil
+	}
 	patience := time.AfterFunc(way.limit, func() {
 		if way.rule() {
 			cancel(errTooLate)
@@ -108,6 +116,22 @@ func (a *activities) Send(ctx context.Context, in sendInput) (sendResult, error)
 		},
 	})
 	return a.sendResult(ctx, in, result, err)
+}
+
+// unwanted asks the server whether it still waits for the send, and returns why not, or
+// nil. What was given to a worker that is suspended lies in its connection for as long,
+// and no clock of the worker tells.
+func (a *activities) unwanted(ctx context.Context, in sendInput) *verdict {
+	if a.confirm == nil || !activity.IsActivity(ctx) {
+		return nil
+	}
+	err := a.confirm(ctx, activity.GetInfo(ctx).TaskToken)
+	if err == nil {
+		return nil
+	}
+	return &verdict{Retry: fleet.ReasonNotSent, Event: fleet.Event{
+		Kind: fleet.EventFailed, InstanceID: in.Target.ID, Reason: fleet.ReasonNotSent, Error: "the Temporal server does not confirm that it is to be sent: " + text(err),
+	}}
 }
 
 // sendResult completes a result by the error of the call.

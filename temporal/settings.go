@@ -17,7 +17,8 @@ type Settings struct {
 	// until it counts as healthy. Default 30 s; it must be less than ReadyTimeout.
 	MinReady time.Duration `json:"minReady,omitempty"`
 	// ReadyTimeout is how long an instance may take from the send until it is
-	// healthy; if a worker died meanwhile, from when the next goes on. Default 10 min.
+	// healthy; if no worker was there meanwhile, from when the next goes on. Default
+	// 10 min.
 	ReadyTimeout time.Duration `json:"readyTimeout,omitempty"`
 	// SettleTime is how long a restart whose answer was lost may take to show.
 	// Default 60 s.
@@ -33,7 +34,8 @@ type Settings struct {
 	// Notify tells the worker's Notify what matters to people.
 	Notify bool `json:"notify,omitempty"`
 	// ContinueAfter is after how many instances the workflow continues as new, to
-	// keep its history short. 0: when the server suggests it.
+	// keep its history short. It also does when the server suggests it, which is all
+	// that 0 leaves.
 	ContinueAfter int `json:"continueAfter,omitempty"`
 }
 

@@ -58,8 +58,10 @@ func (a *activities) follow(ctx context.Context, in waitInput, accepted bool) (w
 	if err != nil {
 		return waitResult{}, err
 	}
-	if !seen.resumed && !in.SentAt.IsZero() && options.ReadyTimeout > 0 {
-		options.ReadyTimeout = max(time.Second, options.ReadyTimeout-time.Since(in.SentAt))
+	// If nobody was there to look since the send, the time begins now; so it does if
+	// the clocks of two workers do not agree.
+	if since := time.Since(in.SentAt); !seen.resumed && since > 0 && since < min(heartbeatTimeout, options.ReadyTimeout-in.MinReady) {
+		options.ReadyTimeout -= since
 	}
 	sent := fleet.Sent{Target: in.Target, Before: reading(in.Before), At: in.SentAt, Accepted: accepted, Down: seen.has(fleet.EventDown)}
 	watched, cancel := untilStop(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -62,7 +63,7 @@ func NewWorker(c client.Client, ecs *ecsreboot.Client, options WorkerOptions) (*
 		return nil, input("client", "is nil")
 	case ecs == nil:
 		return nil, input("ecs", "is nil")
-	case options.RestartsPerMinute < 0:
+	case !(options.RestartsPerMinute >= 0) || math.IsInf(options.RestartsPerMinute, 0): // or no number
 		return nil, input("RestartsPerMinute", fmt.Sprintf("is %v", options.RestartsPerMinute))
 	}
 	if options.TaskQueue == "" {
@@ -83,6 +84,7 @@ func NewWorker(c client.Client, ecs *ecsreboot.Client, options WorkerOptions) (*
 	}
 	RegisterWorkflows(w.main)
 	a := &activities{client: ecs, health: options.Health, notify: options.Notify}
+	a.confirm = func(ctx context.Context, token []byte) error { return c.RecordActivityHeartbeat(ctx, token) }
 	a.register(w.main, w.send)
 	return w, nil
 }
