@@ -206,7 +206,8 @@ func (a *wireAnswer) parseXML(body string) error {
 		{"EncodedDiagnosticMessage", &denied.EncodedDiagnosticMessage},
 	} {
 		_, rest, _ := strings.Cut(body, "<"+element.name+">")
-		if text, _, found := strings.Cut(rest, "</"+element.name+">"); found {
+		text, _, found := strings.Cut(rest, "</"+element.name+">")
+		if found && (!strings.Contains(text, "<") || strings.HasPrefix(text, "<![CDATA[")) {
 			*element.to = unescapeXML(text)
 		}
 	}

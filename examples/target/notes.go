@@ -16,7 +16,9 @@ type retryNotes struct {
 	note func(format string, args ...any)
 }
 
-func (n retryNotes) Enabled(context.Context, slog.Level) bool { return n.note != nil }
+func (n retryNotes) Enabled(_ context.Context, level slog.Level) bool {
+	return n.note != nil && level >= slog.LevelWarn
+}
 func (n retryNotes) WithAttrs([]slog.Attr) slog.Handler       { return n }
 func (n retryNotes) WithGroup(string) slog.Handler            { return n }
 

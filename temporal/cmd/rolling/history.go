@@ -11,5 +11,5 @@ import (
 
 // historyOf is to be replaced by the library's.
 func historyOf(context.Context, client.Client, string) (*fleet.History, error) {
-	return nil, errors.New("rolling: not yet")
+	return nil, errors.New("rolling: it cannot draw reports yet")
 }
