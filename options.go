@@ -148,7 +148,9 @@ func WithHTTPClient(client *http.Client) Option {
 
 // WithTransportWrapper puts a RoundTripper around the client's own, for tracing,
 // metrics or headers. The next wrapper given goes around it. A wrapper that repeats
-// a restart by itself gets an error for the second one.
+// a restart by itself gets an error for the second one. One that traces connections needs
+// a new httptrace.ClientTrace for each request, as httptrace.WithClientTrace adds the
+// hooks of the context to it for good.
 func WithTransportWrapper(wrap func(http.RoundTripper) http.RoundTripper) Option {
 	return func(s *settings) error {
 		if wrap == nil {

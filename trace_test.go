@@ -17,13 +17,16 @@ import (
 func TestLostAnswerUnderATrace(t *testing.T) {
 	for _, hook := range []bool{true, false} {
 		got := 0
-		trace := &httptrace.ClientTrace{GetConn: func(string) {}}
-		if hook {
-			trace.GotConn = func(httptrace.GotConnInfo) { got++ }
+		trace := func() *httptrace.ClientTrace { // a new one each time: WithClientTrace changes it
+			trace := &httptrace.ClientTrace{GetConn: func(string) {}}
+			if hook {
+				trace.GotConn = func(httptrace.GotConnInfo) { got++ }
+			}
+			return trace
 		}
 		wrapper := ecsreboot.WithTransportWrapper(func(next http.RoundTripper) http.RoundTripper {
 			return tripper(func(req *http.Request) (*http.Response, error) {
-				return next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+				return next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace())))
 			})
 		})
 		for name, options := range map[string][]ecsreboot.Option{"context": nil, "wrapper": {wrapper}} {
@@ -32,7 +35,7 @@ func TestLostAnswerUnderATrace(t *testing.T) {
 			client := newClient(t, server, append(options, quick())...)
 			ctx := t.Context()
 			if options == nil {
-				ctx = httptrace.WithClientTrace(ctx, trace)
+				ctx = httptrace.WithClientTrace(ctx, trace())
 			}
 			server.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Act: true})
 			_, err := client.RebootInstance(ctx, request)
