@@ -19,8 +19,8 @@ type retryNotes struct {
 func (n retryNotes) Enabled(_ context.Context, level slog.Level) bool {
 	return n.note != nil && level >= slog.LevelWarn
 }
-func (n retryNotes) WithAttrs([]slog.Attr) slog.Handler       { return n }
-func (n retryNotes) WithGroup(string) slog.Handler            { return n }
+func (n retryNotes) WithAttrs([]slog.Attr) slog.Handler { return n }
+func (n retryNotes) WithGroup(string) slog.Handler      { return n }
 
 func (n retryNotes) Handle(_ context.Context, record slog.Record) error {
 	var why, wait string
