@@ -20,32 +20,10 @@ import (
 func tellsSuccess(body string) bool {
 	text := strings.TrimSpace(strings.ToValidUTF8(body, "?")) // what is no text is not looked at
 	id, code := false, false
-	if strings.HasPrefix(text, "<?xml") { // whatever the declaration says
-		_, text, _ = strings.Cut(text, "?>")
-		text = strings.TrimSpace(text)
-	}
-	if strings.HasPrefix(text, "<") {
-		text = strings.Map(func(r rune) rune { // characters that XML does not have are not looked at either
-			if !unicode.IsPrint(r) {
-				return ' '
-			}
-			return r
-		}, text)
-		decoder := xml.NewDecoder(strings.NewReader(text))
-		decoder.Strict = false
-		for name := ""; ; {
-			token, err := decoder.Token()
-			if err != nil {
-				return id && !code
-			}
-			switch token := token.(type) {
-			case xml.StartElement:
-				name = token.Name.Local
-				code = code || name == "Code" || name == "Error"
-			case xml.CharData:
-				id = id || name == "RequestId" && len(token) > 0
-			}
-		}
+	if strings.HasPrefix(text, "<") { // the client reads it as the flat text that it is
+		lower := strings.ToLower(text)
+		return strings.Contains(text, "<RequestId>") && strings.HasSuffix(text, "Response>") &&
+			!strings.Contains(lower, "<error>") && !strings.Contains(lower, "<code>") && !strings.Contains(lower, "<message>")
 	}
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber() // of whatever size

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -62,11 +63,18 @@ func executions(t *testing.T, c client.Client, id string) int {
 	return count()
 }
 
+// patience is how long a run may take: much longer than any does.
+const patience = 10 * time.Minute
+
 // finish waits for the end of a run.
 func finish(t *testing.T, c client.Client, run client.WorkflowRun) *fleet.Report {
 	t.Helper()
-	var packed []byte
-	require.NoError(t, run.Get(t.Context(), &packed))
+	limited, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := run.Get(limited, nil); err != nil {
+		progress, asked := ecstemporal.GetProgress(t.Context(), c, run.GetID())
+		require.NoError(t, err, "the run %s does not end: %+v %v", run.GetID(), progress, asked)
+	}
 	report, err := ecstemporal.GetReport(t.Context(), c, run.GetID())
 	require.NoError(t, err)
 	return report

@@ -97,9 +97,9 @@ func ends(ctx context.Context, runs []client.WorkflowRun) <-chan error {
 // carried out, but not for long, and then for a little more.
 func await(t *testing.T, random *rand.Rand, s *service, share int, over <-chan error) {
 	t.Helper()
-	const patience = 6 * time.Second
+	const longest = 6 * time.Second
 	want := s.TotalReboots() + 1 + random.IntN(max(1, share))
-	for deadline := time.Now().Add(patience); s.TotalReboots() < want && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(longest); s.TotalReboots() < want && time.Now().Before(deadline); {
 		select {
 		case err := <-over:
 			t.Fatalf("the runs were over too early: %v", err)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -15,8 +16,9 @@ import (
 type process struct {
 	*exec.Cmd
 
-	log   bytes.Buffer
-	ended chan struct{}
+	log     bytes.Buffer
+	dismiss atomic.Bool // it is meant to end
+	ended   chan struct{}
 }
 
 // startWorker starts a worker of a task queue for the service at an endpoint.
@@ -31,7 +33,10 @@ func startWorker(t *testing.T, temporal, queue, endpoint string, args ...string)
 	require.NoError(t, p.Start())
 	go func() {
 		defer close(p.ended)
-		_ = p.Wait()
+		err := p.Wait()
+		if !p.dismiss.Load() {
+			t.Errorf("a worker ended by itself: %v\n%s", err, p.log.String())
+		}
 	}()
 	t.Cleanup(p.kill)
 	return p
@@ -57,6 +62,7 @@ func environment(t *testing.T) []string {
 
 // kill ends it as a crash does, wherever it is.
 func (p *process) kill() {
+	p.dismiss.Store(true)
 	_ = p.Process.Kill()
 	<-p.ended
 }
@@ -64,6 +70,7 @@ func (p *process) kill() {
 // stop ends it as an operator does, and checks that it ends in good order.
 func (p *process) stop(t *testing.T) {
 	t.Helper()
+	p.dismiss.Store(true)
 	require.NoError(t, p.Process.Signal(syscall.SIGTERM))
 	<-p.ended
 	require.True(t, p.ProcessState.Success(), "%v\n%s", p.ProcessState, p.log.String())
