@@ -211,7 +211,8 @@ func (a *wireAnswer) parseXML(body string) error {
 			*element.to = unescapeXML(text)
 		}
 	}
-	if a.Code == "" && (name == "Error" || tellsOfError(body)) {
+	lower := strings.ToLower(body)
+	if a.Code == "" && (name == "Error" || strings.Contains(lower, "<code") || strings.Contains(lower, "<message")) {
 		return errors.New("an error that does not say which")
 	}
 	return nil
