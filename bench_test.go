@@ -173,7 +173,7 @@ func loopbackServer(tb testing.TB) (endpoint string, connections *atomic.Int64) 
 func BenchmarkLoopback(b *testing.B) {
 	for _, concurrency := range []int{1, 64} {
 		endpoint, _ := loopbackServer(b)
-		client, base := benchClients(b, endpoint, func() http.RoundTripper { return newTransport("http") })
+		client, base := benchClients(b, endpoint, func() http.RoundTripper { return &http.Transport{MaxIdleConnsPerHost: 100} })
 		run := func(name string, call func(context.Context) error) {
 			b.Run(fmt.Sprintf("concurrency=%d/client=%s", concurrency, name), func(b *testing.B) {
 				b.ReportAllocs()

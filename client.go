@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/ecsreboot/ecsreboot/internal/once"
 )
 
 // Version is the version of this package, as the User-Agent header has it.
@@ -22,8 +24,7 @@ type Client struct {
 	scheme, host   string
 	region         string
 	endpointGiven  bool // host is not the region's own
-	send           sendFunc
-	transport      http.RoundTripper // at the bottom of send
+	transport      *once.Transport
 	credentials    *credentialSource
 	sign           func(message, secrets) signed
 	retry          RetryPolicy
@@ -67,7 +68,10 @@ func NewClient(region string, options ...Option) (*Client, error) {
 	if client.credentials, err = newCredentialSource(s.credential); err != nil {
 		return nil, err
 	}
-	if client.send, client.transport, err = newSend(s.httpClient, s.scheme, s.wrappers); err != nil {
+	if client.transport, err = once.New(s.httpClient, s.scheme, s.wrappers); err != nil {
+		if refused, ok := errors.AsType[*once.FieldError](err); ok {
+			err = &InputError{Field: refused.Field, Problem: refused.Problem}
+		}
 		return nil, err
 	}
 	client.call = client.do
@@ -89,11 +93,7 @@ func (c *Client) Region() string { return c.region }
 
 // CloseIdleConnections closes the connections that no call uses. The client stays
 // usable.
-func (c *Client) CloseIdleConnections() {
-	if t, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
-		t.CloseIdleConnections()
-	}
-}
+func (c *Client) CloseIdleConnections() { c.transport.CloseIdleConnections() }
 
 // String names the endpoint, and nothing that is secret.
 func (c *Client) String() string { return "ecsreboot.Client(" + c.Endpoint() + ")" }
@@ -265,9 +265,9 @@ func (c *Client) attempt(ctx context.Context, op operation, keys secrets) result
 	}, keys)
 	auth.header.put("Accept", "application/json")
 	auth.header.put("User-Agent", c.userAgent)
-	x := newExchange(ctx, c.attemptTimeout, !op.repeatable)
-	defer x.end()
-	resp, err := c.send(x.watch(&http.Request{
+	try := c.transport.Begin(ctx, c.attemptTimeout, !op.repeatable)
+	defer try.End()
+	resp, err := try.Send(&http.Request{
 		Method:     http.MethodPost, // net/http may repeat a GET by itself
 		URL:        &url.URL{Scheme: c.scheme, Host: c.host, Path: "/", RawQuery: auth.rawQuery},
 		Proto:      "HTTP/1.1",
@@ -275,21 +275,21 @@ func (c *Client) attempt(ctx context.Context, op operation, keys secrets) result
 		ProtoMinor: 1,
 		Header:     auth.header.Header,
 		Host:       c.host,
-	}))
+	})
 	if err != nil {
-		unsent := x.giveUp()
+		unsent := try.GiveUp(err)
 		res := result{
 			event: event{stage: stageSent},
-			err:   c.transportFailure(ctx, x, unsent, err, newRedactor(keys, auth.signature)),
+			err:   c.transportFailure(ctx, try, unsent, err, newRedactor(keys, auth.signature)),
 		}
 		if unsent {
-			res.event = event{stage: stageConnect, permanent: lasts(err)}
+			res.event = event{stage: stageConnect, permanent: once.Lasts(err)}
 		} else {
-			res.sentAt = x.sent(now)
+			res.sentAt = try.SentAt(now)
 		}
 		return res
 	}
 	res := readAnswer(op, resp, newRedactor(keys, auth.signature))
-	res.sentAt = x.sent(now)
+	res.sentAt = try.SentAt(now)
 	return res
 }

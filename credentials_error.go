@@ -90,8 +90,3 @@ func isTemporary(err error, text string) bool {
 	_, dns := errors.AsType[*net.DNSError](err)
 	return op || dns || isTimeout(err) || patterns().temporary.MatchString(text)
 }
-
-func isTimeout(err error) bool {
-	var timeout interface{ Timeout() bool }
-	return as(err, &timeout) && timeout.Timeout()
-}

@@ -2,7 +2,9 @@ package ecsreboot
 
 import (
 	"errors"
+	"iter"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -94,13 +96,53 @@ func (o Outcome) sentinel() error {
 	return nil
 }
 
-// OutcomeOf returns the outcome that err carries, or [OutcomeNone] if it carries
-// none.
+// OutcomeOf returns the outcome that err carries, or [OutcomeNone] if it carries none.
+// If err joins the errors of several calls, it is the least certain outcome of them:
+// unknown before accepted before rejected before not sent.
 func OutcomeOf(err error) Outcome {
-	if failed, ok := errors.AsType[*OperationError](err); ok {
-		return failed.Outcome
+	outcome := OutcomeNone
+	for failed := range operationErrors(err) {
+		if failed.Outcome.uncertainty() > outcome.uncertainty() {
+			outcome = failed.Outcome
+		}
 	}
-	return OutcomeNone
+	return outcome
+}
+
+// uncertainty orders the outcomes.
+func (o Outcome) uncertainty() int {
+	return slices.Index([]Outcome{OutcomeNone, OutcomeNotSent, OutcomeRejected, OutcomeAccepted, OutcomeUnknown}, o)
+}
+
+// operationErrors returns the errors of the calls that err wraps or joins, but not those
+// that they wrap themselves.
+func operationErrors(err error) iter.Seq[*OperationError] {
+	return func(yield func(*OperationError) bool) { visitOperationErrors(err, yield) }
+}
+
+func visitOperationErrors(err error, yield func(*OperationError) bool) bool {
+	for err != nil {
+		if failed, ok := err.(*OperationError); ok { //nolint:errorlint // this goes through the tree itself
+			return failed == nil || yield(failed)
+		}
+		switch wrapper := err.(type) { //nolint:errorlint // likewise
+		case interface{ Unwrap() []error }:
+			for _, joined := range wrapper.Unwrap() {
+				if !visitOperationErrors(joined, yield) {
+					return false
+				}
+			}
+			return true
+		case interface{ Unwrap() error }:
+			err = wrapper.Unwrap()
+		case interface{ As(target any) bool }:
+			var failed *OperationError
+			return !wrapper.As(&failed) || failed == nil || yield(failed)
+		default:
+			return true
+		}
+	}
+	return true
 }
 
 // OperationError is the error of every failed call of a [Client].
@@ -154,6 +196,9 @@ func (e *OperationError) Is(target error) bool {
 
 // LogValue gives slog the parts of the error under stable keys.
 func (e *OperationError) LogValue() slog.Value {
+	if e == nil {
+		return slog.Value{} // a nil pointer in an error is logged as nil
+	}
 	attrs := []slog.Attr{
 		slog.String("operation", e.Operation),
 		slog.String("instance_id", bound(printable(e.InstanceID), maxInstanceIDLength)),
@@ -224,6 +269,9 @@ func (e *APIError) Is(target error) bool {
 
 // LogValue gives slog the parts of the error under stable keys.
 func (e *APIError) LogValue() slog.Value {
+	if e == nil {
+		return slog.Value{}
+	}
 	attrs := []slog.Attr{slog.Int("status", e.StatusCode), slog.String("code", string(e.Code))}
 	if e.RequestID != "" {
 		attrs = append(attrs, slog.String("request_id", e.RequestID))
@@ -279,5 +327,8 @@ func (e *InputError) Is(target error) bool { return target == ErrInvalidInput }
 
 // LogValue gives slog the parts of the error under stable keys.
 func (e *InputError) LogValue() slog.Value {
+	if e == nil {
+		return slog.Value{}
+	}
 	return slog.GroupValue(slog.String("field", e.Field), slog.String("problem", e.Problem))
 }

@@ -130,7 +130,7 @@ func (f *follower) probe(ctx context.Context) ProbeResult {
 	}
 	result, err := f.options.Probe(ctx, f.account.last)
 	if err != nil {
-		f.tell(Event{Kind: EventProbeFailed, At: time.Now(), Err: err})
+		f.tell(Event{Kind: EventProbeFailed, At: time.Now(), Err: foreign("Probe", err, scrubForeign)})
 		return ProbePending
 	}
 	return result

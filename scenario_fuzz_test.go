@@ -135,11 +135,13 @@ func (s *script) play(t *testing.T) {
 	for range s.upTo(4) {
 		f := s.fault()
 		f.Action = "RebootInstance"
+		st.refusing = st.refusing || f.Kind == ecstest.FaultRefuse
 		st.server.Inject(f)
 	}
 	for range s.upTo(5) {
 		f := s.fault()
 		f.Action = "DescribeInstances"
+		st.refusing = st.refusing || f.Kind == ecstest.FaultRefuse
 		st.server.Inject(f)
 	}
 	for range s.upTo(5) {

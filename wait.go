@@ -267,16 +267,25 @@ func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, opti
 // the restart was sent, which the service would have refused, it proves nothing.
 func (c *Client) Resolve(ctx context.Context, unknown error, options WaitOptions) (*RestartResult, error) {
 	const operation = "Resolve"
-	failed, ok := errors.AsType[*OperationError](unknown)
-	if !ok || failed.Outcome != OutcomeUnknown || failed.InstanceID == "" || failed.SentAt.IsZero() {
-		err := &OperationError{Operation: operation, Err: &InputError{Field: "unknown", Problem: "is not an error of unknown outcome"}}
-		if ok {
-			err.InstanceID, err.Outcome = failed.InstanceID, failed.Outcome
-		}
-		return nil, err
+	var failed *OperationError
+	count := 0
+	for failed = range operationErrors(unknown) {
+		count++
+	}
+	switch {
+	case count > 1:
+		return nil, &OperationError{Operation: operation, Outcome: OutcomeOf(unknown), Err: &InputError{
+			Field: "unknown", Problem: fmt.Sprintf("joins the errors of %d calls; resolve each by itself", count),
+		}}
+	case count == 0:
+		return nil, &OperationError{Operation: operation, Err: &InputError{Field: "unknown", Problem: "is not the error of a call"}}
+	case failed.Outcome != OutcomeUnknown, failed.InstanceID == "", failed.SentAt.IsZero():
+		return nil, &OperationError{Operation: operation, InstanceID: failed.InstanceID, Outcome: failed.Outcome, Err: &InputError{
+			Field: "unknown", Problem: "is not an error of unknown outcome",
+		}}
 	}
 	begin := account{outcome: OutcomeUnknown, sentAt: failed.SentAt, unsettledSince: failed.SentAt}
-	if waited, ok := errors.AsType[*WaitError](unknown); ok {
+	if waited, ok := errors.AsType[*WaitError](failed.Err); ok {
 		begin.before = waited.Before
 	}
 	w := c.newWatch(ctx, failed.InstanceID, begin)
