@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"reflect"
 	"slices"
@@ -41,8 +42,14 @@ func scrubForeign(text string) string { return safeText(text, nil, maxErrorText)
 // Error returns the text of the error without secrets.
 func (e *ForeignError) Error() string { return e.text }
 
-// GoString keeps Err out of what %#v prints.
-func (e *ForeignError) GoString() string { return fmt.Sprintf("&ecsreboot.ForeignError{%q}", e.text) }
+// Format writes the text for every verb, because some verbs would print Err.
+func (e *ForeignError) Format(f fmt.State, verb rune) {
+	if verb == 'q' {
+		_, _ = fmt.Fprintf(f, "%q", e.text)
+		return
+	}
+	_, _ = io.WriteString(f, e.text)
+}
 
 // Is reports whether Err is the target, which is false for the sentinels and codes of
 // this package.

@@ -131,10 +131,16 @@ func (a *Attempt) leaves(conn net.Conn, byGuard bool) bool {
 	return true
 }
 
-// same reports whether two connections are one. The types of a caller's dialer need
-// not be comparable.
+// same reports whether two connections are one. A dialer's type need not be comparable;
+// then the addresses decide.
 func same(a, b net.Conn) bool {
-	return a != nil && b != nil && reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
+	switch {
+	case a == nil || b == nil || reflect.TypeOf(a) != reflect.TypeOf(b):
+		return false
+	case reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable():
+		return a == b
+	}
+	return a.LocalAddr().String() == b.LocalAddr().String() && a.RemoteAddr().String() == b.RemoteAddr().String()
 }
 
 // enter reports why the guard must not let a request of the attempt through.
