@@ -240,8 +240,12 @@ func replacing(as func(error) error) ecsreboot.Option {
 // by our transport nor by one of the wrapper's.
 func TestCopyLeftBehindAfterTheAnswer(t *testing.T) {
 	for name, later := range map[string]func(next http.RoundTripper, copied *http.Request) (*http.Response, error){
-		"ours":                    func(next http.RoundTripper, copied *http.Request) (*http.Response, error) { return next.RoundTrip(copied) },
-		"the wrapper's transport": func(_ http.RoundTripper, copied *http.Request) (*http.Response, error) { return new(http.Transport).RoundTrip(copied) },
+		"ours": func(next http.RoundTripper, copied *http.Request) (*http.Response, error) {
+			return next.RoundTrip(copied)
+		},
+		"the wrapper's transport": func(_ http.RoundTripper, copied *http.Request) (*http.Response, error) {
+			return new(http.Transport).RoundTrip(copied)
+		},
 	} {
 		for _, way := range []string{"answered by the wrapper", "answered by the service"} {
 			t.Run(name+"/"+way, func(t *testing.T) {
