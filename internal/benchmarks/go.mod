@@ -1,8 +1,8 @@
-module github.com/ecsreboot/ecsreboot/conformance
+module github.com/ecsreboot/ecsreboot/internal/benchmarks
 
 go 1.26.0
 
-replace github.com/ecsreboot/ecsreboot => ..
+replace github.com/ecsreboot/ecsreboot => ../..
 
 require (
 	github.com/alibabacloud-go/darabonba-openapi/v2 v2.1.13
@@ -11,10 +11,11 @@ require (
 	github.com/aliyun/credentials-go v1.4.14
 	github.com/ecsreboot/ecsreboot v0.0.0-00010101000000-000000000000
 	github.com/stretchr/testify v1.12.1
-	golang.org/x/net v0.62.0
+	golang.org/x/perf v0.0.0-20260908200009-22c9c6c9d4da
 )
 
 require (
+	github.com/aclements/go-moremath v0.0.0-20210112150236-f10218a38794 // indirect
 	github.com/alibabacloud-go/alibabacloud-gateway-spi v0.0.5 // indirect
 	github.com/alibabacloud-go/debug v1.0.1 // indirect
 	github.com/alibabacloud-go/tea-utils/v2 v2.0.9 // indirect
@@ -28,6 +29,8 @@ require (
 	github.com/opentracing/opentracing-go v1.2.1-0.20220228012449-10b1cf09e00b // indirect
 	github.com/tjfoc/gmsm v1.4.1 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
-	golang.org/x/text v0.43.0 // indirect
+	golang.org/x/net v0.62.0 // indirect
 	gopkg.in/ini.v1 v1.67.0 // indirect
 )
+
+tool golang.org/x/perf/cmd/benchstat

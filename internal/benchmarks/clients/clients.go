@@ -2,11 +2,11 @@
 package clients
 
 import (
-	"github.com/ecsreboot/ecsreboot/benchmarks/call"
-	"github.com/ecsreboot/ecsreboot/benchmarks/clients/classic"
-	"github.com/ecsreboot/ecsreboot/benchmarks/clients/floor"
-	"github.com/ecsreboot/ecsreboot/benchmarks/clients/openapi"
-	"github.com/ecsreboot/ecsreboot/benchmarks/clients/ours"
+	"github.com/ecsreboot/ecsreboot/internal/benchmarks/call"
+	"github.com/ecsreboot/ecsreboot/internal/benchmarks/clients/classic"
+	"github.com/ecsreboot/ecsreboot/internal/benchmarks/clients/floor"
+	"github.com/ecsreboot/ecsreboot/internal/benchmarks/clients/openapi"
+	"github.com/ecsreboot/ecsreboot/internal/benchmarks/clients/ours"
 )
 
 // Client is one of the compared clients. Its program is in the directory of that

@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecsreboot/ecsreboot/benchmarks/call"
-	"github.com/ecsreboot/ecsreboot/benchmarks/clients"
+	"github.com/ecsreboot/ecsreboot/internal/benchmarks/call"
+	"github.com/ecsreboot/ecsreboot/internal/benchmarks/clients"
 )
 
 // inMemory answers at once, so that what remains is the client's own cost.

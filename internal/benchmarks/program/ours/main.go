@@ -2,8 +2,8 @@
 package main
 
 import (
-	"github.com/ecsreboot/ecsreboot/benchmarks/call"
-	"github.com/ecsreboot/ecsreboot/benchmarks/clients/ours"
+	"github.com/ecsreboot/ecsreboot/internal/benchmarks/call"
+	"github.com/ecsreboot/ecsreboot/internal/benchmarks/clients/ours"
 )
 
 func main() { call.Main(ours.New) }

@@ -20,7 +20,7 @@ import (
 	"github.com/aliyun/credentials-go/credentials"
 	"github.com/aliyun/credentials-go/credentials/providers"
 
-	"github.com/ecsreboot/ecsreboot/benchmarks/call"
+	"github.com/ecsreboot/ecsreboot/internal/benchmarks/call"
 )
 
 const (

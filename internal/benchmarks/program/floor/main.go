@@ -2,8 +2,8 @@
 package main
 
 import (
-	"github.com/ecsreboot/ecsreboot/benchmarks/call"
-	"github.com/ecsreboot/ecsreboot/benchmarks/clients/floor"
+	"github.com/ecsreboot/ecsreboot/internal/benchmarks/call"
+	"github.com/ecsreboot/ecsreboot/internal/benchmarks/clients/floor"
 )
 
 func main() { call.Main(floor.New) }

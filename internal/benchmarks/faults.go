@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ecsreboot/ecsreboot/benchmarks/clients/openapi"
+	"github.com/ecsreboot/ecsreboot/internal/benchmarks/clients/openapi"
 )
 
 // LostAnswer is a row of the table of lost answers.

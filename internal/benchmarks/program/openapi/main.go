@@ -2,8 +2,8 @@
 package main
 
 import (
-	"github.com/ecsreboot/ecsreboot/benchmarks/call"
-	"github.com/ecsreboot/ecsreboot/benchmarks/clients/openapi"
+	"github.com/ecsreboot/ecsreboot/internal/benchmarks/call"
+	"github.com/ecsreboot/ecsreboot/internal/benchmarks/clients/openapi"
 )
 
 func main() { call.Main(openapi.New) }

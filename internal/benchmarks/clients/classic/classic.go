@@ -10,7 +10,7 @@ import (
 	"github.com/aliyun/alibaba-cloud-sdk-go/sdk/auth/credentials"
 	"github.com/aliyun/alibaba-cloud-sdk-go/services/ecs"
 
-	"github.com/ecsreboot/ecsreboot/benchmarks/call"
+	"github.com/ecsreboot/ecsreboot/internal/benchmarks/call"
 )
 
 // AutoRetry is the SDK's switch, with its default of three repetitions.

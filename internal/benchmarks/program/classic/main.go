@@ -2,8 +2,8 @@
 package main
 
 import (
-	"github.com/ecsreboot/ecsreboot/benchmarks/call"
-	"github.com/ecsreboot/ecsreboot/benchmarks/clients/classic"
+	"github.com/ecsreboot/ecsreboot/internal/benchmarks/call"
+	"github.com/ecsreboot/ecsreboot/internal/benchmarks/clients/classic"
 )
 
 func main() { call.Main(classic.New) }

@@ -9,7 +9,7 @@ import (
 	"github.com/aliyun/credentials-go/credentials/providers"
 
 	"github.com/ecsreboot/ecsreboot"
-	"github.com/ecsreboot/ecsreboot/benchmarks/call"
+	"github.com/ecsreboot/ecsreboot/internal/benchmarks/call"
 )
 
 // MaxAttempts more than doubles the attempts that a call may take.

@@ -11,7 +11,7 @@ import (
 	"github.com/alibabacloud-go/darabonba-openapi/v2/models"
 	"github.com/alibabacloud-go/tea/dara"
 
-	"github.com/ecsreboot/ecsreboot/benchmarks/call"
+	"github.com/ecsreboot/ecsreboot/internal/benchmarks/call"
 )
 
 const (

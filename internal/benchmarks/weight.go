@@ -12,7 +12,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/ecsreboot/ecsreboot/benchmarks/clients"
+	"github.com/ecsreboot/ecsreboot/internal/benchmarks/clients"
 )
 
 // weight is what a program that restarts one instance costs to build and to carry.
@@ -87,12 +87,12 @@ func (m *measurement) weighOne(name string) (weight, error) {
 // modFile writes a go.mod by which a program gets the versions that its client asks
 // for, and not those of the clients that it is compared with.
 func (m *measurement) modFile(name string) (string, error) {
-	root, err := filepath.Abs("..")
+	root, err := filepath.Abs(filepath.Join("..", ".."))
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString("module github.com/ecsreboot/ecsreboot/benchmarks\n\ngo 1.26.0\n")
+	b.WriteString("module github.com/ecsreboot/ecsreboot/internal/benchmarks\n\ngo 1.26.0\n")
 	fmt.Fprintf(&b, "\nreplace github.com/ecsreboot/ecsreboot => %s\n\n", root)
 	for _, path := range requirements[name] {
 		version, err := m.version(path)
