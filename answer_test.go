@@ -256,7 +256,7 @@ func TestNoConsent(t *testing.T) {
 		`<RebootInstanceResponse><RequestId>R</RequestId><Code type="s">X</Code></RebootInstanceResponse>`,
 		`<ErrorResponse><RequestId>R</RequestId><Message>m</Message></ErrorResponse>`,
 	} {
-		_, ok := parseAnswer([]byte(body))
+		_, ok := readDocument("RebootInstance", []byte(body))
 		assert.False(t, ok, body)
 	}
 }

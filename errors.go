@@ -181,6 +181,25 @@ type APIError struct {
 	Recommend    string        // address of the vendor's troubleshooting page
 	RetryAfter   time.Duration // how long the service asks to wait; 0 if it does not say
 	AccessDenied AccessDenied  // what permission is missing; zero unless the class is [ErrAccessDenied]
+
+	received *received // nil unless scrubbing has changed what errors.Is goes by; a pointer, so that fmt does not print it
+}
+
+// received is what an answer said before it was scrubbed.
+type received struct {
+	code  ErrorCode
+	class error
+}
+
+// keepReceived makes errors.Is go by the answer as it was received, even if a text in
+// it happens to hold a secret.
+func (e *APIError) keepReceived(d *document) {
+	denied := AccessDenied{PolicyType: d.denied.policyType, NoPermissionType: d.denied.noPermissionType}
+	raw := &APIError{Code: ErrorCode(d.code), Message: d.text(), StatusCode: e.StatusCode, AccessDenied: denied}
+	class := classOf(raw)
+	if raw.Code != e.Code || class != classOf(e) { //nolint:errorlint // sentinels
+		e.received = &received{raw.Code, class}
+	}
 }
 
 // AccessDenied says which permission is missing.
@@ -216,9 +235,14 @@ func (e *APIError) Error() string {
 // Is reports whether target is the answer's code or its class.
 func (e *APIError) Is(target error) bool {
 	if code, ok := target.(ErrorCode); ok {
-		return code != "" && code == e.Code
+		return code != "" && (code == e.Code || e.received != nil && code == e.received.code)
 	}
-	class := classOf(e)
+	class := error(nil)
+	if e.received != nil {
+		class = e.received.class
+	} else {
+		class = classOf(e)
+	}
 	return class != nil && target == class
 }
 
@@ -243,8 +267,8 @@ func classOf(e *APIError) error {
 	family, _, _ := strings.Cut(string(e.Code), ".")
 	switch {
 	case isThrottlingCode(e.Code):
-		if e.StatusCode/100 == 5 && e.StatusCode != 503 {
-			return nil // a failure with an odd code, perhaps after it was processed
+		if e.StatusCode != 0 && !mayRefuse(e.StatusCode) {
+			return nil // an odd code, perhaps after the request was processed
 		}
 		return ErrThrottled
 	case family == string(ErrInvalidAccessKeyID), family == "InvalidSecurityToken",
