@@ -182,23 +182,22 @@ type APIError struct {
 	RetryAfter   time.Duration // how long the service asks to wait; 0 if it does not say
 	AccessDenied AccessDenied  // what permission is missing; zero unless the class is [ErrAccessDenied]
 
-	received *received // nil unless scrubbing has changed what errors.Is goes by; a pointer, so that fmt does not print it
-}
-
-// received is what an answer said before it was scrubbed.
-type received struct {
-	code  ErrorCode
-	class error
+	// What errors.Is goes by if scrubbing has changed it; receivedCode is nil
+	// otherwise. It may hold a secret: of a pointer to a text, fmt prints the address,
+	// whatever the verb.
+	receivedCode  *ErrorCode
+	receivedClass error
 }
 
 // keepReceived makes errors.Is go by the answer as it was received, even if a text in
 // it happens to hold a secret.
 func (e *APIError) keepReceived(d *document) {
-	denied := AccessDenied{PolicyType: d.denied.policyType, NoPermissionType: d.denied.noPermissionType}
-	raw := &APIError{Code: ErrorCode(d.code), Message: d.text(), StatusCode: e.StatusCode, AccessDenied: denied}
-	class := classOf(raw)
-	if raw.Code != e.Code || class != classOf(e) { //nolint:errorlint // sentinels
-		e.received = &received{raw.Code, class}
+	raw := &APIError{
+		Code: ErrorCode(d.code), Message: d.text(), StatusCode: e.StatusCode,
+		AccessDenied: AccessDenied{PolicyType: d.denied.policyType, NoPermissionType: d.denied.noPermissionType},
+	}
+	if class := classOf(raw); raw.Code != e.Code || class != classOf(e) { //nolint:errorlint // sentinels
+		e.receivedCode, e.receivedClass = new(raw.Code), class
 	}
 }
 
@@ -235,12 +234,10 @@ func (e *APIError) Error() string {
 // Is reports whether target is the answer's code or its class.
 func (e *APIError) Is(target error) bool {
 	if code, ok := target.(ErrorCode); ok {
-		return code != "" && (code == e.Code || e.received != nil && code == e.received.code)
+		return code != "" && (code == e.Code || e.receivedCode != nil && code == *e.receivedCode)
 	}
-	class := error(nil)
-	if e.received != nil {
-		class = e.received.class
-	} else {
+	class := e.receivedClass
+	if e.receivedCode == nil {
 		class = classOf(e)
 	}
 	return class != nil && target == class
