@@ -110,14 +110,14 @@ func (p *wirePage[W]) read(body []byte) bool {
 func uniqueInstances(page []byte) bool {
 	var names nameSet
 	for name, list := range jsonMembers(page) {
-		if !strings.EqualFold(name, "Instances") || list[0] != '{' {
+		if !strings.EqualFold(string(name), "Instances") || list[0] != '{' {
 			continue
 		}
 		if !names.unique(list) {
 			return false
 		}
 		for name, array := range jsonMembers(list) {
-			if !strings.EqualFold(name, "Instance") || array[0] != '[' {
+			if !strings.EqualFold(string(name), "Instance") || array[0] != '[' {
 				continue
 			}
 			for instance := range jsonElements(array) {

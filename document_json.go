@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"iter"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // The functions of this file walk through JSON that json.Valid has accepted.
@@ -17,7 +19,7 @@ func jsonObject(object []byte) []member {
 	var members []member
 	for name, value := range jsonMembers(object) {
 		m := jsonMember(name, value)
-		if m.kind == kindNested && value[0] == '{' && strings.EqualFold(name, "AccessDeniedDetail") {
+		if value[0] == '{' && strings.EqualFold(m.name, "AccessDeniedDetail") {
 			for name, value := range jsonMembers(value) {
 				m.nested = append(m.nested, jsonMember(name, value))
 			}
@@ -27,23 +29,26 @@ func jsonObject(object []byte) []member {
 	return members
 }
 
-func jsonMember(name string, value []byte) member {
+func jsonMember(name, value []byte) member {
+	m := member{name: string(name)}
 	switch value[0] {
 	case '"':
-		return member{name: name, kind: kindText, text: jsonText(value)}
+		m.kind, m.text = kindText, string(jsonText(value))
 	case '{', '[':
-		return member{name: name, kind: kindNested}
+		m.kind = kindNested
 	case 'n':
-		return member{name: name, kind: kindNull}
+		m.kind = kindNull
 	case 't', 'f':
-		return member{name: name, kind: kindBool, text: string(value)}
+		m.kind, m.text = kindBool, string(value)
+	default:
+		m.kind, m.text = kindNumber, string(value)
 	}
-	return member{name: name, kind: kindNumber, text: string(value)}
+	return m
 }
 
 // jsonMembers are the names and values of an object.
-func jsonMembers(object []byte) iter.Seq2[string, []byte] {
-	return func(yield func(string, []byte) bool) {
+func jsonMembers(object []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) {
 		for rest := jsonNext(object[1:]); rest[0] != '}'; {
 			end := jsonLen(rest)
 			name := jsonText(rest[:end])
@@ -70,22 +75,59 @@ func jsonElements(array []byte) iter.Seq[[]byte] {
 	}
 }
 
-// nameSet checks one object after the other.
-type nameSet map[string]struct{}
+// nameSet checks whether the names of an object are different, whatever their case.
+// One set serves many objects, whose names are mostly the same.
+type nameSet struct {
+	objects int             // checked so far
+	last    map[string]*int // by folded name: the last object that has it
+	folded  []byte
+}
 
-// unique reports whether no two members of an object have the same name, whatever
-// their case.
+// unique reports whether no two members of the object have the same name.
 func (s *nameSet) unique(object []byte) bool {
-	if *s == nil {
-		*s = make(nameSet)
-	}
-	clear(*s)
-	count := 0
+	s.objects++
 	for name := range jsonMembers(object) {
-		(*s)[fold(name)] = struct{}{}
-		count++
+		if !s.add(name) {
+			return false
+		}
 	}
-	return len(*s) == count
+	return true
+}
+
+// add reports whether the name is new in this object.
+func (s *nameSet) add(name []byte) bool {
+	s.folded = fold(s.folded[:0], name)
+	last := s.last[string(s.folded)]
+	if last == nil {
+		if s.last == nil {
+			s.last = make(map[string]*int)
+		}
+		s.last[string(s.folded)] = new(s.objects)
+		return true
+	}
+	isNew := *last != s.objects
+	*last = s.objects
+	return isNew
+}
+
+// fold appends to folded the same text for all names that are equal by
+// strings.EqualFold. Its ASCII letters are capitals.
+func fold(folded, name []byte) []byte {
+	for _, r := range string(name) {
+		if r < utf8.RuneSelf {
+			if 'a' <= r && r <= 'z' {
+				r -= 'a' - 'A'
+			}
+			folded = append(folded, byte(r))
+			continue
+		}
+		least := r
+		for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+			least = min(least, other)
+		}
+		folded = utf8.AppendRune(folded, least)
+	}
+	return folded
 }
 
 // jsonNext skips what stands between two values.
@@ -97,11 +139,7 @@ func jsonLen(text []byte) int {
 	for i := 0; i < len(text); i++ {
 		switch text[i] {
 		case '"':
-			for i++; text[i] != '"'; i++ {
-				if text[i] == '\\' {
-					i++
-				}
-			}
+			i += jsonTextLen(text[i:]) - 1
 		case '{', '[':
 			depth++
 			continue
@@ -125,15 +163,29 @@ func jsonLen(text []byte) int {
 	return len(text)
 }
 
-// jsonText is the text that a string stands for.
-func jsonText(quoted []byte) string {
-	inner := quoted[1 : len(quoted)-1]
-	for _, c := range inner {
-		if c == '\\' || c >= 0x80 {
-			var text string
-			_ = json.Unmarshal(quoted, &text)
-			return text
+// jsonTextLen returns the length of the string that text begins with.
+func jsonTextLen(text []byte) int {
+	for end := 1; ; end++ {
+		end += bytes.IndexByte(text[end:], '"')
+		escapes := 0
+		for text[end-1-escapes] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			return end + 1
 		}
 	}
-	return string(inner)
+}
+
+// jsonText is the text that a string stands for.
+func jsonText(quoted []byte) []byte {
+	inner := quoted[1 : len(quoted)-1]
+	for _, c := range inner {
+		if c == '\\' || c >= utf8.RuneSelf {
+			var text string
+			_ = json.Unmarshal(quoted, &text)
+			return []byte(text)
+		}
+	}
+	return inner
 }
