@@ -58,21 +58,20 @@ func readDocument(action string, body []byte) (document, bool) {
 		return document{requestID: id}, true
 	}
 	var d document
+	readable := false
 	switch {
 	case bytes.HasPrefix(body, []byte("<")):
 		root, ok := readXML(body)
-		if !ok || root.name != "Error" && root.name != action+"Response" {
-			return document{}, false
-		}
 		d.failure = root.name == "Error"
-		ok = d.take(root.nested, func(a, b string) bool { return a == b })
-		return d, ok
+		readable = ok && (d.failure || root.name == action+"Response") && d.take(root.nested, equal)
 	case bytes.HasPrefix(body, []byte("{")) && json.Valid(body):
 		// The service has written its keys in several cases.
-		ok := d.take(jsonObject(body), strings.EqualFold)
-		return d, ok
+		readable = d.take(jsonObject(body), strings.EqualFold)
 	}
-	return document{}, false
+	if !readable {
+		return document{}, false // nothing of it, rather than half of it
+	}
+	return d, true
 }
 
 // trimBody removes what may stand around a document: a byte order mark and space.
