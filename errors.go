@@ -196,7 +196,11 @@ func (e *APIError) keepReceived(d *document) {
 		Code: ErrorCode(d.code), Message: d.text(), StatusCode: e.StatusCode,
 		AccessDenied: AccessDenied{PolicyType: d.denied.policyType, NoPermissionType: d.denied.noPermissionType},
 	}
-	if class := classOf(raw); raw.Code != e.Code || class != classOf(e) { //nolint:errorlint // sentinels
+	class := classOf(raw)
+	if class == ErrThrottled && e.RequestID == "" { //nolint:errorlint // sentinels
+		class = nil // a response without a request id proves no refusal
+	}
+	if raw.Code != e.Code || class != classOf(e) { //nolint:errorlint // sentinels
 		e.receivedCode, e.receivedClass = new(raw.Code), class
 	}
 }
