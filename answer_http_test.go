@@ -246,6 +246,20 @@ func TestFormsOfOneAnswer(t *testing.T) {
 	}
 }
 
+// XML has one case for each name: in another, it is another name.
+func TestXMLNamesHaveOneCase(t *testing.T) {
+	header := http.Header{"X-Acs-Request-Id": {headerID}}
+	for _, body := range []string{
+		errorXML(`<RequestId>R</RequestId><code>Throttling</code>`),
+		errorXML(`<RequestId>R</RequestId><CODE>DiskError</CODE>`),
+	} {
+		err, arrived := restartAnswered(t, 400, header, body)
+		requireUnknown(t, err, arrived, "R")
+	}
+	err, arrived := restartAnswered(t, 200, header, responseXML(`<requestId>R</requestId>`))
+	requireUnknown(t, err, arrived, headerID)
+}
+
 // speaking are members of which each makes a success none, and whether that is so
 // also if its value is true.
 var speaking = []struct {
