@@ -100,7 +100,8 @@ type wirePage[W any] struct {
 
 // read reads a page whose JSON is known to be valid. A page on which a key occurs
 // twice, its own or an instance's, whatever its case, could be read in two ways: it is
-// not read.
+// not read. For 100 instances the check takes somewhat more than half of the time that
+// encoding/json takes to decode them: about 1 ms; see BenchmarkPage.
 func (p *wirePage[W]) read(body []byte) bool {
 	return len(body) > 0 && body[0] == '{' && uniqueInstances(body) && json.Unmarshal(body, p) == nil
 }

@@ -202,6 +202,17 @@ func (w *documentWriter) writeXML() {
 		root = oneOf(w.script, "ErrorResponse", "Response", "error", "StartInstanceResponse", "rebootinstanceresponse", "html", "DescribeInstancesResponse", "Errors")
 		w.unreadable = true
 	}
+	for i, f := range w.fields {
+		if other := w.recase(f.name); other != f.name && w.upTo(24) == 23 {
+			w.fields[i].name = other // which is none that means anything, though it may speak of failure
+			switch f.name {
+			case "RequestId":
+				w.requestID = ""
+			case "Code":
+				w.code = ""
+			}
+		}
+	}
 	open, end := root, root
 	if w.upTo(24) == 23 {
 		w.unreadable = true
