@@ -102,8 +102,8 @@ func readBody(resp *http.Response) ([]byte, error) {
 	return body.Bytes(), err
 }
 
-func (d wireDenied) clean(r *redactor) AccessDenied {
-	if d == (wireDenied{}) {
+func (d *wireDenied) clean(r *redactor) AccessDenied {
+	if *d == (wireDenied{}) {
 		return AccessDenied{}
 	}
 	diagnostic := r.scrub(cut(d.diagnostic))

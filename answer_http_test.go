@@ -22,12 +22,12 @@ import (
 
 // restartAnswered sends a restart over HTTP, which is answered with the same response
 // for ever, and returns how often it arrived.
-func restartAnswered(t *testing.T, status int, header http.Header, body string) (err error, arrived int) { //nolint:revive // the error is the result
+func restartAnswered(t *testing.T, status int, header http.Header, body string) (arrived int, err error) {
 	t.Helper()
 	server := newService(t, ecstest.Options{})
 	server.Inject(ecstest.Fault{Kind: ecstest.FaultAnswer, Status: status, Header: header, Body: body, Times: -1})
 	_, err = newClient(t, server).RebootInstance(t.Context(), request)
-	return err, len(server.Calls())
+	return len(server.Calls()), err
 }
 
 // requireUnknown makes sure that a restart was sent once and that nobody knows what
@@ -197,12 +197,12 @@ func TestAmbiguousAnswersAreUnknown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				for _, status := range []int{400, 403, 429, 503} {
-					err, arrived := restartAnswered(t, status, header, bodies.refusal)
+					arrived, err := restartAnswered(t, status, header, bodies.refusal)
 					requireUnknown(t, err, arrived, headerID)
 					require.NotErrorIs(t, err, ecsreboot.ErrThrottled)
 				}
 				for _, status := range []int{200, 202} {
-					err, arrived := restartAnswered(t, status, header, bodies.consent)
+					arrived, err := restartAnswered(t, status, header, bodies.consent)
 					requireUnknown(t, err, arrived, headerID)
 				}
 			})
@@ -230,34 +230,38 @@ func TestFormsOfOneAnswer(t *testing.T) {
 		"success in XML": {errorXML("<RequestId>R</RequestId><Code>DiskError</Code><Success>false</Success>"), responseXML("<RequestId>R</RequestId><Success>true</Success>")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err, arrived := restartAnswered(t, 403, nil, forms.refusal)
-			assert.Equal(t, 1, arrived)
-			assertOutcome(t, rejected, err)
-			require.ErrorIs(t, err, ecsreboot.ErrDiskError)
-			answer, _ := errors.AsType[*ecsreboot.APIError](err)
-			assert.Equal(t, "R", answer.RequestID)
+			synctest.Test(t, func(t *testing.T) {
+				arrived, err := restartAnswered(t, 403, nil, forms.refusal)
+				assert.Equal(t, 1, arrived)
+				assertOutcome(t, rejected, err)
+				require.ErrorIs(t, err, ecsreboot.ErrDiskError)
+				answer, _ := errors.AsType[*ecsreboot.APIError](err)
+				assert.Equal(t, "R", answer.RequestID)
 
-			server := newService(t, ecstest.Options{})
-			server.Inject(ecstest.Fault{Kind: ecstest.FaultAnswer, Status: 200, Body: forms.consent})
-			response, err := newClient(t, server).RebootInstance(t.Context(), request)
-			require.NoError(t, err)
-			assert.Equal(t, "R", response.RequestID)
+				server := newService(t, ecstest.Options{})
+				server.Inject(ecstest.Fault{Kind: ecstest.FaultAnswer, Status: 200, Body: forms.consent})
+				response, err := newClient(t, server).RebootInstance(t.Context(), request)
+				require.NoError(t, err)
+				assert.Equal(t, "R", response.RequestID)
+			})
 		})
 	}
 }
 
 // XML has one case for each name: in another, it is another name.
 func TestXMLNamesHaveOneCase(t *testing.T) {
-	header := http.Header{"X-Acs-Request-Id": {headerID}}
-	for _, body := range []string{
-		errorXML(`<RequestId>R</RequestId><code>Throttling</code>`),
-		errorXML(`<RequestId>R</RequestId><CODE>DiskError</CODE>`),
-	} {
-		err, arrived := restartAnswered(t, 400, header, body)
-		requireUnknown(t, err, arrived, "R")
-	}
-	err, arrived := restartAnswered(t, 200, header, responseXML(`<requestId>R</requestId>`))
-	requireUnknown(t, err, arrived, headerID)
+	synctest.Test(t, func(t *testing.T) {
+		header := http.Header{"X-Acs-Request-Id": {headerID}}
+		for _, body := range []string{
+			errorXML(`<RequestId>R</RequestId><code>Throttling</code>`),
+			errorXML(`<RequestId>R</RequestId><CODE>DiskError</CODE>`),
+		} {
+			arrived, err := restartAnswered(t, 400, header, body)
+			requireUnknown(t, err, arrived, "R")
+		}
+		arrived, err := restartAnswered(t, 200, header, responseXML(`<requestId>R</requestId>`))
+		requireUnknown(t, err, arrived, headerID)
+	})
 }
 
 // speaking are members of which each makes a success none, and whether that is so
@@ -266,11 +270,39 @@ var speaking = []struct {
 	name   string
 	always bool
 }{
-	{"Code", true}, {"code", true}, {"CODE", true}, {"ErrorCode", true}, {"errorCode", true}, {"ErrCode", true}, {"errcode", true}, {"error_code", true},
-	{"Error", true}, {"error", true}, {"errors", true}, {"LastError", true}, {"ErrorMessage", true}, {"ErrMsg", true},
-	{"Message", true}, {"message", true}, {"Msg", true}, {"Description", true}, {"Recommend", true},
-	{"Exception", true}, {"exceptionType", true}, {"Fault", true}, {"faultstring", true}, {"Failed", true}, {"FailureReason", true}, {"isFail", true},
-	{"Success", false}, {"success", false}, {"SUCCESS", false}, {"isSuccess", false}, {"Successful", false}, {"Succeeded", false}, {"ok", false},
+	{"Code", true},
+	{"code", true},
+	{"CODE", true},
+	{"ErrorCode", true},
+	{"errorCode", true},
+	{"ErrCode", true},
+	{"errcode", true},
+	{"error_code", true},
+	{"Error", true},
+	{"error", true},
+	{"errors", true},
+	{"LastError", true},
+	{"ErrorMessage", true},
+	{"ErrMsg", true},
+	{"Message", true},
+	{"message", true},
+	{"Msg", true},
+	{"Description", true},
+	{"Recommend", true},
+	{"Exception", true},
+	{"exceptionType", true},
+	{"Fault", true},
+	{"faultstring", true},
+	{"Failed", true},
+	{"FailureReason", true},
+	{"isFail", true},
+	{"Success", false},
+	{"success", false},
+	{"SUCCESS", false},
+	{"isSuccess", false},
+	{"Successful", false},
+	{"Succeeded", false},
+	{"ok", false},
 }
 
 // A document that speaks of failure is no success, whatever else it says.
@@ -278,38 +310,40 @@ func TestWhatSpeaksOfFailure(t *testing.T) {
 	header := http.Header{"X-Acs-Request-Id": {headerID}}
 	for _, word := range speaking {
 		t.Run(word.name, func(t *testing.T) {
-			for _, value := range []string{`false`, `""`, `"InternalError"`, `0`, `500`, `[]`, `{}`, `["x"]`, `{"Code":"x"}`, `"false"`} {
-				for _, body := range []string{
-					fmt.Sprintf(`{"RequestId":"R",%q:%s}`, word.name, value),
-					fmt.Sprintf(`{%q:%s,"RequestId":"R","Data":{}}`, word.name, value),
-				} {
-					err, arrived := restartAnswered(t, 200, header, body)
-					require.Error(t, err, body)
-					require.Equal(t, 1, arrived)
-					assertOutcome(t, unknown, err)
+			synctest.Test(t, func(t *testing.T) {
+				for _, value := range []string{`false`, `""`, `"InternalError"`, `0`, `500`, `[]`, `{}`, `["x"]`, `{"Code":"x"}`, `"false"`} {
+					for _, body := range []string{
+						fmt.Sprintf(`{"RequestId":"R",%q:%s}`, word.name, value),
+						fmt.Sprintf(`{%q:%s,"RequestId":"R","Data":{}}`, word.name, value),
+					} {
+						arrived, err := restartAnswered(t, 200, header, body)
+						require.Error(t, err, body)
+						require.Equal(t, 1, arrived)
+						assertOutcome(t, unknown, err)
+					}
 				}
-			}
-			for _, value := range []string{"", "InternalError", "false", "0"} {
-				err, arrived := restartAnswered(t, 200, header, responseXML("<RequestId>R</RequestId><"+word.name+">"+value+"</"+word.name+">"))
-				requireUnknown(t, err, arrived, "R")
-			}
-			for _, body := range []string{
-				fmt.Sprintf(`{"RequestId":"R",%q:true}`, word.name), responseXML("<RequestId>R</RequestId><" + word.name + ">true</" + word.name + ">"),
-			} {
-				err, _ := restartAnswered(t, 200, header, body)
-				assert.Equal(t, word.always, err != nil, body)
-			}
-			// Nor is a list with it a list.
-			server := newService(t, ecstest.Options{})
-			server.Inject(ecstest.Fault{Kind: ecstest.FaultAnswer, Times: -1, Body: fmt.Sprintf(`{"RequestId":"R",%q:"x","Instances":{"Instance":[]}}`, word.name)})
-			for _, err := range newClient(t, server, quick()).DescribeInstances(t.Context(), ecsreboot.DescribeInstancesRequest{}) {
-				require.Error(t, err)
-			}
-			assert.Len(t, server.Calls(), 4)
+				for _, value := range []string{"", "InternalError", "false", "0"} {
+					arrived, err := restartAnswered(t, 200, header, responseXML("<RequestId>R</RequestId><"+word.name+">"+value+"</"+word.name+">"))
+					requireUnknown(t, err, arrived, "R")
+				}
+				for _, body := range []string{
+					fmt.Sprintf(`{"RequestId":"R",%q:true}`, word.name), responseXML("<RequestId>R</RequestId><" + word.name + ">true</" + word.name + ">"),
+				} {
+					_, err := restartAnswered(t, 200, header, body)
+					assert.Equal(t, word.always, err != nil, body)
+				}
+				// Nor is a list with it a list.
+				server := newService(t, ecstest.Options{})
+				server.Inject(ecstest.Fault{Kind: ecstest.FaultAnswer, Times: -1, Body: fmt.Sprintf(`{"RequestId":"R",%q:"x","Instances":{"Instance":[]}}`, word.name)})
+				for _, err := range newClient(t, server, quick()).DescribeInstances(t.Context(), ecsreboot.DescribeInstancesRequest{}) {
+					require.Error(t, err)
+				}
+				assert.Len(t, server.Calls(), 4)
+			})
 		})
 	}
 	for _, body := range []string{errorXML("<RequestId>R</RequestId>"), errorXML(""), "<Error/>"} {
-		err, arrived := restartAnswered(t, 200, http.Header{"X-Acs-Request-Id": {"R"}}, body)
+		arrived, err := restartAnswered(t, 200, http.Header{"X-Acs-Request-Id": {"R"}}, body)
 		requireUnknown(t, err, arrived, "R")
 	}
 }
@@ -341,17 +375,19 @@ func TestSuccessWithoutAWholeBody(t *testing.T) {
 		{"gzip, undecoded", "br", whole, "not an answer of the service"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			header := http.Header{"X-Acs-Request-Id": {headerID}}
-			if test.encoding != "" {
-				header.Set("Content-Encoding", test.encoding)
-			}
-			for _, status := range []int{200, 201} {
-				err, arrived := restartAnswered(t, status, header, test.body)
+			synctest.Test(t, func(t *testing.T) {
+				header := http.Header{"X-Acs-Request-Id": {headerID}}
+				if test.encoding != "" {
+					header.Set("Content-Encoding", test.encoding)
+				}
+				for _, status := range []int{200, 201} {
+					arrived, err := restartAnswered(t, status, header, test.body)
+					requireUnknown(t, err, arrived, headerID)
+					require.ErrorContains(t, err, test.message)
+				}
+				arrived, err := restartAnswered(t, 403, header, test.body)
 				requireUnknown(t, err, arrived, headerID)
-				require.ErrorContains(t, err, test.message)
-			}
-			err, arrived := restartAnswered(t, 403, header, test.body)
-			requireUnknown(t, err, arrived, headerID)
+			})
 		})
 	}
 	server := newService(t, ecstest.Options{})
@@ -383,17 +419,19 @@ var serviceFailures = []string{
 func TestServiceFailuresAreUnknown(t *testing.T) {
 	for _, code := range serviceFailures {
 		t.Run(code, func(t *testing.T) {
-			for _, spelled := range []string{code, strings.ToLower(code), strings.ToUpper(code), code[:1] + strings.ToLower(code[1:])} {
-				for _, status := range []int{400, 401, 403, 404, 408, 409, 429, 449, 500, 502, 503, 504} {
-					server := newService(t, ecstest.Options{})
-					server.Inject(ecstest.Fault{Kind: ecstest.FaultError, Status: status, Code: spelled, Times: -1})
-					_, err := newClient(t, server).RebootInstance(t.Context(), request)
-					requireUnknown(t, err, len(server.Calls()), server.Calls()[0].RequestID)
-					require.ErrorIs(t, err, ecsreboot.ErrorCode(spelled))
-					require.NotErrorIs(t, err, ecsreboot.ErrThrottled)
+			synctest.Test(t, func(t *testing.T) {
+				for _, spelled := range []string{code, strings.ToLower(code), strings.ToUpper(code), code[:1] + strings.ToLower(code[1:])} {
+					for _, status := range []int{400, 401, 403, 404, 408, 409, 429, 449, 500, 502, 503, 504} {
+						server := newService(t, ecstest.Options{})
+						server.Inject(ecstest.Fault{Kind: ecstest.FaultError, Status: status, Code: spelled, Times: -1})
+						_, err := newClient(t, server).RebootInstance(t.Context(), request)
+						requireUnknown(t, err, len(server.Calls()), server.Calls()[0].RequestID)
+						require.ErrorIs(t, err, ecsreboot.ErrorCode(spelled))
+						require.NotErrorIs(t, err, ecsreboot.ErrThrottled)
+					}
+					assert.Equal(t, "Look at the instance before sending again.", strings.Replace(ecsreboot.ErrorCode(spelled).Advice(), "Wait some minutes, then look at the instance.", "Look at the instance before sending again.", 1))
 				}
-				assert.Equal(t, "Look at the instance before sending again.", strings.Replace(ecsreboot.ErrorCode(spelled).Advice(), "Wait some minutes, then look at the instance.", "Look at the instance before sending again.", 1))
-			}
+			})
 		})
 	}
 	for _, code := range []string{"InternalErrors", "SystemBusyX", "xInternalError", "NoSystemError", "throttling", "THROTTLING.USER"} {
@@ -408,30 +446,34 @@ func TestServiceFailuresAreUnknown(t *testing.T) {
 
 // A code with something added is none that this client knows, so it is no refusal.
 func TestCodesThatAreNone(t *testing.T) {
-	for _, code := range []string{
-		"InternalError ", " InternalError", "Internal\u200bError", "Throttling\u00a0", "Throttling.\u200bUser", "Throttling.User ", "Disk Error", "Ｔhrottling",
-		"Throttling.User\x00", "\u200b", strings.Repeat("x", 200), "SignatureNonceUsed\n", "signatureNONCEused",
-	} {
-		quoted, err := json.Marshal(code)
-		require.NoError(t, err)
-		err, arrived := restartAnswered(t, 400, nil, `{"RequestId":"R","Code":`+string(quoted)+`}`)
-		requireUnknown(t, err, arrived, "R")
-		require.NotErrorIs(t, err, ecsreboot.ErrThrottled, code)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		for _, code := range []string{
+			"InternalError ", " InternalError", "Internal\u200bError", "Throttling\u00a0", "Throttling.\u200bUser", "Throttling.User ", "Disk Error", "Ｔhrottling",
+			"Throttling.User\x00", "\u200b", strings.Repeat("x", 200), "SignatureNonceUsed\n", "signatureNONCEused",
+		} {
+			quoted, err := json.Marshal(code)
+			require.NoError(t, err)
+			arrived, err := restartAnswered(t, 400, nil, `{"RequestId":"R","Code":`+string(quoted)+`}`)
+			requireUnknown(t, err, arrived, "R")
+			require.NotErrorIs(t, err, ecsreboot.ErrThrottled, code)
+		}
+	})
 }
 
 // HTTP 503 is a refusal only with a throttling code.
 func TestUnavailableIsARefusalOnlyWithAThrottlingCode(t *testing.T) {
-	for _, code := range []string{
-		"IncorrectInstanceStatus", "DiskError", "Forbidden.RAM", "InvalidInstanceId.NotFound", "InvalidTimeStamp.Expired", "IllegalTimestamp",
-		"Some.New.Code", "throttling", "Throttled", "DryRunOperation",
-	} {
-		server := newService(t, ecstest.Options{})
-		server.Inject(ecstest.Fault{Kind: ecstest.FaultError, Status: 503, Code: code, Times: -1})
-		_, err := newClient(t, server).RebootInstance(t.Context(), request)
-		requireUnknown(t, err, len(server.Calls()), server.Calls()[0].RequestID)
-		require.ErrorIs(t, err, ecsreboot.ErrorCode(code))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		for _, code := range []string{
+			"IncorrectInstanceStatus", "DiskError", "Forbidden.RAM", "InvalidInstanceId.NotFound", "InvalidTimeStamp.Expired", "IllegalTimestamp",
+			"Some.New.Code", "throttling", "Throttled", "DryRunOperation",
+		} {
+			server := newService(t, ecstest.Options{})
+			server.Inject(ecstest.Fault{Kind: ecstest.FaultError, Status: 503, Code: code, Times: -1})
+			_, err := newClient(t, server).RebootInstance(t.Context(), request)
+			requireUnknown(t, err, len(server.Calls()), server.Calls()[0].RequestID)
+			require.ErrorIs(t, err, ecsreboot.ErrorCode(code))
+		}
+	})
 }
 
 // A secret that is a part of a code does not change what the code means, and is not
@@ -483,11 +525,13 @@ func TestSecretsInCodes(t *testing.T) {
 
 // The message of a token's refusal is judged as it was received, too.
 func TestSecretInAMessage(t *testing.T) {
-	server := newService(t, ecstest.Options{AccessKeyID: "testid", AccessKeySecret: "SecurityToken"})
-	server.Inject(ecstest.Fault{Kind: ecstest.FaultError, Status: 400, Code: "InvalidParameter", Message: `The specified parameter "SecurityToken.Expired" is not valid.`})
-	_, err := newClient(t, server).RebootInstance(t.Context(), request)
-	require.ErrorIs(t, err, ecsreboot.ErrUnauthenticated)
-	require.NotContains(t, err.Error(), "SecurityToken")
+	synctest.Test(t, func(t *testing.T) {
+		server := newService(t, ecstest.Options{AccessKeyID: "testid", AccessKeySecret: "SecurityToken"})
+		server.Inject(ecstest.Fault{Kind: ecstest.FaultError, Status: 400, Code: "InvalidParameter", Message: `The specified parameter "SecurityToken.Expired" is not valid.`})
+		_, err := newClient(t, server).RebootInstance(t.Context(), request)
+		require.ErrorIs(t, err, ecsreboot.ErrUnauthenticated)
+		require.NotContains(t, err.Error(), "SecurityToken")
+	})
 }
 
 // A list in which a key occurs twice, of the page or of an instance, is none.

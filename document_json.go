@@ -118,7 +118,7 @@ func fold(folded, name []byte) []byte {
 			if 'a' <= r && r <= 'z' {
 				r -= 'a' - 'A'
 			}
-			folded = append(folded, byte(r))
+			folded = utf8.AppendRune(folded, r)
 			continue
 		}
 		least := r

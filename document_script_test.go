@@ -123,15 +123,22 @@ func (w *documentWriter) space() string { return oneOf(w.script, "", "", "", " "
 // writeJSON writes the fields as an object.
 func (w *documentWriter) writeJSON() {
 	for i, f := range w.fields {
-		switch {
-		case w.upTo(24) == 23: // as what is neither a text nor a number
+		switch w.upTo(24) {
+		case 23: // as what is neither a text nor a number
 			w.fields[i].value, w.fields[i].raw = oneOf(w.script, `{"Code":"Throttling"}`, `["R"]`, "true", "[{}]"), true
 			w.unreadable = w.unreadable || w.isOurs(f.name)
 			w.unusual = true
-		case w.upTo(24) == 23:
+			w.recount()
+		case 22: // as if it were not there
 			w.fields[i].value, w.fields[i].raw = "null", true
-			w.forget(f.name)
-		case w.upTo(3) == 2 && f.name != "RequestId":
+			switch f.name {
+			case "RequestId":
+				w.requestID = ""
+			case "Code":
+				w.code = ""
+			}
+			w.recount()
+		case 0, 1, 2, 3, 4, 5:
 			w.fields[i].name = w.recase(f.name)
 		}
 	}
@@ -159,18 +166,13 @@ func (w *documentWriter) writeJSON() {
 	w.spoil([]string{`{}`, "x", `{"Code":"InternalError"}`, "]", "\x00", "//", "\ufeff"}, []string{"[", `"`, "\ufeff\ufeff", "/**/", "x"})
 }
 
-// forget is what a null does to the meaning.
-func (w *documentWriter) forget(name string) {
-	switch name {
-	case "RequestId":
-		w.requestID = ""
-	case "Code":
-		w.code = ""
-	}
+// recount finds out again what speaks of failure, after a value was replaced.
+func (w *documentWriter) recount() {
 	w.failure = false
 	for _, f := range w.fields {
-		known := f.name == "Code" || f.name == "Message" || f.name == "Success" && f.value != "true" || strings.Contains("ErrorCode Errors Description error FailureReason Exception", f.name)
-		w.failure = w.failure || known && f.value != "null"
+		name := strings.ToLower(f.name)
+		speaks := !strings.HasPrefix(name, "other") && name != "requestid" && (name != "success" || f.value != "true")
+		w.failure = w.failure || speaks && f.value != "null"
 	}
 }
 
@@ -260,14 +262,14 @@ func (w *documentWriter) writeChild(b *strings.Builder, f documentField) {
 		return
 	}
 	b.WriteString("<" + open + oneOf(w.script, ">", " >", "\n>"))
-	switch {
-	case w.upTo(16) == 15 && !strings.Contains(f.value, "]]>"):
+	switch how := w.upTo(24); {
+	case how == 21 && !strings.Contains(f.value, "]]>"):
 		b.WriteString("<![CDATA[" + f.value + "]]>")
 		w.unreadable = true
-	case w.upTo(24) == 23:
+	case how == 22:
 		b.WriteString(w.escape(f.value) + oneOf(w.script, "<b>x</b>", "<b/>", "<Code>Throttling</Code>"))
 		w.unreadable = true
-	case w.upTo(24) == 23:
+	case how == 23:
 		half := len(f.value) / 2
 		for half > 0 && f.value[half]&0xc0 == 0x80 {
 			half--
