@@ -3,6 +3,7 @@ package ecsreboot
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -95,6 +96,39 @@ type wirePage[W any] struct {
 	Instances struct {
 		Instance []W `json:"Instance"`
 	} `json:"Instances"`
+}
+
+// read reads a page whose JSON is known to be valid. A page on which a key occurs
+// twice, its own or an instance's, whatever its case, could be read in two ways: it is
+// not read. For 100 instances the check takes somewhat more than half of the time that
+// encoding/json takes to decode them: about 1 ms; see BenchmarkPage.
+func (p *wirePage[W]) read(body []byte) bool {
+	return len(body) > 0 && body[0] == '{' && uniqueInstances(body) && json.Unmarshal(body, p) == nil
+}
+
+// uniqueInstances reports whether no key of a list, nor of an instance in it, occurs
+// twice. The keys of the page itself have been checked.
+func uniqueInstances(page []byte) bool {
+	var names nameSet
+	for name, list := range jsonMembers(page) {
+		if !strings.EqualFold(string(name), "Instances") || list[0] != '{' {
+			continue
+		}
+		if !names.unique(list) {
+			return false
+		}
+		for name, array := range jsonMembers(list) {
+			if !strings.EqualFold(string(name), "Instance") || array[0] != '[' {
+				continue
+			}
+			for instance := range jsonElements(array) {
+				if instance[0] == '{' && !names.unique(instance) {
+					return false
+				}
+			}
+		}
+	}
+	return true
 }
 
 // wireReading is what a wait needs to know of an instance, and no more: it reads

@@ -54,6 +54,9 @@ func errorTables() string {
 		fmt.Fprintf(&b, "\n## %s\n\n| code | HTTP | means | what to do | restarted? |\n|---|---|---|---|---|\n", group.title)
 		for _, entry := range entries {
 			if entry.class == group.class { //nolint:errorlint // sentinels
+				if entry.source != "" {
+					entry.meaning += " (source: " + entry.source + ")"
+				}
 				fmt.Fprintf(&b, "| `%s` | %d | %s | %s | %s |\n", string(entry.code), entry.status, entry.meaning, entry.advice, restarted(entry))
 			}
 		}

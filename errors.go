@@ -226,6 +226,28 @@ type APIError struct {
 	Recommend    string        // address of the vendor's troubleshooting page
 	RetryAfter   time.Duration // how long the service asks to wait; 0 if it does not say
 	AccessDenied AccessDenied  // what permission is missing; zero unless the class is [ErrAccessDenied]
+
+	// What errors.Is goes by if scrubbing has changed it; receivedCode is nil
+	// otherwise. It may hold a secret: of a pointer to a text, fmt prints the address,
+	// whatever the verb.
+	receivedCode  *ErrorCode
+	receivedClass error
+}
+
+// keepReceived makes errors.Is go by the answer as it was received, even if a text in
+// it happens to hold a secret.
+func (e *APIError) keepReceived(d *document) {
+	raw := &APIError{
+		Code: ErrorCode(d.code), Message: d.text(), StatusCode: e.StatusCode,
+		AccessDenied: AccessDenied{PolicyType: d.denied.policyType, NoPermissionType: d.denied.noPermissionType},
+	}
+	class := classOf(raw)
+	if class == ErrThrottled && e.RequestID == "" { //nolint:errorlint // sentinels
+		class = nil // a response without a request id proves no refusal
+	}
+	if raw.Code != e.Code || class != classOf(e) { //nolint:errorlint // sentinels
+		e.receivedCode, e.receivedClass = new(raw.Code), class
+	}
 }
 
 // AccessDenied says which permission is missing.
@@ -261,9 +283,12 @@ func (e *APIError) Error() string {
 // Is reports whether target is the answer's code or its class.
 func (e *APIError) Is(target error) bool {
 	if code, ok := target.(ErrorCode); ok {
-		return code != "" && code == e.Code
+		return code != "" && (code == e.Code || e.receivedCode != nil && code == *e.receivedCode)
 	}
-	class := classOf(e)
+	class := e.receivedClass
+	if e.receivedCode == nil {
+		class = classOf(e)
+	}
 	return class != nil && target == class
 }
 
@@ -291,8 +316,8 @@ func classOf(e *APIError) error {
 	family, _, _ := strings.Cut(string(e.Code), ".")
 	switch {
 	case isThrottlingCode(e.Code):
-		if e.StatusCode/100 == 5 && e.StatusCode != 503 {
-			return nil // a failure with an odd code, perhaps after it was processed
+		if e.StatusCode != 0 && !mayRefuse(e.StatusCode) {
+			return nil // an odd code, perhaps after the request was processed
 		}
 		return ErrThrottled
 	case family == string(ErrInvalidAccessKeyID), family == "InvalidSecurityToken",
