@@ -22,7 +22,7 @@ func (s *service) sent() fleet.Sent {
 	_, err = s.client.RebootInstance(context.Background(), ecsreboot.RebootInstanceRequest{InstanceID: s.ids[0]})
 	return fleet.Sent{
 		Target: fleet.Target{ID: s.ids[0]}, At: time.Now(), Accepted: err == nil,
-		Before: fleet.Reading{Status: before.Status, StartTime: before.StartTime, At: before.TakenAt},
+		Before: fleet.Reading{Status: before.Status, StartTime: before.StartTime, At: before.TakenAt, ServiceTime: before.ServiceTime},
 	}
 }
 
