@@ -273,21 +273,13 @@ func (w *watch) sendOnce(ctx context.Context, before func(context.Context) error
 		w.add(fact{Event: Event{Kind: EventAccepted, RequestID: res.requestID}, sentAt: res.sentAt, attempts: res.attempts})
 	case outcome == OutcomeUnknown:
 		w.add(fact{Event: Event{Kind: EventOutcomeUnknown, Err: err}, sentAt: failed.SentAt, attempts: failed.Attempts})
-	case before == nil && outcome == OutcomeRejected && refusedForStatus(failed.Err):
+	case before == nil && outcome == OutcomeRejected && errors.Is(err, ErrIncorrectInstanceStatus):
 		w.add(fact{Event: Event{Kind: EventResendRefused, Err: err}, sentAt: failed.SentAt, attempts: failed.Attempts})
 	default:
 		w.add(fact{ended: causeOf(err), outcome: outcome, sentAt: failed.SentAt, attempts: failed.Attempts})
 		return false
 	}
 	return true
-}
-
-// refusedForStatus reports whether the service itself refused a restart because the
-// instance is not Running. Only the answer to the last attempt counts, and not what an
-// error of somebody else wraps: that the instance was not Running proves a restart.
-func refusedForStatus(err error) bool {
-	refusal, ok := err.(*APIError) //nolint:errorlint // no error that is wrapped
-	return ok && refusal.Code == ErrIncorrectInstanceStatus && refusal.StatusCode != 0
 }
 
 // poll takes in what a reading shows. The next one is the retry.
