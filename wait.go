@@ -137,6 +137,8 @@ const (
 	// ProofStartTime means that StartTime is in a later minute than the baseline's,
 	// and not in a minute before that of the send by the service's clock. Where there
 	// is no baseline, it is in a later minute than the send.
+	// A restart by others within the minute of the send that the baseline did not show
+	// yet cannot be told from the caller's own.
 	ProofStartTime Proof = "start time"
 	// ProofProbe means that [WaitOptions.Probe] returned [ProbeRestarted].
 	ProofProbe Proof = "probe"
