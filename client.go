@@ -121,11 +121,12 @@ type operation struct {
 type result struct {
 	event     event
 	requestID string
-	attempts  int       // of the whole call, in what do returns
-	closing   closing   // awaitGate: how long the service will throttle
-	clock     time.Time // the service's, if event.serverTime
-	sentAt    time.Time // zero if nothing can have reached the service
-	err       error     // what the answer, or its lack, is to the caller
+	attempts  int           // of the whole call, in what do returns
+	closing   closing       // awaitGate: how long the service will throttle
+	clock     time.Time     // the Date of the answer, if event.serverTime; see serviceClock
+	offset    time.Duration // of the request's time from our clock
+	sentAt    time.Time     // zero if nothing can have reached the service
+	err       error         // what the answer, or its lack, is to the caller
 }
 
 // do sends an operation until it is decided, and returns the accepted or passed
@@ -255,12 +256,12 @@ func (c *Client) attempt(ctx context.Context, op operation, keys secrets) result
 	if err != nil { // no randomness
 		return result{err: fmt.Errorf("no nonce: %w", err), event: event{stage: stageBefore, permanent: true}}
 	}
-	now := time.Now()
+	now, offset := time.Now(), time.Duration(c.clockOffset.Load())
 	auth := c.sign(message{
 		host:   c.host,
 		action: op.action,
 		params: op.params,
-		at:     now.Add(time.Duration(c.clockOffset.Load())),
+		at:     now.Add(offset),
 		nonce:  nonce.String(),
 	}, keys)
 	auth.header.put("Accept", "application/json")
@@ -290,6 +291,6 @@ func (c *Client) attempt(ctx context.Context, op operation, keys secrets) result
 		return res
 	}
 	res := readAnswer(op, resp, newRedactor(keys, auth.signature))
-	res.sentAt = try.SentAt(now)
+	res.sentAt, res.offset = try.SentAt(now), offset
 	return res
 }

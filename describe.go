@@ -3,8 +3,10 @@ package ecsreboot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -27,8 +29,10 @@ type Instance struct {
 	Name   string
 	Status Status // empty if the service does not list the instance, see [Instance.Listed]
 	Zone   string
-	// Locks are the reasons why operations are locked, such as "security" or
-	// "financial"; empty if there are none.
+	// Locks are the reasons why operations are locked, as the service writes them:
+	// "security", "financial", "recycling" or "Recycling", "dedicatedhostfinancial",
+	// "refunded", or one that is not documented yet. It is empty if there are none.
+	// The case of their letters does not matter. See [Instance.Refusal].
 	Locks []string
 	// StartTime is when the instance was last started, to the minute.
 	StartTime    time.Time
@@ -46,15 +50,44 @@ type Instance struct {
 func (i Instance) Listed() bool { return i.Status != "" }
 
 // locked returns the code with which the service refuses to restart the instance,
-// as far as its locks and its expiry tell; empty if they do not.
+// as far as its locks and its expiry tell; empty if they do not. Of the other locks,
+// the vendor documents no refusal of a restart: the service decides about them.
 func (i Instance) locked(now time.Time) ErrorCode {
 	switch {
-	case slices.Contains(i.Locks, "security"):
+	case i.hasLock("security"):
 		return ErrInstanceLockedForSecurity
-	case slices.Contains(i.Locks, "financial"), !i.ExpiredTime.IsZero() && i.ExpiredTime.Before(now):
+	case i.hasLock("financial"), !i.ExpiredTime.IsZero() && i.ExpiredTime.Before(now):
 		return ErrInstanceExpiredOrInArrears
 	}
 	return ""
+}
+
+func (i Instance) hasLock(reason string) bool {
+	return slices.ContainsFunc(i.Locks, func(lock string) bool { return strings.EqualFold(lock, reason) })
+}
+
+// locksText names locks at the end of an error's text; empty if there are none.
+func locksText(locks []string) string {
+	if len(locks) == 0 {
+		return ""
+	}
+	const shown, longest = 8, 64 // the service documents five, of at most 22 letters
+	text := "; locked:"
+	for n, lock := range locks {
+		if n == shown {
+			return text + fmt.Sprintf(" and %d more", len(locks)-shown)
+		}
+		text += fmt.Sprintf(" %q", bound(printable(lock), longest))
+	}
+	return text
+}
+
+// withLocks adds to an error the locks of the instance that it is of.
+func withLocks(err error, locks []string) error {
+	if text := locksText(locks); text != "" {
+		return fmt.Errorf("%w%s", err, text)
+	}
+	return err
 }
 
 // DescribeInstancesRequest asks for instances of the client's region. Only those

@@ -11,7 +11,7 @@ import (
 type instancePage struct {
 	instances []Instance
 	nextToken string
-	clock     time.Time // the service's, zero if it did not tell
+	clock     time.Time // the service's, zero if its Date was absent or cannot be right
 	sentAt    time.Time // when the request left, by ours
 }
 
@@ -52,7 +52,8 @@ func describePage[W interface{ instance() Instance }](ctx context.Context, c *Cl
 	if err != nil {
 		return instancePage{}, err
 	}
-	page := instancePage{nextToken: wire.NextToken, clock: res.clock, sentAt: res.sentAt, instances: make([]Instance, len(wire.Instances.Instance))}
+	clock := serviceClock(res.clock, res.sentAt.Add(res.offset), time.Now().Add(res.offset))
+	page := instancePage{nextToken: wire.NextToken, clock: clock, sentAt: res.sentAt, instances: make([]Instance, len(wire.Instances.Instance))}
 	for i, instance := range wire.Instances.Instance {
 		page.instances[i] = instance.instance()
 	}

@@ -191,7 +191,12 @@ func (f *follower) failure(operation string, err error) error {
 		failed.Attempts++
 	}
 	if f.watch.send && sends == 0 {
+		failed.Err = withLocks(err, a.before.Locks)
 		return failed // there was nothing to wait for
+	}
+	locks := a.locks
+	if a.last.Status == "" {
+		locks = a.before.Locks
 	}
 	failed.Err = &WaitError{
 		LastStatus:   a.last.Status,
@@ -201,6 +206,7 @@ func (f *follower) failure(operation string, err error) error {
 		RequestID:    a.requestID,
 		Before:       a.before,
 		Observations: a.seen,
+		Locks:        locks,
 		Err:          err,
 	}
 	return failed

@@ -19,8 +19,11 @@ type Baseline struct {
 	StartTime  time.Time // to the minute; zero if the service did not tell
 	Locks      []string  // as [Instance] has them
 	TakenAt    time.Time // when the reading was asked for
-	// ServiceTime is the time by the service's clock then, to the second, which is
-	// what StartTime is of; zero if the service did not tell.
+	// ServiceTime is the time by the service's clock then, to the second. StartTime is
+	// by that clock too, so it proves a restart only where ServiceTime is known. It is
+	// zero if the answer had no Date, or one that is more than 15 minutes from our
+	// clock as corrected by the service: the service refuses requests that are further
+	// away, so such a Date is not that of its clock.
 	ServiceTime time.Time
 }
 
@@ -107,7 +110,7 @@ const (
 	EventSending        EventKind = "sending"         // the restart is being sent
 	EventAccepted       EventKind = "accepted"        // the service accepted it: RequestID
 	EventOutcomeUnknown EventKind = "outcome unknown" // the answer was lost: Err
-	EventResendRefused  EventKind = "resend refused"  // the instance is not Running, so the first send took effect: Err
+	EventResendRefused  EventKind = "resend refused"  // with IncorrectInstanceStatus: the instance is not Running, so the first send took effect: Err
 	EventStatus         EventKind = "status"          // a reading: Status, StartTime
 	EventPollFailed     EventKind = "poll failed"     // a reading failed: Err
 	EventProbeFailed    EventKind = "probe failed"    // the probe returned an error: Err
@@ -126,11 +129,25 @@ type Event struct {
 // Proof says what proved a restart.
 type Proof string
 
-// The proofs.
+// The proofs. Each needs the instance Running in the end.
 const (
-	ProofStatus    Proof = "status"     // seen in another status, then Running
-	ProofStartTime Proof = "start time" // Running, with a later StartTime
-	ProofProbe     Proof = "probe"      // the caller's probe
+	// ProofStatus means that a reading after the send showed the instance Stopping,
+	// Stopped or Starting. No other status is a sign of a restart.
+	ProofStatus Proof = "status"
+	// ProofStartTime means that StartTime is in a later minute than the baseline's,
+	// and not in a minute before that of the send by the service's clock. Where there
+	// is no baseline, it is in a later minute than the send.
+	// A restart by others within the minute of the send that the baseline did not show
+	// yet cannot be told from the caller's own.
+	ProofStartTime Proof = "start time"
+	// ProofProbe means that [WaitOptions.Probe] returned [ProbeRestarted].
+	ProofProbe Proof = "probe"
+	// ProofRefusal means that the service refused a second send, that of
+	// [WaitOptions.ResendUnknown], with [ErrIncorrectInstanceStatus]: the instance was
+	// not Running then, though no reading showed that. It is Running since, after
+	// SettleTime, or after 60 s if SettleTime is shorter. Any other refusal of a second
+	// send proves nothing.
+	ProofRefusal Proof = "refusal"
 )
 
 // RestartResult is a restart that took place, with the evidence. It proves that
@@ -140,7 +157,7 @@ type RestartResult struct {
 	Proof          Proof
 	RequestID      string        // of the accepted send; empty if its answer was lost, or if others sent
 	Sends          int           // how often this client sent the restart
-	Before         Baseline      // zero in the result of [Client.Resolve]
+	Before         Baseline      // in the result of [Client.Resolve], that of the error, or zero
 	StartTimeAfter time.Time     // to the minute
 	Observations   []Observation // the readings after the send, those without news left out
 	SentAt         time.Time     // when the last send left; zero if others sent
@@ -155,12 +172,13 @@ type WaitError struct {
 	RequestID    string    // of the accepted send
 	Before       Baseline
 	Observations []Observation // the readings after the send, those without news left out
+	Locks        []string      // as last read, as [Instance] has them; Before's if nothing was read since
 	Err          error         // why the wait ended
 
 	at time.Time // when that was
 }
 
-// Error says why the wait ended and what was seen last.
+// Error says why the wait ended, what was seen last, and which locks the instance has.
 func (e *WaitError) Error() string {
 	text := e.Err.Error()
 	switch {
@@ -169,6 +187,7 @@ func (e *WaitError) Error() string {
 	default:
 		text += fmt.Sprintf("; last seen %s %v ago", e.LastStatus, e.at.Sub(e.LastSeen).Round(time.Second))
 	}
+	text += locksText(e.Locks)
 	if e.RequestID != "" {
 		text += " (request " + e.RequestID + ")"
 	}
@@ -182,14 +201,21 @@ func (e *WaitError) Unwrap() error { return e.Err }
 // instance is Running again with proof that it restarted.
 //
 // Running alone proves nothing, as the instance was Running before. So it is read
-// before the restart is sent, and counts as restarted once it was seen in another
-// status and is Running again, or is Running with a later StartTime, or once
-// Options.Probe says so. An instance that would be refused is refused before
-// anything is sent, by an [APIError] with StatusCode 0.
+// before the restart is sent, and counts as restarted once it is Running with one of
+// the proofs: [ProofStatus], [ProofStartTime], [ProofRefusal], or [ProofProbe]. An
+// instance that would be refused is refused before anything is sent, by an [APIError]
+// with StatusCode 0.
 //
 // A lost answer is settled by looking: a change within SettleTime proves the
 // restart; none ends the wait with [ErrNotProven] and [ErrOutcomeUnknown]. The
 // restart is sent once, or twice with ResendUnknown.
+//
+// The time of the send by the service's clock, which ProofStartTime needs, is the
+// baseline's ServiceTime plus the time that passed until the send, so a wrong local
+// clock does no harm. Without ServiceTime, it is worked out from the Date of each
+// reading. It is taken a second late rather than early: a restart that is over within
+// the last second of a minute, and that no reading showed, is missed. If no answer has
+// a Date that can be right, StartTime proves nothing.
 //
 // The result is nil on error. The error is an [OperationError] whose outcome is
 // that of the send, over a [WaitError] with what was seen. Denied access, a
@@ -238,6 +264,9 @@ func (c *Client) TakeBaseline(ctx context.Context, instanceID string) (Baseline,
 
 // WaitUntilRestarted waits until an instance has restarted since the baseline was
 // taken, whoever restarted it. It sends nothing; its errors have no outcome.
+//
+// [ProofStartTime] compares with the minute of the baseline's ServiceTime, as there is
+// no send. Keep that field: a baseline without it is never proven by StartTime.
 func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, options WaitOptions) (*RestartResult, error) {
 	const operation = "WaitUntilRestarted"
 	err := checkInstanceID(baseline.InstanceID)
@@ -257,11 +286,17 @@ func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, opti
 }
 
 // Resolve settles an error of unknown outcome, met earlier, by looking at the
-// instance: it has restarted if it is seen in another status than Running and is
-// Running again, or has a StartTime after the minute in which the restart was
-// sent; or after the baseline, if the error is of [Client.RebootAndWait]. Without
-// such a sign within SettleTime of the send, the error is [ErrNotProven] and still
-// [ErrOutcomeUnknown]. It sends nothing.
+// instance: it has restarted if it is Running with [ProofStatus] or [ProofStartTime].
+// Without such a sign within SettleTime of the send, the error is [ErrNotProven] and
+// still [ErrOutcomeUnknown]. It sends nothing.
+//
+// An error of [Client.RebootAndWait] has a baseline, which tells the time of the send
+// by the service's clock, as [Client.RebootAndWait] says: it can be resolved by any
+// process, whatever its clock. An error without a baseline, as those of
+// [Client.RebootInstance] are, has only SentAt, which is by the clock of the process
+// that sent. Resolve such an error on the same machine, or with a clock that agrees: if
+// the sender's clock was behind by d, a start up to d before the send is taken for one
+// after it; if it was ahead, a restart may be missed.
 //
 // It cannot tell whose restart it sees: of an instance that was not Running when
 // the restart was sent, which the service would have refused, it proves nothing.
@@ -284,7 +319,10 @@ func (c *Client) Resolve(ctx context.Context, unknown error, options WaitOptions
 			Field: "unknown", Problem: "is not an error of unknown outcome",
 		}}
 	}
-	begin := account{outcome: OutcomeUnknown, sentAt: failed.SentAt, unsettledSince: failed.SentAt}
+	begin := account{outcome: OutcomeUnknown, firstSentAt: failed.SentAt, sentAt: failed.SentAt, unsettledSince: failed.SentAt}
+	if now := time.Now(); failed.SentAt.After(now) { // by the clock of another machine
+		begin.unsettledSince = now
+	}
 	if waited, ok := errors.AsType[*WaitError](failed.Err); ok {
 		begin.before = waited.Before
 	}

@@ -295,6 +295,7 @@ func (w *watch) poll(ctx context.Context, next *reading) fact {
 	f := fact{
 		Event:  Event{Kind: EventStatus, At: seen.left, Status: seen.instance.Status, StartTime: seen.instance.StartTime},
 		locked: seen.instance.locked(seen.now()),
+		locks:  seen.instance.Locks,
 	}
 	if !seen.clock.IsZero() {
 		// Of the time that the call took, none counts as the clocks' difference:
