@@ -125,21 +125,23 @@ func (c *Client) readPages(ctx context.Context, call *readCall, batch []*reading
 			q.ids = append(q.ids, r.id)
 		}
 	}
-	tokens := make(map[string]bool)
+	var list pager
 	for {
 		page, err := describePage[wireReading](ctx, c, q, attempts)
 		if err != nil {
 			return err
 		}
-		switch wanted := c.handOut(call, batch, page); {
-		case !wanted && ctx.Err() == nil:
+		if wanted := c.handOut(call, batch, page); !wanted && ctx.Err() == nil {
 			return nil
-		case page.nextToken == "", tokens[page.nextToken]:
+		}
+		more, err := list.follow(&q, page)
+		if err != nil {
+			return err
+		}
+		if !more {
 			c.handOutRest(call, batch, page)
 			return nil
 		}
-		q.token = page.nextToken
-		tokens[q.token] = true
 	}
 }
 
