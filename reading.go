@@ -40,7 +40,7 @@ func (c *Client) await(ctx context.Context, q *reading) (shown, error) {
 // inVain answers a reading that the service is known to throttle for longer than it
 // may wait. The reader's mutex is held.
 func (c *Client) inVain(q *reading) bool {
-	err := c.describeGate.inVain(q.ctx, c.retry.MaxThrottleWait-q.waited())
+	err := c.describeGate.inVain(q.ctx, max(0, c.retry.MaxThrottleWait-q.waited()))
 	if err != nil {
 		q.answer(shown{}, &OperationError{Operation: "DescribeInstances", InstanceID: q.id, Err: err})
 	}

@@ -31,10 +31,10 @@ type Attempt struct {
 	timer     *time.Timer // ends the attempt when the limit is over
 
 	mu      sync.Mutex
-	entered bool     // the guard let it through …
-	ours    bool     // … to an http.Transport under our rules
-	failed  []error  // what the guard returned
-	left    bool     // there was a connection, so the request may have left
+	entered bool    // the guard let it through …
+	ours    bool    // … to an http.Transport under our rules
+	failed  []error // what the guard returned
+	left    bool    // there was a connection, so the request may have left
 	leftAt  time.Time
 	guarded net.Conn // the connection that the guard's hook reported
 	revoked bool     // over: its request must not leave any more
