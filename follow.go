@@ -135,7 +135,7 @@ type probeAnswer struct {
 // probe asks the caller's probe. One that does not heed the end of the wait is left alone
 // with it: no other one follows, so that the probes of a wait never overlap.
 func (f *follower) probe(ctx context.Context) ProbeResult {
-	if f.account.last.Status != StatusRunning || f.account.absent > 0 {
+	if f.account.last.Status != StatusRunning || f.account.absent > 0 || ctx.Err() != nil {
 		return ProbePending
 	}
 	seen := f.account.last
