@@ -213,6 +213,14 @@ func (e *WaitError) Unwrap() error { return e.Err }
 // All waits of a client gather their readings, up to 100 instances a request: a
 // thousand take some hundred requests in place of thirteen thousand. A lone wait is
 // not held up; of many that begin at once, the first readings take half a second.
+// If the service refuses a request, and one of its instances may be the reason, the
+// client asks again in parts, and only the waits for the instances to blame fail. Once
+// three of them have been refused by themselves, and nothing could be read, all
+// instances of the request count as refused.
+//
+// A RoundTripper or a probe that does not heed its context does not keep the call from
+// returning: it goes on in a goroutine of its own, and what it returns is dropped. A
+// restart that it was about to send is of unknown outcome then.
 func (c *Client) RebootAndWait(ctx context.Context, request RebootInstanceRequest, options WaitOptions) (*RestartResult, error) {
 	const operation = "RebootAndWait"
 	if err := checkInstanceID(request.InstanceID); err != nil {
