@@ -2,7 +2,6 @@ package ecsreboot
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -117,6 +116,11 @@ const maxInstanceIDs = 100
 // An error ends the sequence; it is an [OperationError] without an outcome, as a
 // read changes nothing. Reads are sent again after every failure that may pass.
 //
+// A list that does not end is an error: after 10 empty pages in a row, when a page
+// token comes twice, after 10,000 pages (a million instances) of a list without ids, and
+// after 10 pages more than there are ids in a request, of which each has up to 100. The
+// same limits end the lists of [Client.Check] and of all waits.
+//
 // Needs the RAM action ecs:DescribeInstances; without it the service lists
 // nothing, and does not say why.
 func (c *Client) DescribeInstances(ctx context.Context, request DescribeInstancesRequest) iter.Seq2[Instance, error] {
@@ -151,8 +155,9 @@ func (c *Client) pages(ctx context.Context, q query, yield func(Instance, error)
 	for _, id := range q.ids {
 		missing[id] = true
 	}
-	seen, tokens := make(map[string]bool), make(map[string]bool)
-	for {
+	seen := make(map[string]bool)
+	var list pager
+	for more := true; more; {
 		page, err := describePage[wireInstance](ctx, c, q, c.retry.MaxAttempts)
 		if err != nil {
 			yield(Instance{}, err)
@@ -170,15 +175,13 @@ func (c *Client) pages(ctx context.Context, q query, yield func(Instance, error)
 				return false
 			}
 		}
-		if q.ids != nil && len(missing) == 0 || page.nextToken == "" {
+		if q.ids != nil && len(missing) == 0 {
 			break
 		}
-		if tokens[page.nextToken] {
-			yield(Instance{}, &OperationError{Operation: "DescribeInstances", Err: errors.New("the service gave the same page token twice")})
+		if more, err = list.follow(&q, page); err != nil {
+			yield(Instance{}, err)
 			return false
 		}
-		q.token = page.nextToken
-		tokens[q.token] = true
 	}
 	for _, id := range q.ids {
 		if missing[id] && !yield(Instance{ID: id}, nil) {

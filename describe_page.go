@@ -72,8 +72,8 @@ func (p instancePage) now() time.Time {
 // lookUp reads one instance, on whatever page it stands, and returns it with its
 // page. One that is not listed has no status.
 func (c *Client) lookUp(ctx context.Context, id string, attempts int) (Instance, instancePage, error) {
-	tokens := make(map[string]bool)
-	for q := (query{ids: []string{id}}); ; {
+	q, list := query{ids: []string{id}}, pager{}
+	for {
 		page, err := describePage[wireInstance](ctx, c, q, attempts)
 		if err != nil {
 			return Instance{}, instancePage{}, err
@@ -83,10 +83,9 @@ func (c *Client) lookUp(ctx context.Context, id string, attempts int) (Instance,
 				return instance, page, nil
 			}
 		}
-		if q.token = page.nextToken; q.token == "" || tokens[q.token] {
-			return Instance{ID: id}, page, nil
+		if more, err := list.follow(&q, page); !more {
+			return Instance{ID: id}, page, err
 		}
-		tokens[q.token] = true
 	}
 }
 

@@ -36,8 +36,10 @@ type Observation struct {
 
 // WaitOptions says how a restart is followed. A zero field means its default.
 type WaitOptions struct {
-	// Timeout limits the wait as a whole, from the call on. Default 10 min;
-	// negative: only the context ends it.
+	// Timeout limits the wait as a whole, from the call on. The call returns within a
+	// second of it, and of the end of its context, even if a RoundTripper or the Probe
+	// is still at work. Default 25 min, because the vendor documents 3 to 5 minutes
+	// for a restart, and at most 20; negative: only the context ends the wait.
 	Timeout time.Duration
 	// SettleTime is how long a send of unknown outcome may take to show. Default
 	// 60 s; negative: a first reading decides.
@@ -47,7 +49,9 @@ type WaitOptions struct {
 	MaxPollFaults int
 	// Probe lets the caller add proof of its own, such as a boot id or a health
 	// check. It is asked after each reading that shows the instance Running once
-	// the restart was sent, in the goroutine of the call. Nil asks nobody.
+	// the restart was sent, in a goroutine of its own, once at a time for each call.
+	// One that does not return when its context ends is left alone; while the call
+	// waits for it, a panic in it is one in the goroutine of the call. Nil asks nobody.
 	Probe func(ctx context.Context, seen Observation) (ProbeResult, error)
 	// OnEvent is told what happens, in order, in the goroutine of the call. It
 	// must not block for long: the call cannot return meanwhile, not even at its
@@ -76,9 +80,13 @@ type WaitOptions struct {
 }
 
 const (
-	defaultWaitTimeout   = 10 * time.Minute
+	// defaultWaitTimeout is more than the 20 minutes that the vendor documents for a
+	// restart at most.
+	defaultWaitTimeout   = 25 * time.Minute
 	defaultSettleTime    = time.Minute
 	defaultMaxPollFaults = 5
+	// joinLimit is for how long a restart may be joined from when its first call began.
+	joinLimit = 10 * time.Minute
 	// baselineLifetime is how old a baseline may be when the restart is let go by the
 	// pacer and has its credentials.
 	baselineLifetime = 5 * time.Second
@@ -231,6 +239,14 @@ func (e *WaitError) Unwrap() error { return e.Err }
 // All waits of a client gather their readings, up to 100 instances a request: a
 // thousand take some hundred requests in place of thirteen thousand. A lone wait is
 // not held up; of many that begin at once, the first readings take half a second.
+// If the service refuses a request, and one of its instances may be the reason, the
+// client asks again in parts, and only the waits for the instances to blame fail. Once
+// three of them have been refused by themselves, and nothing could be read, all
+// instances of the request count as refused.
+//
+// A RoundTripper or a probe that does not heed its context does not keep the call from
+// returning: it goes on in a goroutine of its own, and what it returns is dropped. A
+// restart that it was about to send is of unknown outcome then.
 func (c *Client) RebootAndWait(ctx context.Context, request RebootInstanceRequest, options WaitOptions) (*RestartResult, error) {
 	const operation = "RebootAndWait"
 	if err := checkInstanceID(request.InstanceID); err != nil {

@@ -98,7 +98,7 @@ func (w *watch) broken(value any) {
 func (w *watch) join() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.over || time.Since(w.begun) > defaultWaitTimeout {
+	if w.over || time.Since(w.begun) > joinLimit {
 		return false // it would be another restart that the caller gets
 	}
 	w.waiters++

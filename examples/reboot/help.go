@@ -27,7 +27,7 @@ What to do:
 
 Waiting:
   -wait               follow the restart until it is proven and the instance is Running again
-  -wait-timeout <t>   limit of it all, the send included; default 10m, 0 for none
+  -wait-timeout <t>   limit of it all, the send included; default 25m, 0 for none
   -settle <time>      how long a restart whose answer was lost may take to show; default 1m, 0 for
                       the first look
   -resend-unknown     send such a restart once more if it does not show in that time. CAUTION: this

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/http"
 	"net/http/httptrace"
 	"reflect"
 	"sync"
@@ -53,11 +52,6 @@ func (t *Transport) Begin(ctx context.Context, limit time.Duration, restart bool
 	a.ctx = httptrace.WithClientTrace(context.WithValue(ctx, attemptKey{}, a), &a.trace)
 	a.timer = time.AfterFunc(limit, func() { a.cancel(ErrTimeLimit) })
 	return a
-}
-
-// Send sends the request, under the context of the attempt.
-func (a *Attempt) Send(req *http.Request) (*http.Response, error) {
-	return a.transport.send(req.WithContext(a.ctx))
 }
 
 // GiveUp revokes the attempt after an error of Send, and reports whether its request
