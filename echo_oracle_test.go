@@ -122,21 +122,19 @@ var (
 	percentEscape = regexp.MustCompile(`%[0-9a-fA-F]{2}`)
 	codePoint     = regexp.MustCompile(`\\u00[0-9a-fA-F]{2}|\\x[0-9a-fA-F]{2}`)
 	base64Run     = regexp.MustCompile(`[A-Za-z0-9+/_-]{16,}`)
-	noLetter      = regexp.MustCompile(`[^a-z0-9]`)
-	whiteSpace    = regexp.MustCompile(`\s`)
 )
 
 // shownRun returns 12 consecutive letters and digits of a secret that a text shows.
 func shownRun(text string, secrets ...string) string {
 	forms := map[string]bool{}
-	for _, form := range []string{text, whiteSpace.ReplaceAllString(text, "")} {
+	for _, form := range []string{text, strings.Join(strings.Fields(text), "")} {
 		for range 12 {
-			forms[noLetter.ReplaceAllString(strings.ToLower(form), "")] = true
+			forms[lettersOf(form)] = true
 			for _, run := range base64Run.FindAllString(strings.NewReplacer("-", "+", "_", "/").Replace(form), -1) {
 				for shift := range 4 {
 					part := run[shift:]
 					data, _ := base64.RawStdEncoding.DecodeString(part[:len(part)-len(part)%4])
-					forms[noLetter.ReplaceAllString(strings.ToLower(string(data)), "")] = true
+					forms[lettersOf(string(data))] = true
 				}
 			}
 			before := form
@@ -155,7 +153,7 @@ func shownRun(text string, secrets ...string) string {
 	}
 	runs := map[string]bool{}
 	for _, secret := range secrets {
-		secret = noLetter.ReplaceAllString(strings.ToLower(secret), "")
+		secret = lettersOf(secret)
 		for i := range max(0, len(secret)-11) {
 			runs[secret[i:i+12]] = true
 		}
@@ -168,6 +166,16 @@ func shownRun(text string, secrets ...string) string {
 		}
 	}
 	return ""
+}
+
+// lettersOf returns the letters and digits of a text in lower case.
+func lettersOf(text string) string {
+	return strings.Map(func(r rune) rune {
+		if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' {
+			return r
+		}
+		return -1
+	}, strings.ToLower(text))
 }
 
 func fromHex(escape string) string {
