@@ -143,4 +143,3 @@ func TestServiceEchoesTheToken(t *testing.T) {
 		}
 	}
 }
-

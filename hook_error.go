@@ -13,7 +13,9 @@ type hookError struct {
 	cause error
 }
 
-func (e *hookError) Error() string { return e.what + ": " + e.cause.Error() }
+func (e *hookError) Error() string {
+	return e.what + ": " + safeText(e.cause.Error(), nil, maxErrorText)
+}
 
 func (e *hookError) Is(target error) bool {
 	switch target {

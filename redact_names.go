@@ -29,9 +29,16 @@ func scrubNamed(text string) string {
 			afterSlash = text[at-1] == '/'
 		}
 		n := &named{g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8], g[9], afterSlash}
+		if n.quote == "" && strings.HasPrefix(n.bracket+text[from:], redacted) { // the bracket is part of what was scrubbed before
+			from -= len(n.bracket)
+			n.bracket = ""
+		}
 		to := from
-		if n.isName(text[from:]) && !strings.HasPrefix(n.bracket+text[from:], redacted) {
+		if n.isName(text[from:]) {
 			to += n.valueLen(text[from:])
+		}
+		if strings.HasPrefix(text[from:], redacted) {
+			to = max(to, from+len(redacted))
 		}
 		mask := redacted
 		switch value := text[from:to]; {

@@ -136,8 +136,11 @@ func (h *hit) widen(view []glyph, before int) {
 	for h.to < len(view) && base36(view[h.to].c) >= 0 && joined(h.to) {
 		h.to++
 	}
+	for h.to < len(view) && view[h.to].c == '=' && joined(h.to) {
+		h.to++
+	}
 	padding := h.to
-	for padding < len(view) && strings.IndexByte("=+/-_", view[padding].c) >= 0 && joined(padding) {
+	for padding < len(view) && strings.IndexByte("+/-_=", view[padding].c) >= 0 && joined(padding) {
 		padding++
 	}
 	if padding == len(view) || base36(view[padding].c) < 0 || !joined(padding) {
@@ -181,21 +184,26 @@ func newWholeValue(value string, exact, secret bool) wholeValue {
 }
 
 // length returns how many glyphs spell the value from the first one on, or 0. They
-// may be wrapped.
+// may be wrapped, and have other characters or none between the letters and digits
+// where the value has some.
 func (w wholeValue) length(view []glyph) int {
 	n := 0
 	for i := range len(w.value) {
 		for i > 0 && n < len(view) && (view[n].c == '\n' || view[n].c == '\r') {
 			n++
 		}
-		if n == len(view) {
-			return 0
+		want, c := w.value[i], byte(0)
+		if n < len(view) {
+			c = lower(view[n].c)
 		}
-		want, c := w.value[i], lower(view[n].c)
-		if c != want && (w.exact || base36(c) >= 0 || base36(want) >= 0) {
+		switch {
+		case n < len(view) && c == want:
+			n++
+		case w.exact || base36(want) >= 0:
 			return 0
+		case n < len(view) && base36(c) < 0:
+			n++
 		}
-		n++
 	}
 	return n
 }
