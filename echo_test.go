@@ -1,6 +1,7 @@
 package ecsreboot_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -142,4 +143,51 @@ func TestServiceEchoesTheToken(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The errors of the caller's hooks are scrubbed of what looks like a secret or is
+// named as one.
+func TestHookErrorsAreScrubbed(t *testing.T) {
+	t.Parallel()
+	hook := errors.New("vault: secret Hn3kQ9pLw2 of user:pw1234@proxy:3128, pwd=hunter2&sig=abcd1234")
+	server := newSocketService(t, ecstest.Options{})
+	for name, call := range map[string]func() error{
+		"BeforeSend": func() error {
+			_, err := newClient(t, server).RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{
+				BeforeSend: func(context.Context, ecsreboot.Baseline) error { return hook },
+			})
+			return err
+		},
+		"Pacer": func() error {
+			_, err := newClient(t, server, ecsreboot.WithPacer("RebootInstance", failingPacer{hook})).RebootInstance(t.Context(), request)
+			return err
+		},
+		"cause": func() error {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			cancel(hook)
+			_, err := newClient(t, server).RebootInstance(ctx, request)
+			return err
+		},
+		"RoundTripper": func() error {
+			fail := failingWith(func(*http.Request) error { return hook })
+			_, err := newClient(t, server, ecsreboot.WithTransportWrapper(fail), quick()).RebootInstance(t.Context(), request)
+			return err
+		},
+	} {
+		err := call()
+		require.Error(t, err, name)
+		c := new(canary)
+		c.logger().Info("failed", "error", err)
+		text := err.Error() + c.log.String()
+		assert.Contains(t, text, "vault: secret [redacted] of [redacted]@proxy:3128, pwd=[redacted]&sig=[redacted]", name)
+		for _, secret := range []string{"Hn3kQ9pLw2", "pw1234", "hunter2", "abcd1234"} {
+			assert.NotContains(t, text, secret, name)
+		}
+	}
+}
+
+type failingPacer struct{ err error }
+
+func (p failingPacer) Acquire(context.Context, ecsreboot.PaceCall) (func(ecsreboot.PaceResult), error) {
+	return nil, p.err
 }

@@ -58,12 +58,27 @@ func (s *scrubber) scrub(text string) string {
 // mayShow reports whether an id of upper-case hex digits and hyphens may show one
 // of the values. It allocates nothing: the id of each request passes here.
 func (s *scrubber) mayShow(id string) bool {
-	return mayShare(s.keyID, id) || slices.ContainsFunc(s.secrets, func(secret string) bool { return mayShare(secret, id) })
+	var ends [1 << 8]bool // the last two digits of each run of the id: they rule most runs out
+	var r hexRoller
+	for i := range len(id) {
+		if digit := base36(id[i]); digit >= 0 && r.add(digit) {
+			ends[r.run&0xff] = true
+		}
+	}
+	if mayShare(s.keyID, id, &ends) {
+		return true
+	}
+	for _, secret := range s.secrets {
+		if mayShare(secret, id, &ends) {
+			return true
+		}
+	}
+	return false
 }
 
 // mayShare reports whether value and id have runLength consecutive hex digits in
 // common, or value is so short that the id might hold all of it.
-func mayShare(value, id string) bool {
+func mayShare(value, id string, ends *[1 << 8]bool) bool {
 	length, hexOnly := 0, true
 	var r hexRoller
 	for i := range len(value) {
@@ -72,7 +87,7 @@ func mayShare(value, id string) bool {
 			continue
 		case digit >= 16:
 			r, hexOnly = hexRoller{}, false
-		case r.add(digit) && hasHexRun(id, r.run):
+		case r.add(digit) && ends[r.run&0xff] && hasHexRun(id, r.run):
 			return true
 		}
 		length++
