@@ -74,11 +74,6 @@ func fetchError(err error, known *secrets) *credentialError {
 	return &credentialError{text: chainHelp + safeText(rest, known, maxErrorText-len(chainHelp))}
 }
 
-// safeText makes a text that may hold secrets fit for an error.
-func safeText(text string, known *secrets, limit int) string {
-	return bound(scrubUnknown(scrubKnown(cut(text), known)), limit)
-}
-
 // isTemporary reports whether err is a failure to reach whoever has the
 // credentials, rather than their refusal. credentials-go joins most errors as
 // strings, so the text has to be read as well.

@@ -124,10 +124,10 @@ func (c callersContext) Err() error {
 	return nil
 }
 
-// failingPacer lets nothing go.
-type failingPacer struct{ err error }
+// refusingPacer lets nothing go.
+type refusingPacer struct{ err error }
 
-func (p failingPacer) Acquire(context.Context, ecsreboot.PaceCall) (func(ecsreboot.PaceResult), error) {
+func (p refusingPacer) Acquire(context.Context, ecsreboot.PaceCall) (func(ecsreboot.PaceResult), error) {
 	return nil, p.err
 }
 
@@ -315,10 +315,10 @@ func entryPoints() map[string]entryPoint {
 			return failed
 		}},
 		"Pacer": {outcome: notSent, call: func(t *testing.T, server *ecstest.Server, poison error) error {
-			return restart(t, server, ecsreboot.WithPacer("RebootInstance", failingPacer{poison}))
+			return restart(t, server, ecsreboot.WithPacer("RebootInstance", refusingPacer{poison}))
 		}},
 		"Pacer of reads": {call: func(t *testing.T, server *ecstest.Server, poison error) error {
-			_, err := newClient(t, server, ecsreboot.WithPacer("DescribeInstances", failingPacer{poison})).TakeBaseline(t.Context(), id)
+			_, err := newClient(t, server, ecsreboot.WithPacer("DescribeInstances", refusingPacer{poison})).TakeBaseline(t.Context(), id)
 			return err
 		}},
 	}
