@@ -91,6 +91,7 @@ type event struct {
 	code         ErrorCode
 	hasRequestID bool // … the body's code and whether there was a request id
 	serverTime   bool // the answer had a readable Date
+	stale        bool // it refuses credentials in whose place others may pass
 }
 
 // next is what to do after an attempt.
@@ -102,6 +103,7 @@ const (
 	again                 // after a backoff
 	awaitGate             // when the throttle gate opens
 	fixClock              // once, with the clock corrected
+	renew                 // once, with the default chain's credentials read anew
 )
 
 // decide is the safety contract: whether a request may be sent again depends on
@@ -164,6 +166,9 @@ func decideRestart(op operation, e event) (Outcome, next) {
 			return OutcomeRejected, fixClock
 		}
 		return OutcomeRejected, stop
+	}
+	if e.stale {
+		return OutcomeRejected, renew
 	}
 	return OutcomeRejected, stop
 }
