@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -351,4 +353,122 @@ func TestSourceIsLogged(t *testing.T) {
 	_, err := list(t.Context(), client, id)
 	require.NoError(t, err)
 	assert.Equal(t, []string{first, `DEBUG source=profile "p" of ` + path + ` credentials=access key LTAI****`}, said)
+}
+
+// Where nobody answers for the metadata service, or it knows no role, the turn is the
+// next source's. A metadata service that fails is one that is there.
+func TestRAMRole(t *testing.T) {
+	role := fmt.Sprintf(`{"Code":"Success","AccessKeyId":%q,"AccessKeySecret":%q,"SecurityToken":%q,"Expiration":"2999-01-01T00:00:00Z"}`, chainKey, chainSecret, chainToken)
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"AccessKeyId":%q,"AccessKeySecret":%q,"SecurityToken":%q,"Expiration":"2999-01-01T00:00:00Z"}`, otherKey, otherSecret, "other-token")
+	}))
+	t.Cleanup(other.Close)
+	const works, isOther, fails = "works", "other", "fails"
+	for name, c := range map[string]struct {
+		metadata func(w http.ResponseWriter, path string)
+		role     string // given by the environment
+		want     string
+	}{
+		"role": {func(w http.ResponseWriter, path string) {
+			if path != "/latest/meta-data/ram/security-credentials/" {
+				_, _ = io.WriteString(w, role)
+				return
+			}
+			_, _ = io.WriteString(w, "a-role")
+		}, "", works},
+		"role given":           {func(w http.ResponseWriter, _ string) { _, _ = io.WriteString(w, role) }, "r", works},
+		"no role":              {func(w http.ResponseWriter, _ string) { w.WriteHeader(http.StatusNotFound) }, "", isOther},
+		"no such role":         {func(w http.ResponseWriter, _ string) { w.WriteHeader(http.StatusNotFound) }, "r", fails},
+		"nobody":               {func(http.ResponseWriter, string) { panic(http.ErrAbortHandler) }, "", isOther},
+		"nobody, role given":   {func(http.ResponseWriter, string) { panic(http.ErrAbortHandler) }, "r", fails},
+		"failure":              {func(w http.ResponseWriter, _ string) { w.WriteHeader(http.StatusServiceUnavailable) }, "", fails},
+		"forbidden":            {func(w http.ResponseWriter, _ string) { w.WriteHeader(http.StatusForbidden) }, "", fails},
+		"something in its way": {func(w http.ResponseWriter, _ string) { _, _ = io.WriteString(w, "<html>sign in</html>") }, "", fails},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHome(t)
+			h.t.Setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "false")
+			h.t.Setenv("ALIBABA_CLOUD_ECS_METADATA", c.role)
+			h.t.Setenv("ALIBABA_CLOUD_CREDENTIALS_URI", other.URL)
+			// credentials-go sends all its requests by a clone of this one.
+			before := http.DefaultTransport
+			t.Cleanup(func() { http.DefaultTransport = before })
+			metadata := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.metadata(w, r.URL.Path) }))
+			t.Cleanup(metadata.Close)
+			http.DefaultTransport = &http.Transport{Proxy: func(r *http.Request) (*url.URL, error) {
+				if r.URL.Host == "100.100.100.200" {
+					return url.Parse(metadata.URL)
+				}
+				return nil, nil
+			}}
+			options := chainOptions
+			if c.want == isOther {
+				options = ecstest.Options{AccessKeyID: otherKey, AccessKeySecret: otherSecret, SecurityToken: "other-token"}
+			}
+			server := newSocketService(t, options)
+			_, err := chainClient(t, server).RebootInstance(t.Context(), request)
+			if c.want != fails {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, ecsreboot.ErrCredentials)
+			require.ErrorContains(t, err, "the ECS RAM role: ")
+			assert.Empty(t, server.Calls())
+		})
+	}
+}
+
+// No way in which a source fails shows what is in it.
+func TestCanaryChain(t *testing.T) {
+	pair := fmt.Sprintf(`"access_key_id":%q,"access_key_secret":%q,"sts_token":%q`, canaryKeyID, canarySecret, canaryToken)
+	config := func(content string) func(home) { return func(h home) { h.config(content) } }
+	ini := func(content string) func(home) { return func(h home) { h.ini(content) } }
+	for name, prepare := range map[string]func(home){
+		"config.json, cut short":    config(`{"current":"p","profiles":[{"name":"p","mode":"AK",` + pair + `}`),
+		"config.json, no JSON":      config(`{"current":"p","profiles":[{"name":"p","mode":"AK",` + pair + `}]} ` + canarySecret),
+		"config.json, another type": config(`{"current":"p","profiles":[{"name":"p","mode":"AK",` + pair + `,"expired_seconds":"` + canarySecret + `"}]}`),
+		"a circle":                  config(`{"current":"p","profiles":[{"name":"p","mode":"ChainableRamRoleArn","source_profile":"p","ram_role_arn":"r",` + pair + `}]}`),
+		"unknown mode":              config(`{"current":"p","profiles":[{"name":"p","mode":"X",` + pair + `}]}`),
+		"half a profile":            config(`{"current":"p","profiles":[{"name":"p","mode":"StsToken","access_key_secret":"` + canarySecret + `","sts_token":"` + canaryToken + `"}]}`),
+		"OAuth":                     config(`{"current":"p","profiles":[{"name":"p","mode":"OAuth","oauth_site_type":"CN","oauth_access_token":"` + canaryToken + `","oauth_refresh_token":"` + canarySecret + `",` + pair + `}]}`),
+		"ini, no key":               ini("[default]\ntype=access_key\n" + canaryKeyID + "\n" + canarySecret + "\n"),
+		"ini, not closed":           ini("[default\n" + canarySecret + "=" + canaryToken),
+		"ini, in the type":          ini("[default]\ntype=" + canarySecret + "\naccess_key_secret=" + canarySecret + "\n"),
+		"ini, half":                 ini("[default]\ntype=access_key\naccess_key_secret=" + canarySecret + "\n"),
+		"half the environment":      func(h home) { h.t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", canarySecret) },
+		"External":                  config(profiles(commandProfile(`sh -c "echo '{` + strings.ReplaceAll(pair, `"`, `\"`) + `} ` + canarySecret + `'"`))),
+		"External, on error":        config(profiles(commandProfile(`sh -c "echo '{` + strings.ReplaceAll(pair, `"`, `\"`) + `} token: ` + canaryToken + `' >&2; exit 1"`))),
+		"External, traced":          config(profiles(commandProfile(`sh -xc "export ACCESS_KEY_SECRET=` + canarySecret + ` SECURITY_TOKEN=` + canaryToken + `; exit 1"`))),
+		"URI": func(h home) {
+			h.t.Setenv("ALIBABA_CLOUD_CREDENTIALS_URI", "http://127.0.0.1:1/?password="+url.QueryEscape(canarySecret))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			prepare(newHome(t))
+			c := &canary{secrets: []string{canaryKeyID, canarySecret, canaryToken}}
+			server := newSocketService(t, ecstest.Options{})
+			client := chainClient(t, server, ecsreboot.WithLogger(c.logger()), ecsreboot.WithRetryPolicy(ecsreboot.RetryPolicy{MaxAttempts: 2, BaseDelay: -1}))
+			_, err := client.RebootInstance(t.Context(), request)
+			require.ErrorIs(t, err, ecsreboot.ErrCredentials)
+			for _, value := range []any{client, struct{ Client *ecsreboot.Client }{client}, err} {
+				c.show(t, value)
+			}
+			c.search(t)
+		})
+	}
+	t.Run("log of the source", func(t *testing.T) {
+		h := newHome(t)
+		h.config(`{"current":"p","profiles":[{"name":"p","mode":"StsToken",` + pair + `}]}`)
+		c := &canary{secrets: []string{canaryKeyID, canarySecret, canaryToken}}
+		server := newSocketService(t, ecstest.Options{AccessKeyID: canaryKeyID, AccessKeySecret: canarySecret, SecurityToken: canaryToken})
+		client := chainClient(t, server, ecsreboot.WithLogger(c.logger()))
+		_, err := client.RebootInstance(t.Context(), request)
+		require.NoError(t, err)
+		require.NoError(t, server.RotateKey(canaryKeyID, canarySecret, "another"))
+		_, err = client.RebootInstance(t.Context(), request)
+		require.ErrorIs(t, err, ecsreboot.ErrUnauthenticated)
+		c.show(t, err)
+		require.Contains(t, c.log.String(), "ecsreboot: credentials")
+		c.search(t)
+	})
 }

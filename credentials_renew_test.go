@@ -175,7 +175,7 @@ func TestRenewalKeepsTheSource(t *testing.T) {
 				h.t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", chainSecret)
 				h.t.Setenv("ALIBABA_CLOUD_SECURITY_TOKEN", chainToken)
 			},
-			func(h home) {
+			func(home) {
 				for _, name := range []string{"ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN"} {
 					os.Unsetenv("ALIBABA_CLOUD_" + name)
 				}

@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	commandLimit  = 60 * time.Second  // as credentials-go has it
-	expiryMargin  = 180 * time.Second // likewise
-	maxStdout     = 64 << 10
-	maxStderr     = 512
-	pipesMustShut = 2 * time.Second // after the command's end, if a process that it left holds them
+	commandLimit = 60 * time.Second  // as credentials-go has it
+	expiryMargin = 180 * time.Second // likewise
+	maxStdout    = 64 << 10
+	maxStderr    = 512
+	pipesLimit   = 2 * time.Second
 )
 
 // external runs the command of an External profile. Unlike credentials-go's provider it
@@ -24,6 +24,7 @@ const (
 type external struct {
 	args    []string
 	limit   time.Duration
+	pipes   time.Duration // how long processes that it left may keep its output open
 	keys    *providers.Credentials
 	expires time.Time // zero: unknown, so the command runs for each call
 }
@@ -33,7 +34,7 @@ func newExternal(command string) (*external, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &external{args: args, limit: commandLimit}, nil
+	return &external{args: args, limit: commandLimit, pipes: pipesLimit}, nil
 }
 
 // GetProviderName returns "external".
@@ -58,7 +59,7 @@ func (e *external) run() (*providers.Credentials, time.Time, error) {
 	stdout, stderr := &bounded{limit: maxStdout}, &bounded{limit: maxStderr}
 	cmd := exec.CommandContext(ctx, e.args[0], e.args[1:]...) //nolint:gosec // the command that the user configured
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	cmd.WaitDelay = pipesMustShut
+	cmd.WaitDelay = e.pipes
 	killGroup(cmd)
 	err := cmd.Run()
 	switch {

@@ -10,10 +10,10 @@ import (
 // The variables that credentials-go reads, as far as they decide which source counts.
 const (
 	envKeyID       = "ALIBABA_CLOUD_ACCESS_KEY_ID"
-	envKeySecret   = "ALIBABA_CLOUD_ACCESS_KEY_SECRET" //nolint:gosec // a name
-	envToken       = "ALIBABA_CLOUD_SECURITY_TOKEN"    //nolint:gosec // a name
-	envOIDCToken   = "ALIBABA_CLOUD_OIDC_TOKEN"        //nolint:gosec // a name
-	envOIDCFile    = "ALIBABA_CLOUD_OIDC_TOKEN_FILE"   //nolint:gosec // a name
+	envKeySecret   = "ALIBABA_CLOUD_ACCESS_KEY_SECRET"
+	envToken       = "ALIBABA_CLOUD_SECURITY_TOKEN" //nolint:gosec // a name
+	envOIDCToken   = "ALIBABA_CLOUD_OIDC_TOKEN"     //nolint:gosec // a name
+	envOIDCFile    = "ALIBABA_CLOUD_OIDC_TOKEN_FILE"
 	envOIDCARN     = "ALIBABA_CLOUD_OIDC_PROVIDER_ARN"
 	envRoleARN     = "ALIBABA_CLOUD_ROLE_ARN"
 	envConfigFile  = "ALIBABA_CLOUD_CONFIG_FILE"
@@ -22,7 +22,7 @@ const (
 	envProfile     = "ALIBABA_CLOUD_PROFILE"
 	envRoleName    = "ALIBABA_CLOUD_ECS_METADATA"
 	envNoMetadata  = "ALIBABA_CLOUD_ECS_METADATA_DISABLED"
-	envURI         = "ALIBABA_CLOUD_CREDENTIALS_URI" //nolint:gosec // a name
+	envURI         = "ALIBABA_CLOUD_CREDENTIALS_URI"
 )
 
 func isTrue(name string) bool { return strings.EqualFold(os.Getenv(name), "true") }
