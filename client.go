@@ -30,6 +30,8 @@ type Client struct {
 	retry          RetryPolicy
 	attemptTimeout time.Duration
 	logRetry       func(ctx context.Context, failed *OperationError, wait time.Duration) // nil: nobody wants to know
+	logCredentials func(ctx context.Context, keys secrets)                               // likewise
+	saidKeys       atomic.Pointer[secrets]                                               // what that was told last
 	call           caller                                                                // do, with those around it that are told
 	userAgent      string
 	clockOffset    atomic.Int64 // service's clock less ours, in nanoseconds, once it refused ours
@@ -61,6 +63,7 @@ func NewClient(region string, options ...Option) (*Client, error) {
 		retry:          s.retry.withDefaults(),
 		attemptTimeout: s.attemptTimeout,
 		logRetry:       s.logRetry,
+		logCredentials: s.logCredentials,
 		userAgent:      s.userAgent,
 		rebootGate:     newGate(s.pacer("RebootInstance")),
 		describeGate:   newGate(s.pacer("DescribeInstances")),
@@ -127,6 +130,7 @@ type result struct {
 	offset    time.Duration // of the request's time from our clock
 	sentAt    time.Time     // zero if nothing can have reached the service
 	err       error         // what the answer, or its lack, is to the caller
+	keys      secrets       // renew: those that were refused
 }
 
 // do sends an operation until it is decided, and returns the accepted or passed
@@ -140,7 +144,7 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 		return result{}, failed.with(contextEnd(ctx))
 	}
 	throttleBudget := max(0, c.retry.MaxThrottleWait-op.waited)
-	throttled, clockFixed := 0, false
+	throttled, clockFixed, renewed := 0, false, false
 	for {
 		permit, err := op.gate.enter(ctx, &throttleBudget, throttled)
 		if err != nil {
@@ -165,7 +169,10 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 		switch {
 		case ctx.Err() != nil && (then != stop || outcome == OutcomeUnknown): // the context may be why
 			return result{}, failed.with(interrupted(ctx, failed.Err))
-		case then == stop, then == fixClock && clockFixed, failed.Attempts >= op.attempts:
+		case then == stop, then == fixClock && clockFixed, then == renew && (renewed || !c.renewCredentials(ctx, res.keys)):
+			return result{}, failed.with(failed.Err)
+		case failed.Attempts < op.attempts: // and a poll, which has one attempt, gets one more for new credentials
+		case then != renew || failed.Attempts >= c.retry.MaxAttempts:
 			return result{}, failed.with(failed.Err)
 		}
 		var wait time.Duration
@@ -174,6 +181,8 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 			wait = c.retry.backoff(failed.Attempts)
 		case fixClock:
 			clockFixed = true
+		case renew:
+			renewed = true
 		case awaitGate: // the gate waits at the top of the loop, unless that is in vain
 			throttled++
 			if err := tooLong(ctx, res.closing, throttleBudget); err != nil {
@@ -201,6 +210,9 @@ func (c *Client) through(ctx context.Context, op operation, p permit) (_ result,
 	keys, res := c.prepare(ctx, op, p)
 	if res.err == nil {
 		res = c.attempt(ctx, op, keys)
+	}
+	if res.event.stage == stageAnswered {
+		res.event.stale, res.keys = isStale(res.err), keys
 	}
 	outcome, then = decide(op, res.event)
 	returned = true

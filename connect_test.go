@@ -83,8 +83,8 @@ func TestSilentNameServer(t *testing.T) {
 	noServer := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errRefused }}
 	_, _ = noServer.LookupHost(t.Context(), "ecs.example.com")
 	for name, silent := range map[string]map[uint16]int{
-		"first server":     {typeA: 1, typeAAAA: 1},
-		"no AAAA":          {typeAAAA: 2},
+		"first server": {typeA: 1, typeAAAA: 1},
+		"no AAAA":      {typeAAAA: 2},
 	} {
 		for operation, call := range map[string]func(*testing.T, *ecsreboot.Client) error{
 			"restart": func(t *testing.T, c *ecsreboot.Client) error {

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+
+	"github.com/ecsreboot/ecsreboot/internal/credential"
 )
 
 // credentialError says why there are no credentials. Nothing of the provider's
@@ -51,8 +53,7 @@ func panicError(value any) *credentialError {
 
 const (
 	chainPrefix = "unable to get credentials from any of the providers in the chain: "
-	chainHelp   = "the default chain found none that work in the environment variables, OIDC, the CLI profile, " +
-		"the credentials file, the ECS RAM role or the credentials URI: "
+	chainHelp   = credential.None
 )
 
 // maxErrorText bounds what an error of ours quotes.
@@ -78,6 +79,9 @@ func fetchError(err error, known *secrets) *credentialError {
 // credentials, rather than their refusal. credentials-go joins most errors as
 // strings, so the text has to be read as well.
 func isTemporary(err error, text string) bool {
+	if problem, ok := errors.AsType[*credential.Error](err); ok {
+		return problem.Temporary()
+	}
 	if patterns().permanent.MatchString(text) {
 		return false
 	}

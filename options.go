@@ -28,6 +28,7 @@ type settings struct {
 	retry          RetryPolicy
 	attemptTimeout time.Duration
 	logRetry       func(context.Context, *OperationError, time.Duration)
+	logCredentials func(context.Context, secrets)
 	logCalls       around // nil: nobody wants to know
 	observed       []around
 	userAgent      string
@@ -279,8 +280,9 @@ func WithCallObserver(observer CallObserver) Option {
 }
 
 // WithLogger sets where the client logs: at level Warn that it sends a call again,
-// "ecsreboot: sending again", and at level Debug each call of the API that has ended,
-// "ecsreboot: called". The names of records and attributes are stable. By default
+// "ecsreboot: sending again", at level Debug each call of the API that has ended,
+// "ecsreboot: called", and which source of the default chain the credentials come from,
+// with the masked key id, "ecsreboot: credentials", whenever they have changed. The names of records and attributes are stable. By default
 // nothing is logged. No record holds a secret.
 func WithLogger(logger *slog.Logger) Option {
 	return func(s *settings) error {
@@ -295,6 +297,11 @@ func WithLogger(logger *slog.Logger) Option {
 				slog.Int("attempts", failed.Attempts),
 				slog.Duration("wait", wait),
 				slog.Any("error", failed))
+		}
+		s.logCredentials = func(ctx context.Context, keys secrets) {
+			logger.LogAttrs(ctx, slog.LevelDebug, "ecsreboot: credentials",
+				slog.String("source", safeText(keys.source, &keys, maxErrorText)),
+				slog.String("credentials", keys.describe()))
 		}
 		s.logCalls = CallObserver(func(ctx context.Context, call Call) (context.Context, func(CallResult)) {
 			if !logger.Enabled(ctx, slog.LevelDebug) {

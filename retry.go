@@ -92,6 +92,7 @@ type event struct {
 	code         ErrorCode // … the body's code, as it was received …
 	hasRequestID bool      // … and whether there was a request id; with 2xx, in a success document
 	serverTime   bool      // the answer had a readable Date
+	stale        bool      // it refuses credentials in whose place others may pass
 }
 
 // next is what to do after an attempt.
@@ -103,6 +104,7 @@ const (
 	again                 // after a backoff
 	awaitGate             // when the throttle gate opens
 	fixClock              // once, with the clock corrected
+	renew                 // once, with the default chain's credentials read anew
 )
 
 // decide is the safety contract: whether a request may be sent again depends on
@@ -165,6 +167,9 @@ func decideRestart(op operation, e event) (Outcome, next) {
 			return OutcomeRejected, fixClock
 		}
 		return OutcomeRejected, stop
+	}
+	if e.stale {
+		return OutcomeRejected, renew
 	}
 	return OutcomeRejected, stop
 }

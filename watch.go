@@ -288,7 +288,7 @@ func (w *watch) poll(ctx context.Context, next *reading) fact {
 	if err != nil {
 		return fact{
 			Event:     Event{Kind: EventPollFailed, Err: causeOf(err)},
-			denied:    errors.Is(err, ErrAccessDenied),
+			denied:    errors.Is(err, ErrAccessDenied) || errors.Is(err, ErrUnauthenticated), // the latter after a renewal
 			throttled: errors.Is(err, ErrThrottled),
 		}
 	}

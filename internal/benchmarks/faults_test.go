@@ -13,9 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/internal/benchmarks/call"
 	"github.com/ecsreboot/ecsreboot/internal/benchmarks/clients"
-	"github.com/ecsreboot/ecsreboot/ecstest"
 )
 
 const instanceID = "i-bp67acfmxazb4ph0001"
