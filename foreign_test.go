@@ -17,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aliyun/credentials-go/credentials"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -130,6 +131,15 @@ type refusingPacer struct{ err error }
 func (p refusingPacer) Acquire(context.Context, ecsreboot.PaceCall) (func(ecsreboot.PaceResult), error) {
 	return nil, p.err
 }
+
+// refusingCredential has no keys.
+type refusingCredential struct {
+	credentials.Credential
+
+	err error
+}
+
+func (c refusingCredential) GetCredential() (*credentials.CredentialModel, error) { return nil, c.err }
 
 // failingBody is an answer that cannot be read.
 type failingBody struct{ err error }
@@ -313,6 +323,9 @@ func entryPoints() map[string]entryPoint {
 			})
 			assertOutcome(t, accepted, err)
 			return failed
+		}},
+		"credentials": {outcome: notSent, allowed: []error{ecsreboot.ErrCredentials}, call: func(t *testing.T, server *ecstest.Server, poison error) error {
+			return restart(t, server, quick(), ecsreboot.WithCredential(refusingCredential{&fakeCredential{}, poison}))
 		}},
 		"Pacer": {outcome: notSent, call: func(t *testing.T, server *ecstest.Server, poison error) error {
 			return restart(t, server, ecsreboot.WithPacer("RebootInstance", refusingPacer{poison}))
