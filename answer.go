@@ -31,14 +31,14 @@ var errBodyTooLong = errors.New("the answer is too long")
 // readAnswer reads an answer and makes of it what the decision and the caller
 // need.
 func readAnswer(op operation, resp *http.Response, r *redactor) result {
-	body, readErr := readBody(resp)
+	received, readErr := readBody(resp)
 	_ = resp.Body.Close()
 	res := result{event: event{stage: stageAnswered, status: resp.StatusCode}}
 	// A year far off is nobody's clock; stamps made from it would be nonsense.
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil && 1990 < date.Year() && date.Year() < 2100 {
 		res.clock, res.event.serverTime = date, true
 	}
-	body = trimBody(body)
+	body := trimBody(received)
 	var answer document
 	readable := false
 	if readErr == nil {
@@ -74,7 +74,7 @@ func readAnswer(op operation, resp *http.Response, r *redactor) result {
 	case resp.StatusCode/100 == 3:
 		failure.Message = r.text(redirectMessage(resp.Header.Get("Location")))
 	case failure.Code == "" || failure.Message == "":
-		failure.Message = describeBody(body, readErr, r)
+		failure.Message = describeBody(received, readErr, r)
 	}
 	if failure.AccessDenied.Action == "" && errors.Is(failure, ErrAccessDenied) {
 		failure.AccessDenied.Action = "ecs:" + op.action

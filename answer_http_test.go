@@ -365,7 +365,7 @@ func TestSuccessWithoutAWholeBody(t *testing.T) {
 		{"empty id", "", `{"RequestId":""}`, `not an answer of the service`},
 		{"half of it", "", `{"RequestId":"47`, "not an answer of the service"},
 		{"page", "", "<html>Sign in</html>", `not an answer of the service: "<html>Sign in</html>"`},
-		{"page behind a mark", "", "\ufeff\ufeff<html>\x00", `not an answer of the service: "<html>" without the unprintable "\ufeff\x00"`},
+		{"page behind a mark", "", "\ufeff<html>\x00", `not an answer of the service: "<html>" without the unprintable "\ufeff\x00"`},
 		{"mark alone", "", "\u200b", `not an answer of the service: "" without the unprintable "\u200b"`},
 		{"gzip, cut in the header", "gzip", whole[:5], "did not arrive"},
 		{"gzip, cut in the middle", "gzip", whole[:20], "cut short"},
