@@ -227,7 +227,7 @@ func TestNoIDIsToBlame(t *testing.T) {
 		t.Run(code, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				server := newRestarts(t, 10, ecstest.Options{}, ecstest.RebootProfile{})
-				client := newClient(t, server, ecsreboot.WithRetryPolicy(ecsreboot.RetryPolicy{MaxAttempts: -1, MaxThrottleWait: -1}))
+				client := newClient(t, server, ecsreboot.WithRetryPolicy(ecsreboot.RetryPolicy{MaxAttempts: -1}))
 				_, err := client.TakeBaseline(t.Context(), nth(0))
 				require.NoError(t, err)
 				server.Inject(ecstest.Fault{Kind: ecstest.FaultError, Action: "DescribeInstances", Status: 403, Code: code, Times: -1})
