@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"regexp"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -73,17 +75,32 @@ func hostile(until <-chan struct{}) map[string]func(next http.RoundTripper, req 
 	}
 }
 
+// ourGoroutines returns how many goroutines of the bubble run code of the client, not
+// counting the test.
+func ourGoroutines() (n int) {
+	stacks := make([]byte, 1<<20)
+	all := strings.Split(string(stacks[:runtime.Stack(stacks, true)]), "\n\n")
+	bubble := regexp.MustCompile(`synctest bubble \d+`).FindString(all[0]) // the caller's comes first
+	ours := regexp.MustCompile(`github\.com/ecsreboot/ecsreboot(/internal/\w+)?\.`)
+	for _, stack := range all[1:] {
+		if strings.Contains(stack, bubble) && ours.MatchString(stack) {
+			n++
+		}
+	}
+	return n
+}
+
 // Whatever a RoundTripper does, each call returns within a second of its deadline, with
 // the outcome as far as it is known. What is still at work when the RoundTripper goes on
-// sends no restart any more, and leaves no goroutine: the bubble would not end.
+// sends no restart any more, and leaves no goroutine.
 func TestHostileRoundTripper(t *testing.T) {
 	for way := range hostile(nil) {
 		for name, c := range map[string]struct {
 			blocks  string // the action
 			call    func(ctx context.Context, client *ecsreboot.Client) error
 			outcome ecsreboot.Outcome
-			// sent tells that a restart may have been sent.
-			sent bool
+			sent    bool  // a restart, for all that is known
+			end     error // the default is DeadlineExceeded
 		}{
 			"RebootAndWait, the restart": {
 				blocks: "RebootInstance", outcome: unknown, sent: true,
@@ -103,6 +120,15 @@ func TestHostileRoundTripper(t *testing.T) {
 				blocks: "RebootInstance", outcome: unknown, sent: true,
 				call: func(ctx context.Context, client *ecsreboot.Client) error {
 					_, err := client.RebootAndWait(context.WithoutCancel(ctx), request, ecsreboot.WaitOptions{Timeout: 10 * s})
+					return err
+				},
+			},
+			"by a cancellation": {
+				blocks: "RebootInstance", outcome: unknown, sent: true, end: context.Canceled,
+				call: func(ctx context.Context, client *ecsreboot.Client) error {
+					ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+					defer time.AfterFunc(10*s, cancel).Stop()
+					_, err := client.RebootAndWait(ctx, request, ecsreboot.WaitOptions{})
 					return err
 				},
 			},
@@ -170,7 +196,10 @@ func TestHostileRoundTripper(t *testing.T) {
 					assert.GreaterOrEqual(t, took, 10*s)
 					assert.Less(t, took, 11*s)
 					assertOutcome(t, c.outcome, err)
-					require.ErrorIs(t, err, context.DeadlineExceeded)
+					if c.end == nil {
+						c.end = context.DeadlineExceeded
+					}
+					require.ErrorIs(t, err, c.end)
 					failed, _ := errors.AsType[*ecsreboot.OperationError](err)
 					if c.sent {
 						assert.WithinDuration(t, begin, failed.SentAt, 0, "Resolve needs it")
@@ -178,13 +207,45 @@ func TestHostileRoundTripper(t *testing.T) {
 					}
 					arrived := countCalls(server, "RebootInstance")
 					time.Sleep(time.Hour)
+					assert.Positive(t, ourGoroutines(), "what blocks has one")
 					close(until)
 					synctest.Wait()
+					assert.Zero(t, ourGoroutines())
 					assert.Equal(t, arrived, countCalls(server, "RebootInstance"), "nothing leaves after the call has returned")
 				})
 			})
 		}
 	}
+}
+
+// Of several calls that share a restart which a RoundTripper blocks, each returns at its
+// own deadline.
+func TestHostileSharedRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newService(t, ecstest.Options{})
+		until := make(chan struct{})
+		client := newClient(t, server, wrapped(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+			if req.Header.Get("X-Acs-Action") == "RebootInstance" {
+				<-until
+			}
+			return next.RoundTrip(req)
+		}))
+		begin := time.Now()
+		var group sync.WaitGroup
+		for i := range 3 {
+			group.Go(func() {
+				limit := time.Duration(i+1) * 5 * s
+				_, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{Timeout: limit})
+				assertOutcome(t, unknown, err)
+				assert.GreaterOrEqual(t, time.Since(begin), limit)
+				assert.Less(t, time.Since(begin), limit+s)
+			})
+		}
+		group.Wait()
+		close(until)
+		synctest.Wait()
+		assert.Zero(t, server.Reboots(id), "it was given up")
+	})
 }
 
 // A RoundTripper that blocks on one poll for ever ends the poll at the time limit of the

@@ -48,11 +48,11 @@ func (c *Client) inVain(q *reading) bool {
 }
 
 // startCall sends a call off for those of the readings that somebody waits for, and
-// not in vain, and returns it, nil if there are none. The reader's mutex is held.
-func (c *Client) startCall(batch []*reading) *readCall {
+// not in vain. The reader's mutex is held.
+func (c *Client) startCall(batch []*reading) {
 	batch = slices.DeleteFunc(batch, func(q *reading) bool { return q.gone || c.inVain(q) })
 	if len(batch) == 0 {
-		return nil
+		return
 	}
 	call := &readCall{waiting: len(batch), held: true, left: time.Now()}
 	c.reader.held++
@@ -80,7 +80,6 @@ func (c *Client) startCall(batch []*reading) *readCall {
 		defer release()
 		c.carry(ctx, call, batch)
 	}()
-	return call
 }
 
 // carry makes one call and hands out its answers.

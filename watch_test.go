@@ -270,20 +270,20 @@ func TestManyClients(t *testing.T) {
 	})
 }
 
-// lostPoll is the error of a poll, which the work that it failed in remembers.
-type lostPoll struct{ _ [1 << 10]byte }
+// lostPollError is the error of a poll, which the work that it failed in remembers.
+type lostPollError struct{ _ [1 << 10]byte }
 
-func (*lostPoll) Error() string { return "no answer" }
+func (*lostPollError) Error() string { return "no answer" }
 
 // A client does not remember restarts that are over: not even one for each instance.
 func TestNothingIsLeftOfAWait(t *testing.T) {
 	const restarts = 20
 	synctest.Test(t, func(t *testing.T) {
 		server := newRestarts(t, restarts, ecstest.Options{}, ecstest.RebootProfile{})
-		var lost []weak.Pointer[lostPoll]
+		var lost []weak.Pointer[lostPollError]
 		client := newClient(t, server, wrapped(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
 			if req.Header.Get("X-Acs-Action") == "DescribeInstances" && server.Reboots(nth(len(lost))) > 0 {
-				err := new(lostPoll)
+				err := new(lostPollError)
 				lost = append(lost, weak.Make(err))
 				return nil, err
 			}
