@@ -21,12 +21,19 @@ type conduct struct {
 	silent      bool          // which nothing tells
 }
 
+// dialsWithoutEnd is more than any run has reason to make.
+const dialsWithoutEnd = 200
+
 // dial is the network's.
 func (h *hostileRun) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	h.mu.Lock()
 	n := h.dials
 	h.dials++
+	over := h.over || h.dials > dialsWithoutEnd
 	h.mu.Unlock()
+	if over {
+		return nil, syscall.ENETDOWN
+	}
 	if h.dialTime > 0 {
 		if h.dialDeaf {
 			time.Sleep(h.dialTime)

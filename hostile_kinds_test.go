@@ -302,8 +302,9 @@ var hostileKinds = []hostileKind{
 		return ecstest.Fault{Kind: choose(h, ecstest.FaultDrop, ecstest.FaultError, ecstest.FaultAnswer), Action: "DescribeInstances", Skip: h.upTo(4), Times: h.upTo(9) - 1}
 	}),
 	hostileFault("echoes the token", func(h *hostileRun) ecstest.Fault {
-		echo := choose(h, func(s string) string { return s }, func(s string) string { return strings.TrimRight(s, "=") },
-			strings.NewReplacer("+", "-", "/", "_").Replace, strings.NewReplacer("+", " ").Replace)
+		echo := choose(h, func(s string) string { return s }, func(s string) string { return strings.TrimRight(s, "=+") },
+			strings.NewReplacer("+", "-", "/", "_").Replace, strings.NewReplacer("+", " ").Replace, strings.ToLower,
+			func(s string) string { return s[:len(s)/2] + "\n" + s[len(s)/2:] }, func(s string) string { return s[:len(s)/2+3] })
 		return ecstest.Fault{Kind: ecstest.FaultError, Code: "DiskError", Message: "The token " + echo(canaryToken) + " is malformed."}
 	}),
 

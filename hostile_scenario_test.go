@@ -8,6 +8,9 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -45,6 +48,7 @@ type hostileRun struct {
 
 	mu        sync.Mutex
 	dials     int
+	over      bool // who still dials is refused
 	badWrites int
 }
 
@@ -116,7 +120,13 @@ func TestHostileScenarios(t *testing.T) {
 		for seed := range uint64(3 * len(hostileCalls)) {
 			t.Run(fmt.Sprintf("kind=%s/%d", kind.name, seed), func(t *testing.T) {
 				t.Parallel()
-				playHostile(t, 1000*uint64(i)+seed, int(seed)%len(hostileCalls), func(*hostileRun) []hostileKind { return []hostileKind{kind} })
+				playHostile(t, 1000*uint64(i)+seed, int(seed)%len(hostileCalls), func(h *hostileRun) []hostileKind {
+					drawn := []hostileKind{kind}
+					if seed >= uint64(len(hostileCalls)) { // with one that faults bring to light
+						drawn = append(drawn, choose(h, kindsOf(ofFault)...))
+					}
+					return drawn
+				})
 			})
 		}
 	}
@@ -136,19 +146,19 @@ func FuzzHostile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64) { playHostile(t, seed, -1, drawHostile) })
 }
 
+func kindsOf(class string) []hostileKind {
+	return slices.DeleteFunc(slices.Clone(hostileKinds), func(kind hostileKind) bool { return kind.class != class })
+}
+
 // drawHostile draws up to three wrappers, a dialer, two faults and a context.
 func drawHostile(h *hostileRun) []hostileKind {
-	byClass := map[string][]hostileKind{}
-	for _, kind := range hostileKinds {
-		byClass[kind.class] = append(byClass[kind.class], kind)
-	}
 	var drawn []hostileKind
 	for _, class := range []struct {
 		name string
 		most int
 	}{{ofWrapper, 3}, {ofDialer, 1}, {ofFault, 2}, {ofContext, 1}} {
 		for range h.upTo(class.most + 1) {
-			drawn = append(drawn, choose(h, byClass[class.name]...))
+			drawn = append(drawn, choose(h, kindsOf(class.name)...))
 		}
 	}
 	return drawn
@@ -167,7 +177,7 @@ func playHostile(t *testing.T, seed uint64, call int, draw func(*hostileRun) []h
 		for _, kind := range draw(h) {
 			hides, brings := h.hidesTrace, h.bringsTransport
 			switch {
-			case hides && slowlyHidden[kind.name], brings && (kind.name == "hides the trace" || kind.name == "replaces the trace"):
+			case hides && bringTransports[kind.name], brings && (kind.name == "hides the trace" || kind.name == "replaces the trace"):
 				continue // a transport that our hooks cannot watch is out of the promise
 			}
 			h.kinds = append(h.kinds, kind.name)
@@ -181,8 +191,8 @@ func playHostile(t *testing.T, seed uint64, call int, draw func(*hostileRun) []h
 	})
 }
 
-// slowlyHidden are the kinds that bring a transport of their own.
-var slowlyHidden = map[string]bool{
+// bringTransports are the kinds that may bring a transport of their own.
+var bringTransports = map[string]bool{
 	"falls back to a transport of its own": true, "prefers a transport of its own": true, "leaves a copy behind": true,
 }
 
@@ -243,6 +253,10 @@ func (h *hostileRun) play(t *testing.T, n int) {
 	}
 
 	time.Sleep(time.Hour) // all that is on its way arrives
+	h.mu.Lock()
+	assert.LessOrEqual(t, h.dials, dialsWithoutEnd, "connections are made without end")
+	h.over = true
+	h.mu.Unlock()
 	arrived := h.arrivals()
 	assert.LessOrEqual(t, arrived, call.limit, "requests that may have restarted the instance")
 	assert.LessOrEqual(t, h.server.Reboots(id), call.limit)
@@ -255,6 +269,7 @@ func (h *hostileRun) play(t *testing.T, n int) {
 	case ecsreboot.OutcomeNone, unknown:
 	}
 	c.search(t)
+	assert.Empty(t, leaked(c), "parts of secrets are shown")
 	client.CloseIdleConnections()
 	for _, own := range h.transports {
 		own.CloseIdleConnections()
@@ -308,6 +323,34 @@ func (h *hostileRun) judge(t *testing.T, c *canary, err error) {
 	assert.Contains(t, []ecsreboot.Outcome{notSent, rejected, unknown, accepted}, outcome)
 	assertOutcome(t, outcome, err)
 }
+
+// leaked returns the first 12 letters and digits in a row of a secret that stand in
+// what was shown, whatever stands between them and in whatever case.
+func leaked(c *canary) string {
+	plain := func(s string) string {
+		for range 3 {
+			s = percentEncoded.ReplaceAllStringFunc(s, func(encoded string) string {
+				decoded, _ := url.PathUnescape(encoded)
+				return decoded
+			})
+		}
+		return notAlphanumeric.ReplaceAllString(strings.ToLower(s), "")
+	}
+	shown := plain(c.log.String())
+	for _, secret := range slices.Concat(c.secrets, c.signatures) {
+		for secret = plain(secret); len(secret) >= 12; secret = secret[1:] {
+			if strings.Contains(shown, secret[:12]) {
+				return secret[:12]
+			}
+		}
+	}
+	return ""
+}
+
+var (
+	percentEncoded  = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+	notAlphanumeric = regexp.MustCompile(`[^0-9a-z]`)
+)
 
 // arrivals counts the requests that may have restarted the instance.
 func (h *hostileRun) arrivals() (n int) {
