@@ -81,12 +81,17 @@ type hostileConn struct {
 	writes int
 	used   time.Time
 	lost   bool           // nothing leaves any more
+	closed bool           // nor is anything more taken
 	queued sync.WaitGroup // deliveries that close waits for
 }
 
 func (c *hostileConn) Write(p []byte) (int, error) {
 	how := c.run.conn
 	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return 0, net.ErrClosed
+	}
 	n := c.writes
 	c.writes++
 	c.lost = c.lost || how.idle > 0 && time.Since(c.used) >= how.idle
@@ -119,6 +124,13 @@ func (c *hostileConn) Write(p []byte) (int, error) {
 
 // Close leaves what is queued to the session beneath.
 func (c *hostileConn) Close() error {
+	c.mu.Lock()
+	closed := c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if closed {
+		return net.ErrClosed
+	}
 	c.run.behind.Go(func() {
 		c.queued.Wait()
 		if c.run.conn.err != nil {
