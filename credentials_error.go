@@ -3,7 +3,6 @@ package ecsreboot
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"reflect"
 	"runtime"
@@ -63,7 +62,7 @@ const maxErrorText = 600
 // fetchError turns a provider's error into ours; known are secrets that the
 // provider has handed out before.
 func fetchError(err error, known *secrets) *credentialError {
-	text := cut(fmt.Sprint(err))
+	text := cut(err.Error())
 	cause := foreign("credentials", err, func(text string) string { return safeText(text, known, maxErrorText) })
 	rest, chain := strings.CutPrefix(text, chainPrefix)
 	if !chain {

@@ -31,8 +31,18 @@ type ForeignError struct {
 
 // foreign makes a ForeignError with a text that scrub has made safe to print.
 func foreign(source string, err error, scrub func(string) string) *ForeignError {
-	// Sprint survives an Error method that panics, as that of a nil pointer.
-	return &ForeignError{Source: source, Err: err, text: scrub(fmt.Sprint(err))}
+	return &ForeignError{Source: source, Err: err, text: scrub(textOf(err))}
+}
+
+// textOf survives an Error method that panics, as that of a nil pointer may. The value of
+// the panic may be a secret.
+func textOf(err error) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprintf("a %T without a text", err)
+		}
+	}()
+	return err.Error()
 }
 
 // scrubForeign makes the text of a foreign error safe to print where no secrets of a

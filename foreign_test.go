@@ -463,3 +463,19 @@ func TestResolveRefusesSeveral(t *testing.T) {
 		require.ErrorIs(t, err, ecsreboot.ErrNotProven, "a single one is resolved")
 	})
 }
+
+// brokenError is an error whose Error method panics with a secret.
+type brokenError struct{}
+
+func (*brokenError) Error() string { panic("s3cret/With+Three=Odd/Chars01") }
+
+// An error that has no text is an error, and lets nothing out.
+func TestForeignErrorWithoutText(t *testing.T) {
+	server := newService(t, ecstest.Options{})
+	for name, broken := range map[string]error{"panics": new(brokenError), "nil": (*ecsreboot.APIError)(nil)} {
+		err := restart(t, server, wrapped(func(http.RoundTripper, *http.Request) (*http.Response, error) { return nil, broken }))
+		require.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown, name)
+		assert.NotContains(t, err.Error(), "s3cret", name)
+		assert.ErrorContains(t, err, "without a text", name)
+	}
+}
