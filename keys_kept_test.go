@@ -114,7 +114,7 @@ func parsePackage(t *testing.T, dir string) (files []*ast.File) {
 // fillable returns what in a type or a value can be filled as the program runs.
 // Functions are not looked into, nor are maps that are written out: they are tables.
 func fillable(expr ast.Node, types map[string]ast.Expr, seen map[string]bool) (found string) {
-	if expr == nil || expr == ast.Expr(nil) {
+	if expr == nil {
 		return ""
 	}
 	ast.Inspect(expr, func(node ast.Node) bool {

@@ -33,22 +33,22 @@ func maskKeyID(id string) string {
 	return id[:4] + "****"
 }
 
-// scrubber returns what removes the keys from texts; a nil one knows none.
-func (s *secrets) scrubber(signature string) *scrubber {
-	if s == nil {
+// scrubberOf returns the scrubber of an attempt's secrets. Keys may be nil.
+func scrubberOf(keys *secrets, signature string) *scrubber {
+	if keys == nil {
 		return newScrubber("")
 	}
-	return newScrubber(s.accessKeyID, s.accessKeySecret, s.securityToken, s.bearerToken, signature)
+	return newScrubber(keys.accessKeyID, keys.accessKeySecret, keys.securityToken, keys.bearerToken, signature)
 }
 
 // scrubKnown removes the keys from text and masks the key id.
-func scrubKnown(text string, keys *secrets) string { return keys.scrubber("").scrub(text) }
+func scrubKnown(text string, keys *secrets) string { return scrubberOf(keys, "").scrub(text) }
 
 // safeText makes a text that comes from outside fit for an error, an event or a log
 // record: it removes the known secrets, and what looks like one or is named as one.
 // Known may be nil. Its result has no more than limit bytes.
 func safeText(text string, known *secrets, limit int) string {
-	return known.scrubber("").clean(text, limit)
+	return scrubberOf(known, "").clean(text, limit)
 }
 
 // redactor cleans texts that come from outside of the secrets of one attempt,
@@ -56,7 +56,7 @@ func safeText(text string, known *secrets, limit int) string {
 type redactor struct{ scrubber }
 
 func newRedactor(keys secrets, signature string) *redactor {
-	return &redactor{*keys.scrubber(signature)}
+	return &redactor{*scrubberOf(&keys, signature)}
 }
 
 // text cleans a message.

@@ -90,8 +90,8 @@ func scrubBareUserinfo(text string) string {
 // withoutUserinfo is for a word. An image's digest and the name of a RAM user have
 // an @ as well.
 func withoutUserinfo(word string) string {
-	if i := strings.Index(word, "://"); i >= 0 { // scrubUserinfo has seen to the rest
-		scheme := len(strings.TrimRight(word[:i], letters))
+	if before, _, ok := strings.Cut(word, "://"); ok { // scrubUserinfo has seen to the rest
+		scheme := len(strings.TrimRight(before, letters))
 		return withoutUserinfo(word[:scheme]) + word[scheme:]
 	}
 	at := strings.LastIndexByte(word, '@')

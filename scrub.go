@@ -113,7 +113,7 @@ type hexRoller struct {
 
 // add reports whether there are runLength digits.
 func (r *hexRoller) add(digit int) bool {
-	r.run = (r.run<<4 | uint64(digit)) & (1<<(4*runLength) - 1)
+	r.run = (r.run<<4 | uint64(digit)) & (1<<(4*runLength) - 1) //nolint:gosec // a digit
 	r.n++
 	return r.n >= runLength
 }

@@ -14,7 +14,7 @@ type glyph struct {
 func views(text string) [][]glyph {
 	plain := make([]glyph, len(text))
 	for i := range len(text) {
-		plain[i] = glyph{int32(i), int32(i + 1), text[i]} //nolint:gosec // texts are short
+		plain[i] = glyph{int32(i), int32(i + 1), text[i]}
 	}
 	if !strings.ContainsAny(text, `%\&`) {
 		return [][]glyph{plain}
@@ -31,7 +31,7 @@ func views(text string) [][]glyph {
 func decode(text string, dropSpace bool) []glyph {
 	out := make([]glyph, 0, len(text))
 	for i := range len(text) {
-		out = append(out, glyph{int32(i), int32(i + 1), text[i]}) //nolint:gosec // texts are short
+		out = append(out, glyph{int32(i), int32(i + 1), text[i]})
 		for {
 			if c := out[len(out)-1].c; dropSpace && (c == ' ' || '\t' <= c && c <= '\r') {
 				out = out[:len(out)-1]
@@ -42,7 +42,7 @@ func decode(text string, dropSpace bool) []glyph {
 				break
 			}
 			first := len(out) - n
-			out[first] = glyph{out[first].from, int32(i + 1), c} //nolint:gosec // texts are short
+			out[first] = glyph{out[first].from, int32(i + 1), c}
 			out = out[:first+1]
 		}
 	}
@@ -86,17 +86,18 @@ func lastEscape(glyphs []glyph) (n int, c byte) {
 // lastReference is lastEscape for references such as &#43; &#x2B; and &amp;
 func lastReference(glyphs []glyph) (n int, c byte) {
 	const longest = 10
-	for n = 2; n <= min(longest, len(glyphs)) && glyphs[len(glyphs)-n].c != '&'; n++ {
+	tail := glyphs[max(0, len(glyphs)-longest):]
+	first := len(tail) - 1
+	for first >= 0 && tail[first].c != '&' {
+		first--
 	}
-	if n > min(longest, len(glyphs)) {
+	if first < 0 || len(tail)-first < len("&lt;") {
 		return 0, 0
 	}
-	var name []byte
-	for _, g := range glyphs[len(glyphs)-n+1 : len(glyphs)-1] {
+	n = len(tail) - first
+	name := make([]byte, 0, longest)
+	for _, g := range tail[first+1 : len(tail)-1] {
 		name = append(name, lower(g.c))
-	}
-	if len(name) < 2 {
-		return 0, 0
 	}
 	if name[0] != '#' {
 		if c, ok := references[string(name)]; ok {

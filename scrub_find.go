@@ -15,7 +15,7 @@ type roller struct {
 // add reports whether there are runLength of them.
 func (r *roller) add(digit int) bool {
 	const allButOne = 36 * 36 * 36 * 36 * 36 * 36 * 36 * 36 * 36 * 36 * 36 // 36^(runLength-1)
-	r.run = r.run%allButOne*36 + uint64(digit)
+	r.run = r.run%allButOne*36 + uint64(digit)                             //nolint:gosec // a digit
 	r.n++
 	return r.n >= runLength
 }
@@ -96,7 +96,7 @@ func (k *knownRuns) find(text string, view []glyph, found []span) []span {
 		if digit < 0 {
 			continue
 		}
-		places = append(places, int32(i)) //nolint:gosec // texts are short
+		places = append(places, int32(i))
 		if !r.add(digit) {
 			continue
 		}
@@ -178,7 +178,7 @@ func newWholeValue(value string, exact, secret bool) wholeValue {
 	}
 	w := wholeValue{strings.ToLower(string(plain)), exact, secret}
 	if !exact { // padding may be missing
-		w.value = strings.TrimFunc(w.value, func(r rune) bool { return base36(byte(r)) < 0 })
+		w.value = strings.TrimFunc(w.value, func(r rune) bool { return !strings.ContainsRune(letters+"0123456789", r) })
 	}
 	return w
 }
