@@ -418,6 +418,25 @@ func TestRAMRole(t *testing.T) {
 	}
 }
 
+// A broken file is not quoted, not even what no scrubber would take for a secret.
+func TestBrokenFileIsNotQuoted(t *testing.T) {
+	const plain = "correct-horse"
+	for name, prepare := range map[string]func(home){
+		"config.json": func(h home) { h.config(`{"access_key_secret":1} ` + plain) },
+		"a number":    func(h home) { h.config(`{"profiles":[{"access_key_secret":1234512345}]}`) },
+		"ini":         func(h home) { h.ini("[default]\n" + plain + "\n") },
+		"ini, type":   func(h home) { h.ini("[default]\ntype=" + plain + "\n") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			prepare(newHome(t))
+			_, err := chainClient(t, newSocketService(t, chainOptions)).RebootInstance(t.Context(), request)
+			require.ErrorIs(t, err, ecsreboot.ErrCredentials)
+			assert.NotContains(t, err.Error(), plain)
+			assert.NotContains(t, err.Error(), "12345")
+		})
+	}
+}
+
 // No way in which a source fails shows what is in it.
 func TestCanaryChain(t *testing.T) {
 	pair := fmt.Sprintf(`"access_key_id":%q,"access_key_secret":%q,"sts_token":%q`, canaryKeyID, canarySecret, canaryToken)

@@ -20,6 +20,7 @@ func TestSplitCommand(t *testing.T) {
 		{`"C:\Program Files\t.exe"`, []string{`C:\Program Files\t.exe`}, []string{`C:\Program Files\t.exe`}},
 		{`tool "a\"b\\c\$\d"`, []string{"tool", `a"b\c$\d`}, []string{"tool", `a"b\\c\$\d`}},
 		{`tool 'a\'`, []string{"tool", `a\`}, []string{"tool", `a\`}},
+		{`tool 'a\\b\"c'`, []string{"tool", `a\\b\"c`}, []string{"tool", `a\\b\"c`}},
 		{"tool a\\\nb", []string{"tool", "ab"}, []string{"tool", `a\`, "b"}},
 		{"tool \\\n b", []string{"tool", "b"}, []string{"tool", `\`, "b"}},
 		{"tool \"a\\\nb\"", []string{"tool", "ab"}, []string{"tool", "a\\\nb"}},
