@@ -53,7 +53,7 @@ func readAnswer(op operation, resp *http.Response, r *redactor) result {
 	res.event.code = ErrorCode(answer.code)
 	res.event.hasRequestID = res.requestID != ""
 	if resp.StatusCode/100 == 2 {
-		res.event.hasRequestID = readable && ownID && !answer.failure && (op.into == nil || op.into.read(body))
+		res.event.hasRequestID = readable && ownID && !answer.failure && (op.into == nil || op.into.read(body, r.short))
 		if res.event.hasRequestID {
 			return res
 		}

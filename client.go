@@ -117,7 +117,7 @@ type operation struct {
 	leaving    func()                      // told right before its request leaves; nil tells nobody
 	waited     time.Duration               // for the service to stop throttling, before the call
 	gate       *gate
-	into       interface{ read(body []byte) bool } // takes the body of a success; nil if there is nothing in it
+	into       page // takes the body of a success; nil if there is nothing in it
 }
 
 // result is what came of one attempt.

@@ -191,3 +191,29 @@ type failingPacer struct{ err error }
 func (p failingPacer) Acquire(context.Context, ecsreboot.PaceCall) (func(ecsreboot.PaceResult), error) {
 	return nil, p.err
 }
+
+// What the service says of an instance is shown by errors and events, and scrubbed as
+// well.
+func TestEchoesInReadings(t *testing.T) {
+	server := newService(t, ecstest.Options{})
+	const secret = "testsecret" // of the client
+	body := `{"RequestId":"` + requestID + `","Instances":{"Instance":[{"InstanceId":"` + id + `","Status":"Was ` + secret + `",` +
+		`"OperationLocks":{"LockReason":[{"LockReason":"by ` + secret + `"}]}}]}}`
+	client := newClient(t, server, wrapped(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+		resp, err := next.RoundTrip(req)
+		if err == nil {
+			resp.Body.Close()
+			resp.Body, resp.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+		}
+		return resp, err
+	}))
+	_, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{})
+	require.ErrorIs(t, err, ecsreboot.ErrIncorrectInstanceStatus)
+	assert.ErrorContains(t, err, "Was")
+	assert.NotContains(t, err.Error(), secret)
+	for instance, err := range client.DescribeInstances(t.Context(), ecsreboot.DescribeInstancesRequest{}) {
+		require.NoError(t, err)
+		assert.NotContains(t, instance.Status, secret)
+		assert.NotContains(t, instance.Locks[0], secret)
+	}
+}
