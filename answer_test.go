@@ -119,6 +119,18 @@ func TestBodiesAreBounded(t *testing.T) {
 	assert.Equal(t, "the answer is longer than any of the service's", got.Message)
 }
 
+// A body of another length than the one that was announced is not all there is, or
+// somebody has added to it.
+func TestBodiesOfAnotherLength(t *testing.T) {
+	const body = `{"RequestId":"R"}`
+	for length, want := range map[int64]bool{-1: true, int64(len(body)): true, int64(len(body)) + 1: false, int64(len(body)) - 1: false, 0: false} {
+		resp := response(200, body)
+		resp.ContentLength = length
+		res, _ := read(t, resp)
+		assert.Equal(t, want, res.err == nil, length)
+	}
+}
+
 type endlessReader struct{}
 
 func (endlessReader) Read(p []byte) (int, error) {
@@ -146,17 +158,15 @@ func TestCutOffBodies(t *testing.T) {
 			assert.Equal(t, "R", got.RequestID)
 		}
 	}
-	// A success that was cut short is one, by the header; an error is not, in
-	// whatever order its fields come; and what is whole must say so itself.
-	for _, body := range []string{"", `{"RequestId":"47`, `<RebootInstanceResponse><RequestId>47`} {
-		res, got := read(t, cut(200, body, 500))
-		assert.Nil(t, got, body)
-		assert.Equal(t, "R", res.requestID)
-	}
-	for _, body := range []string{`{"Code":"Int`, `{"requestId":"R","code":"InternalErr`, `{"RequestId":"R","Message":"The request processing has failed`, `<Error><Code>InternalErr`} {
-		res, got := read(t, cut(200, body, 500))
-		assert.NotNil(t, got, body)
-		assert.False(t, res.event.hasRequestID)
+	// What was cut short is no success, and what is whole must say so itself. That the
+	// part which arrived is a document does not help.
+	for _, body := range []string{"", `{"RequestId":"47`, `<RebootInstanceResponse><RequestId>47`, `{"RequestId":"47"}`, `{"Code":"Int`, `{"requestId":"R","code":"InternalErr`, `{"RequestId":"R","Message":"The request processing has failed`, `<Error><Code>InternalErr`} {
+		for _, length := range []int64{-1, 500} {
+			res, got := read(t, cut(200, body, length))
+			require.NotNil(t, got, body)
+			assert.False(t, res.event.hasRequestID)
+			assert.Equal(t, "R", got.RequestID)
+		}
 	}
 	for _, body := range []string{"", "{}", "<html></html>", `{"RequestId":"47`} {
 		_, got := read(t, response(200, body, "X-Acs-Request-Id", "R"))
@@ -256,7 +266,7 @@ func TestNoConsent(t *testing.T) {
 		`<RebootInstanceResponse><RequestId>R</RequestId><Code type="s">X</Code></RebootInstanceResponse>`,
 		`<ErrorResponse><RequestId>R</RequestId><Message>m</Message></ErrorResponse>`,
 	} {
-		_, ok := parseAnswer([]byte(body))
+		_, ok := readDocument("RebootInstance", []byte(body))
 		assert.False(t, ok, body)
 	}
 }

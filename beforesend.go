@@ -3,6 +3,7 @@ package ecsreboot
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // askFirst asks the caller's hook for leave to send.
@@ -18,7 +19,7 @@ func (w *watch) askFirst(ctx context.Context) error {
 	case ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))):
 		return contextEnd(ctx) // nobody waits any more
 	case err != nil:
-		return &hookError{"called off by BeforeSend", err}
+		return fmt.Errorf("called off by BeforeSend: %w", foreign("BeforeSend", err, scrubForeign))
 	}
 	return nil
 }

@@ -251,14 +251,16 @@ func TestBeforeSendErrorsOfOtherCalls(t *testing.T) {
 				h.pass = 1
 			}
 			_, err := wait(t.Context(), client, ecsreboot.WaitOptions{BeforeSend: h.ask, ResendUnknown: true})
-			require.ErrorIs(t, err, ecsreboot.ErrIncorrectInstanceStatus)
+			require.NotErrorIs(t, err, ecsreboot.ErrIncorrectInstanceStatus)
 			require.NotErrorIs(t, err, ecsreboot.ErrAccepted)
 			assertOutcome(t, map[bool]ecsreboot.Outcome{false: notSent, true: unknown}[resend], err)
 			_, waited := errors.AsType[*ecsreboot.WaitError](err)
 			assert.Equal(t, resend, waited, "its own, if it has one")
-			answer, ok := errors.AsType[*ecsreboot.APIError](err)
+			_, answered := errors.AsType[*ecsreboot.APIError](err)
+			assert.False(t, answered, "it is the answer to another call")
+			hooks, ok := errors.AsType[*ecsreboot.ForeignError](err)
 			require.True(t, ok)
-			assert.Equal(t, ecsreboot.ErrIncorrectInstanceStatus, answer.Code)
+			assert.Same(t, other, hooks.Err)
 		})
 	}
 }

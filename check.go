@@ -15,7 +15,8 @@ type CheckResult struct {
 //
 // The error is the one that the restart would meet: an [APIError] whose
 // Code.Advice says what to do about it, with StatusCode 0 if the instance's state
-// told already. The request's DryRun makes no difference. Needs the RAM actions
+// told already. Its text names every lock of the instance, those included that are not
+// known to refuse a restart; without an error, the result's Instance has them. The request's DryRun makes no difference. Needs the RAM actions
 // ecs:DescribeInstances and ecs:RebootInstance.
 func (c *Client) Check(ctx context.Context, request RebootInstanceRequest) (*CheckResult, error) {
 	const operation = "Check"
@@ -39,7 +40,8 @@ func (c *Client) Check(ctx context.Context, request RebootInstanceRequest) (*Che
 	request.DryRun = true
 	response, err := c.RebootInstance(ctx, request)
 	if err != nil {
-		return fail(err)
+		failed := &OperationError{Operation: operation, InstanceID: request.InstanceID, Outcome: OutcomeOf(err), Err: withLocks(causeOf(err), instance.Locks)}
+		return nil, failed
 	}
 	result.RequestID = response.RequestID
 	return result, nil

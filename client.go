@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/ecsreboot/ecsreboot/internal/once"
 )
 
 // Version is the version of this package, as the User-Agent header has it.
@@ -22,13 +24,14 @@ type Client struct {
 	scheme, host   string
 	region         string
 	endpointGiven  bool // host is not the region's own
-	send           sendFunc
-	transport      http.RoundTripper // at the bottom of send
+	transport      *once.Transport
 	credentials    *credentialSource
 	sign           func(message, secrets) signed
 	retry          RetryPolicy
 	attemptTimeout time.Duration
 	logRetry       func(ctx context.Context, failed *OperationError, wait time.Duration) // nil: nobody wants to know
+	logCredentials func(ctx context.Context, keys secrets)                               // likewise
+	saidKeys       atomic.Pointer[secrets]                                               // what that was told last
 	call           caller                                                                // do, with those around it that are told
 	userAgent      string
 	clockOffset    atomic.Int64 // service's clock less ours, in nanoseconds, once it refused ours
@@ -60,6 +63,7 @@ func NewClient(region string, options ...Option) (*Client, error) {
 		retry:          s.retry.withDefaults(),
 		attemptTimeout: s.attemptTimeout,
 		logRetry:       s.logRetry,
+		logCredentials: s.logCredentials,
 		userAgent:      s.userAgent,
 		rebootGate:     newGate(s.pacer("RebootInstance")),
 		describeGate:   newGate(s.pacer("DescribeInstances")),
@@ -67,7 +71,10 @@ func NewClient(region string, options ...Option) (*Client, error) {
 	if client.credentials, err = newCredentialSource(s.credential); err != nil {
 		return nil, err
 	}
-	if client.send, client.transport, err = newSend(s.httpClient, s.scheme, s.wrappers); err != nil {
+	if client.transport, err = once.New(s.httpClient, s.scheme, s.wrappers); err != nil {
+		if refused, ok := errors.AsType[*once.FieldError](err); ok {
+			err = &InputError{Field: refused.Field, Problem: refused.Problem}
+		}
 		return nil, err
 	}
 	client.call = client.do
@@ -89,11 +96,7 @@ func (c *Client) Region() string { return c.region }
 
 // CloseIdleConnections closes the connections that no call uses. The client stays
 // usable.
-func (c *Client) CloseIdleConnections() {
-	if t, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
-		t.CloseIdleConnections()
-	}
-}
+func (c *Client) CloseIdleConnections() { c.transport.CloseIdleConnections() }
 
 // String names the endpoint, and nothing that is secret.
 func (c *Client) String() string { return "ecsreboot.Client(" + c.Endpoint() + ")" }
@@ -114,18 +117,20 @@ type operation struct {
 	leaving    func()                      // told right before its request leaves; nil tells nobody
 	waited     time.Duration               // for the service to stop throttling, before the call
 	gate       *gate
-	into       any // the body of a success is read into this; nil if there is nothing in it
+	into       interface{ read(body []byte) bool } // takes the body of a success; nil if there is nothing in it
 }
 
 // result is what came of one attempt.
 type result struct {
 	event     event
 	requestID string
-	attempts  int       // of the whole call, in what do returns
-	closing   closing   // awaitGate: how long the service will throttle
-	clock     time.Time // the service's, if event.serverTime
-	sentAt    time.Time // zero if nothing can have reached the service
-	err       error     // what the answer, or its lack, is to the caller
+	attempts  int           // of the whole call, in what do returns
+	closing   closing       // awaitGate: how long the service will throttle
+	clock     time.Time     // the Date of the answer, if event.serverTime; see serviceClock
+	offset    time.Duration // of the request's time from our clock
+	sentAt    time.Time     // zero if nothing can have reached the service
+	err       error         // what the answer, or its lack, is to the caller
+	keys      secrets       // renew: those that were refused
 }
 
 // do sends an operation until it is decided, and returns the accepted or passed
@@ -139,7 +144,7 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 		return result{}, failed.with(contextEnd(ctx))
 	}
 	throttleBudget := max(0, c.retry.MaxThrottleWait-op.waited)
-	throttled, clockFixed := 0, false
+	throttled, clockFixed, renewed := 0, false, false
 	for {
 		permit, err := op.gate.enter(ctx, &throttleBudget, throttled)
 		if err != nil {
@@ -164,7 +169,10 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 		switch {
 		case ctx.Err() != nil && (then != stop || outcome == OutcomeUnknown): // the context may be why
 			return result{}, failed.with(interrupted(ctx, failed.Err))
-		case then == stop, then == fixClock && clockFixed, failed.Attempts >= op.attempts:
+		case then == stop, then == fixClock && clockFixed, then == renew && (renewed || !c.renewCredentials(ctx, res.keys)):
+			return result{}, failed.with(failed.Err)
+		case failed.Attempts < op.attempts: // and a poll, which has one attempt, gets one more for new credentials
+		case then != renew || failed.Attempts >= c.retry.MaxAttempts:
 			return result{}, failed.with(failed.Err)
 		}
 		var wait time.Duration
@@ -173,6 +181,8 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 			wait = c.retry.backoff(failed.Attempts)
 		case fixClock:
 			clockFixed = true
+		case renew:
+			renewed = true
 		case awaitGate: // the gate waits at the top of the loop, unless that is in vain
 			throttled++
 			if err := tooLong(ctx, res.closing, throttleBudget); err != nil {
@@ -200,6 +210,9 @@ func (c *Client) through(ctx context.Context, op operation, p permit) (_ result,
 	keys, res := c.prepare(ctx, op, p)
 	if res.err == nil {
 		res = c.attempt(ctx, op, keys)
+	}
+	if res.event.stage == stageAnswered {
+		res.event.stale, res.keys = isStale(res.err), keys
 	}
 	outcome, then = decide(op, res.event)
 	returned = true
@@ -255,19 +268,19 @@ func (c *Client) attempt(ctx context.Context, op operation, keys secrets) result
 	if err != nil { // no randomness
 		return result{err: fmt.Errorf("no nonce: %w", err), event: event{stage: stageBefore, permanent: true}}
 	}
-	now := time.Now()
+	now, offset := time.Now(), time.Duration(c.clockOffset.Load())
 	auth := c.sign(message{
 		host:   c.host,
 		action: op.action,
 		params: op.params,
-		at:     now.Add(time.Duration(c.clockOffset.Load())),
+		at:     now.Add(offset),
 		nonce:  nonce.String(),
 	}, keys)
 	auth.header.put("Accept", "application/json")
 	auth.header.put("User-Agent", c.userAgent)
-	x := newExchange(ctx, c.attemptTimeout, !op.repeatable)
-	defer x.end()
-	resp, err := c.send(x.watch(&http.Request{
+	try := c.transport.Begin(ctx, c.attemptTimeout, !op.repeatable)
+	defer try.End()
+	resp, err := try.Send(&http.Request{
 		Method:     http.MethodPost, // net/http may repeat a GET by itself
 		URL:        &url.URL{Scheme: c.scheme, Host: c.host, Path: "/", RawQuery: auth.rawQuery},
 		Proto:      "HTTP/1.1",
@@ -275,21 +288,21 @@ func (c *Client) attempt(ctx context.Context, op operation, keys secrets) result
 		ProtoMinor: 1,
 		Header:     auth.header.Header,
 		Host:       c.host,
-	}))
+	})
 	if err != nil {
-		unsent := x.giveUp()
+		unsent := try.GiveUp(err)
 		res := result{
 			event: event{stage: stageSent},
-			err:   c.transportFailure(ctx, x, unsent, err, newRedactor(keys, auth.signature)),
+			err:   c.transportFailure(ctx, try, unsent, err, newRedactor(keys, auth.signature)),
 		}
 		if unsent {
-			res.event = event{stage: stageConnect, permanent: lasts(err)}
+			res.event = event{stage: stageConnect, permanent: once.Lasts(err)}
 		} else {
-			res.sentAt = x.sent(now)
+			res.sentAt = try.SentAt(now)
 		}
 		return res
 	}
 	res := readAnswer(op, resp, newRedactor(keys, auth.signature))
-	res.sentAt = x.sent(now)
+	res.sentAt, res.offset = try.SentAt(now), offset
 	return res
 }

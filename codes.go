@@ -25,6 +25,12 @@ func (c ErrorCode) Advice() string {
 			return entry.advice
 		}
 	}
+	switch {
+	case isServiceFailure(c):
+		return ErrInternalError.Advice()
+	case strings.HasPrefix(string(c), "InvalidInstanceIds."):
+		return ErrInvalidInstanceIDsMalformed.Advice()
+	}
 	return ""
 }
 
@@ -126,6 +132,22 @@ const (
 	ErrInvalidProductNotFound ErrorCode = "InvalidProduct.NotFound"
 )
 
+// Codes that the vendor documents for other operations or services.
+const (
+	// ErrRejectedThrottling is Rejected.Throttling (HTTP 429): the service held the request back, and does not say whether it acted. Look at the instance before sending again.
+	ErrRejectedThrottling ErrorCode = "Rejected.Throttling"
+	// ErrSystemBusy is SystemBusy (HTTP 449): the service is busy, and does not say whether it acted. Look at the instance before sending again.
+	ErrSystemBusy ErrorCode = "SystemBusy"
+	// ErrInvalidOperationNotSupportedEndpoint is InvalidOperation.NotSupportedEndpoint (HTTP 404): the endpoint does not serve the region. Check the endpoint: without WithEndpoint the client takes the region's own.
+	ErrInvalidOperationNotSupportedEndpoint ErrorCode = "InvalidOperation.NotSupportedEndpoint"
+	// ErrInvalidInstanceNotFound is InvalidInstance.NotFound (HTTP 404): no such instance in this region and account. Check the id, the region and whose credentials are in use.
+	ErrInvalidInstanceNotFound ErrorCode = "InvalidInstance.NotFound"
+	// ErrInvalidInstanceIDsNotFound is InvalidInstanceIds.NotFound (HTTP 404): no such instance in this region and account. Check the ids, the region and whose credentials are in use.
+	ErrInvalidInstanceIDsNotFound ErrorCode = "InvalidInstanceIds.NotFound"
+	// ErrInvalidInstanceIDsMalformed is InvalidInstanceIds.Malformed (HTTP 400): an instance id, or the list of ids, is malformed. Check the ids.
+	ErrInvalidInstanceIDsMalformed ErrorCode = "InvalidInstanceIds.Malformed"
+)
+
 // catalogueEntry describes one code. The constants' comments are written from
 // it; a test holds the two together.
 type catalogueEntry struct {
@@ -133,7 +155,8 @@ type catalogueEntry struct {
 	status  int    // the HTTP status that the service documents
 	meaning string // completes "<code> means:"
 	advice  string
-	class   error // nil: none
+	class   error  // nil: none
+	source  string // where the code is documented; empty: for RebootInstance, or as one of the common codes of ECS
 }
 
 // catalogue is a function so that programs link it only if they ask for advice.
@@ -184,11 +207,18 @@ func catalogue() []catalogueEntry {
 		{code: ErrInvalidRegionIDNotFound, status: 404, meaning: "there is no such region", advice: "Correct the region."},
 		{code: ErrInvalidActionNotFound, status: 404, meaning: "the endpoint does not know the operation", advice: "Check the endpoint."},
 		{code: ErrInvalidProductNotFound, status: 404, meaning: "the endpoint is none of ECS", advice: "Check the endpoint."},
+		{code: ErrRejectedThrottling, status: 429, meaning: "the service held the request back, and does not say whether it acted", advice: "Look at the instance before sending again.", source: "KMS, the vendor's documentation; none of ECS"},
+		{code: ErrSystemBusy, status: 449, meaning: "the service is busy, and does not say whether it acted", advice: "Look at the instance before sending again.", source: "Server Load Balancer, the vendor's documentation; none of ECS"},
+		{code: ErrInvalidOperationNotSupportedEndpoint, status: 404, meaning: "the endpoint does not serve the region", advice: "Check the endpoint: without WithEndpoint the client takes the region's own.", source: "the vendor's help page on debugging API calls; the status from the tests of a public client"},
+		{code: ErrInvalidInstanceNotFound, status: 404, meaning: "no such instance in this region and account", advice: "Check the id, the region and whose credentials are in use.", source: "API metadata of RunCommand and DescribeCloudAssistantStatus"},
+		{code: ErrInvalidInstanceIDsNotFound, status: 404, meaning: "no such instance in this region and account", advice: "Check the ids, the region and whose credentials are in use.", source: "API metadata of RebootInstances"},
+		{code: ErrInvalidInstanceIDsMalformed, status: 400, meaning: "an instance id, or the list of ids, is malformed", advice: "Check the ids.", source: "the vendor's documentation of DescribeInstanceRamRole"},
 	}
 }
 
 // isThrottlingCode reports whether code is one of the service's throttling codes:
-// Throttling, Throttling.User, Throttling.Api and whatever else begins so.
+// Throttling, Throttling.User, Throttling.Api and whatever else begins so. In another
+// case it is none: a restart is sent again only on the codes that are documented.
 func isThrottlingCode(code ErrorCode) bool {
-	return code == "Throttling" || strings.HasPrefix(string(code), "Throttling.")
+	return code == "Throttling" || strings.HasPrefix(string(code), "Throttling.") && isPlainCode(code)
 }

@@ -53,6 +53,21 @@ func TestCatalogueDrivesTheConstants(t *testing.T) {
 	assert.Len(t, declared, len(catalogue()), "a constant is missing in the catalogue")
 }
 
+// What neither the operation's documentation nor the common codes list has a source.
+func TestCodesOfOthersHaveASource(t *testing.T) {
+	sources := make(map[ErrorCode]string)
+	for _, entry := range catalogue() {
+		sources[entry.code] = entry.source
+	}
+	for _, code := range []ErrorCode{
+		ErrRejectedThrottling, ErrSystemBusy, ErrInvalidOperationNotSupportedEndpoint, ErrInvalidInstanceNotFound,
+		ErrInvalidInstanceIDsNotFound, ErrInvalidInstanceIDsMalformed,
+	} {
+		assert.NotEmpty(t, sources[code], code)
+		assert.NotEmpty(t, code.Advice())
+	}
+}
+
 // The codes that the operation's documentation lists are all there.
 func TestDocumentedCodes(t *testing.T) {
 	statuses := make(map[ErrorCode]int)
@@ -73,6 +88,14 @@ func TestAdvice(t *testing.T) {
 	assert.Contains(t, ErrorCode("Throttling.User").Advice(), "next minute")
 	assert.Contains(t, ErrInstanceLockedForSecurity.Advice(), "lock")
 	assert.Empty(t, ErrorCode("Some.New.Code").Advice())
+	for code, want := range map[ErrorCode]string{
+		"Rejected.Throttling": "Look at the instance", "SystemBusy": "Look at the instance", "RequestTimeout": "Look at the instance",
+		"internalerror": "Look at the instance", "InternalError.Dispatch": "Look at the instance",
+		"InvalidOperation.NotSupportedEndpoint": "WithEndpoint", "InvalidInstance.NotFound": "Check the id",
+		"InvalidInstanceIds.NotFound": "Check the ids", "InvalidInstanceIds.Malformed": "Check the ids", "InvalidInstanceIds.ValueNotSupported": "Check the ids",
+	} {
+		assert.Contains(t, code.Advice(), want, code)
+	}
 	assert.Equal(t, "ecsreboot: DiskError", ErrDiskError.Error())
 }
 

@@ -220,6 +220,12 @@ var contract = []contractRow{
 	{name: "503 LimitedOperation.ServiceUnavailable", faults: failWith(503, "LimitedOperation.ServiceUnavailable"), calls: 1, outcome: unknown, matches: []error{ecsreboot.ErrLimitedOperationServiceUnavailable}, dryCalls: 2},
 	{name: "400 UnknownError", faults: failWith(400, "UnknownError"), calls: 1, outcome: unknown, matches: []error{ecsreboot.ErrUnknownError}, dryCalls: 2},
 	{name: "403 ServiceUnavailable", faults: failWith(403, "ServiceUnavailable"), calls: 1, outcome: unknown, matches: []error{ecsreboot.ErrServiceUnavailable}, dryCalls: 2},
+	{name: "503 IncorrectInstanceStatus", faults: failWith(503, "IncorrectInstanceStatus"), calls: 1, outcome: unknown, matches: []error{ecsreboot.ErrIncorrectInstanceStatus}, dryCalls: 2},
+	{name: "503 IllegalTimestamp", faults: failWith(503, "IllegalTimestamp"), calls: 1, outcome: unknown, matches: []error{ecsreboot.ErrIllegalTimestamp}, dryCalls: 2},
+	{name: "449 SystemBusy", faults: failWith(449, "SystemBusy"), calls: 1, outcome: unknown, matches: []error{ecsreboot.ErrSystemBusy}, dryCalls: 2},
+	{name: "429 Rejected.Throttling", faults: failWith(429, "Rejected.Throttling"), calls: 1, outcome: unknown, matches: []error{ecsreboot.ErrRejectedThrottling}, dryCalls: 2},
+	{name: "408 RequestTimeout", faults: failWith(408, "RequestTimeout"), calls: 1, outcome: unknown, dryCalls: 2},
+	{name: "403 internalerror", faults: failWith(403, "internalerror"), calls: 1, outcome: unknown, dryCalls: 2},
 	{name: "403 InternalError", faults: failWith(403, "InternalError"), calls: 1, outcome: unknown, matches: []error{ecsreboot.ErrInternalError}, dryCalls: 2},
 	{name: "502 page", faults: fault(ecstest.FaultAnswer), calls: 1, outcome: unknown, dryCalls: 2},
 	{name: "504 page after the restart", faults: []ecstest.Fault{{Kind: ecstest.FaultAnswer, Act: true, Status: 504, Body: "<html>"}}, calls: 1, reboots: 1, outcome: unknown, dryCalls: 2},
@@ -228,14 +234,20 @@ var contract = []contractRow{
 	// Accepted.
 	{name: "accepted", calls: 1, reboots: 1, outcome: accepted, dryCalls: 1},
 	{name: "accepted after 29 s", faults: []ecstest.Fault{{Kind: ecstest.FaultDelay, Delay: 29 * time.Second}}, calls: 1, reboots: 1, outcome: accepted, took: 29 * time.Second, dryCalls: 1},
-	{name: "accepted, body cut short", faults: fault(ecstest.FaultTruncate), calls: 1, reboots: 1, outcome: accepted, dryCalls: 2},
-	{name: "accepted, body stalls", faults: fault(ecstest.FaultStall), calls: 1, reboots: 1, outcome: accepted, took: 30 * time.Second, dryCalls: 2},
 	{
 		name: "accepted in XML", faults: answer(200, `<?xml version="1.0" encoding="UTF-8"?><RebootInstanceResponse><RequestId>`+requestID+`</RequestId></RebootInstanceResponse>`),
 		calls: 1, outcome: accepted, dryCalls: 1, dryOutcome: accepted, dryMatches: []error{ecsreboot.ErrDryRunIgnored},
 	},
 
-	// 2xx, 3xx and 4xx that are not the service's.
+	// 2xx, 3xx and 4xx that are not the service's, or not all of it.
+	{name: "accepted, body cut short", faults: fault(ecstest.FaultTruncate), calls: 1, reboots: 1, outcome: unknown, dryCalls: 2},
+	{name: "accepted, body stalls", faults: fault(ecstest.FaultStall), calls: 1, reboots: 1, outcome: unknown, took: 30 * time.Second, dryCalls: 2},
+	{name: "200 with Success false", faults: answer(200, `{"RequestId":"`+requestID+`","Success":false}`), calls: 1, outcome: unknown, dryCalls: 2},
+	{name: "200 with an error's root", faults: answer(200, `<Error><RequestId>`+requestID+`</RequestId></Error>`), calls: 1, outcome: unknown, dryCalls: 2},
+	{name: "200 with the id twice", faults: answer(200, `{"RequestId":"`+requestID+`","requestId":"R"}`), calls: 1, outcome: unknown, dryCalls: 2},
+	{name: "400 with the code twice", faults: answer(400, `{"RequestId":"`+requestID+`","Code":"InternalError","code":"Throttling"}`), calls: 1, outcome: unknown, dryCalls: 2},
+	{name: "400 with the code in CDATA", faults: answer(400, `<Error><RequestId>R</RequestId><Code><![CDATA[Throttling]]></Code></Error>`), calls: 1, outcome: unknown, dryCalls: 2},
+	{name: "400 with a code that is none", faults: answer(400, `{"RequestId":"`+requestID+`","Code":"Throttling "}`), calls: 1, outcome: unknown, dryCalls: 2},
 	{name: "200 of a captive portal", faults: answer(200, "<html><title>Sign in</title></html>"), calls: 1, outcome: unknown, dryCalls: 2},
 	{name: "200 without a body", faults: answer(200, ""), calls: 1, outcome: unknown, dryCalls: 2},
 	{

@@ -2,6 +2,7 @@ package ecsreboot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -15,6 +16,14 @@ import (
 type secrets struct {
 	accessKeyID, accessKeySecret, securityToken string
 	bearerToken                                 string
+
+	source string // of the default chain; empty for a credential of the caller's
+}
+
+// same reports whether s and other are the same credentials.
+func (s secrets) same(other secrets) bool {
+	s.source, other.source = "", ""
+	return s == other
 }
 
 // credentialSource hands out secrets. It is safe for concurrent use, which
@@ -204,9 +213,39 @@ func (c *Client) fetchCredentials(ctx context.Context) (secrets, error) {
 	keys, err := c.credentials.get(limited)
 	switch {
 	case err == nil:
+		c.sayCredentials(ctx, keys)
 		return *keys, nil
 	case ctx.Err() == nil && limited.Err() != nil:
 		err = &credentialError{text: fmt.Sprintf("none within %v", c.attemptTimeout), temporary: true}
 	}
 	return secrets{}, err
+}
+
+// sayCredentials logs which source of the default chain has credentials, when they have
+// changed.
+func (c *Client) sayCredentials(ctx context.Context, keys *secrets) {
+	if c.logCredentials == nil || keys.source == "" {
+		return
+	}
+	if said := c.saidKeys.Load(); (said == nil || !said.same(*keys)) && c.saidKeys.CompareAndSwap(said, keys) {
+		c.logCredentials(ctx, *keys)
+	}
+}
+
+// renewCredentials has the default chain read anew after the service refused keys, at
+// most once a minute, and reports whether the call fares differently now: with other
+// keys, or by an error of the reading.
+func (c *Client) renewCredentials(ctx context.Context, refused secrets) bool {
+	if c.credentials.guard == nil {
+		return false
+	}
+	limited, cancel := context.WithTimeout(ctx, c.attemptTimeout)
+	defer cancel()
+	return c.credentials.guard.renew(limited, refused)
+}
+
+// isStale reports a refusal of the credentials that others may pass. A signature that
+// does not match is none: no secret of a key ever changes.
+func isStale(err error) bool {
+	return errors.Is(err, ErrUnauthenticated) && !errors.Is(err, ErrSignatureDoesNotMatch) && !errors.Is(err, ErrIncompleteSignature)
 }

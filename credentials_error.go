@@ -3,23 +3,26 @@ package ecsreboot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"reflect"
 	"runtime"
 	"strings"
+
+	"github.com/ecsreboot/ecsreboot/internal/credential"
 )
 
-// credentialError says why there are no credentials. Nothing of the provider's
-// own error is reachable through it: that may hold a signed URL, or keys.
+// credentialError says why there are no credentials. The provider's own error may hold
+// a signed URL, or keys, so it is reachable only as a [ForeignError].
 type credentialError struct {
 	text      string
 	temporary bool  // a fetch ran out of time or failed on the network
-	ended     error // the end of the context, if that ended the wait
+	cause     error // the end of the context, the provider's error, or nil
 }
 
 func (e *credentialError) Error() string        { return "credentials: " + e.text }
 func (e *credentialError) Is(target error) bool { return target == ErrCredentials }
-func (e *credentialError) Unwrap() error        { return e.ended }
+func (e *credentialError) Unwrap() error        { return e.cause }
 
 // waitError is for a wait that ended with ctx.
 func waitError(ctx context.Context) *credentialError {
@@ -27,7 +30,7 @@ func waitError(ctx context.Context) *credentialError {
 	return &credentialError{
 		text:      "none before the context ended: " + end.Error(),
 		temporary: errors.Is(end, context.DeadlineExceeded) || isTimeout(end),
-		ended:     end,
+		cause:     end,
 	}
 }
 
@@ -51,8 +54,7 @@ func panicError(value any) *credentialError {
 
 const (
 	chainPrefix = "unable to get credentials from any of the providers in the chain: "
-	chainHelp   = "the default chain found none that work in the environment variables, OIDC, the CLI profile, " +
-		"the credentials file, the ECS RAM role or the credentials URI: "
+	chainHelp   = credential.None
 )
 
 // maxErrorText bounds what an error of ours quotes.
@@ -61,37 +63,31 @@ const maxErrorText = 600
 // fetchError turns a provider's error into ours; known are secrets that the
 // provider has handed out before.
 func fetchError(err error, known *secrets) *credentialError {
-	text := cut(err.Error())
+	text := cut(fmt.Sprint(err))
+	cause := foreign("credentials", err, func(text string) string { return safeText(text, known, maxErrorText) })
 	rest, chain := strings.CutPrefix(text, chainPrefix)
 	if !chain {
-		return &credentialError{text: safeText(text, known, maxErrorText), temporary: isTemporary(err, text)}
+		return &credentialError{text: cause.text, temporary: isTemporary(err, text), cause: cause}
 	}
 	// The chain asks the metadata service wherever it runs. Where nobody answers
 	// at its address there is none, and trying again is a waste of time.
 	if patterns().temporary.MatchString(replaceEach(rest, patterns().unreachableMetadata, func([]string) string { return "" })) {
-		return &credentialError{text: safeText(text, known, maxErrorText), temporary: true}
+		return &credentialError{text: cause.text, temporary: true, cause: cause}
 	}
-	return &credentialError{text: chainHelp + safeText(rest, known, maxErrorText-len(chainHelp))}
-}
-
-// safeText makes a text that may hold secrets fit for an error.
-func safeText(text string, known *secrets, limit int) string {
-	return bound(scrubUnknown(scrubKnown(cut(text), known)), limit)
+	return &credentialError{text: chainHelp + safeText(rest, known, maxErrorText-len(chainHelp)), cause: cause}
 }
 
 // isTemporary reports whether err is a failure to reach whoever has the
 // credentials, rather than their refusal. credentials-go joins most errors as
 // strings, so the text has to be read as well.
 func isTemporary(err error, text string) bool {
+	if problem, ok := errors.AsType[*credential.Error](err); ok {
+		return problem.Temporary()
+	}
 	if patterns().permanent.MatchString(text) {
 		return false
 	}
 	_, op := errors.AsType[*net.OpError](err)
 	_, dns := errors.AsType[*net.DNSError](err)
 	return op || dns || isTimeout(err) || patterns().temporary.MatchString(text)
-}
-
-func isTimeout(err error) bool {
-	var timeout interface{ Timeout() bool }
-	return as(err, &timeout) && timeout.Timeout()
 }

@@ -5,10 +5,12 @@ import (
 	"reflect"
 	"runtime"
 	"sync"
+	"time"
 	"weak"
 
 	"github.com/aliyun/credentials-go/credentials"
-	"github.com/aliyun/credentials-go/credentials/providers"
+
+	"github.com/ecsreboot/ecsreboot/internal/credential"
 )
 
 // guard makes one credential safe to share. GetCredential takes no context, may
@@ -16,19 +18,25 @@ import (
 // one goroutine at a time calls it, and everybody waits for that goroutine
 // under a context of their own.
 type guard struct {
-	mu      sync.Mutex // never held across a wait
-	current *call      // the fetch under way
+	mu        sync.Mutex // never held across a wait
+	current   *call      // the fetch under way
+	last      *secrets   // handed out last; a later error can be cleaned of them
+	stale     bool       // the next fetch reads the default chain anew
+	renewedAt time.Time  // when that was asked for last
 
-	// The rest belongs to the fetch under way.
-	credential credentials.Credential // nil: the default chain, not proven yet
-	last       *secrets               // known, so that a later error can be cleaned of them
+	credential credentials.Credential // nil: the default chain
+	chain      *credential.Chain      // once it has answered; belongs to the fetch under way
 }
+
+// renewPause is how often refused credentials are read anew at most.
+const renewPause = time.Minute
 
 // call is one fetch. keys and err are set before done is closed.
 type call struct {
-	done chan struct{}
-	keys *secrets
-	err  error
+	done   chan struct{}
+	renews bool
+	keys   *secrets
+	err    error
 }
 
 // get joins the fetch under way or starts one. A fetch whose callers have all
@@ -41,7 +49,7 @@ func (g *guard) get(ctx context.Context) (*secrets, error) {
 	g.mu.Lock()
 	c := g.current
 	if c == nil {
-		c = &call{done: make(chan struct{})}
+		c = &call{done: make(chan struct{}), renews: g.stale}
 		g.current = c
 		go g.run(c)
 	}
@@ -54,6 +62,40 @@ func (g *guard) get(ctx context.Context) (*secrets, error) {
 	}
 }
 
+// renew has the default chain read anew after the service refused keys, and reports
+// whether a retry would fare differently: with other keys, or with the error of the
+// reading. Calls that are refused at the same time share one renewal. The chain reads
+// the source that it has used from the beginning, and no other one: whom the client
+// acts as changes only by what that source says.
+func (g *guard) renew(ctx context.Context, refused secrets) bool {
+	g.mu.Lock()
+	switch {
+	case g.credential != nil: // the caller's, who renews it
+		g.mu.Unlock()
+		return false
+	case g.last != nil && !g.last.same(refused):
+		g.mu.Unlock()
+		return true // somebody else's renewal, or the source's own
+	case g.stale: // join it
+	case !g.renewedAt.IsZero() && time.Since(g.renewedAt) < renewPause:
+		g.mu.Unlock()
+		return false
+	default:
+		g.stale, g.renewedAt = true, time.Now()
+	}
+	earlier := g.current
+	g.mu.Unlock()
+	if earlier != nil && !earlier.renews {
+		select { // it may still return the refused keys
+		case <-earlier.done:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	keys, err := g.get(ctx)
+	return err != nil || !keys.same(refused)
+}
+
 func (g *guard) run(c *call) {
 	returned := false
 	defer func() {
@@ -62,32 +104,47 @@ func (g *guard) run(c *call) {
 		}
 		g.mu.Lock()
 		g.current = nil
+		if c.err == nil {
+			g.last = c.keys
+		}
+		if c.renews {
+			g.stale = false
+		}
 		g.mu.Unlock()
 		close(c.done)
 	}()
-	c.keys, c.err = g.fetch()
+	c.keys, c.err = g.fetch(c.renews)
 	returned = true
 }
 
-// fetch asks the credential once. The default chain clings to whichever
-// provider it tried last, even one that failed; so a chain is kept only once it
-// has answered. From then on it is never replaced, lest a failed refresh change
-// whom the client acts as.
-func (g *guard) fetch() (*secrets, error) {
-	credential := g.credential
-	if credential == nil {
-		// As credentials.NewCredential(nil) has it, which links all the other kinds too.
-		credential = credentials.FromCredentialsProvider("default", providers.NewDefaultCredentialsProvider())
+// fetch asks the credential once. A default chain is kept once it has answered. From
+// then on it is never replaced, lest a failure change whom the client acts as: what it
+// has read may be dropped, and then it reads the same source again.
+func (g *guard) fetch(renew bool) (*secrets, error) {
+	source, chain := g.credential, g.chain
+	if source == nil {
+		if chain == nil {
+			chain = new(credential.Chain)
+		}
+		if renew {
+			chain.Forget()
+		}
+		source = credentials.FromCredentialsProvider("default", chain)
 	}
-	model, err := credential.GetCredential()
+	model, err := source.GetCredential()
 	if err != nil {
 		return nil, fetchError(err, g.last)
 	}
 	keys, problem := keysOf(model)
 	if problem != "" {
+		if chain != nil {
+			chain.Forget()
+		}
 		return nil, &credentialError{text: "what the provider returned " + problem}
 	}
-	g.credential, g.last = credential, keys
+	if chain != nil {
+		g.chain, keys.source = chain, deref(model.ProviderName)
+	}
 	return keys, nil
 }
 

@@ -152,6 +152,7 @@ func TestDefaultChainDoesNotPinUnusableKeys(t *testing.T) {
 		t.Errorf("got %q", e)
 	}
 	os.Unsetenv("ALIBABA_CLOUD_ACCESS_KEY_ID")
+	os.Unsetenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET")
 	address, _ := uriServer(t, 0)
 	t.Setenv("ALIBABA_CLOUD_CREDENTIALS_URI", address)
 	if keys := mustGet(t, s); !consistent(keys) {

@@ -329,8 +329,8 @@ func TestWhichErrorsAreTemporary(t *testing.T) {
 			if e.temporary != test.temporary {
 				t.Errorf("temporary = %v for %q", e.temporary, e)
 			}
-			if errors.Is(err, test.err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-				t.Error("the provider's error can be reached")
+			if foreign, ok := errors.AsType[*ForeignError](err); !ok || foreign.Err != test.err || foreign.Source != "credentials" { //nolint:errorlint // the very error
+				t.Errorf("the provider's error is not the foreign one: %v", err)
 			}
 			if len(e.Error()) > 700 {
 				t.Errorf("text of %d bytes: %q", len(e.Error()), e)

@@ -2,9 +2,10 @@ package ecsreboot
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -27,8 +28,10 @@ type Instance struct {
 	Name   string
 	Status Status // empty if the service does not list the instance, see [Instance.Listed]
 	Zone   string
-	// Locks are the reasons why operations are locked, such as "security" or
-	// "financial"; empty if there are none.
+	// Locks are the reasons why operations are locked, as the service writes them:
+	// "security", "financial", "recycling" or "Recycling", "dedicatedhostfinancial",
+	// "refunded", or one that is not documented yet. It is empty if there are none.
+	// The case of their letters does not matter. See [Instance.Refusal].
 	Locks []string
 	// StartTime is when the instance was last started, to the minute.
 	StartTime    time.Time
@@ -46,15 +49,44 @@ type Instance struct {
 func (i Instance) Listed() bool { return i.Status != "" }
 
 // locked returns the code with which the service refuses to restart the instance,
-// as far as its locks and its expiry tell; empty if they do not.
+// as far as its locks and its expiry tell; empty if they do not. Of the other locks,
+// the vendor documents no refusal of a restart: the service decides about them.
 func (i Instance) locked(now time.Time) ErrorCode {
 	switch {
-	case slices.Contains(i.Locks, "security"):
+	case i.hasLock("security"):
 		return ErrInstanceLockedForSecurity
-	case slices.Contains(i.Locks, "financial"), !i.ExpiredTime.IsZero() && i.ExpiredTime.Before(now):
+	case i.hasLock("financial"), !i.ExpiredTime.IsZero() && i.ExpiredTime.Before(now):
 		return ErrInstanceExpiredOrInArrears
 	}
 	return ""
+}
+
+func (i Instance) hasLock(reason string) bool {
+	return slices.ContainsFunc(i.Locks, func(lock string) bool { return strings.EqualFold(lock, reason) })
+}
+
+// locksText names locks at the end of an error's text; empty if there are none.
+func locksText(locks []string) string {
+	if len(locks) == 0 {
+		return ""
+	}
+	const shown, longest = 8, 64 // the service documents five, of at most 22 letters
+	text := "; locked:"
+	for n, lock := range locks {
+		if n == shown {
+			return text + fmt.Sprintf(" and %d more", len(locks)-shown)
+		}
+		text += fmt.Sprintf(" %q", bound(printable(lock), longest))
+	}
+	return text
+}
+
+// withLocks adds to an error the locks of the instance that it is of.
+func withLocks(err error, locks []string) error {
+	if text := locksText(locks); text != "" {
+		return fmt.Errorf("%w%s", err, text)
+	}
+	return err
 }
 
 // DescribeInstancesRequest asks for instances of the client's region. Only those
@@ -83,6 +115,11 @@ const maxInstanceIDs = 100
 //
 // An error ends the sequence; it is an [OperationError] without an outcome, as a
 // read changes nothing. Reads are sent again after every failure that may pass.
+//
+// A list that does not end is an error: after 10 empty pages in a row, when a page
+// token comes twice, after 10,000 pages (a million instances) of a list without ids, and
+// after 10 pages more than there are ids in a request, of which each has up to 100. The
+// same limits end the lists of [Client.Check] and of all waits.
 //
 // Needs the RAM action ecs:DescribeInstances; without it the service lists
 // nothing, and does not say why.
@@ -118,8 +155,9 @@ func (c *Client) pages(ctx context.Context, q query, yield func(Instance, error)
 	for _, id := range q.ids {
 		missing[id] = true
 	}
-	seen, tokens := make(map[string]bool), make(map[string]bool)
-	for {
+	seen := make(map[string]bool)
+	var list pager
+	for more := true; more; {
 		page, err := describePage[wireInstance](ctx, c, q, c.retry.MaxAttempts)
 		if err != nil {
 			yield(Instance{}, err)
@@ -137,15 +175,13 @@ func (c *Client) pages(ctx context.Context, q query, yield func(Instance, error)
 				return false
 			}
 		}
-		if q.ids != nil && len(missing) == 0 || page.nextToken == "" {
+		if q.ids != nil && len(missing) == 0 {
 			break
 		}
-		if tokens[page.nextToken] {
-			yield(Instance{}, &OperationError{Operation: "DescribeInstances", Err: errors.New("the service gave the same page token twice")})
+		if more, err = list.follow(&q, page); err != nil {
+			yield(Instance{}, err)
 			return false
 		}
-		q.token = page.nextToken
-		tokens[q.token] = true
 	}
 	for _, id := range q.ids {
 		if missing[id] && !yield(Instance{ID: id}, nil) {

@@ -3,6 +3,7 @@ package ecsreboot
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -10,7 +11,7 @@ import (
 type instancePage struct {
 	instances []Instance
 	nextToken string
-	clock     time.Time // the service's, zero if it did not tell
+	clock     time.Time // the service's, zero if its Date was absent or cannot be right
 	sentAt    time.Time // when the request left, by ours
 }
 
@@ -51,7 +52,8 @@ func describePage[W interface{ instance() Instance }](ctx context.Context, c *Cl
 	if err != nil {
 		return instancePage{}, err
 	}
-	page := instancePage{nextToken: wire.NextToken, clock: res.clock, sentAt: res.sentAt, instances: make([]Instance, len(wire.Instances.Instance))}
+	clock := serviceClock(res.clock, res.sentAt.Add(res.offset), time.Now().Add(res.offset))
+	page := instancePage{nextToken: wire.NextToken, clock: clock, sentAt: res.sentAt, instances: make([]Instance, len(wire.Instances.Instance))}
 	for i, instance := range wire.Instances.Instance {
 		page.instances[i] = instance.instance()
 	}
@@ -70,8 +72,8 @@ func (p instancePage) now() time.Time {
 // lookUp reads one instance, on whatever page it stands, and returns it with its
 // page. One that is not listed has no status.
 func (c *Client) lookUp(ctx context.Context, id string, attempts int) (Instance, instancePage, error) {
-	tokens := make(map[string]bool)
-	for q := (query{ids: []string{id}}); ; {
+	q, list := query{ids: []string{id}}, pager{}
+	for {
 		page, err := describePage[wireInstance](ctx, c, q, attempts)
 		if err != nil {
 			return Instance{}, instancePage{}, err
@@ -81,10 +83,9 @@ func (c *Client) lookUp(ctx context.Context, id string, attempts int) (Instance,
 				return instance, page, nil
 			}
 		}
-		if q.token = page.nextToken; q.token == "" || tokens[q.token] {
-			return Instance{ID: id}, page, nil
+		if more, err := list.follow(&q, page); !more {
+			return Instance{ID: id}, page, err
 		}
-		tokens[q.token] = true
 	}
 }
 
@@ -95,6 +96,39 @@ type wirePage[W any] struct {
 	Instances struct {
 		Instance []W `json:"Instance"`
 	} `json:"Instances"`
+}
+
+// read reads a page whose JSON is known to be valid. A page on which a key occurs
+// twice, its own or an instance's, whatever its case, could be read in two ways: it is
+// not read. For 100 instances the check takes somewhat more than half of the time that
+// encoding/json takes to decode them: about 1 ms; see BenchmarkPage.
+func (p *wirePage[W]) read(body []byte) bool {
+	return len(body) > 0 && body[0] == '{' && uniqueInstances(body) && json.Unmarshal(body, p) == nil
+}
+
+// uniqueInstances reports whether no key of a list, nor of an instance in it, occurs
+// twice. The keys of the page itself have been checked.
+func uniqueInstances(page []byte) bool {
+	var names nameSet
+	for name, list := range jsonMembers(page) {
+		if !strings.EqualFold(string(name), "Instances") || list[0] != '{' {
+			continue
+		}
+		if !names.unique(list) {
+			return false
+		}
+		for name, array := range jsonMembers(list) {
+			if !strings.EqualFold(string(name), "Instance") || array[0] != '[' {
+				continue
+			}
+			for instance := range jsonElements(array) {
+				if instance[0] == '{' && !names.unique(instance) {
+					return false
+				}
+			}
+		}
+	}
+	return true
 }
 
 // wireReading is what a wait needs to know of an instance, and no more: it reads

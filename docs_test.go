@@ -54,6 +54,9 @@ func errorTables() string {
 		fmt.Fprintf(&b, "\n## %s\n\n| code | HTTP | means | what to do | restarted? |\n|---|---|---|---|---|\n", group.title)
 		for _, entry := range entries {
 			if entry.class == group.class { //nolint:errorlint // sentinels
+				if entry.source != "" {
+					entry.meaning += " (source: " + entry.source + ")"
+				}
 				fmt.Fprintf(&b, "| `%s` | %d | %s | %s | %s |\n", string(entry.code), entry.status, entry.meaning, entry.advice, restarted(entry))
 			}
 		}
@@ -63,12 +66,17 @@ func errorTables() string {
 
 // restarted says what an answer with the entry's code makes of a restart.
 func restarted(entry catalogueEntry) string {
-	outcome, then := decide(operation{}, event{stage: stageAnswered, status: entry.status, code: entry.code, hasRequestID: true, serverTime: true})
+	outcome, then := decide(operation{}, event{
+		stage: stageAnswered, status: entry.status, code: entry.code, hasRequestID: true, serverTime: true,
+		stale: isStale(&APIError{StatusCode: entry.status, Code: entry.code}),
+	})
 	switch {
 	case outcome == OutcomeUnknown:
 		return "**perhaps**"
 	case then == fixClock:
 		return "no; sent again once"
+	case then == renew:
+		return "no; sent again once if the default chain has new credentials"
 	case then == awaitGate:
 		return "no; sent again in time"
 	}

@@ -2,7 +2,9 @@ package ecsreboot
 
 import (
 	"errors"
+	"iter"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -94,13 +96,53 @@ func (o Outcome) sentinel() error {
 	return nil
 }
 
-// OutcomeOf returns the outcome that err carries, or [OutcomeNone] if it carries
-// none.
+// OutcomeOf returns the outcome that err carries, or [OutcomeNone] if it carries none.
+// If err joins the errors of several calls, it is the least certain outcome of them:
+// unknown before accepted before rejected before not sent.
 func OutcomeOf(err error) Outcome {
-	if failed, ok := errors.AsType[*OperationError](err); ok {
-		return failed.Outcome
+	outcome := OutcomeNone
+	for failed := range operationErrors(err) {
+		if failed.Outcome.uncertainty() > outcome.uncertainty() {
+			outcome = failed.Outcome
+		}
 	}
-	return OutcomeNone
+	return outcome
+}
+
+// uncertainty orders the outcomes.
+func (o Outcome) uncertainty() int {
+	return slices.Index([]Outcome{OutcomeNone, OutcomeNotSent, OutcomeRejected, OutcomeAccepted, OutcomeUnknown}, o)
+}
+
+// operationErrors returns the errors of the calls that err wraps or joins, but not those
+// that they wrap themselves.
+func operationErrors(err error) iter.Seq[*OperationError] {
+	return func(yield func(*OperationError) bool) { visitOperationErrors(err, yield) }
+}
+
+func visitOperationErrors(err error, yield func(*OperationError) bool) bool {
+	for err != nil {
+		if failed, ok := err.(*OperationError); ok { //nolint:errorlint // this goes through the tree itself
+			return failed == nil || yield(failed)
+		}
+		switch wrapper := err.(type) { //nolint:errorlint // likewise
+		case interface{ Unwrap() []error }:
+			for _, joined := range wrapper.Unwrap() {
+				if !visitOperationErrors(joined, yield) {
+					return false
+				}
+			}
+			return true
+		case interface{ Unwrap() error }:
+			err = wrapper.Unwrap()
+		case interface{ As(target any) bool }:
+			var failed *OperationError
+			return !wrapper.As(&failed) || failed == nil || yield(failed)
+		default:
+			return true
+		}
+	}
+	return true
 }
 
 // OperationError is the error of every failed call of a [Client].
@@ -154,6 +196,9 @@ func (e *OperationError) Is(target error) bool {
 
 // LogValue gives slog the parts of the error under stable keys.
 func (e *OperationError) LogValue() slog.Value {
+	if e == nil {
+		return slog.Value{} // a nil pointer in an error is logged as nil
+	}
 	attrs := []slog.Attr{
 		slog.String("operation", e.Operation),
 		slog.String("instance_id", bound(printable(e.InstanceID), maxInstanceIDLength)),
@@ -181,6 +226,28 @@ type APIError struct {
 	Recommend    string        // address of the vendor's troubleshooting page
 	RetryAfter   time.Duration // how long the service asks to wait; 0 if it does not say
 	AccessDenied AccessDenied  // what permission is missing; zero unless the class is [ErrAccessDenied]
+
+	// What errors.Is goes by if scrubbing has changed it; receivedCode is nil
+	// otherwise. It may hold a secret: of a pointer to a text, fmt prints the address,
+	// whatever the verb.
+	receivedCode  *ErrorCode
+	receivedClass error
+}
+
+// keepReceived makes errors.Is go by the answer as it was received, even if a text in
+// it happens to hold a secret.
+func (e *APIError) keepReceived(d *document) {
+	raw := &APIError{
+		Code: ErrorCode(d.code), Message: d.text(), StatusCode: e.StatusCode,
+		AccessDenied: AccessDenied{PolicyType: d.denied.policyType, NoPermissionType: d.denied.noPermissionType},
+	}
+	class := classOf(raw)
+	if class == ErrThrottled && e.RequestID == "" { //nolint:errorlint // sentinels
+		class = nil // a response without a request id proves no refusal
+	}
+	if raw.Code != e.Code || class != classOf(e) { //nolint:errorlint // sentinels
+		e.receivedCode, e.receivedClass = new(raw.Code), class
+	}
 }
 
 // AccessDenied says which permission is missing.
@@ -216,14 +283,20 @@ func (e *APIError) Error() string {
 // Is reports whether target is the answer's code or its class.
 func (e *APIError) Is(target error) bool {
 	if code, ok := target.(ErrorCode); ok {
-		return code != "" && code == e.Code
+		return code != "" && (code == e.Code || e.receivedCode != nil && code == *e.receivedCode)
 	}
-	class := classOf(e)
+	class := e.receivedClass
+	if e.receivedCode == nil {
+		class = classOf(e)
+	}
 	return class != nil && target == class
 }
 
 // LogValue gives slog the parts of the error under stable keys.
 func (e *APIError) LogValue() slog.Value {
+	if e == nil {
+		return slog.Value{}
+	}
 	attrs := []slog.Attr{slog.Int("status", e.StatusCode), slog.String("code", string(e.Code))}
 	if e.RequestID != "" {
 		attrs = append(attrs, slog.String("request_id", e.RequestID))
@@ -243,8 +316,8 @@ func classOf(e *APIError) error {
 	family, _, _ := strings.Cut(string(e.Code), ".")
 	switch {
 	case isThrottlingCode(e.Code):
-		if e.StatusCode/100 == 5 && e.StatusCode != 503 {
-			return nil // a failure with an odd code, perhaps after it was processed
+		if e.StatusCode != 0 && !mayRefuse(e.StatusCode) {
+			return nil // an odd code, perhaps after the request was processed
 		}
 		return ErrThrottled
 	case family == string(ErrInvalidAccessKeyID), family == "InvalidSecurityToken",
@@ -279,5 +352,8 @@ func (e *InputError) Is(target error) bool { return target == ErrInvalidInput }
 
 // LogValue gives slog the parts of the error under stable keys.
 func (e *InputError) LogValue() slog.Value {
+	if e == nil {
+		return slog.Value{}
+	}
 	return slog.GroupValue(slog.String("field", e.Field), slog.String("problem", e.Problem))
 }

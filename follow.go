@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/ecsreboot/ecsreboot/internal/apart"
 )
 
 // follower is one wait's view of a watch: which facts it has taken in, and what
@@ -124,13 +126,29 @@ func (f *follower) unprobed() ProbeResult {
 	return ProbeHealthy
 }
 
+// probeAnswer is what a probe returned.
+type probeAnswer struct {
+	result ProbeResult
+	err    error
+}
+
+// probe asks the caller's probe. One that does not heed the end of the wait is left alone
+// with it: no other one follows, so that the probes of a wait never overlap.
 func (f *follower) probe(ctx context.Context) ProbeResult {
-	if f.account.last.Status != StatusRunning || f.account.absent > 0 {
+	if f.account.last.Status != StatusRunning || f.account.absent > 0 || ctx.Err() != nil {
 		return ProbePending
 	}
-	result, err := f.options.Probe(ctx, f.account.last)
+	seen := f.account.last
+	found, ok := apart.Do(ctx, func() probeAnswer {
+		result, err := f.options.Probe(ctx, seen)
+		return probeAnswer{result, err}
+	})
+	if !ok {
+		return ProbePending // the wait is over
+	}
+	result, err := found.result, found.err
 	if err != nil {
-		f.tell(Event{Kind: EventProbeFailed, At: time.Now(), Err: err})
+		f.tell(Event{Kind: EventProbeFailed, At: time.Now(), Err: foreign("Probe", err, scrubForeign)})
 		return ProbePending
 	}
 	return result
@@ -191,7 +209,12 @@ func (f *follower) failure(operation string, err error) error {
 		failed.Attempts++
 	}
 	if f.watch.send && sends == 0 {
+		failed.Err = withLocks(err, a.before.Locks)
 		return failed // there was nothing to wait for
+	}
+	locks := a.locks
+	if a.last.Status == "" {
+		locks = a.before.Locks
 	}
 	failed.Err = &WaitError{
 		LastStatus:   a.last.Status,
@@ -201,6 +224,7 @@ func (f *follower) failure(operation string, err error) error {
 		RequestID:    a.requestID,
 		Before:       a.before,
 		Observations: a.seen,
+		Locks:        locks,
 		Err:          err,
 	}
 	return failed

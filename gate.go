@@ -166,9 +166,9 @@ func (g *AdaptivePacer) outlasts(ctx context.Context, now, giveUp time.Time) err
 		return nil
 	}
 	if !g.pace.until.IsZero() {
-		return &throttleError{"MaxThrottleWait is over, and the service still throttles"}
+		return &throttleError{why: "MaxThrottleWait is over, and the service still throttles"}
 	}
-	return &throttleError{fmt.Sprintf("MaxThrottleWait is over, at a pace of %.4g per minute", g.pace.rate*paceWindow.Seconds())}
+	return &throttleError{why: fmt.Sprintf("MaxThrottleWait is over, at a pace of %.4g per minute", g.pace.rate*paceWindow.Seconds())}
 }
 
 // closing says for how long the gate is still closed.

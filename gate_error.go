@@ -8,11 +8,15 @@ import (
 
 // throttleError is what a call returns that was held back before it was sent: the
 // service throttles the client, or too many calls wait for their turn.
-type throttleError struct{ why string }
+type throttleError struct {
+	why   string
+	cause error // of a Pacer of the caller's; or nil
+}
 
 func (e *throttleError) Error() string { return "held back: " + e.why }
 
 func (e *throttleError) Is(target error) bool { return target == ErrThrottled }
+func (e *throttleError) Unwrap() error        { return e.cause }
 
 // heldBack is the error of a call that the gate did not let through: before is
 // what its last attempt came to, if it had one.
@@ -43,7 +47,7 @@ func tooLong(ctx context.Context, c closing, budget time.Duration) error {
 	if c.asked {
 		why = "the service asks to wait "
 	}
-	return &throttleError{why + roundUp(c.wait).String() + ", beyond " + beyond}
+	return &throttleError{why: why + roundUp(c.wait).String() + ", beyond " + beyond}
 }
 
 // roundUp makes a wait readable without making it shorter.

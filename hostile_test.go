@@ -142,7 +142,7 @@ func TestWrapperThatDropsTheContext(t *testing.T) {
 	}))
 	_, err := client.RebootInstance(t.Context(), request)
 	require.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown)
-	assert.ErrorContains(t, err, "dropped the request's context")
+	assert.ErrorContains(t, err, "dropped the context of the request")
 	assert.Zero(t, arrived.Load())
 }
 

@@ -28,6 +28,7 @@ type settings struct {
 	retry          RetryPolicy
 	attemptTimeout time.Duration
 	logRetry       func(context.Context, *OperationError, time.Duration)
+	logCredentials func(context.Context, secrets)
 	logCalls       around // nil: nobody wants to know
 	observed       []around
 	userAgent      string
@@ -124,18 +125,23 @@ func WithVPCEndpoint() Option {
 }
 
 // WithHTTPClient sets the client whose dialer, proxy, TLS settings, cookie jar and
-// timeout are used. It is copied, never changed, and follows no redirects.
+// timeout are used. The client is copied, never changed, and follows no redirects.
 //
-// An *http.Transport in it is cloned under the rules that keep a restart from
-// being sent twice: HTTP/1.1 only, idle connections given up after 10 s, no proxy
-// for plain http, which stays on this machine. A nil one gets the client's own.
+// An *http.Transport in it is cloned twice, for restarts and for reads, under the rules
+// that keep a restart from being sent twice: HTTP/1.1 only, no proxy for plain http,
+// which stays on this machine, and idle connections closed after at most 3 s for
+// restarts and 5 s for reads, because the outcome of a restart that meets a dying
+// connection is unknown. A shorter IdleConnTimeout is kept. Without a dialer of its own
+// the transport looks up and dials the host for up to 25 s. A nil Transport gets the
+// client's own.
 //
-// Any other RoundTripper is used as it is, and proves nothing: every failure
-// without an answer is [ErrOutcomeUnknown], also one to connect. If it repeats
-// requests by itself over a net/http transport, the second send of a restart is
-// cut off before it leaves; over anything else that cannot be stopped. Requests of
-// its own, as for a token, must not carry the context of the client's. For tracing
-// and metrics, use [WithTransportWrapper] instead.
+// Any other RoundTripper is used as it is, without these rules, and proves nothing:
+// every failure without a response is [ErrOutcomeUnknown], also a failure to connect. If
+// it repeats requests by itself over a net/http transport, the second request of a
+// restart is cut off before it is written. Over anything else the client cannot stop it.
+// Requests that the RoundTripper makes by itself, for example to fetch a token, must not
+// carry the context of the request, or they are taken for it. For tracing and metrics,
+// use [WithTransportWrapper].
 func WithHTTPClient(client *http.Client) Option {
 	return func(s *settings) error {
 		if client == nil {
@@ -146,11 +152,19 @@ func WithHTTPClient(client *http.Client) Option {
 	}
 }
 
-// WithTransportWrapper puts a RoundTripper around the client's own, for tracing,
-// metrics or headers. The next wrapper given goes around it. A wrapper that repeats
-// a restart by itself gets an error for the second one. One that traces connections needs
-// a new httptrace.ClientTrace for each request, as httptrace.WithClientTrace adds the
-// hooks of the context to it for good.
+// WithTransportWrapper wraps the transport of the client in a RoundTripper, for tracing,
+// metrics or headers. Later wrappers wrap earlier ones.
+//
+// A wrapper that sends a restart twice gets an error for the second request, whether it
+// sends by the client's transport or by a net/http transport of its own with the
+// context of the request. The client can't stop a wrapper that sends by other means or
+// with another context. A failure to connect is [ErrNotSent] only if the wrapper
+// returns the error of the client's transport, wrapped or not.
+//
+// A wrapper that traces connections needs a new httptrace.ClientTrace for each request,
+// because httptrace.WithClientTrace adds the hooks of the context to it for good.
+// Requests of its own, for example to fetch a token, must not carry the context of the
+// request.
 func WithTransportWrapper(wrap func(http.RoundTripper) http.RoundTripper) Option {
 	return func(s *settings) error {
 		if wrap == nil {
@@ -266,8 +280,9 @@ func WithCallObserver(observer CallObserver) Option {
 }
 
 // WithLogger sets where the client logs: at level Warn that it sends a call again,
-// "ecsreboot: sending again", and at level Debug each call of the API that has ended,
-// "ecsreboot: called". The names of records and attributes are stable. By default
+// "ecsreboot: sending again", at level Debug each call of the API that has ended,
+// "ecsreboot: called", and which source of the default chain the credentials come from,
+// with the masked key id, "ecsreboot: credentials", whenever they have changed. The names of records and attributes are stable. By default
 // nothing is logged. No record holds a secret.
 func WithLogger(logger *slog.Logger) Option {
 	return func(s *settings) error {
@@ -282,6 +297,11 @@ func WithLogger(logger *slog.Logger) Option {
 				slog.Int("attempts", failed.Attempts),
 				slog.Duration("wait", wait),
 				slog.Any("error", failed))
+		}
+		s.logCredentials = func(ctx context.Context, keys secrets) {
+			logger.LogAttrs(ctx, slog.LevelDebug, "ecsreboot: credentials",
+				slog.String("source", safeText(keys.source, &keys, maxErrorText)),
+				slog.String("credentials", keys.describe()))
 		}
 		s.logCalls = CallObserver(func(ctx context.Context, call Call) (context.Context, func(CallResult)) {
 			if !logger.Enabled(ctx, slog.LevelDebug) {

@@ -164,7 +164,7 @@ func acquire(ctx context.Context, pacer Pacer, call PaceCall) (permit, error) {
 		}()
 		report, err := pacer.Acquire(ctx, call)
 		if a = (answer{permit: permit{report: report}}); err != nil {
-			a = answer{err: &hookError{"the Pacer let nothing go", err}}
+			a = answer{err: notLetGo(err)}
 		}
 	}()
 	select {
@@ -178,6 +178,16 @@ func acquire(ctx context.Context, pacer Pacer, call PaceCall) (permit, error) {
 		}
 	}()
 	return permit{}, contextEnd(ctx)
+}
+
+// notLetGo is the error of a Pacer. Whether it is [ErrThrottled] is decided here, as
+// nobody finds that through a [ForeignError].
+func notLetGo(err error) error {
+	failed := foreign("Pacer", err, scrubForeign)
+	if errors.Is(err, ErrThrottled) {
+		return &throttleError{why: "by the Pacer: " + failed.Error(), cause: failed}
+	}
+	return fmt.Errorf("the Pacer let nothing go: %w", failed)
 }
 
 // prepare does what is to be done right before the request leaves. A probe's place

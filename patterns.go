@@ -16,7 +16,7 @@ var patterns = sync.OnceValue(func() *patternSet {
 		// A name in any quoting, what separates it from its value, and the value's
 		// opening bracket and quote.
 		name: regexp.MustCompile(`(?i)([\w.-]*)` +
-			`(?:(access[_-]?key(?:[_-]?id)?)|(authorization|cookie)|(secret|token|passw(?:or)?d|passphrase|(?:private|secret|api|session)[_-]?key|signature)s?)` +
+			`(?:(access[_-]?key(?:[_-]?id)?)|(authorization|cookie)|(` + secretNames + `)s?)` +
 			`([\w.-]*)(` + quoteExpr + `?)` +
 			`(\s*(?:=>|[:=>]|%(?:25)*3[ad])\s*|\s+)` +
 			`([\[{]?)(` + quoteExpr + `?)`),
@@ -52,6 +52,17 @@ var patterns = sync.OnceValue(func() *patternSet {
 		unreachableMetadata: regexp.MustCompile(`(?:Get|Put) "http://100\.100\.100\.200[^"]*": [^,]*`),
 	}
 })
+
+// secretNames are the names that secrets are given, in lower case. A longer one
+// stands before its beginning. Those of commonNames have other meanings too.
+const secretNames = `secret|token|passw(?:or)?d|passphrase|pwd|(?:private|secret|api|session)[_-]?key|signature|credential|pass|sig|auth`
+
+// commonNames are the names that are also words, or parts of words, of sentences.
+// True are those that must not be the end of another word, such as bypass.
+var commonNames = map[string]bool{"credential": false, "pass": true, "sig": true, "auth": true}
+
+// nameParts are parts of the names, one of which every name has.
+var nameParts = [...]string{"secret", "token", "pass", "pwd", "key", "sig", "auth", "cookie", "credential"}
 
 type patternSet struct {
 	pem, name, scheme, port, keyID, jwt, run, nothingInRun, // of secrets

@@ -11,6 +11,7 @@ type fact struct {
 	Event
 	before    Baseline      // EventBaseline
 	locked    ErrorCode     // EventStatus: the code with which a restart would be refused
+	locks     []string      // EventStatus: all locks, those that refuse nothing included
 	clockAway time.Duration // EventStatus: the service's clock less ours …
 	hasClock  bool          // … if it told
 	denied    bool          // EventPollFailed: by permissions, which will not pass
@@ -31,14 +32,17 @@ type account struct {
 	attempts       int  // requests they took
 	sending        bool // one more is under way
 	requestID      string
-	sentAt         time.Time
+	firstSentAt    time.Time // by the clock of the process that sent; a restart since then is looked for
+	sentAt         time.Time // of the last send
 	unsettledSince time.Time // outcome unknown since then; zero if it is not
 	last           Observation
 	seen           []Observation // with news
-	down           bool          // seen in another status since the send
-	moved          bool          // seen with a later StartTime since the send
+	signsFrom      time.Time     // a reading that left before shows nothing of the send
+	down           bool          // seen Stopping, Stopped or Starting since the send
+	moved          bool          // seen since the send with a StartTime that proves a restart
 	inTheWay       bool          // a second send was refused, for the first had taken effect
 	locked         ErrorCode
+	locks          []string
 	faults         int // in a row
 	fault          error
 	absent         int // in a row
@@ -89,6 +93,10 @@ func (a *account) apply(f fact) {
 }
 
 func (a *account) sent(f fact) {
+	if a.sends == 0 { // what was seen before is no sign of it
+		a.firstSentAt, a.signsFrom = f.sentAt, f.sentAt
+		a.down, a.moved = false, false
+	}
 	a.sends++
 	a.attempts += f.attempts
 	a.sending = false
@@ -107,25 +115,36 @@ func (a *account) observe(f fact) {
 	}
 	a.absent = 0
 	a.last = seen
-	a.locked = f.locked
-	a.down = a.down || seen.Status != StatusRunning
-	a.moved = a.moved || a.startedLater(f)
+	a.locked, a.locks = f.locked, f.locks
+	if f.At.Before(a.signsFrom) {
+		return
+	}
+	a.down = a.down || seen.Status.isDown()
+	a.moved = a.moved || startProves(f.StartTime, a.before, a.serviceTimeOfSend(f))
 }
 
-// startedLater reports whether the StartTime of a reading proves a restart: that
-// it is later than the baseline's or, where there is none, than the minute of the
-// send, by the service's own clock.
-func (a *account) startedLater(f fact) bool {
+// isDown reports whether the status is one that an instance passes through when it
+// restarts. Pending, which is of an instance that is being created, is none, nor is a
+// status that the API does not document: nobody knows what it says of the instance.
+func (s Status) isDown() bool {
+	return s == StatusStopping || s == StatusStopped || s == StatusStarting
+}
+
+// serviceTimeOfSend returns the time by the service's clock from which on a start is
+// looked for, or zero if no answer told. The baseline's clock comes first, for what
+// lies between it and the send was measured by one and the same clock of ours; the
+// clock of the reading f is as good if ours was not set since the send, and is the
+// sender's.
+func (a *account) serviceTimeOfSend(f fact) time.Time {
 	switch {
-	case f.StartTime.IsZero():
-		return false
-	case !a.before.TakenAt.IsZero():
-		return !a.before.StartTime.IsZero() && f.StartTime.After(a.before.StartTime)
-	case !f.hasClock || a.sentAt.IsZero():
-		return false
+	case a.firstSentAt.IsZero(): // others sent, after the baseline
+		return a.before.ServiceTime
+	case !a.before.ServiceTime.IsZero():
+		return a.before.ServiceTime.Add(max(0, a.firstSentAt.Sub(a.before.TakenAt)) + clockMargin)
+	case f.hasClock:
+		return a.firstSentAt.Add(f.clockAway + clockMargin)
 	}
-	// The clocks agree to the second at best, and the minute is what counts.
-	return f.StartTime.After(a.sentAt.Add(f.clockAway + time.Second).Truncate(time.Minute))
+	return time.Time{}
 }
 
 // verdict is what the facts amount to.
@@ -167,19 +186,20 @@ func (a *account) judge(options WaitOptions, probed ProbeResult) (verdict, Proof
 	if a.locked != "" && !a.before.TakenAt.IsZero() && a.locked != (Instance{Locks: a.before.Locks}).locked(time.Time{}) {
 		return failed, "", early(a.locked, "the instance was locked since the restart")
 	}
-	if !a.unsettledSince.IsZero() && !a.down && !a.moved && a.last.At.Sub(a.unsettledSince) >= a.settleTime(options) {
+	// Only Running settles it: in another status, whichever it is, something goes on.
+	if a.last.Status == StatusRunning && !a.unsettledSince.IsZero() && !a.down && !a.moved && a.last.At.Sub(a.unsettledSince) >= a.settleTime(options) {
 		switch {
 		case a.inTheWay && probed == ProbeHealthy:
-			// No reading has shown it in another status, but what they show may
-			// be old. By now it is not.
-			return proven, ProofStatus, nil
+			// The service said that it was not Running. No reading has shown that, but
+			// what they show may be old. By now it is not.
+			return proven, ProofRefusal, nil
 		case a.inTheWay:
 			return pending, "", nil
 		case options.ResendUnknown && a.sends == 1:
 			return resend, "", nil
 		}
-		return failed, "", fmt.Errorf("%w: it was in no other status than %s within %v of the send, and its StartTime did not move",
-			ErrNotProven, a.last.Status, options.SettleTime)
+		return failed, "", fmt.Errorf("%w: it was neither Stopping, Stopped nor Starting within %v of the send, and its StartTime did not prove a restart",
+			ErrNotProven, options.SettleTime)
 	}
 	return pending, "", nil
 }
@@ -207,16 +227,20 @@ func notListed() error {
 // Refusal returns the error with which the service would refuse to restart the
 // instance at the given time, as far as what was read tells, or nil: an [APIError]
 // with StatusCode 0.
+//
+// Of the locks, "security" is refused with [ErrInstanceLockedForSecurity] and
+// "financial" with [ErrInstanceExpiredOrInArrears], in upper or lower case. All others
+// are left to the service to decide on. The error names every lock of the instance.
 func (i Instance) Refusal(now time.Time) error {
 	switch code := i.locked(now); {
 	case !i.Listed():
 		return notListed()
 	case code == ErrInstanceLockedForSecurity:
-		return early(code, "the instance is locked for security reasons")
+		return early(code, "the instance is locked for security reasons"+locksText(i.Locks))
 	case code != "":
-		return early(code, "the instance has expired, or its account is in arrears")
+		return early(code, "the instance has expired, or its account is in arrears"+locksText(i.Locks))
 	case i.Status != StatusRunning:
-		return early(ErrIncorrectInstanceStatus, fmt.Sprintf("the instance is %s; only a Running one can be restarted", i.Status))
+		return early(ErrIncorrectInstanceStatus, fmt.Sprintf("the instance is %s; only a Running one can be restarted", i.Status)+locksText(i.Locks))
 	}
 	return nil
 }

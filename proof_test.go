@@ -26,7 +26,7 @@ var (
 )
 
 func sawBaseline() fact {
-	before := Baseline{InstanceID: "i-1", Status: StatusRunning, StartTime: elevenOClock, TakenAt: noon}
+	before := Baseline{InstanceID: "i-1", Status: StatusRunning, StartTime: elevenOClock, TakenAt: noon, ServiceTime: noon}
 	return fact{Event: Event{Kind: EventBaseline, At: noon}, before: before}
 }
 
@@ -52,6 +52,12 @@ func saw(seconds float64, status Status, started time.Time) fact {
 }
 
 func running(seconds float64) fact { return saw(seconds, StatusRunning, elevenOClock) }
+
+// clocked is a reading with a Date, of a service whose clock agrees with ours.
+func clocked(f fact) fact {
+	f.hasClock = true
+	return f
+}
 
 func absentAt(seconds float64) fact { return saw(seconds, "", time.Time{}) }
 
@@ -111,18 +117,47 @@ func TestJudge(t *testing.T) {
 		"down before the send counts for nothing": {
 			facts: []fact{{Event: Event{Kind: EventBaseline}, before: Baseline{Status: StatusStopped, TakenAt: noon}}, sendsIt(0), acceptedAt(0), running(1)}, outcome: OutcomeAccepted,
 		},
-		"down and up":              {facts: begun(acceptedAt(0), saw(1, StatusStarting, elevenOClock), running(3)), want: proven, proof: ProofStatus, outcome: OutcomeAccepted},
-		"any other status is down": {facts: begun(acceptedAt(0), saw(1, "Hibernating", elevenOClock), running(3)), want: proven, proof: ProofStatus, outcome: OutcomeAccepted},
-		"up, down again":           {facts: begun(acceptedAt(0), saw(1, StatusStarting, elevenOClock), running(3), saw(4, StatusStopping, elevenOClock)), outcome: OutcomeAccepted},
-		"a later StartTime":        {facts: begun(acceptedAt(0), saw(130, StatusRunning, restarted)), want: proven, proof: ProofStartTime, outcome: OutcomeAccepted},
-		"both":                     {facts: begun(acceptedAt(0), saw(1, StatusStopping, elevenOClock), saw(130, StatusRunning, restarted)), want: proven, proof: ProofStatus, outcome: OutcomeAccepted},
+		"down and up":             {facts: begun(acceptedAt(0), saw(1, StatusStarting, elevenOClock), running(3)), want: proven, proof: ProofStatus, outcome: OutcomeAccepted},
+		"Stopped is down":         {facts: begun(acceptedAt(0), saw(1, StatusStopped, elevenOClock), running(3)), want: proven, proof: ProofStatus, outcome: OutcomeAccepted},
+		"Pending is no sign":      {facts: begun(acceptedAt(0), saw(1, StatusPending, elevenOClock), running(3)), outcome: OutcomeAccepted},
+		"nor is what is unlisted": {facts: begun(acceptedAt(0), saw(1, "Hibernating", elevenOClock), running(3)), outcome: OutcomeAccepted},
+		"nor is another spelling": {facts: begun(acceptedAt(0), saw(1, "stopping", elevenOClock), running(3)), outcome: OutcomeAccepted},
+		"a reading from before the send": {
+			facts: begun(acceptedAt(2), saw(1, StatusStopping, elevenOClock), running(3)), outcome: OutcomeAccepted,
+		},
+		"a start seen by a reading from before the send": {
+			facts: begun(acceptedAt(2), saw(1, StatusRunning, noon.Add(time.Minute)), running(3)), outcome: OutcomeAccepted,
+		},
+		"a reading that was told before the send": {
+			facts: []fact{sawBaseline(), saw(1, StatusStopping, noon.Add(time.Minute)), sendsIt(2), acceptedAt(2), running(3)}, outcome: OutcomeAccepted,
+		},
+		"later than the baseline, but before the send": {
+			facts: begun(acceptedAt(0), saw(130, StatusRunning, noon.Add(-time.Minute))), outcome: OutcomeAccepted,
+		},
+		"without a service clock StartTime proves nothing": {
+			facts: []fact{
+				{Event: Event{Kind: EventBaseline}, before: Baseline{Status: StatusRunning, StartTime: elevenOClock, TakenAt: noon}},
+				sendsIt(0), acceptedAt(0), saw(130, StatusRunning, restarted),
+			},
+			outcome: OutcomeAccepted,
+		},
+		"the clock of the reading is one": {
+			facts: []fact{
+				{Event: Event{Kind: EventBaseline}, before: Baseline{Status: StatusRunning, StartTime: elevenOClock, TakenAt: noon}},
+				sendsIt(0), acceptedAt(0), clocked(saw(130, StatusRunning, restarted)),
+			},
+			want: proven, proof: ProofStartTime, outcome: OutcomeAccepted,
+		},
+		"up, down again":    {facts: begun(acceptedAt(0), saw(1, StatusStarting, elevenOClock), running(3), saw(4, StatusStopping, elevenOClock)), outcome: OutcomeAccepted},
+		"a later StartTime": {facts: begun(acceptedAt(0), saw(130, StatusRunning, restarted)), want: proven, proof: ProofStartTime, outcome: OutcomeAccepted},
+		"both":              {facts: begun(acceptedAt(0), saw(1, StatusStopping, elevenOClock), saw(130, StatusRunning, restarted)), want: proven, proof: ProofStatus, outcome: OutcomeAccepted},
 		"a later StartTime while it starts": {
 			facts: begun(acceptedAt(0), saw(130, StatusStarting, restarted)), outcome: OutcomeAccepted,
 		},
 		"an earlier StartTime": {facts: begun(acceptedAt(0), saw(1, StatusRunning, elevenOClock.Add(-time.Minute))), outcome: OutcomeAccepted},
 		"no StartTime":         {facts: begun(acceptedAt(0), saw(1, StatusRunning, time.Time{})), outcome: OutcomeAccepted},
 		"no StartTime before": {
-			facts:   []fact{{Event: Event{Kind: EventBaseline}, before: Baseline{Status: StatusRunning, TakenAt: noon}}, sendsIt(0), acceptedAt(0), saw(130, StatusRunning, restarted)},
+			facts:   []fact{{Event: Event{Kind: EventBaseline}, before: Baseline{Status: StatusRunning, TakenAt: noon, ServiceTime: noon}}, sendsIt(0), acceptedAt(0), saw(130, StatusRunning, restarted)},
 			outcome: OutcomeAccepted,
 		},
 		"later, then as before": {
@@ -131,7 +166,7 @@ func TestJudge(t *testing.T) {
 		"the newer baseline counts": {
 			facts: []fact{
 				sawBaseline(),
-				{Event: Event{Kind: EventBaseline}, before: Baseline{Status: StatusRunning, StartTime: restarted, TakenAt: restarted}},
+				{Event: Event{Kind: EventBaseline}, before: Baseline{Status: StatusRunning, StartTime: restarted, TakenAt: restarted, ServiceTime: restarted}},
 				sendsIt(121), acceptedAt(121), saw(122, StatusRunning, restarted),
 			},
 			outcome: OutcomeAccepted,
@@ -179,6 +214,9 @@ func TestJudge(t *testing.T) {
 		"counted from when it was unknown": {facts: begun(unknownAt(30), running(89)), outcome: OutcomeUnknown},
 		"unknown, last seen before":        {facts: begun(unknownAt(0), append([]fact{running(59)}, failedAt(70))...), outcome: OutcomeUnknown},
 		"unknown, never seen":              {facts: begun(unknownAt(0), failedAt(100)), outcome: OutcomeUnknown},
+		"unknown, in a strange status":     {facts: begun(unknownAt(0), saw(60, "Hibernating", elevenOClock)), options: WaitOptions{ResendUnknown: true}, outcome: OutcomeUnknown},
+		"unknown, Pending for long":        {facts: begun(unknownAt(0), saw(60, StatusPending, elevenOClock)), outcome: OutcomeUnknown},
+		"unknown, Running after that":      {facts: begun(unknownAt(0), saw(59, StatusPending, elevenOClock), running(60)), want: failed, err: ErrNotProven, outcome: OutcomeUnknown},
 		"unknown, gone for a moment":       {facts: begun(unknownAt(0), running(59), absentAt(61)), outcome: OutcomeUnknown},
 		"unknown, down":                    {facts: begun(unknownAt(0), saw(59, StatusStarting, elevenOClock), saw(300, StatusStarting, elevenOClock)), outcome: OutcomeUnknown},
 		"unknown, down and up":             {facts: begun(unknownAt(0), saw(59, StatusStarting, elevenOClock), running(300)), want: proven, proof: ProofStatus, outcome: OutcomeUnknown},
@@ -207,12 +245,14 @@ func TestJudge(t *testing.T) {
 		"in the way, shown Running":        {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), running(61)), outcome: OutcomeUnknown},
 		"in the way, down and up":          {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), saw(61, StatusStarting, elevenOClock), running(63)), want: proven, proof: ProofStatus, outcome: OutcomeUnknown},
 		"in the way, a later start":        {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), saw(121, StatusRunning, restarted)), want: proven, proof: ProofStartTime, outcome: OutcomeUnknown},
-		"in the way, Running for long":     {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), running(120)), want: proven, proof: ProofStatus, outcome: OutcomeUnknown},
+		"in the way, Running for long":     {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), running(120)), want: proven, proof: ProofRefusal, outcome: OutcomeUnknown},
 		"in the way, no settle time":       {facts: begun(unknownAt(0), running(1), sendsIt(1), refusedAgainAt(1), running(60)), options: WaitOptions{SettleTime: -1}, outcome: OutcomeUnknown},
-		"in the way, no settle time, long": {facts: begun(unknownAt(0), running(1), sendsIt(1), refusedAgainAt(1), running(61)), options: WaitOptions{SettleTime: -1}, want: proven, proof: ProofStatus, outcome: OutcomeUnknown},
+		"in the way, no settle time, long": {facts: begun(unknownAt(0), running(1), sendsIt(1), refusedAgainAt(1), running(61)), options: WaitOptions{SettleTime: -1}, want: proven, proof: ProofRefusal, outcome: OutcomeUnknown},
 		"in the way, more settle time":     {facts: begun(unknownAt(0), running(99), sendsIt(99), refusedAgainAt(99), running(180)), options: WaitOptions{SettleTime: 99 * time.Second}, outcome: OutcomeUnknown},
 		"in the way, not healthy":          {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), running(120)), pending: true, outcome: OutcomeUnknown},
 		"in the way, down for long":        {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), saw(120, StatusStopping, elevenOClock)), outcome: OutcomeUnknown},
+		"in the way, not Running yet":      {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), saw(120, "Hibernating", elevenOClock)), outcome: OutcomeUnknown},
+		"in the way, started before it":    {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), saw(61, StatusRunning, noon)), want: proven, proof: ProofStartTime, outcome: OutcomeUnknown},
 		"in the way, seen before":          {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(120), failedAt(300)), outcome: OutcomeUnknown},
 
 		// Ended before it began.
@@ -241,53 +281,6 @@ func TestJudge(t *testing.T) {
 			}
 		})
 	}
-}
-
-// Without a baseline only a start after the minute of the send counts, by the
-// service's clock.
-func TestStartedLaterWithoutBaseline(t *testing.T) {
-	minuteOf := func(text string) time.Time {
-		parsed, err := time.Parse(time.DateTime, "2026-01-02 "+text+":00")
-		require.NoError(t, err)
-		return parsed
-	}
-	for _, c := range []struct {
-		sent    float64       // seconds after noon
-		away    time.Duration // the service's clock less ours
-		noClock bool
-		started string
-		want    bool
-	}{
-		{sent: 10, started: "11:59"},
-		{sent: 10, started: "12:00"}, // may have been before the send
-		{sent: 10, started: "12:01", want: true},
-		{sent: 59.5, started: "12:01"}, // the clocks agree to the second at best
-		{sent: 59.5, started: "12:02", want: true},
-		{sent: 58.9, started: "12:01", want: true},
-		{sent: 10, started: "12:01", noClock: true},
-		{sent: 10, away: 5 * time.Minute, started: "12:05"},
-		{sent: 10, away: 5 * time.Minute, started: "12:06", want: true},
-		{sent: 10, away: -5 * time.Minute, started: "11:55"},
-		{sent: 10, away: -5 * time.Minute, started: "11:56", want: true},
-		{sent: 10, away: -5 * time.Minute, started: "12:01", want: true},
-		{sent: 10, away: 8 * time.Hour, started: "12:01"},
-	} {
-		a := account{outcome: OutcomeUnknown, sentAt: atSecond(c.sent), unsettledSince: atSecond(c.sent)}
-		f := saw(200, StatusRunning, minuteOf(c.started))
-		f.clockAway, f.hasClock = c.away, !c.noClock
-		a.apply(f)
-		got, proof, _ := a.judge(WaitOptions{}.withDefaults(), ProbeHealthy)
-		assert.Equal(t, c.want, got == proven, "%+v", c)
-		if c.want {
-			assert.Equal(t, ProofStartTime, proof)
-		} else {
-			assert.Equal(t, failed, got, "%+v", c)
-		}
-	}
-	// Nor does it count if nobody knows when it was sent.
-	f := saw(100, StatusRunning, noon.Add(time.Hour))
-	f.hasClock = true
-	assert.False(t, new(account).startedLater(f))
 }
 
 // The account keeps what the result and the error tell.

@@ -15,8 +15,8 @@ type readCall struct {
 	cancel  context.CancelCauseFunc
 	waiting int  // readings without an answer that somebody waits for
 	held    bool // it waits to be let go
+	read    bool // there was an answer with instances, or without
 	left    time.Time
-	parted  *parting // that it is a part of; nil if it is none, or has told
 }
 
 // await returns the answer to a reading. A panic in the call is one in each of the
@@ -40,7 +40,7 @@ func (c *Client) await(ctx context.Context, q *reading) (shown, error) {
 // inVain answers a reading that the service is known to throttle for longer than it
 // may wait. The reader's mutex is held.
 func (c *Client) inVain(q *reading) bool {
-	err := c.describeGate.inVain(q.ctx, c.retry.MaxThrottleWait-q.waited())
+	err := c.describeGate.inVain(q.ctx, max(0, c.retry.MaxThrottleWait-q.waited()))
 	if err != nil {
 		q.answer(shown{}, &OperationError{Operation: "DescribeInstances", InstanceID: q.id, Err: err})
 	}
@@ -48,16 +48,19 @@ func (c *Client) inVain(q *reading) bool {
 }
 
 // startCall sends a call off for those of the readings that somebody waits for, and
-// not in vain, and returns it, nil if there are none. The reader's mutex is held.
-func (c *Client) startCall(batch []*reading) *readCall {
+// not in vain. The reader's mutex is held.
+func (c *Client) startCall(batch []*reading) {
 	batch = slices.DeleteFunc(batch, func(q *reading) bool { return q.gone || c.inVain(q) })
 	if len(batch) == 0 {
-		return nil
+		return
 	}
 	call := &readCall{waiting: len(batch), held: true, left: time.Now()}
 	c.reader.held++
 	limit, limited := time.Time{}, true
 	for _, q := range batch {
+		if q.call != nil {
+			q.call.waiting--
+		}
 		q.call = call
 		deadline, ok := q.ctx.Deadline()
 		limited = limited && ok
@@ -77,7 +80,6 @@ func (c *Client) startCall(batch []*reading) *readCall {
 		defer release()
 		c.carry(ctx, call, batch)
 	}()
-	return call
 }
 
 // carry makes one call and hands out its answers.
@@ -90,7 +92,6 @@ func (c *Client) carry(ctx context.Context, call *readCall, batch []*reading) {
 		}
 		c.reader.mu.Lock()
 		defer c.reader.mu.Unlock()
-		call.parted.tell(call, "")
 		for _, q := range batch {
 			if q.call == call && !q.answered() {
 				q.panicked = panicked
@@ -105,41 +106,53 @@ func (c *Client) carry(ctx context.Context, call *readCall, batch []*reading) {
 		c.depart()
 	}()
 	slices.SortStableFunc(batch, func(a, b *reading) int { return strings.Compare(a.id, b.id) })
-	if err := c.readPages(ctx, call, batch); err != nil {
-		c.settle(call, batch, err, c.allDenied(ctx, call, batch, err))
+	switch err := c.readPages(ctx, call, batch); {
+	case err == nil:
+	case mayBlameID(err) && !isSingle(batch):
+		c.narrow(ctx, call, batch, err)
+	default:
+		c.settle(call, batch, err)
 	}
 	returned = true
+}
+
+// idsOf returns the ids of a batch, which is sorted by them, each once.
+func idsOf(batch []*reading) []string {
+	ids := make([]string, len(batch))
+	for i, q := range batch {
+		ids[i] = q.id
+	}
+	return slices.Compact(ids)
 }
 
 // readPages answers the readings page by page, until there is none left or an
 // error. Those that no page lists are answered by the last one.
 func (c *Client) readPages(ctx context.Context, call *readCall, batch []*reading) error {
 	attempts := c.retry.MaxAttempts
-	q := query{ids: make([]string, 0, len(batch)), onLeave: func() { c.hasLeft(call) }}
+	q := query{ids: idsOf(batch), onLeave: func() { c.hasLeft(call) }}
 	for _, r := range batch {
 		q.waited = max(q.waited, r.waited())
 		if !r.baseline {
 			attempts = 1 // the next reading is the retry
 		}
-		if n := len(q.ids); n == 0 || q.ids[n-1] != r.id {
-			q.ids = append(q.ids, r.id)
-		}
 	}
-	tokens := make(map[string]bool)
+	var list pager
 	for {
 		page, err := describePage[wireReading](ctx, c, q, attempts)
 		if err != nil {
 			return err
 		}
-		switch wanted := c.handOut(call, batch, page); {
-		case !wanted && ctx.Err() == nil:
+		if wanted := c.handOut(call, batch, page); !wanted && ctx.Err() == nil {
 			return nil
-		case page.nextToken == "", tokens[page.nextToken]:
+		}
+		more, err := list.follow(&q, page)
+		if err != nil {
+			return err
+		}
+		if !more {
 			c.handOutRest(call, batch, page)
 			return nil
 		}
-		q.token = page.nextToken
-		tokens[q.token] = true
 	}
 }
 
@@ -148,6 +161,7 @@ func (c *Client) readPages(ctx context.Context, call *readCall, batch []*reading
 func (c *Client) handOut(call *readCall, batch []*reading, page instancePage) (wanted bool) {
 	c.reader.mu.Lock()
 	defer c.reader.mu.Unlock()
+	call.read = true
 	for _, instance := range page.instances {
 		i, _ := slices.BinarySearchFunc(batch, instance.ID, func(q *reading, id string) int { return cmp.Compare(q.id, id) })
 		for ; i < len(batch) && batch[i].id == instance.ID; i++ {
@@ -161,7 +175,7 @@ func (c *Client) handOut(call *readCall, batch []*reading, page instancePage) (w
 func (c *Client) handOutRest(call *readCall, batch []*reading, page instancePage) {
 	c.reader.mu.Lock()
 	defer c.reader.mu.Unlock()
-	for _, q := range batch {
+	for _, q := range call.unanswered(batch) {
 		q.answer(shown{instance: Instance{ID: q.id}, left: call.left, sentAt: page.sentAt, clock: page.clock}, nil)
 	}
 }

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// settle says what becomes of the readings that a failed call left without an
-// answer. One id must not fail the others: if the refusal may be due to an id, and
-// not all are denied, they are asked for again in parts. Readings that are worth one
-// attempt fail; baselines that shared it with them are asked for by themselves.
-func (c *Client) settle(call *readCall, batch []*reading, err error, allDenied bool) {
+// settle says what becomes of the readings that a failed request left without an
+// answer. They fail, except for those that have more patience than the one for which the
+// request gave up, and for baselines that shared it with polls, which are worth one
+// attempt only: those are asked for again.
+func (c *Client) settle(call *readCall, batch []*reading, err error) {
 	c.reader.mu.Lock()
 	defer c.reader.mu.Unlock()
-	rest := slices.DeleteFunc(slices.Clone(batch), func(q *reading) bool { return q.answered() })
+	rest := call.unanswered(batch)
 	isBaseline := func(q *reading) bool { return q.baseline }
 	isPoll := func(q *reading) bool { return !q.baseline }
 	longest := time.Duration(0)
@@ -26,9 +26,6 @@ func (c *Client) settle(call *readCall, batch []*reading, err error, allDenied b
 	hasPatience := func(q *reading) bool { return q.waited() < longest-gatherTime }
 	switch {
 	case call.waiting == 0: // nobody is left but the one who ended it
-	case !allDenied && rest[0].id != rest[len(rest)-1].id && mayBlameID(err):
-		c.part(rest, err)
-		return
 	case isHeldBack(err) && slices.ContainsFunc(rest, hasPatience):
 		// It gave up for the one that waited longest.
 		c.startCall(slices.DeleteFunc(slices.Clone(rest), func(q *reading) bool { return !hasPatience(q) }))
@@ -42,82 +39,130 @@ func (c *Client) settle(call *readCall, batch []*reading, err error, allDenied b
 	}
 }
 
+// unanswered returns the readings of a batch that are still the call's and have no
+// answer. The reader's mutex is held.
+func (call *readCall) unanswered(batch []*reading) []*reading {
+	return slices.DeleteFunc(slices.Clone(batch), func(q *reading) bool { return q.call != call || q.answered() })
+}
+
 func isHeldBack(err error) bool {
 	_, ok := errors.AsType[*throttleError](err)
 	return ok
 }
 
-// mayBlameID reports a refusal that may be due to one of the ids: its form, or
-// that the caller may not read it.
+// mayBlameID reports a refusal that may be due to one of the ids: to its form, or to a
+// missing permission to read it.
 func mayBlameID(err error) bool {
-	return refusedWith(err) != "" && !errors.Is(err, ErrThrottled) && !errors.Is(err, ErrUnauthenticated)
-}
-
-// refusedWith returns the code of a refusal, empty for any other failure.
-func refusedWith(err error) ErrorCode {
-	if refusal, ok := errors.AsType[*APIError](err); ok && refusal.StatusCode/100 == 4 {
-		return refusal.Code
-	}
-	return ""
-}
-
-// parting is a refused call that is made again in parts: both halves, and one id by
-// itself. If the same refusal is the answer to each, it is taken for that of all ids,
-// as by a missing permission, and they are parted no further. The reader's mutex
-// guards it.
-type parting struct {
-	code    ErrorCode     // of the refusal
-	open    int           // parts that have not told
-	differs bool          // a part came to something else
-	known   chan struct{} // closed once one differs, or all have told
-}
-
-// part makes a refused call again in parts. The reader's mutex is held.
-func (c *Client) part(rest []*reading, err error) {
-	half := len(rest) / 2
-	parts := [][]*reading{slices.Clone(rest[:half]), slices.Clone(rest[half : half+1]), slices.Clone(rest[half+1:])}
-	p := &parting{code: refusedWith(err), known: make(chan struct{})}
-	for _, batch := range parts {
-		if call := c.startCall(batch); call != nil {
-			call.parted = p
-			p.open++
-		}
-	}
-}
-
-// tell notes the code that a part was refused with, empty if it was not. The first
-// time counts.
-func (p *parting) tell(call *readCall, code ErrorCode) {
-	if p == nil {
-		return
-	}
-	call.parted = nil
-	p.open--
-	if done := p.differs; !done {
-		p.differs = code != p.code
-		if p.differs || p.open == 0 {
-			close(p.known)
-		}
-	}
-}
-
-// allDenied tells of a failed call that is a part of another, and reports whether
-// all parts were refused like that one. It waits until that is known, if this part
-// could be parted further.
-func (c *Client) allDenied(ctx context.Context, call *readCall, batch []*reading, err error) bool {
-	c.reader.mu.Lock()
-	p := call.parted
-	p.tell(call, refusedWith(err))
-	c.reader.mu.Unlock()
-	if p == nil || batch[0].id == batch[len(batch)-1].id {
+	refusal, ok := errors.AsType[*APIError](err)
+	if !ok || refusal.StatusCode/100 != 4 || errors.Is(err, ErrThrottled) || errors.Is(err, ErrUnauthenticated) {
 		return false
 	}
-	select {
-	case <-p.known:
-	case <-ctx.Done():
-		return true // nobody can wait for more
+	switch refusal.Code { //nolint:exhaustive // every other code may be due to an id
+	case "", ErrInvalidTimeStampExpired, ErrIllegalTimestamp, ErrInvalidTimeStampFormat, ErrSignatureNonceUsed,
+		ErrMissingParameter, ErrInvalidRegionIDNotFound, ErrInvalidActionNotFound, ErrInvalidProductNotFound,
+		ErrInvalidAccountStatusNotEnoughBalance:
+		return false
 	}
+	return !isServiceFailure(refusal.Code)
+}
+
+// enoughDenied is how many ids in a row must be refused by themselves until the service
+// is taken to refuse all.
+const enoughDenied = 3
+
+// isSingle reports a batch for one id. Batches are sorted by id.
+func isSingle(batch []*reading) bool { return batch[0].id == batch[len(batch)-1].id }
+
+// halve parts a batch by its ids, of which there are several.
+func halve(batch []*reading) (left, right []*reading) {
+	ids := idsOf(batch)
+	middle := ids[(len(ids)+1)/2]
+	i := slices.IndexFunc(batch, func(q *reading) bool { return q.id == middle })
+	return batch[:i], batch[i:]
+}
+
+// narrow finds the ids to blame for a refused request, so that only their readings fail.
+// It asks for both halves of what was refused, and goes on with a half that is refused
+// again, until each of these ids stands alone.
+//
+// Each of k such ids among n makes at most ⌈log2 n⌉ requests fail that ask for several,
+// and each of them is followed by two: 1 + 2·k·⌈log2 n⌉ requests in all.
+//
+// An identity without any permission would cost two requests an id. So once three ids
+// have been refused by themselves, and nothing was read, all are taken to be. Both halves
+// are asked for before one is parted, and one is parted to the end before the other: so
+// the three come after 3 + 2·⌈log2 n⌉ requests at most, and not because of three ids
+// alone. To get there without anything read, each half that was passed by on the way down
+// must have been refused as well, and so hold another id to blame: that takes more than
+// ⌊log2 n⌋ of them.
+func (c *Client) narrow(ctx context.Context, call *readCall, batch []*reading, refusal error) {
+	c.discount(call, batch)
+	refused := [][]*reading{batch}
+	for alone := 0; len(refused) > 0; {
+		last := len(refused) - 1
+		left, right := halve(refused[last])
+		refused = refused[:last]
+		for _, half := range [...][]*reading{left, right} {
+			if half = c.hold(call, half); len(half) == 0 {
+				continue
+			}
+			err := c.readPages(ctx, call, half)
+			c.discount(call, batch)
+			switch {
+			case err == nil:
+			case ctx.Err() != nil: // nobody waits any more
+				c.fail(call, batch, err)
+				return
+			case !mayBlameID(err):
+				c.settle(call, half, err)
+			case !isSingle(half):
+				refused = append(refused, half)
+			default:
+				c.fail(call, half, err)
+				if alone++; alone >= enoughDenied && !call.read {
+					c.fail(call, batch, refusal)
+					return
+				}
+			}
+		}
+	}
+}
+
+// hold returns the readings of a part that somebody waits for, which are asked for next:
+// until the gate lets them go, others gather. Of those that nobody waits for, the last
+// one needs an answer if it ended the call.
+func (c *Client) hold(call *readCall, part []*reading) []*reading {
 	c.reader.mu.Lock()
 	defer c.reader.mu.Unlock()
-	return p.open == 0 && !p.differs
+	part = call.unanswered(part)
+	if call.waiting > 0 {
+		part = slices.DeleteFunc(part, func(q *reading) bool { return q.gone })
+	}
+	if len(part) > 0 && !call.held {
+		call.held = true
+		c.reader.held++
+	}
+	return part
+}
+
+// discount takes the time since the last request left off what the readings have waited
+// for the service to stop throttling.
+func (c *Client) discount(call *readCall, batch []*reading) {
+	c.reader.mu.Lock()
+	defer c.reader.mu.Unlock()
+	if call.held { // it did not leave
+		return
+	}
+	for _, q := range call.unanswered(batch) {
+		q.since = q.since.Add(time.Since(call.left))
+	}
+}
+
+// fail answers the readings of a batch that have no answer.
+func (c *Client) fail(call *readCall, batch []*reading, err error) {
+	c.reader.mu.Lock()
+	defer c.reader.mu.Unlock()
+	for _, q := range call.unanswered(batch) {
+		q.answer(shown{}, err)
+	}
 }

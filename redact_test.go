@@ -134,6 +134,7 @@ func TestScrubFindsEverySpelling(t *testing.T) {
 
 func TestScrub(t *testing.T) {
 	keys := secrets{accessKeyID: testKeyID, accessKeySecret: testSecret, securityToken: testToken}
+	short := secrets{accessKeyID: "12345678", accessKeySecret: "short/sec+re7"}
 	for name, test := range map[string]struct {
 		keys       secrets
 		text, want string
@@ -142,15 +143,20 @@ func TestScrub(t *testing.T) {
 		"nothing there":     {keys, "403 Forbidden: 50% of %zz \\ done", "403 Forbidden: 50% of %zz \\ done"},
 		"empty":             {keys, "", ""},
 		"key id":            {keys, "AccessKeyId=" + testKeyID + "&x=1", "AccessKeyId=LTAI****&x=1"},
-		"side by side":      {keys, testSecret + testToken + testSecret, "[redacted][redacted][redacted]"},
+		"side by side":      {keys, testSecret + testToken + testSecret, "[redacted][redacted]"},
 		"cut off":           {keys, "at " + testToken[:20], "at [redacted]"},
-		"cut in an escape":  {keys, "at " + url.QueryEscape(testToken)[:14], "at [redacted]"},
-		"too little of it":  {keys, "at " + testToken[:7], "at " + testToken[:7]},
+		"cut in an escape":  {keys, "at " + url.QueryEscape(testToken)[:18], "at [redacted]%2"},
+		"12 letters of it":  {keys, "x " + testToken[4:18] + "!", "x [redacted]!"},
+		"too little of it":  {keys, "x " + testToken[5:18] + "!", "x " + testToken[5:18] + "!"},
+		"in a word":         {keys, "see https://host/x" + testToken[2:] + "/y z", "see https://host/[redacted]/y z"},
+		"other words":       {keys, "a b/" + testToken + "; c", "a b/[redacted]; c"},
 		"one in another":    {secrets{accessKeyID: "abcdefgh", accessKeySecret: "xxabcdefghxx"}, "xxabcdefghxx abcdefgh", "[redacted] abcd****"},
 		"percent in secret": {secrets{accessKeyID: "12345678", accessKeySecret: "a%2Fb%25c"}, "a%2Fb%25c a%252Fb%2525c", "[redacted] [redacted]"},
 		"quotes in secret":  {secrets{accessKeyID: "12345678", accessKeySecret: `qu"o\te`}, `x qu\"o\\te qu"o\te`, "x [redacted] [redacted]"},
 		"short secret":      {secrets{accessKeyID: "12345678", accessKeySecret: "a"}, `a bad day, sk=a&b="a"`, `a bad day, sk=[redacted]&b="[redacted]"`},
 		"three bytes":       {secrets{accessKeyID: "12345678", accessKeySecret: "ing"}, "nothing going; Secret:ing", "nothing going; Secret:[redacted]"},
+		"eleven letters":    {short, "SH%4Frt-sec Re7, sho\nrt/sec+re7, shortsecre7; short/sec+re, s.hort/sec+re7", "[redacted], [redacted], [redacted]; short/sec+re, s.hort/sec+re7"},
+		"escaped, nested":   {keys, "at " + strings.ReplaceAll(testToken, "/", "%25255Cu002F"), "at [redacted]"},
 		"four bytes":        {secrets{accessKeyID: "12345678", accessKeySecret: "abcd"}, "xabcdx", "x[redacted]x"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -371,6 +377,17 @@ func TestScrubUnknownKeepsTheSense(t *testing.T) {
 		"reading aliyun cli config from '/home/deploy/.aliyun/config.json' failed open /home/deploy/.aliyun/config.json: permission denied",
 		"unable to get credentials from enviroment variables, Access key ID must be specified via environment variable (ALIBABA_CLOUD_ACCESS_KEY_ID)",
 		"refresh token: connection refused",
+		"InvalidSecurityToken.Expired: the token has expired",
+		"the secret is too short, the password was changed",
+		"a new signature algorithm; no credential found",
+		"the security token 473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E",
+		"credentials: the default chain found none that work in the environment variables",
+		"proxy auth: denied; pass: false; credential: expired.",
+		"credentials: 403 Forbidden",
+		"bypass: true1 compass: n0rth design: x1 oauth: x2",
+		`{"AuthAction":"ecs:RebootInstance","AuthPrincipalType":"SubUser","PassRole":"x1","sigil":"x2"}`,
+		"signature HMAC-SHA256 is unsupported",
+		"passing: 12 of 13, authors: a1, signal: 9, assignee: b2, passport=c3",
 		"bearer token is missing, basic authentication failed",
 		"acs:ram::123456789012:role/EcsRamRoleForProduction01",
 		"/Users/John/Library/Application-Support/AliyunCLI2/profile.json",
@@ -383,6 +400,66 @@ func TestScrubUnknownKeepsTheSense(t *testing.T) {
 	} {
 		if got := scrubUnknown(text); got != text {
 			t.Errorf("\n%s\nbecame\n%s", text, got)
+		}
+	}
+}
+
+func TestNamesOfSecrets(t *testing.T) {
+	for _, name := range []string{
+		"pwd", "PWD", "db_pwd", "mysqlPwd", "sig", "x-sig", "requestSig", "credential", "credentials", "Credential", "proxy_credentials",
+		"secret", "client_secret", "ClientSecret", "passwd", "password", "passphrase", "pass", "user-pass", "dbPass", "auth", "proxy_auth", "basicAuth",
+		"signature", "X-Acs-Signature", "token", "id_token", "private_key", "api-key", "session_key", "authorization", "cookie",
+	} {
+		for _, form := range []string{"%s=hunter2", "a=b&%s=hunter2&c=d", "%s: hunter2", `{"%s":"hunter2","x":1}`, "%s%%3Dhunter2%%26", "%s => hunter2", "[%s:hunter2]"} {
+			text := fmt.Sprintf(form, name)
+			if got := scrubUnknown(text); strings.Contains(got, "hunter2") || !strings.Contains(got, redacted) {
+				t.Errorf("%s became %s", text, got)
+			}
+		}
+	}
+	for _, value := range []string{"Hn3kQ9pLw2", "a1b2c3d4", "s3cr3t", "hGkLqWeRtY", "k4/x9+Qz==", "Password1234"} {
+		for _, form := range []string{"secret %s", "the token %s is wrong", "bad password\n%s.", "sig %s,", "credential\t%s"} {
+			text := fmt.Sprintf(form, value)
+			if got := scrubUnknown(text); strings.Contains(got, value) || !strings.Contains(got, redacted) {
+				t.Errorf("%s became %s", text, got)
+			}
+		}
+	}
+}
+
+func TestScrubBareUserinfo(t *testing.T) {
+	for text, want := range map[string]string{
+		"user:pw@proxy:3128":                          "[redacted]@proxy:3128",
+		"lookup user:p:w/1@proxy.corp: no such host":  "lookup [redacted]@proxy.corp: no such host",
+		`invalid proxy address "user:pw@10.0.0.1:80"`: `invalid proxy address "[redacted]@10.0.0.1:80"`,
+		"proxy=user:pw@[::1]:80;x":                    "proxy=[redacted]@[::1]:80;x",
+		"HTTP_PROXY=user:pw@a,https://u:p@b":          "HTTP_PROXY=[redacted]@a,https://[redacted]@b",
+		"user:p@ss@proxy":                             "[redacted]@proxy",
+		// Not the password of anything:
+		"mail bob@example.com: no":                         "mail bob@example.com: no",
+		"mailto:bob@example.com":                           "mailto:bob@example.com",
+		"git@github.com:owner/name":                        "git@github.com:owner/name",
+		"app:v1@sha256:0123":                               "app:v1@sha256:0123",
+		"acs:ram::123456789012:user/bob@corp.onaliyun.com": "acs:ram::123456789012:user/bob@corp.onaliyun.com",
+		"user:@host":                                       "user:@host",
+		"at 12:30 @ noon, a:b@":                            "at 12:30 @ noon, a:b@",
+	} {
+		if got := scrubUnknown(text); got != want {
+			t.Errorf("\n     %s\ngot  %s\nwant %s", text, got, want)
+		}
+	}
+}
+
+// What was scrubbed may become a part of another error, which is scrubbed as well.
+func TestScrubTwice(t *testing.T) {
+	for _, text := range []string{
+		"SecurityToken=" + testToken + "&x=1", `{"password":"ab"}`, "Bearer abcdef", "http://u:p@h/", "u:p@h", "secret Hn3kQ9pLw2", "token: [ab cd]",
+		"AccessKeyId=" + testKeyID, "Authorization: x y", "run Hn3kQ9pLw2Xv7Rt5Yb8Zc1Md4Fg6Js",
+	} {
+		keys := secrets{accessKeyID: testKeyID, accessKeySecret: testSecret, securityToken: testToken}
+		once := safeText(text, &keys, maxErrorText)
+		if twice := safeText(once, &keys, maxErrorText); twice != once {
+			t.Errorf("%s became %s", once, twice)
 		}
 	}
 }
@@ -484,6 +561,27 @@ func FuzzScrubUnknown(f *testing.F) {
 	})
 }
 
+// The service's own request id is not copied, and costs next to nothing.
+func TestShortOfARequestID(t *testing.T) {
+	const requestID = "473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E"
+	keys := secrets{accessKeyID: testKeyID, accessKeySecret: testSecret, securityToken: testToken}
+	r := newRedactor(keys, strings.Repeat("5a", 32))
+	if n := testing.AllocsPerRun(100, func() { _ = r.short(requestID) }); n != 0 || r.short(requestID) != requestID {
+		t.Errorf("%v allocations for %q", n, r.short(requestID))
+	}
+	for name, r := range map[string]*redactor{
+		"signature":    newRedactor(keys, "ffff473469c7aa6f4dc5ffffffffffffffffffff"),
+		"token":        newRedactor(secrets{securityToken: "xyz" + "473469c7/aa6f4=" + "xyz"}, ""),
+		"short secret": newRedactor(secrets{accessKeyID: "12345678", accessKeySecret: "b3/db-a3"}, ""),
+		"four bytes":   newRedactor(secrets{accessKeyID: "12345678", accessKeySecret: "3469"}, ""),
+		"base64":       newRedactor(secrets{accessKeyID: "12345678", accessKeySecret: "473469C7AA6F"}, ""),
+	} {
+		if got := r.short(requestID); !strings.Contains(got, redacted) {
+			t.Errorf("%s: got %q", name, got)
+		}
+	}
+}
+
 func FuzzScrub(f *testing.F) {
 	for _, secret := range []string{testSecret, testToken, "Zx9q", `%2F"\u`, "aaaaaaaa", "%%%%2525"} {
 		f.Add(secret, "before ", " after")
@@ -511,6 +609,34 @@ func BenchmarkScrub(b *testing.B) {
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
 		scrubKnown(text, &keys)
+	}
+}
+
+// Texts that make each letter the beginning of something take no longer per byte.
+func BenchmarkScrubHostile(b *testing.B) {
+	keys := secrets{accessKeyID: testKeyID, accessKeySecret: testSecret, securityToken: strings.Repeat(testToken, 20)}
+	for name, unit := range map[string]string{
+		"words": "The specified instance does not exist. ", "percent": "%25", "slashes": `\`, "semicolons": "&#;", "token": testToken,
+		"pieces": testToken[:17] + "x", "short": "aaaaaaaaaab", "space": "% 2 5",
+	} {
+		for _, size := range []int{4 << 10, 32 << 10} {
+			text := strings.Repeat(unit, size/len(unit))
+			b.Run(fmt.Sprintf("text=%s/size=%d", name, size), func(b *testing.B) {
+				b.SetBytes(int64(len(text)))
+				for b.Loop() {
+					scrubKnown(text, &keys)
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkShort(b *testing.B) {
+	keys := secrets{accessKeyID: testKeyID, accessKeySecret: testSecret, securityToken: strings.Repeat(testToken, 20)}
+	r := newRedactor(keys, strings.Repeat("5a", 32))
+	b.ReportAllocs()
+	for b.Loop() {
+		r.short("473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E")
 	}
 }
 

@@ -20,6 +20,7 @@ func scrubUnknown(text string) string {
 	p := patterns()
 	text = replaceEach(text, p.pem, func([]string) string { return redacted })
 	text = scrubUserinfo(text) // before a name in a password takes the @ for its value
+	text = scrubBareUserinfo(text)
 	text = scrubNamed(text)
 	text = scrubSchemes(text)
 	text = replaceEach(text, p.port, func([]string) string { return `invalid port "` + redacted + `"` })
@@ -27,137 +28,6 @@ func scrubUnknown(text string) string {
 	text = replaceEach(text, p.jwt, func([]string) string { return redacted })
 	text = replaceEach(text, p.run, scrubRun)
 	return printable(text)
-}
-
-// named is one match of the pattern of names, by its groups.
-type named struct {
-	prefix, keyID, line, secret, rest, nameQuote, separator, bracket, quote string
-
-	afterSlash bool // the name ends a path, such as that of a token's file
-}
-
-// scrubNamed replaces the values that stand after the name of a secret.
-func scrubNamed(text string) string {
-	var b strings.Builder
-	afterSlash := false
-	for {
-		g, at, from := find(text, patterns().name)
-		if g == nil {
-			return b.String() + text
-		}
-		if at > 0 {
-			afterSlash = text[at-1] == '/'
-		}
-		n := &named{g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8], g[9], afterSlash}
-		to := from
-		if n.isName(text[from:]) {
-			to += n.valueLen(text[from:])
-		}
-		mask := redacted
-		switch value := text[from:to]; {
-		case value == "": // not a name, or one without a value: go on behind the name
-			from -= len(n.nameQuote + n.separator + n.bracket + n.quote) // the quote behind the name may open a value
-			to, mask = from, ""
-		case n.keyID != "" && !strings.Contains(strings.ToLower(n.prefix), "secret") && strings.Trim(value, keyIDCharacters) == "":
-			mask = maskKeyID(value)
-		}
-		b.WriteString(text[:from] + mask)
-		afterSlash = text[to-1] == '/'
-		text = text[to:]
-	}
-}
-
-// isName tells a name from a word of a sentence, an error code or a path; value
-// is the text behind the separator.
-func (n *named) isName(value string) bool {
-	quoted := n.quote != ""
-	switch {
-	case n.rest != "" && n.nameQuote == "":
-		return false // SignatureMethod=, InvalidSecurityToken.Expired:
-	case strings.TrimSpace(n.separator) == "":
-		return quoted && n.nameQuote == "" // token "…"
-	case quoted || n.bracket != "" || strings.TrimSpace(n.separator) != ":" || n.nameQuote != "" && !n.afterSlash:
-		return true
-	case n.afterSlash:
-		return !strings.HasSuffix(n.separator, " ") // open /run/token: no such file
-	case n.prefix == "" && (n.secret == "token" || n.secret == "secret" || n.secret == "signature") && n.separator == ": ":
-		word := value // refresh token: connection refused
-		if i := strings.IndexAny(value, " :"); i >= 0 {
-			word = value[:i]
-		}
-		plain := len(word) <= 12 && len(word) < len(value) && strings.Trim(word, letters) == ""
-		return !plain
-	}
-	return true
-}
-
-const (
-	letters         = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	keyIDCharacters = letters + "0123456789.-_*"
-)
-
-// valueLen returns the length of the value at the start of text. Where its end
-// can't be told it reaches too far.
-func (n *named) valueLen(text string) int {
-	upTo := func(i int) int {
-		if i < 0 {
-			return len(text)
-		}
-		return i
-	}
-	switch {
-	case n.bracket == "[":
-		return upTo(strings.IndexByte(text, ']'))
-	case n.bracket == "{":
-		return upTo(strings.IndexByte(text, '}'))
-	case strings.HasPrefix(n.quote, "%") && strings.HasPrefix(n.nameQuote+n.separator, "%"):
-		end := upTo(strings.IndexAny(text, " \t\r\n\""))
-		escape := strings.TrimSuffix(n.quote, "22") + "5C" // what the closing quote must not stand behind
-		for at := 0; ; at += len(n.quote) {
-			i := strings.Index(text[at:end], n.quote)
-			if i < 0 {
-				return end
-			}
-			if at += i; !strings.HasSuffix(strings.ToUpper(text[max(0, at-len(escape)):at]), escape) {
-				return at
-			}
-		}
-	case n.quote != "" && n.quote[0] != '%':
-		return quotedLen(text, n.quote[len(n.quote)-1], len(n.quote)-1)
-	case n.separator == ">":
-		return upTo(strings.IndexByte(text, '<'))
-	case n.line != "":
-		return upTo(strings.IndexAny(text, "\r\n\"'"))
-	case strings.HasPrefix(n.separator, "%"):
-		if i := strings.Index(text, "%26"); i >= 0 {
-			return min(i, upTo(strings.IndexAny(text, " \t\r\n\"&")))
-		}
-		return upTo(strings.IndexAny(text, " \t\r\n\"&"))
-	case strings.TrimSpace(n.separator) == "=":
-		return upTo(strings.IndexAny(text, " \t\r\n\"'&<>"))
-	}
-	i := upTo(strings.IndexAny(text, " \t\r\n\""))
-	return len(strings.TrimRight(text[:i], ",;)}]"))
-}
-
-// quotedLen returns where the string ends whose opening quote stood behind
-// depth backslashes: JSON inside JSON escapes its quotes once more. An escaped
-// quote has another number of backslashes than a closing one.
-func quotedLen(text string, quote byte, depth int) int {
-	slashes := 0
-	for i := range len(text) {
-		switch text[i] {
-		case '\\':
-			slashes++
-			continue
-		case quote:
-			if slashes%(2*(depth+1)) == depth {
-				return i - depth
-			}
-		}
-		slashes = 0
-	}
-	return len(text)
 }
 
 // scrubSchemes replaces what follows Bearer and Basic, unless it is the next
@@ -199,6 +69,47 @@ func scrubUserinfo(text string) string {
 	return strings.Join(parts, "://")
 }
 
+// scrubBareUserinfo replaces what stands before the host in user:password@host,
+// where no scheme shows that it is a URL.
+func scrubBareUserinfo(text string) string {
+	if !strings.Contains(text, "@") {
+		return text
+	}
+	var b strings.Builder
+	for text != "" {
+		end := strings.IndexAny(text, " \t\r\n\"'`<>") + 1
+		if end == 0 {
+			end = len(text)
+		}
+		b.WriteString(withoutUserinfo(text[:end]))
+		text = text[end:]
+	}
+	return b.String()
+}
+
+// withoutUserinfo is for a word. An image's digest and the name of a RAM user have
+// an @ as well.
+func withoutUserinfo(word string) string {
+	if i := strings.Index(word, "://"); i >= 0 { // scrubUserinfo has seen to the rest
+		scheme := len(strings.TrimRight(word[:i], letters))
+		return withoutUserinfo(word[:scheme]) + word[scheme:]
+	}
+	at := strings.LastIndexByte(word, '@')
+	if at < 0 || strings.HasPrefix(word[at:], "@sha256:") {
+		return word
+	}
+	user, password, found := strings.Cut(word[:at], ":")
+	if !found || password == "" || strings.HasPrefix(password, ":") || at+1 == len(word) || base36(word[at+1]) < 0 && word[at+1] != '[' {
+		return word
+	}
+	from := strings.LastIndexAny(user, "=,;([{&?/") + 1
+	switch user[from:] {
+	case "acs", "arn", "mailto":
+		return word
+	}
+	return word[:from] + redacted + word[at:]
+}
+
 // scrubRun judges a long run of characters without a separator. One that begins
 // with a slash is a path, and judged by its parts.
 func scrubRun(groups []string) string {
@@ -221,9 +132,11 @@ func scrubRun(groups []string) string {
 	return run
 }
 
-// looksRandom tells a key from CamelCase and paths: the words of these average
+func looksRandom(s string) bool { return len(s) >= 20 && isShuffled(s) }
+
+// isShuffled tells a key from CamelCase and paths: the words of these average
 // four letters and more, those of random characters fewer than three.
-func looksRandom(s string) bool {
+func isShuffled(s string) bool {
 	const lower, upper, digit, other = 1, 2, 3, 4
 	words, length, previous, seen := 0, 0, 0, [5]bool{}
 	for i := range len(s) {
@@ -244,5 +157,5 @@ func looksRandom(s string) bool {
 		}
 		previous, seen[class] = class, true
 	}
-	return len(s) >= 20 && seen[lower] && seen[upper] && float64(length) < 3.5*float64(words)
+	return seen[lower] && seen[upper] && float64(length) < 3.5*float64(words)
 }

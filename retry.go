@@ -3,6 +3,7 @@ package ecsreboot
 import (
 	"context"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -86,11 +87,12 @@ const (
 // event is what came of one attempt, as far as the decision needs it.
 type event struct {
 	stage        stage
-	permanent    bool // stageBefore, stageConnect: would fail the same way again
-	status       int  // stageAnswered: the HTTP status …
-	code         ErrorCode
-	hasRequestID bool // … the body's code and whether there was a request id
-	serverTime   bool // the answer had a readable Date
+	permanent    bool      // stageBefore, stageConnect: would fail the same way again
+	status       int       // stageAnswered: the HTTP status …
+	code         ErrorCode // … the body's code, as it was received …
+	hasRequestID bool      // … and whether there was a request id; with 2xx, in a success document
+	serverTime   bool      // the answer had a readable Date
+	stale        bool      // it refuses credentials in whose place others may pass
 }
 
 // next is what to do after an attempt.
@@ -102,6 +104,7 @@ const (
 	again                 // after a backoff
 	awaitGate             // when the throttle gate opens
 	fixClock              // once, with the clock corrected
+	renew                 // once, with the default chain's credentials read anew
 )
 
 // decide is the safety contract: whether a request may be sent again depends on
@@ -145,35 +148,74 @@ func decideRestart(op operation, e event) (Outcome, next) {
 			return OutcomeUnknown, stop
 		}
 		return OutcomeAccepted, done
-	case e.status/100 == 5 && (e.status != 503 || !isThrottlingCode(e.code)), e.status/100 != 4 && e.status != 503:
+	case !mayRefuse(e.status), e.status == 503 && !isThrottlingCode(e.code):
 		return OutcomeUnknown, stop
-	case e.code == "" || !e.hasRequestID:
+	case !isPlainCode(e.code) || !e.hasRequestID:
 		return OutcomeUnknown, stop // the service's own refusals have both
 	case isThrottlingCode(e.code):
 		return OutcomeRejected, awaitGate
 	case isServiceFailure(e.code):
 		return OutcomeUnknown, stop
-	}
-	switch e.code { //nolint:exhaustive // every other code is a plain refusal
-	case ErrSignatureNonceUsed:
+	case strings.EqualFold(string(e.code), string(ErrSignatureNonceUsed)):
 		// Each nonce is sent once, so something between repeated the request,
 		// and its first copy may have restarted the instance.
 		return OutcomeUnknown, stop
+	}
+	switch e.code { //nolint:exhaustive // every other code is a plain refusal
 	case ErrInvalidTimeStampExpired, ErrIllegalTimestamp:
 		if e.serverTime {
 			return OutcomeRejected, fixClock
 		}
 		return OutcomeRejected, stop
 	}
+	if e.stale {
+		return OutcomeRejected, renew
+	}
 	return OutcomeRejected, stop
 }
 
-// isServiceFailure reports a code that tells of a failure inside the service,
-// which says nothing about the instance, whatever the status it comes with.
+// mayRefuse reports whether the service refuses requests with this status. With
+// every other one it has failed, or somebody else has answered.
+func mayRefuse(status int) bool { return status/100 == 4 || status == http.StatusServiceUnavailable }
+
+// isPlainCode reports whether a code is spelled as all the codes of the service are.
+// What is not may be one of them with something added: an InternalError with an
+// invisible character is no refusal.
+func isPlainCode(code ErrorCode) bool {
+	return code != "" && len(code) <= maxCodeLength && strings.Trim(string(code), idCharacters) == ""
+}
+
+const maxCodeLength = 128
+
+// serviceFailures are the codes that speak of the service's own state. They say
+// nothing about the instance, whatever the status and the case they come in. Each
+// stands for its subcodes too, such as InternalError.Dispatch.
+var serviceFailures = [...]ErrorCode{
+	ErrInternalError,
+	ErrUnknownError,
+	"SystemError",
+	ErrSystemBusy,
+	"ServiceBusy",
+	"RequestTimeout",
+	"OperationTimeout",
+	ErrLimitedOperationServiceUnavailable,
+	// Nothing says that the service refuses before it acts, as it does with its
+	// throttling codes.
+	ErrRejectedThrottling,
+}
+
 func isServiceFailure(code ErrorCode) bool {
-	family, _, _ := strings.Cut(string(code), ".")
-	return family == string(ErrInternalError) || strings.HasPrefix(family, string(ErrServiceUnavailable)) ||
-		code == ErrUnknownError || code == ErrLimitedOperationServiceUnavailable
+	text := strings.ToLower(string(code))
+	if strings.HasPrefix(text, strings.ToLower(string(ErrServiceUnavailable))) { // ServiceUnavailableTemporary and others
+		return true
+	}
+	for _, failure := range serviceFailures {
+		rest, found := strings.CutPrefix(text, strings.ToLower(string(failure)))
+		if found && (rest == "" || rest[0] == '.') {
+			return true
+		}
+	}
+	return false
 }
 
 // sleep waits under ctx and reports whether the time was slept out.

@@ -30,6 +30,7 @@ func TestDecide(t *testing.T) {
 	}
 	noID := func(e event) event { e.hasRequestID = false; return e }
 	noDate := func(e event) event { e.serverTime = false; return e }
+	stale := func(e event) event { e.stale = true; return e }
 	for _, c := range []struct {
 		name string
 		event
@@ -50,6 +51,10 @@ func TestDecide(t *testing.T) {
 		{"clock, older", answered(400, ErrIllegalTimestamp), rejectedThen(fixClock)},
 		{"clock without Date", noDate(answered(400, ErrIllegalTimestamp)), rejected},
 		{"clock at 500", answered(500, ErrInvalidTimeStampExpired), unknown},
+		{"token expired", stale(answered(400, ErrInvalidSecurityTokenExpired)), rejectedThen(renew)},
+		{"token expired, by a message", stale(answered(400, ErrInvalidParameter)), rejectedThen(renew)},
+		{"key at 500", stale(answered(500, ErrInvalidAccessKeyIDInactive)), unknown},
+		{"key without a request id", noID(stale(answered(400, ErrInvalidAccessKeyIDInactive))), unknown},
 		{"500 InternalError", answered(500, ErrInternalError), unknown},
 		{"400 InternalError", answered(400, ErrInternalError), unknown},
 		{"400 UnknownError", answered(400, ErrUnknownError), unknown},
@@ -94,14 +99,18 @@ func TestDecideSendsARestartAgainOnlyWhenItDidNotHappen(t *testing.T) {
 	}
 	for status := range 700 {
 		for _, code := range codes {
-			for bits := range 4 {
-				e := event{stage: stageAnswered, status: status, code: code, hasRequestID: bits&1 != 0, serverTime: bits&2 != 0}
+			for bits := range 8 {
+				e := event{stage: stageAnswered, status: status, code: code, hasRequestID: bits&1 != 0, serverTime: bits&2 != 0, stale: bits&4 != 0}
 				outcome, then := decide(operation{}, e)
 				if then == stop || then == done {
 					continue
 				}
 				assert.Equal(t, OutcomeRejected, outcome)
 				assert.True(t, status/100 == 4 || status == 503, "%+v", e)
+				if then == renew {
+					assert.True(t, e.stale && e.hasRequestID && status/100 == 4, "%+v", e)
+					continue
+				}
 				assert.True(t, isThrottlingCode(code) || code == ErrInvalidTimeStampExpired || code == ErrIllegalTimestamp, "%+v", e)
 			}
 		}

@@ -28,6 +28,7 @@ type verdict struct {
 const (
 	provenByStatus    = "proven by status"
 	provenByStartTime = "proven by start time"
+	provenByRefusal   = "proven by refusal"
 	notSettled        = "not proven: the send did not show"
 	notInTime         = "not proven: the time is over"
 	locked            = "locked"
@@ -133,6 +134,7 @@ type model struct {
 	scenario
 	course
 	base              int           // the minute of the baseline's StartTime
+	sent              int           // the minute of the send, by the service's clock
 	known, knownHi    time.Duration // when the outcome of the send is known
 	inTheWay          bool
 	outcome           ecsreboot.Outcome
@@ -145,9 +147,11 @@ type model struct {
 // reading is the next one, and what the ones before came to.
 type reading struct {
 	lo, hi       time.Duration
-	nth          int // of all
-	wait         int // which of the waits follows
-	down, moved  bool
+	nth          int  // of all
+	wait         int  // which of the waits follows
+	down         bool // not Running, which is what the waits go by
+	passed       bool // in a status of a restart
+	moved        bool
 	absent, bad  int
 	heldUntilAdd time.Duration // the gate is shut for so long after the last one
 }
@@ -155,13 +159,17 @@ type reading struct {
 // expect returns all ways for the scenario to end.
 func (x scenario) expect() []verdict {
 	m := &model{scenario: x, sends: 1, outcome: x.send.outcome, known: x.send.held + x.send.answered, knownHi: x.send.held + x.send.answered, earlier: x.timeout(), deadline: x.timeout()}
-	m.minuteOf = func(t time.Duration) int { return int((x.offset + t) / time.Minute) }
+	m.minuteOf = func(t time.Duration) int { return int((x.offset+t+time.Hour)/time.Minute) - 60 }
 	m.base = -60
+	m.sent = m.sendMinute()
 	if x.young {
-		m.base = 0
+		m.base = m.minuteOf(-x.life.earlier)
 	}
-	begin := view{status: ecstest.Running, minute: m.base, from: -1}
+	begin := view{status: ecstest.Running, minute: m.base, from: -time.Hour}
 	m.truth, m.shown = []view{begin}, []view{begin}
+	if x.life.earlier > 0 {
+		m.restart(-x.life.earlier, x.life.profile)
+	}
 
 	acts := x.send.held + x.send.at
 	acted, possible := !x.send.acts, true
@@ -186,6 +194,18 @@ func (x scenario) expect() []verdict {
 	first := m.known + time.Second
 	m.read(reading{lo: first, hi: first, wait: 1})
 	return m.verdicts
+}
+
+// sendMinute is the minute of the send as the client must take it: the Date of the
+// baseline, which is cut to the second, the time from there to the send, and what the
+// Date may have been cut by.
+func (m *model) sendMinute() int {
+	baseline := time.Duration(0)
+	if m.send.held > 5*time.Second {
+		baseline = m.send.held // read again
+	}
+	date := (m.offset + baseline).Truncate(time.Second)
+	return int((date + m.send.held - baseline + time.Second - 1) / time.Minute)
 }
 
 // early is why nothing is sent: what the baseline shows, or its second reading if
@@ -291,19 +311,20 @@ func (m *model) one(r reading) {
 	if !r.down && seen.status != ecstest.Running {
 		r.down, r.wait = true, 0
 	}
-	r.moved = r.moved || seen.minute > m.base
-	sign := r.down || r.moved
+	r.passed = r.passed || slices.Contains([]string{ecstest.Stopping, ecstest.Stopped, ecstest.Starting}, seen.status)
+	r.moved = r.moved || seen.minute > m.base && seen.minute >= m.sent
+	sign := r.passed || r.moved
 	switch {
-	case seen.status == ecstest.Running && r.down:
+	case seen.status == ecstest.Running && r.passed:
 		m.end(provenByStatus, m.outcome, m.sends, r.lo, r.hi)
 	case seen.status == ecstest.Running && r.moved:
 		m.end(provenByStartTime, m.outcome, m.sends, r.lo, r.hi)
 	case seen.locked:
 		m.end(locked, m.outcome, m.sends, r.lo, r.hi)
-	case m.outcome == unknown && !sign && r.hi >= m.known+m.settle():
+	case m.outcome == unknown && !sign && seen.status == ecstest.Running && r.hi >= m.known+m.settle():
 		switch {
 		case m.inTheWay:
-			m.end(provenByStatus, unknown, 2, r.lo, r.hi)
+			m.end(provenByRefusal, unknown, 2, r.lo, r.hi)
 		case m.resend && m.sends == 1:
 			m.again(r)
 		default:
@@ -345,7 +366,11 @@ func (m *model) again(r reading) {
 		// Refused for its status: the first send is what stands in the way.
 		// What readings show may be old, so it is back once they have shown it
 		// Running for as long as a restart may take to show.
-		n.inTheWay, n.known, n.knownHi = true, r.lo, r.hi
+		// Unless that answer is lost too.
+		if n.inTheWay = m.lost < 2; !n.inTheWay {
+			r.lo, r.hi = r.lo+m.send.answered, r.hi+m.send.answered
+		}
+		n.known, n.knownHi = r.lo, r.hi
 		r.nth, r.wait = r.nth+1, 1
 		n.read(r)
 		m.verdicts = n.verdicts
@@ -356,7 +381,7 @@ func (m *model) again(r reading) {
 	now := at(m.truth, r.lo)
 	now.from = -1
 	n.truth, n.shown = []view{now}, []view{now}
-	n.minuteOf = func(time.Duration) int { return m.base + 1 } // a minute has passed since
+	n.minuteOf = func(time.Duration) int { return m.sent + 1 } // a minute has passed since
 	acts := m.send.acts
 	n.known = m.send.answered
 	if m.lost < 2 {

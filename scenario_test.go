@@ -34,6 +34,7 @@ type life struct {
 	name    string
 	profile ecstest.RebootProfile
 	others  []happening
+	earlier time.Duration // before the call, others restarted it, which may show late; whole minutes
 }
 
 type happening struct {
@@ -145,6 +146,13 @@ var lives = []life{
 	{name: "hangs in Starting", profile: hanging(restarts(30 * s))},
 	{name: "hangs in Stopping, late to show", profile: hanging(stale(restarts(30*s, "Stopping"), 20*s))},
 	{name: "takes too long", profile: restarts(4 * minute)},
+	{name: "unseen for long, StartTime stays", profile: stale(keeping(restarts(70*s)), 3*minute)},
+	{name: "Pending", profile: restarts(30*s, "Pending")},
+	{name: "Pending, StartTime stays", profile: keeping(restarts(30*s, "Pending"))},
+	{name: "Pending, Starting, StartTime stays", profile: keeping(restarts(30*s, "Pending", "Starting"))},
+	{name: "another's restart long before shows late", profile: stale(restarts(-1), 2*minute+12300*time.Millisecond), earlier: 2 * minute},
+	{name: "another's restart before shows late", profile: stale(restarts(-1), minute+47300*time.Millisecond), earlier: minute},
+	{name: "another's restart before shows late, ours stays", profile: stale(keeping(restarts(900*time.Millisecond)), minute+200*time.Millisecond), earlier: minute},
 	{name: "vanishes midway", profile: restarts(30 * s), others: []happening{{12300 * time.Millisecond, vanishing}}},
 	{name: "vanishes afterwards", profile: keeping(restarts(-1)), others: []happening{{12300 * time.Millisecond, vanishing}}},
 	{name: "locked midway", profile: restarts(30 * s), others: []happening{{12300 * time.Millisecond, locking}}},
@@ -161,8 +169,8 @@ var sendings = func() []sending {
 		{name: "accepted", acts: true, outcome: accepted},
 		{name: "accepted after 10 s", fault: ecstest.Fault{Kind: ecstest.FaultDelay, Delay: 10 * s}, acts: true, at: 10 * s, answered: 10 * s, outcome: accepted},
 		{name: "accepted, told after 10 s", fault: ecstest.Fault{Kind: ecstest.FaultDelay, Delay: 10 * s, Act: true}, acts: true, answered: 10 * s, outcome: accepted},
-		{name: "accepted, cut short", fault: ecstest.Fault{Kind: ecstest.FaultTruncate}, acts: true, outcome: accepted},
-		{name: "accepted, stalls", fault: ecstest.Fault{Kind: ecstest.FaultStall}, acts: true, answered: 30 * s, outcome: accepted},
+		{name: "accepted, cut short", fault: ecstest.Fault{Kind: ecstest.FaultTruncate}, acts: true, outcome: unknown},
+		{name: "accepted, stalls", fault: ecstest.Fault{Kind: ecstest.FaultStall}, acts: true, answered: 30 * s, outcome: unknown},
 		{name: "throttled for 3 s, accepted", fault: ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: 3 * s}, acts: true, held: 3 * s, outcome: accepted},
 		{name: "throttled for 20 s, accepted", fault: ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: 20 * s}, acts: true, held: 20 * s, outcome: accepted},
 		{name: "rejected", fault: ecstest.Fault{Kind: ecstest.FaultError, Code: "DiskError"}, outcome: rejected},
@@ -220,6 +228,7 @@ func scenarios() []scenario {
 			x.offset = []time.Duration{30 * s, 58500 * time.Millisecond, 2 * s, 45 * s, 59900 * time.Millisecond}[n%5]
 		}
 		x.force = n/2%2 == 1
+		x.resend = x.resend && x.life.earlier == 0 // the model of a second send forgets what has yet to show
 		if x.send.outcome != unknown || x.send.fault.Late > 0 {
 			x.lost = 1 // and the second one is of another kind
 		}
@@ -271,7 +280,7 @@ func TestScenarios(t *testing.T) {
 	}
 	t.Logf("%d scenarios, %d of them with one verdict: %v", len(list), sure, kinds)
 	assert.Greater(t, sure, len(list)*9/10)
-	for _, what := range []string{provenByStatus, provenByStartTime, notSettled, notInTime, locked, gone, notRunning, denied, faulty, refused} {
+	for _, what := range []string{provenByStatus, provenByStartTime, notSettled, notInTime, locked, gone, notRunning, denied, faulty, refused, provenByRefusal} {
 		assert.Positive(t, kinds[what], what)
 	}
 }
@@ -286,6 +295,11 @@ func (x scenario) play(t *testing.T, expected []verdict) {
 		started = begin.Truncate(time.Minute)
 	}
 	st := newStage(t, ecstest.Instance{ID: id, StartTime: started, Reboot: x.life.profile})
+	if x.life.earlier > 0 {
+		st.earlierRestart(x.force)
+		time.Sleep(x.life.earlier)
+		begin = time.Now()
+	}
 	for _, h := range x.life.others {
 		st.after(h)
 	}
@@ -332,6 +346,8 @@ func whatItIs(result *ecsreboot.RestartResult, err error) string {
 		return provenByStatus
 	case err == nil && result.Proof == ecsreboot.ProofStartTime:
 		return provenByStartTime
+	case err == nil && result.Proof == ecsreboot.ProofRefusal:
+		return provenByRefusal
 	case err == nil:
 		return string(result.Proof)
 	case errors.Is(err, ecsreboot.ErrNotProven) && errors.Is(err, context.DeadlineExceeded):

@@ -7,12 +7,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"hash"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -132,10 +130,7 @@ func signV3(m message, keys secrets) signed {
 // acs3Authorization returns the Authorization header, which ends with the signature
 // in lower-case hex. The headers must be sorted by their names.
 func acs3Authorization(method, rawQuery string, given []signedHeader, payloadHash string, keys secrets) string {
-	s := hmacSHA256.get(keys.accessKeySecret)
-	defer hmacSHA256.put(s)
-	text := &s.text
-	text.Reset()
+	text := bytes.NewBuffer(make([]byte, 0, 1024))
 	text.WriteString(method)
 	text.WriteString("\n/\n")
 	text.WriteString(rawQuery)
@@ -155,7 +150,9 @@ func acs3Authorization(method, rawQuery string, given []signedHeader, payloadHas
 	text.Reset()
 	text.WriteString(acs3Algorithm + "\n")
 	writeHex(text, digest[:])
-	sum := s.sign()
+	mac := hmac.New(sha256.New, []byte(keys.accessKeySecret))
+	mac.Write(text.Bytes())
+	sum := mac.Sum(digest[:0])
 
 	text.Reset()
 	text.WriteString(acs3Algorithm + " Credential=")
@@ -179,43 +176,6 @@ func writeNames(text *bytes.Buffer, given []signedHeader) {
 func writeHex(text *bytes.Buffer, sum []byte) {
 	var digits [2 * sha256.Size]byte
 	text.Write(digits[:hex.Encode(digits[:], sum)])
-}
-
-// hmacs hands out HMACs of one hash. To give one its key takes as long as to sign
-// with it, so they keep it from one request to the next.
-type hmacs struct {
-	newHash func() hash.Hash
-	pool    sync.Pool // of *keyedHMAC
-}
-
-var (
-	hmacSHA256 = hmacs{newHash: sha256.New}
-	hmacSHA1   = hmacs{newHash: sha1.New}
-)
-
-// keyedHMAC is an HMAC with its key, and room for what a signature is made of.
-type keyedHMAC struct {
-	key  string
-	mac  hash.Hash
-	text bytes.Buffer
-	sum  []byte
-}
-
-func (h *hmacs) get(key string) *keyedHMAC {
-	if s, ok := h.pool.Get().(*keyedHMAC); ok && s.key == key {
-		return s
-	}
-	return &keyedHMAC{key: key, mac: hmac.New(h.newHash, []byte(key))}
-}
-
-func (h *hmacs) put(s *keyedHMAC) { h.pool.Put(s) }
-
-// sign returns the signature over the text, which is good until the next.
-func (s *keyedHMAC) sign() []byte {
-	s.mac.Reset()
-	s.mac.Write(s.text.Bytes())
-	s.sum = s.mac.Sum(s.sum[:0])
-	return s.sum
 }
 
 // signV1 signs m with the RPC signature 1.0: everything is a query parameter, the
@@ -250,11 +210,9 @@ func signV1(m message, keys secrets) signed {
 
 // rpcSignature returns the base64 signature over a canonical query.
 func rpcSignature(method, canonicalQuery, secret string) string {
-	s := hmacSHA1.get(secret + "&")
-	defer hmacSHA1.put(s)
-	s.text.Reset()
-	s.text.WriteString(method + "&%2F&" + encode(canonicalQuery))
-	return base64.StdEncoding.EncodeToString(s.sign())
+	mac := hmac.New(sha1.New, []byte(secret+"&"))
+	mac.Write([]byte(method + "&%2F&" + encode(canonicalQuery)))
+	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
 // canonicalQuery sorts params and joins them as both signatures want it. An empty

@@ -164,6 +164,29 @@ func FuzzClock(f *testing.F) {
 	})
 }
 
+// FuzzServiceTime reads a baseline with any Date: one that is up to 15 minutes from our
+// clock is taken for the service's, and of any other nothing comes.
+func FuzzServiceTime(f *testing.F) {
+	for _, seconds := range []int64{0, 1, -1, 895, -895, 905, -905, 1200, -1200, 3600, -3600, 315_360_000, -315_360_000, 1 << 33, -1 << 33} {
+		f.Add(seconds)
+	}
+	f.Fuzz(func(t *testing.T, away int64) {
+		away %= 8_000_000_000 // less than the years that a Date can tell
+		now := time.Now()
+		date := now.Add(time.Duration(away) * time.Second).UTC().Truncate(time.Second)
+		body := `{"RequestId":"R","Instances":{"Instance":[{"InstanceId":"` + id + `","Status":"Running","StartTime":"2017-12-10T04:04Z"}]}}`
+		client := fuzzClient(t, answered(200, http.Header{"Date": {date.Format(http.TimeFormat)}}, body, -1), ecsreboot.WithRetryPolicy(ecsreboot.RetryPolicy{}))
+		baseline, err := client.TakeBaseline(t.Context(), id)
+		require.NoError(t, err)
+		switch distance := date.Sub(now).Abs(); {
+		case distance < 15*time.Minute-2*time.Second:
+			require.True(t, date.Equal(baseline.ServiceTime), "%v is %v", date, baseline.ServiceTime)
+		case distance > 15*time.Minute+10*time.Second:
+			require.Zero(t, baseline.ServiceTime, "%v", date)
+		}
+	})
+}
+
 var regionForm = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)+$`)
 
 // FuzzRegion makes clients for any region: what cannot be an id is refused, and of

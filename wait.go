@@ -19,8 +19,11 @@ type Baseline struct {
 	StartTime  time.Time // to the minute; zero if the service did not tell
 	Locks      []string  // as [Instance] has them
 	TakenAt    time.Time // when the reading was asked for
-	// ServiceTime is the time by the service's clock then, to the second, which is
-	// what StartTime is of; zero if the service did not tell.
+	// ServiceTime is the time by the service's clock then, to the second. StartTime is
+	// by that clock too, so it proves a restart only where ServiceTime is known. It is
+	// zero if the answer had no Date, or one that is more than 15 minutes from our
+	// clock as corrected by the service: the service refuses requests that are further
+	// away, so such a Date is not that of its clock.
 	ServiceTime time.Time
 }
 
@@ -33,8 +36,10 @@ type Observation struct {
 
 // WaitOptions says how a restart is followed. A zero field means its default.
 type WaitOptions struct {
-	// Timeout limits the wait as a whole, from the call on. Default 10 min;
-	// negative: only the context ends it.
+	// Timeout limits the wait as a whole, from the call on. The call returns within a
+	// second of it, and of the end of its context, even if a RoundTripper or the Probe
+	// is still at work. Default 25 min, because the vendor documents 3 to 5 minutes
+	// for a restart, and at most 20; negative: only the context ends the wait.
 	Timeout time.Duration
 	// SettleTime is how long a send of unknown outcome may take to show. Default
 	// 60 s; negative: a first reading decides.
@@ -44,7 +49,9 @@ type WaitOptions struct {
 	MaxPollFaults int
 	// Probe lets the caller add proof of its own, such as a boot id or a health
 	// check. It is asked after each reading that shows the instance Running once
-	// the restart was sent, in the goroutine of the call. Nil asks nobody.
+	// the restart was sent, in a goroutine of its own, once at a time for each call.
+	// One that does not return when its context ends is left alone; while the call
+	// waits for it, a panic in it is one in the goroutine of the call. Nil asks nobody.
 	Probe func(ctx context.Context, seen Observation) (ProbeResult, error)
 	// OnEvent is told what happens, in order, in the goroutine of the call. It
 	// must not block for long: the call cannot return meanwhile, not even at its
@@ -73,9 +80,13 @@ type WaitOptions struct {
 }
 
 const (
-	defaultWaitTimeout   = 10 * time.Minute
+	// defaultWaitTimeout is more than the 20 minutes that the vendor documents for a
+	// restart at most.
+	defaultWaitTimeout   = 25 * time.Minute
 	defaultSettleTime    = time.Minute
 	defaultMaxPollFaults = 5
+	// joinLimit is for how long a restart may be joined from when its first call began.
+	joinLimit = 10 * time.Minute
 	// baselineLifetime is how old a baseline may be when the restart is let go by the
 	// pacer and has its credentials.
 	baselineLifetime = 5 * time.Second
@@ -107,7 +118,7 @@ const (
 	EventSending        EventKind = "sending"         // the restart is being sent
 	EventAccepted       EventKind = "accepted"        // the service accepted it: RequestID
 	EventOutcomeUnknown EventKind = "outcome unknown" // the answer was lost: Err
-	EventResendRefused  EventKind = "resend refused"  // the instance is not Running, so the first send took effect: Err
+	EventResendRefused  EventKind = "resend refused"  // with IncorrectInstanceStatus: the instance is not Running, so the first send took effect: Err
 	EventStatus         EventKind = "status"          // a reading: Status, StartTime
 	EventPollFailed     EventKind = "poll failed"     // a reading failed: Err
 	EventProbeFailed    EventKind = "probe failed"    // the probe returned an error: Err
@@ -126,11 +137,25 @@ type Event struct {
 // Proof says what proved a restart.
 type Proof string
 
-// The proofs.
+// The proofs. Each needs the instance Running in the end.
 const (
-	ProofStatus    Proof = "status"     // seen in another status, then Running
-	ProofStartTime Proof = "start time" // Running, with a later StartTime
-	ProofProbe     Proof = "probe"      // the caller's probe
+	// ProofStatus means that a reading after the send showed the instance Stopping,
+	// Stopped or Starting. No other status is a sign of a restart.
+	ProofStatus Proof = "status"
+	// ProofStartTime means that StartTime is in a later minute than the baseline's,
+	// and not in a minute before that of the send by the service's clock. Where there
+	// is no baseline, it is in a later minute than the send.
+	// A restart by others within the minute of the send that the baseline did not show
+	// yet cannot be told from the caller's own.
+	ProofStartTime Proof = "start time"
+	// ProofProbe means that [WaitOptions.Probe] returned [ProbeRestarted].
+	ProofProbe Proof = "probe"
+	// ProofRefusal means that the service refused a second send, that of
+	// [WaitOptions.ResendUnknown], with [ErrIncorrectInstanceStatus]: the instance was
+	// not Running then, though no reading showed that. It is Running since, after
+	// SettleTime, or after 60 s if SettleTime is shorter. Any other refusal of a second
+	// send proves nothing.
+	ProofRefusal Proof = "refusal"
 )
 
 // RestartResult is a restart that took place, with the evidence. It proves that
@@ -140,7 +165,7 @@ type RestartResult struct {
 	Proof          Proof
 	RequestID      string        // of the accepted send; empty if its answer was lost, or if others sent
 	Sends          int           // how often this client sent the restart
-	Before         Baseline      // zero in the result of [Client.Resolve]
+	Before         Baseline      // in the result of [Client.Resolve], that of the error, or zero
 	StartTimeAfter time.Time     // to the minute
 	Observations   []Observation // the readings after the send, those without news left out
 	SentAt         time.Time     // when the last send left; zero if others sent
@@ -155,12 +180,13 @@ type WaitError struct {
 	RequestID    string    // of the accepted send
 	Before       Baseline
 	Observations []Observation // the readings after the send, those without news left out
+	Locks        []string      // as last read, as [Instance] has them; Before's if nothing was read since
 	Err          error         // why the wait ended
 
 	at time.Time // when that was
 }
 
-// Error says why the wait ended and what was seen last.
+// Error says why the wait ended, what was seen last, and which locks the instance has.
 func (e *WaitError) Error() string {
 	text := e.Err.Error()
 	switch {
@@ -169,6 +195,7 @@ func (e *WaitError) Error() string {
 	default:
 		text += fmt.Sprintf("; last seen %s %v ago", e.LastStatus, e.at.Sub(e.LastSeen).Round(time.Second))
 	}
+	text += locksText(e.Locks)
 	if e.RequestID != "" {
 		text += " (request " + e.RequestID + ")"
 	}
@@ -182,14 +209,21 @@ func (e *WaitError) Unwrap() error { return e.Err }
 // instance is Running again with proof that it restarted.
 //
 // Running alone proves nothing, as the instance was Running before. So it is read
-// before the restart is sent, and counts as restarted once it was seen in another
-// status and is Running again, or is Running with a later StartTime, or once
-// Options.Probe says so. An instance that would be refused is refused before
-// anything is sent, by an [APIError] with StatusCode 0.
+// before the restart is sent, and counts as restarted once it is Running with one of
+// the proofs: [ProofStatus], [ProofStartTime], [ProofRefusal], or [ProofProbe]. An
+// instance that would be refused is refused before anything is sent, by an [APIError]
+// with StatusCode 0.
 //
 // A lost answer is settled by looking: a change within SettleTime proves the
 // restart; none ends the wait with [ErrNotProven] and [ErrOutcomeUnknown]. The
 // restart is sent once, or twice with ResendUnknown.
+//
+// The time of the send by the service's clock, which ProofStartTime needs, is the
+// baseline's ServiceTime plus the time that passed until the send, so a wrong local
+// clock does no harm. Without ServiceTime, it is worked out from the Date of each
+// reading. It is taken a second late rather than early: a restart that is over within
+// the last second of a minute, and that no reading showed, is missed. If no answer has
+// a Date that can be right, StartTime proves nothing.
 //
 // The result is nil on error. The error is an [OperationError] whose outcome is
 // that of the send, over a [WaitError] with what was seen. Denied access, a
@@ -205,6 +239,14 @@ func (e *WaitError) Unwrap() error { return e.Err }
 // All waits of a client gather their readings, up to 100 instances a request: a
 // thousand take some hundred requests in place of thirteen thousand. A lone wait is
 // not held up; of many that begin at once, the first readings take half a second.
+// If the service refuses a request, and one of its instances may be the reason, the
+// client asks again in parts, and only the waits for the instances to blame fail. Once
+// three of them have been refused by themselves, and nothing could be read, all
+// instances of the request count as refused.
+//
+// A RoundTripper or a probe that does not heed its context does not keep the call from
+// returning: it goes on in a goroutine of its own, and what it returns is dropped. A
+// restart that it was about to send is of unknown outcome then.
 func (c *Client) RebootAndWait(ctx context.Context, request RebootInstanceRequest, options WaitOptions) (*RestartResult, error) {
 	const operation = "RebootAndWait"
 	if err := checkInstanceID(request.InstanceID); err != nil {
@@ -238,6 +280,9 @@ func (c *Client) TakeBaseline(ctx context.Context, instanceID string) (Baseline,
 
 // WaitUntilRestarted waits until an instance has restarted since the baseline was
 // taken, whoever restarted it. It sends nothing; its errors have no outcome.
+//
+// [ProofStartTime] compares with the minute of the baseline's ServiceTime, as there is
+// no send. Keep that field: a baseline without it is never proven by StartTime.
 func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, options WaitOptions) (*RestartResult, error) {
 	const operation = "WaitUntilRestarted"
 	err := checkInstanceID(baseline.InstanceID)
@@ -257,26 +302,44 @@ func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, opti
 }
 
 // Resolve settles an error of unknown outcome, met earlier, by looking at the
-// instance: it has restarted if it is seen in another status than Running and is
-// Running again, or has a StartTime after the minute in which the restart was
-// sent; or after the baseline, if the error is of [Client.RebootAndWait]. Without
-// such a sign within SettleTime of the send, the error is [ErrNotProven] and still
-// [ErrOutcomeUnknown]. It sends nothing.
+// instance: it has restarted if it is Running with [ProofStatus] or [ProofStartTime].
+// Without such a sign within SettleTime of the send, the error is [ErrNotProven] and
+// still [ErrOutcomeUnknown]. It sends nothing.
+//
+// An error of [Client.RebootAndWait] has a baseline, which tells the time of the send
+// by the service's clock, as [Client.RebootAndWait] says: it can be resolved by any
+// process, whatever its clock. An error without a baseline, as those of
+// [Client.RebootInstance] are, has only SentAt, which is by the clock of the process
+// that sent. Resolve such an error on the same machine, or with a clock that agrees: if
+// the sender's clock was behind by d, a start up to d before the send is taken for one
+// after it; if it was ahead, a restart may be missed.
 //
 // It cannot tell whose restart it sees: of an instance that was not Running when
 // the restart was sent, which the service would have refused, it proves nothing.
 func (c *Client) Resolve(ctx context.Context, unknown error, options WaitOptions) (*RestartResult, error) {
 	const operation = "Resolve"
-	failed, ok := errors.AsType[*OperationError](unknown)
-	if !ok || failed.Outcome != OutcomeUnknown || failed.InstanceID == "" || failed.SentAt.IsZero() {
-		err := &OperationError{Operation: operation, Err: &InputError{Field: "unknown", Problem: "is not an error of unknown outcome"}}
-		if ok {
-			err.InstanceID, err.Outcome = failed.InstanceID, failed.Outcome
-		}
-		return nil, err
+	var failed *OperationError
+	count := 0
+	for failed = range operationErrors(unknown) {
+		count++
 	}
-	begin := account{outcome: OutcomeUnknown, sentAt: failed.SentAt, unsettledSince: failed.SentAt}
-	if waited, ok := errors.AsType[*WaitError](unknown); ok {
+	switch {
+	case count > 1:
+		return nil, &OperationError{Operation: operation, Outcome: OutcomeOf(unknown), Err: &InputError{
+			Field: "unknown", Problem: fmt.Sprintf("joins the errors of %d calls; resolve each by itself", count),
+		}}
+	case count == 0:
+		return nil, &OperationError{Operation: operation, Err: &InputError{Field: "unknown", Problem: "is not the error of a call"}}
+	case failed.Outcome != OutcomeUnknown, failed.InstanceID == "", failed.SentAt.IsZero():
+		return nil, &OperationError{Operation: operation, InstanceID: failed.InstanceID, Outcome: failed.Outcome, Err: &InputError{
+			Field: "unknown", Problem: "is not an error of unknown outcome",
+		}}
+	}
+	begin := account{outcome: OutcomeUnknown, firstSentAt: failed.SentAt, sentAt: failed.SentAt, unsettledSince: failed.SentAt}
+	if now := time.Now(); failed.SentAt.After(now) { // by the clock of another machine
+		begin.unsettledSince = now
+	}
+	if waited, ok := errors.AsType[*WaitError](failed.Err); ok {
 		begin.before = waited.Before
 	}
 	w := c.newWatch(ctx, failed.InstanceID, begin)

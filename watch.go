@@ -98,7 +98,7 @@ func (w *watch) broken(value any) {
 func (w *watch) join() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.over || time.Since(w.begun) > defaultWaitTimeout {
+	if w.over || time.Since(w.begun) > joinLimit {
 		return false // it would be another restart that the caller gets
 	}
 	w.waiters++
@@ -288,13 +288,14 @@ func (w *watch) poll(ctx context.Context, next *reading) fact {
 	if err != nil {
 		return fact{
 			Event:     Event{Kind: EventPollFailed, Err: causeOf(err)},
-			denied:    errors.Is(err, ErrAccessDenied),
+			denied:    errors.Is(err, ErrAccessDenied) || errors.Is(err, ErrUnauthenticated), // the latter after a renewal
 			throttled: errors.Is(err, ErrThrottled),
 		}
 	}
 	f := fact{
 		Event:  Event{Kind: EventStatus, At: seen.left, Status: seen.instance.Status, StartTime: seen.instance.StartTime},
 		locked: seen.instance.locked(seen.now()),
+		locks:  seen.instance.Locks,
 	}
 	if !seen.clock.IsZero() {
 		// Of the time that the call took, none counts as the clocks' difference:

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -264,5 +267,47 @@ func TestManyClients(t *testing.T) {
 		for n := range clients * instances {
 			assert.Equal(t, 1, server.Reboots(fmt.Sprintf("i-%03d", n)))
 		}
+	})
+}
+
+// lostPollError is the error of a poll, which the work that it failed in remembers.
+type lostPollError struct{ _ [1 << 10]byte }
+
+func (*lostPollError) Error() string { return "no answer" }
+
+// A client does not remember restarts that are over: not even one for each instance.
+func TestNothingIsLeftOfAWait(t *testing.T) {
+	const restarts = 20
+	synctest.Test(t, func(t *testing.T) {
+		server := newRestarts(t, restarts, ecstest.Options{}, ecstest.RebootProfile{})
+		var lost []weak.Pointer[lostPollError]
+		client := newClient(t, server, wrapped(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+			if req.Header.Get("X-Acs-Action") == "DescribeInstances" && server.Reboots(nth(len(lost))) > 0 {
+				err := new(lostPollError)
+				lost = append(lost, weak.Make(err))
+				return nil, err
+			}
+			return next.RoundTrip(req)
+		}))
+		for i := range restarts {
+			_, err := restartNth(t, client, i)
+			require.NoError(t, err)
+		}
+		require.Len(t, lost, restarts)
+		left := 0
+		for range 10 { // until the stacks and pools are clean
+			runtime.GC()
+			left = 0
+			for _, pointer := range lost {
+				if pointer.Value() != nil {
+					left++
+				}
+			}
+			if left == 0 {
+				break
+			}
+		}
+		assert.LessOrEqual(t, left, 2, "of %d", restarts)
+		runtime.KeepAlive(client)
 	})
 }

@@ -68,6 +68,10 @@ type Reading struct {
 	StartTime time.Time        `json:"startTime,omitzero"` // to the minute
 	Locks     []string         `json:"locks,omitempty"`
 	At        time.Time        `json:"at"`
+	// ServiceTime is the time by the service's clock, to the second, as
+	// [ecsreboot.Baseline] has it. Without it, StartTime proves no restart in a
+	// session that resumes the run.
+	ServiceTime time.Time `json:"serviceTime,omitzero"`
 }
 
 // Reason says in a word why an instance or a run is where it is.

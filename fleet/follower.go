@@ -79,6 +79,7 @@ func (f *follower) lookForRestart(ctx context.Context, options ecsreboot.WaitOpt
 func (f *follower) baseline() ecsreboot.Baseline {
 	return ecsreboot.Baseline{
 		InstanceID: f.target.ID, Status: f.before.Status, StartTime: f.before.StartTime, Locks: f.before.Locks, TakenAt: f.before.At,
+		ServiceTime: f.before.ServiceTime,
 	}
 }
 
@@ -147,13 +148,18 @@ func (f *follower) shows(e ecsreboot.Event) {
 	f.shown = ecsreboot.Observation{At: e.At, Status: e.Status, StartTime: e.StartTime}
 	switch running := e.Status == ecsreboot.StatusRunning; {
 	case e.Status == "": // not listed, which is no status
-	case !running && !f.down:
+	case !f.down && isDown(e.Status):
 		f.down = true
 		f.tell(Event{Kind: EventDown, At: e.At})
 	case running && f.down && !f.up:
 		f.up = true
 		f.tell(Event{Kind: EventUp, At: e.At})
 	}
+}
+
+// isDown reports whether a status is one of a restart, as a proof by status needs it.
+func isDown(s ecsreboot.Status) bool {
+	return s == ecsreboot.StatusStopping || s == ecsreboot.StatusStopped || s == ecsreboot.StatusStarting
 }
 
 // probe says whether the instance has been Running and healthy for long enough.

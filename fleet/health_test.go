@@ -83,7 +83,7 @@ func TestHealth(t *testing.T) {
 		require.Equal(t, fleet.StateFailed, record.State)
 		require.Equal(t, fleet.ReasonNotHealthy, record.Reason)
 		require.Equal(t, "port 80: connection refused", record.Error)
-		require.WithinRange(t, record.EndedAt, record.SentAt.Add(10*time.Minute), record.SentAt.Add(10*time.Minute+15*time.Second))
+		require.WithinRange(t, record.EndedAt, record.SentAt.Add(25*time.Minute), record.SentAt.Add(25*time.Minute+15*time.Second))
 		slow, _ := report.Record("i-00002")
 		require.Equal(t, fleet.StateHealthy, slow.State)
 		require.WithinRange(t, slow.EndedAt, begin.Add(3*time.Minute+30*time.Second), begin.Add(4*time.Minute))

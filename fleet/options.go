@@ -28,7 +28,8 @@ type Options struct {
 	// until it counts as healthy. Default 30 s; it must be less than ReadyTimeout.
 	MinReady time.Duration
 	// ReadyTimeout is how long an instance may take from the send until it is
-	// healthy; after a resumption, from there. Default 10 min.
+	// healthy; after a resumption, from there. Default 25 min, because the vendor
+	// documents 3 to 5 minutes for a restart, and at most 20.
 	ReadyTimeout time.Duration
 	// SettleTime is how long a restart whose answer was lost may take to show.
 	// Default 60 s.
@@ -67,7 +68,7 @@ type Options struct {
 
 const (
 	defaultMinReady        = 30 * time.Second
-	defaultReadyTimeout    = 10 * time.Minute
+	defaultReadyTimeout    = 25 * time.Minute
 	defaultSettleTime      = time.Minute
 	defaultBlockerInterval = 10 * time.Second
 )

@@ -215,6 +215,26 @@ func TestAccessDeniedHaltsForAll(t *testing.T) {
 	})
 }
 
+// The key dies while the first restarts are watched: no width is used up by them.
+func TestDeadKeyInMidWaitHaltsForAccess(t *testing.T) {
+	inBubble(t, 12, ecstest.Options{}, func(t *testing.T, s *service) {
+		var died, ended time.Time
+		report, err := s.run(fleet.Options{Rules: fleet.Rules{MaxFailed: fleet.Count(5), Canary: []int{}}, OnEvent: func(e fleet.Event) {
+			switch {
+			case e.Kind == fleet.EventAccepted && died.IsZero():
+				died = time.Now()
+				require.NoError(t, s.RotateKey("another", "secret", ""))
+			case e.Kind == fleet.EventHalt && ended.IsZero():
+				ended = time.Now()
+			}
+		}})
+		require.ErrorIs(t, err, ecsreboot.ErrUnauthenticated)
+		require.Equal(t, fleet.ReasonAccess, report.Reason)
+		require.Less(t, ended.Sub(died), 5*time.Second, "at the first poll")
+		s.restartedOnce("i-00001")
+	})
+}
+
 func TestThrottledRun(t *testing.T) {
 	inBubble(t, 200, ecstest.Options{LimitPerMinute: 30}, func(t *testing.T, s *service) {
 		report, err := s.run(fleet.Options{Rules: atOnce})

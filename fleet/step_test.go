@@ -22,7 +22,7 @@ func (s *service) sent() fleet.Sent {
 	_, err = s.client.RebootInstance(context.Background(), ecsreboot.RebootInstanceRequest{InstanceID: s.ids[0]})
 	return fleet.Sent{
 		Target: fleet.Target{ID: s.ids[0]}, At: time.Now(), Accepted: err == nil,
-		Before: fleet.Reading{Status: before.Status, StartTime: before.StartTime, At: before.TakenAt},
+		Before: fleet.Reading{Status: before.Status, StartTime: before.StartTime, At: before.TakenAt, ServiceTime: before.ServiceTime},
 	}
 }
 
@@ -82,6 +82,34 @@ func TestFollowComesBack(t *testing.T) {
 		require.Equal(t, []fleet.EventKind{fleet.EventDown, fleet.EventFailed, fleet.EventUp, fleet.EventHealthy}, kinds)
 		require.NoError(t, ctx.Err(), "it did not return when the instance was back")
 	}, func(i *ecstest.Instance) { i.Reboot.Graceful = 5 * time.Minute })
+}
+
+// TestFollowPending sees a status that is none of a restart: it is neither down nor
+// proof, however long it is watched.
+func TestFollowPending(t *testing.T) {
+	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
+		s.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance"})
+		sent := s.sent()
+		require.NoError(t, s.SetStatus(s.ids[0], ecstest.Pending))
+		time.AfterFunc(20*time.Second, func() { _ = s.SetStatus(s.ids[0], ecstest.Running) })
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer cancel()
+		var kinds []fleet.EventKind
+		require.NoError(t, fleet.Follow(ctx, s.client, sent, fleet.Options{}, func(e fleet.Event) { kinds = append(kinds, e.Kind) }))
+		require.Equal(t, []fleet.EventKind{fleet.EventUnknown}, kinds)
+		require.Zero(t, s.Reboots(s.ids[0]))
+	}, func(i *ecstest.Instance) { i.Reboot.KeepStartTime = true })
+}
+
+// TestFollowByStartTime has nothing but StartTime for a proof, which needs the clock
+// of the reading before the send.
+func TestFollowByStartTime(t *testing.T) {
+	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
+		events := s.follow(s.sent(), fleet.Options{})
+		require.Len(t, events, 1)
+		require.Equal(t, fleet.EventHealthy, events[0].Kind)
+		require.Equal(t, ecsreboot.ProofStartTime, events[0].Proof)
+	}, func(i *ecstest.Instance) { i.Reboot.Graceful, i.Reboot.Stale = time.Minute, 2*time.Minute })
 }
 
 func TestFollowEndsWithItsContext(t *testing.T) {

@@ -75,7 +75,7 @@ func TestStopDuringSync(t *testing.T) {
 
 // TestStopWhileOthersRestart: a stop does not wait for restarts of others.
 func TestStopWhileOthersRestart(t *testing.T) {
-	for name, limit := range map[string]time.Duration{"10 min": 0, "none": -1} {
+	for name, limit := range map[string]time.Duration{"default": 0, "none": -1} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
 				require.NoError(t, s.SetStatus("i-00001", ecstest.Starting)) // for good

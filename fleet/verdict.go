@@ -35,7 +35,11 @@ func (f *follower) verdict(ctx context.Context, err error) (Event, error) {
 	}
 	switch outcome {
 	case ecsreboot.OutcomeAccepted, ecsreboot.OutcomeUnknown:
-		return f.verdictSent(ctx, e, outcome, err), nil
+		var fatal error // a restart that nobody can watch, as no credentials pass
+		if ctx.Err() == nil && (errors.Is(err, ecsreboot.ErrUnauthenticated) || errors.Is(err, ecsreboot.ErrCredentials)) {
+			fatal = err
+		}
+		return f.verdictSent(ctx, e, outcome, err), fatal
 	default:
 	}
 	withheld, isWithheld := errors.AsType[*withheldError](err)

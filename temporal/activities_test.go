@@ -77,7 +77,7 @@ func TestSendOutcomes(t *testing.T) {
 		"request lost":   {ecstest.Fault{Kind: ecstest.FaultDrop}, sendUnknown, 0, nil},
 		"never answers":  {ecstest.Fault{Kind: ecstest.FaultHang}, sendUnknown, 0, nil},
 		"internal error": {ecstest.Fault{Kind: ecstest.FaultError, Code: "InternalError"}, sendUnknown, 0, nil},
-		"truncated":      {ecstest.Fault{Kind: ecstest.FaultTruncate}, sendAccepted, 1, nil},
+		"truncated":      {ecstest.Fault{Kind: ecstest.FaultTruncate}, sendUnknown, 1, nil},
 		"refused for now": {ecstest.Fault{Kind: ecstest.FaultError, Code: "OperationConflict", Status: 409, Times: -1}, sendNot, 0, func(t *testing.T, v *verdict) {
 			t.Helper()
 			require.Equal(t, fleet.ReasonRefused, v.Retry)

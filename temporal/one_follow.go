@@ -132,5 +132,5 @@ func (w *one) followLate(ctx workflow.Context) {
 
 // baseline is what a reading was of.
 func baseline(id string, r fleet.Reading) ecsreboot.Baseline {
-	return ecsreboot.Baseline{InstanceID: id, Status: r.Status, StartTime: r.StartTime, Locks: r.Locks, TakenAt: r.At}
+	return ecsreboot.Baseline{InstanceID: id, Status: r.Status, StartTime: r.StartTime, Locks: r.Locks, TakenAt: r.At, ServiceTime: r.ServiceTime}
 }

@@ -30,6 +30,7 @@ const (
 	hasError
 	hasRest // of what is rare: JSON
 	isUnavailable
+	hasServiceTime // of the reading
 )
 
 // packer appends events. Texts that come again are written once.
@@ -46,7 +47,8 @@ func (p *packer) event(e *fleet.Event) {
 	rest := restOf(e)
 	flags := flagIf(e.InstanceID != "", hasID) | flagIf(e.RequestID != "", hasRequestID) | flagIf(e.Attempt > 0, hasAttempt) |
 		flagIf(e.Before != nil, hasBefore) | flagIf(e.Proof != "", hasProof) | flagIf(e.Reason != "", hasReason) |
-		flagIf(e.Code != "", hasCode) | flagIf(e.Error != "", hasError) | flagIf(rest != nil, hasRest) | flagIf(e.Unavailable, isUnavailable)
+		flagIf(e.Code != "", hasCode) | flagIf(e.Error != "", hasError) | flagIf(rest != nil, hasRest) | flagIf(e.Unavailable, isUnavailable) |
+		flagIf(e.Before != nil && !e.Before.ServiceTime.IsZero(), hasServiceTime)
 	p.count(max(kind, 0))
 	p.uvarint(flags)
 	at := e.At.UnixMilli()
@@ -101,6 +103,9 @@ func (p *packer) reading(r *fleet.Reading, at int64) {
 	p.count(len(r.Locks))
 	for _, lock := range r.Locks {
 		p.word(lock)
+	}
+	if !r.ServiceTime.IsZero() {
+		p.varint(at/1000 - r.ServiceTime.Unix())
 	}
 }
 

@@ -32,7 +32,7 @@ func largeRun(n int) (fleet.Plan, []fleet.Event, map[string]int) {
 		step := func(d time.Duration) time.Time { return at.Add(d + time.Duration(sum[1])*time.Millisecond) }
 		started := at.Add(-time.Duration(sum[2]) * time.Hour).Truncate(time.Minute)
 		events = append(events,
-			fleet.Event{Kind: fleet.EventIntent, At: at, InstanceID: id, Attempt: 1, Before: &fleet.Reading{Status: ecsreboot.StatusRunning, StartTime: started, At: at.Add(-40 * time.Millisecond)}},
+			fleet.Event{Kind: fleet.EventIntent, At: at, InstanceID: id, Attempt: 1, Before: &fleet.Reading{Status: ecsreboot.StatusRunning, StartTime: started, At: at.Add(-40 * time.Millisecond), ServiceTime: at.Add(75 * time.Second).Truncate(time.Second)}},
 			fleet.Event{Kind: fleet.EventAccepted, At: step(100 * time.Millisecond), InstanceID: id, RequestID: strings.ToUpper(uuid(sum[:16]))},
 			fleet.Event{Kind: fleet.EventDown, At: step(2 * time.Second), InstanceID: id},
 			fleet.Event{Kind: fleet.EventUp, At: step(40 * time.Second), InstanceID: id},

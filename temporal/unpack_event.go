@@ -44,6 +44,9 @@ func (u *unpacker) event(e *fleet.Event) {
 	}
 	if flags&hasBefore != 0 {
 		e.Before = u.reading()
+		if flags&hasServiceTime != 0 {
+			e.Before.ServiceTime = time.Unix(u.last/1000-u.varint(), 0).UTC()
+		}
 	}
 	text := func(flag uint64) string {
 		if flags&flag == 0 {

@@ -134,7 +134,7 @@ func (a *activities) begin(ctx context.Context, in waitInput) (*sightings, fleet
 
 // reading is what fleet keeps of a baseline.
 func reading(b ecsreboot.Baseline) fleet.Reading {
-	return fleet.Reading{Status: b.Status, StartTime: b.StartTime, Locks: b.Locks, At: b.TakenAt}
+	return fleet.Reading{Status: b.Status, StartTime: b.StartTime, Locks: b.Locks, At: b.TakenAt, ServiceTime: b.ServiceTime}
 }
 
 // text is an error's, as fleet has it, and not too long for a history.

@@ -222,7 +222,7 @@ func TestJSONFields(t *testing.T) {
 		require.Equal(t, map[string]any{
 			"instanceId": "i-2", "verdict": "would be refused", "status": "Running", "startTime": "1999-12-31T23:00:00Z",
 			"expiredTime": "2099-12-31T15:59:00Z", "zone": "cn-hangzhou-a", "locks": []any{"security"}, "code": "InstanceLockedForSecurity",
-			"error":  "ecsreboot: Check i-2: InstanceLockedForSecurity: the instance is locked for security reasons",
+			"error":  "ecsreboot: Check i-2: InstanceLockedForSecurity: the instance is locked for security reasons; locked: \"security\"",
 			"advice": ecsreboot.ErrInstanceLockedForSecurity.Advice(), "exitCode": 1.0,
 		}, lines[1])
 	})

@@ -78,12 +78,9 @@ func (r result) proofInWords() string {
 	switch ecsreboot.Proof(r.Proof) {
 	case ecsreboot.ProofStatus:
 		text += "status: "
-		if passed := r.passed(); len(passed) > 0 {
-			text += joinStatuses(passed)
-		} else {
-			text += "not Running when it was sent again" // and was refused
-		}
-		text += ", then Running"
+		text += joinStatuses(r.passed()) + ", then Running"
+	case ecsreboot.ProofRefusal:
+		text += "status: not Running when it was sent again, then Running"
 	case ecsreboot.ProofStartTime:
 		text += fmt.Sprintf("start time: %s, before it was %s", minute(r.StartTimeAfter), minute(r.StartTimeBefore))
 	default:

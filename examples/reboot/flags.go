@@ -26,7 +26,7 @@ type settings struct {
 }
 
 const (
-	defaultWaitTimeout = 10 * time.Minute
+	defaultWaitTimeout = 25 * time.Minute
 	defaultSettle      = time.Minute
 )
 

@@ -27,7 +27,7 @@ What to do:
 
 Waiting:
   -wait               follow the restart until it is proven and the instance is Running again
-  -wait-timeout <t>   limit of it all, the send included; default 10m, 0 for none
+  -wait-timeout <t>   limit of it all, the send included; default 25m, 0 for none
   -settle <time>      how long a restart whose answer was lost may take to show; default 1m, 0 for
                       the first look
   -resend-unknown     send such a restart once more if it does not show in that time. CAUTION: this
@@ -58,9 +58,9 @@ Result:
     none              a dry run that got no answer; nothing restarted
   With -wait -json each line has a type: event, or result for the last one. Events have at,
   instanceId, event, status, startTime, requestId, error; -quiet leaves them out. The result has
-  besides: proof (status, start time), tookSeconds from the send to the proof, sends, sentAt,
-  startTimeBefore, startTimeAfter, readings (at, status, startTime), and of a wait that failed
-  lastStatus and lastSeen.
+  besides: proof (status, start time, refusal), tookSeconds from the send to the proof, sends,
+  sentAt, startTimeBefore, startTimeAfter, readings (at, status, startTime), and of a wait that
+  failed lastStatus and lastSeen.
 
 Exit codes:
   0    accepted, or the dry run passed; with -wait: restarted, with proof
@@ -77,9 +77,10 @@ Exit codes:
 
 Safety:
   Accepted is not restarted: the restart takes seconds to minutes more. The status Running right
-  after may be the one from before, so -wait takes only these for proof: another status and then
-  Running, or Running with a later start time. That proves that the instance restarted, not that
-  this call was the reason. A restart that leaves neither trace ends as not proven.
+  after may be the one from before, so -wait takes only these for proof: Stopping, Stopped or
+  Starting and then Running, or Running with a start time after the send. That proves that the
+  instance restarted, not that this call was the reason. A restart that leaves neither trace ends
+  as not proven.
   A restart is sent again only while it certainly did not happen. Where that cannot be known, as
   when the connection breaks before the answer, the program stops with exit code 3; with -wait it
   looks at the instance first, for as long as -settle.

@@ -96,7 +96,7 @@ func TestWaitOutcomes(t *testing.T) {
 			instance: ecstest.Instance{Reboot: ecstest.RebootProfile{Graceful: noTime, KeepStartTime: true}},
 			code:     exitcode.Unknown, line: id + ": restart accepted, not proven (request ", outcome: "accepted", reboots: 1, sends: 1,
 			stderr: []string{
-				"not proven within 10m0s", "Do not send it again", "start time after 1999-12-31T23:00:00Z", "Running alone proves nothing",
+				"not proven within 25m0s", "Do not send it again", "start time after 1999-12-31T23:00:00Z", "Running alone proves nothing",
 			},
 		},
 		"hangs on the way": {

@@ -1,0 +1,158 @@
+package ecsreboot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"reflect"
+	"slices"
+)
+
+// ForeignError is an error of code outside this package: the cause of the caller's
+// context, the error of net/http, of a RoundTripper, of a credential provider, of a
+// [Pacer], of [WaitOptions].BeforeSend or of a probe.
+//
+// Such an error can itself be the error of another call. So nothing in it is taken for
+// what became of this call: through a ForeignError, errors.Is and errors.As find
+// neither the sentinels and codes of this package nor its error types. Everything else
+// that Err is they find. There is no Unwrap.
+type ForeignError struct {
+	// Source says whose error it is: "context", "transport", "credentials", "Pacer",
+	// "BeforeSend" or "Probe".
+	Source string
+	// Err is the error as the other code returned it. Unlike the text of the
+	// ForeignError, its text may hold secrets, such as a signed URL: do not print it.
+	Err error `json:"-"`
+
+	text string
+}
+
+// foreign makes a ForeignError with a text that scrub has made safe to print.
+func foreign(source string, err error, scrub func(string) string) *ForeignError {
+	// Sprint survives an Error method that panics, as that of a nil pointer.
+	return &ForeignError{Source: source, Err: err, text: scrub(fmt.Sprint(err))}
+}
+
+// scrubForeign makes the text of a foreign error safe to print where no secrets of a
+// call are at hand.
+func scrubForeign(text string) string { return safeText(text, nil, maxErrorText) }
+
+// Error returns the text of the error without secrets.
+func (e *ForeignError) Error() string { return e.text }
+
+// Format writes the text for every verb, because some verbs would print Err.
+func (e *ForeignError) Format(f fmt.State, verb rune) {
+	if verb == 'q' {
+		_, _ = fmt.Fprintf(f, "%q", e.text)
+		return
+	}
+	_, _ = io.WriteString(f, e.text)
+}
+
+// Is reports whether Err is the target, which is false for the sentinels and codes of
+// this package.
+func (e *ForeignError) Is(target error) bool {
+	return !isOwn(target) && errors.Is(e.Err, target)
+}
+
+// As finds in Err what the target can hold, except for the error types of this package
+// and for a [url.Error], whose text is a URL with its query.
+func (e *ForeignError) As(target any) bool {
+	if _, ok := target.(**url.Error); ok || !errors.As(e.Err, target) {
+		return false
+	}
+	value := reflect.ValueOf(target).Elem()
+	found, isError := reflect.TypeAssert[error](value)
+	if !isError {
+		return true
+	}
+	if _, leaks := errors.AsType[*url.Error](found); leaks || isOwn(found) {
+		value.SetZero()
+		return false
+	}
+	return true
+}
+
+// Timeout reports whether Err is a timeout, as a [net.Error] reports it.
+func (e *ForeignError) Timeout() bool { return isTimeout(e.Err) }
+
+func isTimeout(err error) bool {
+	timeout, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
+	return ok && timeout.Timeout()
+}
+
+// sentinels are all those of this package.
+var sentinels = []error{
+	ErrNotSent, ErrRejected, ErrOutcomeUnknown, ErrAccepted,
+	ErrThrottled, ErrUnauthenticated, ErrAccessDenied, ErrKMSKey, ErrCredentials, ErrInvalidInput,
+	ErrNotProven, ErrDryRunIgnored,
+}
+
+// isOwn reports whether an error is a sentinel, a code or of an error type of this
+// package.
+func isOwn(err error) bool {
+	switch err.(type) { //nolint:errorlint // this very error, not what it wraps
+	case ErrorCode, *OperationError, *WaitError, *APIError, *InputError, *throttleError, *credentialError:
+		return true
+	}
+	return slices.Contains(sentinels, err)
+}
+
+// contextError is the end of a context that has a cause of its own.
+type contextError struct {
+	plain error // context.Canceled or context.DeadlineExceeded
+	cause *ForeignError
+}
+
+// Error returns the text of the cause, after that of the plain error unless the cause
+// is one.
+func (e *contextError) Error() string {
+	if e.cause.Is(e.plain) {
+		return e.cause.Error()
+	}
+	return e.plain.Error() + " (" + e.cause.Error() + ")"
+}
+
+// Unwrap returns both.
+func (e *contextError) Unwrap() []error { return []error{e.plain, e.cause} }
+
+// waitEndError is the cause with which the context of a watch is canceled: what really
+// ended is the context of a waiter, or its Timeout.
+type waitEndError struct{ error }
+
+// contextEnd returns why a context ended.
+func contextEnd(ctx context.Context) error { return contextEndBy(ctx, scrubForeign) }
+
+func contextEndBy(ctx context.Context, scrub func(string) string) error {
+	cause := context.Cause(ctx)
+	if end, ok := cause.(*waitEndError); ok { //nolint:errorlint // it is never wrapped
+		return end.error
+	}
+	// The context can be of a type of the caller's, which may return any error.
+	plain := context.Canceled
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		plain = context.DeadlineExceeded
+	}
+	if cause == plain { //nolint:errorlint // the plain error itself needs no wrapping
+		return plain
+	}
+	return &contextError{plain, foreign("context", cause, scrub)}
+}
+
+// interrupted joins the end of the caller's context to the error that was known before,
+// if that does not say it already.
+func interrupted(ctx context.Context, before error) error {
+	ended := contextEnd(ctx)
+	switch {
+	case before == nil:
+		return ended
+	case errors.Is(before, ctx.Err()):
+		return before
+	}
+	return fmt.Errorf("%w; then %w", before, ended)
+}

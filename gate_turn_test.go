@@ -1,0 +1,116 @@
+package ecsreboot_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot"
+)
+
+// closedPacer returns a pacer that the service has closed for a minute.
+func closedPacer(t *testing.T) *ecsreboot.AdaptivePacer {
+	t.Helper()
+	pacer := new(ecsreboot.AdaptivePacer)
+	for range 5 {
+		report, err := pacer.Acquire(t.Context(), ecsreboot.PaceCall{MaxWait: time.Hour})
+		require.NoError(t, err)
+		report(ecsreboot.PaceResult{Outcome: ecsreboot.PaceAccepted})
+	}
+	report, err := pacer.Acquire(t.Context(), ecsreboot.PaceCall{MaxWait: time.Hour})
+	require.NoError(t, err)
+	report(ecsreboot.PaceResult{Outcome: ecsreboot.PaceThrottled, RetryAfter: minute})
+	return pacer
+}
+
+// endedContext has ended although its channel does not say so yet, as it may be when a
+// context ends at the moment in which the gate opens.
+type endedContext struct {
+	context.Context
+
+	ended atomic.Bool
+}
+
+func (c *endedContext) Err() error {
+	if c.ended.Load() {
+		return context.Canceled
+	}
+	return nil
+}
+
+// A call whose context has ended takes no turn at the gate: it leaves it to the next.
+func TestEndedCallTakesNoTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pacer := closedPacer(t)
+		begin := time.Now()
+		ctx := &endedContext{Context: t.Context()}
+		ended := make(chan error)
+		go func() {
+			report, err := pacer.Acquire(ctx, ecsreboot.PaceCall{MaxWait: time.Hour})
+			assert.Nil(t, report)
+			ended <- err
+		}()
+		synctest.Wait()
+		next := make(chan struct{})
+		go func() {
+			report, err := pacer.Acquire(t.Context(), ecsreboot.PaceCall{MaxWait: time.Hour})
+			assert.NoError(t, err)
+			assert.Equal(t, minute, time.Since(begin), "at once, as nobody probes")
+			report(ecsreboot.PaceResult{Outcome: ecsreboot.PaceAccepted})
+			close(next)
+		}()
+		time.Sleep(minute / 2)
+		ctx.ended.Store(true)
+		require.ErrorIs(t, <-ended, context.Canceled)
+		<-next
+	})
+}
+
+// stuckContext keeps a call that waits from looking up.
+type stuckContext struct {
+	context.Context
+
+	until chan struct{}
+}
+
+func (c stuckContext) Done() <-chan struct{} {
+	<-c.until
+	return c.Context.Done()
+}
+
+// A call that comes when the gate is open does not overtake one that waited and is about
+// to go.
+func TestNobodyOvertakesAtAnOpenGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pacer := closedPacer(t)
+		until := make(chan struct{})
+		var order []string
+		done := make(chan struct{}, 2)
+		acquire := func(ctx context.Context, name string) {
+			report, err := pacer.Acquire(ctx, ecsreboot.PaceCall{MaxWait: time.Hour})
+			assert.NoError(t, err)
+			order = append(order, name)
+			report(ecsreboot.PaceResult{Outcome: ecsreboot.PaceAccepted})
+			done <- struct{}{}
+		}
+		go acquire(stuckContext{t.Context(), until}, "first")
+		synctest.Wait()
+		time.Sleep(10 * minute) // what was learned is forgotten
+		state := pacer.State()
+		require.False(t, state.Closed)
+		require.Zero(t, state.RatePerMinute, "any number may go")
+		require.Equal(t, 1, state.Waiting)
+		go acquire(t.Context(), "second")
+		synctest.Wait()
+		require.Empty(t, order)
+		close(until)
+		<-done
+		<-done
+		assert.Equal(t, []string{"first", "second"}, order)
+	})
+}

@@ -1,0 +1,154 @@
+package ecsreboot
+
+import (
+	"slices"
+	"strings"
+)
+
+// runLength is how many consecutive letters and digits of a secret a text must not
+// show. Fewer are of no use to anybody; more would let a part of a secret pass.
+const runLength = 12
+
+// scrubber removes known secrets from texts. It is not safe for concurrent use.
+//
+// A text may spell a secret in many ways: without padding, in the URL-safe
+// alphabet, with a space for each +, in lower case, percent-encoded or escaped any
+// number of times, in base64, wrapped or cut off. So the scrubber does not look for
+// spellings. It undoes the encodings of the text and compares only letters and
+// digits, in lower case. Where runLength consecutive ones of the text are a
+// secret's, it removes them and all the letters and digits that they adjoin.
+//
+// A secret with fewer letters and digits is looked for as a whole.
+type scrubber struct {
+	keyID   string
+	secrets []string
+	known   *knownRuns // nil until a text needs it
+}
+
+// newScrubber returns a scrubber that removes the secrets and masks the key id,
+// which is no secret. It ignores empty values.
+func newScrubber(keyID string, secrets ...string) *scrubber {
+	return &scrubber{keyID: keyID, secrets: secrets}
+}
+
+// clean makes a text that comes from outside printable, without secrets and no
+// longer than limit bytes. It removes too much rather than too little.
+func (s *scrubber) clean(text string, limit int) string {
+	if text == "" {
+		return ""
+	}
+	return bound(scrubUnknown(s.scrub(cut(text))), limit)
+}
+
+// scrub removes the known secrets from text.
+func (s *scrubber) scrub(text string) string {
+	if text == "" {
+		return text
+	}
+	if s.known == nil {
+		s.known = newKnownRuns(s.keyID, s.secrets)
+	}
+	var found []span
+	for _, view := range views(text) {
+		found = s.known.find(text, view, found)
+	}
+	return replaceSpans(text, found, maskKeyID(s.keyID))
+}
+
+// mayShow reports whether an id of upper-case hex digits and hyphens may show one
+// of the values. It allocates nothing: the id of each request passes here.
+func (s *scrubber) mayShow(id string) bool {
+	var ends [1 << 8]bool // the last two digits of each run of the id: they rule most runs out
+	var r hexRoller
+	for i := range len(id) {
+		if digit := base36(id[i]); digit >= 0 && r.add(digit) {
+			ends[r.run&0xff] = true
+		}
+	}
+	if mayShare(s.keyID, id, &ends) {
+		return true
+	}
+	for _, secret := range s.secrets {
+		if mayShare(secret, id, &ends) {
+			return true
+		}
+	}
+	return false
+}
+
+// mayShare reports whether value and id have runLength consecutive hex digits in
+// common, or value is so short that the id might hold all of it.
+func mayShare(value, id string, ends *[1 << 8]bool) bool {
+	length, hexOnly := 0, true
+	var r hexRoller
+	for i := range len(value) {
+		switch digit := base36(value[i]); {
+		case digit < 0:
+			continue
+		case digit >= 16:
+			r, hexOnly = hexRoller{}, false
+		case r.add(digit) && ends[r.run&0xff] && hasHexRun(id, r.run):
+			return true
+		}
+		length++
+	}
+	return len(value) >= 4 && length < runLength && hexOnly
+}
+
+func hasHexRun(id string, run uint64) bool {
+	var r hexRoller
+	for i := range len(id) {
+		if digit := base36(id[i]); digit >= 0 && r.add(digit) && r.run == run {
+			return true
+		}
+	}
+	return false
+}
+
+// hexRoller holds the last runLength hex digits that were added.
+type hexRoller struct {
+	run uint64
+	n   int
+}
+
+// add reports whether there are runLength digits.
+func (r *hexRoller) add(digit int) bool {
+	r.run = (r.run<<4 | uint64(digit)) & (1<<(4*runLength) - 1)
+	r.n++
+	return r.n >= runLength
+}
+
+// span is a part of a text that shows something known.
+type span struct {
+	from, to int
+	secret   bool // rather than the key id
+}
+
+// replaceSpans puts a mask in the place of each span. Where spans overlap, one
+// that shows a secret decides.
+func replaceSpans(text string, spans []span, keyMask string) string {
+	if len(spans) == 0 {
+		return text
+	}
+	slices.SortFunc(spans, func(a, b span) int { return a.from - b.from })
+	merged := spans[:1]
+	for _, s := range spans[1:] {
+		if last := &merged[len(merged)-1]; s.from < last.to {
+			last.to, last.secret = max(last.to, s.to), last.secret || s.secret
+		} else {
+			merged = append(merged, s)
+		}
+	}
+	var b strings.Builder
+	done := 0
+	for _, s := range merged {
+		b.WriteString(text[done:s.from])
+		if s.secret {
+			b.WriteString(redacted)
+		} else {
+			b.WriteString(keyMask)
+		}
+		done = s.to
+	}
+	return b.String() + text[done:]
+}
