@@ -22,25 +22,31 @@ type conduct struct {
 }
 
 // dialsWithoutEnd is more than any run has reason to make.
-const dialsWithoutEnd = 200
+const dialsWithoutEnd = 5000
 
 // dial is the network's.
 func (h *hostileRun) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	h.mu.Lock()
 	n := h.dials
 	h.dials++
-	over := h.over || h.dials > dialsWithoutEnd
+	h.dialedAt = time.Now()
 	h.mu.Unlock()
-	if over {
-		return nil, syscall.ENETDOWN
+	if h.dialDeaf {
+		ctx = context.WithoutCancel(ctx)
 	}
-	if h.dialTime > 0 {
-		if h.dialDeaf {
-			time.Sleep(h.dialTime)
-			ctx = context.WithoutCancel(ctx)
-		} else if !sleepUnder(ctx, h.dialTime) {
-			return nil, ctx.Err()
-		}
+	select {
+	case <-time.After(h.dialTime):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-h.over:
+	}
+	select {
+	case <-h.over:
+		return nil, syscall.ENETDOWN
+	default:
+	}
+	if n >= dialsWithoutEnd {
+		return nil, syscall.ENETDOWN
 	}
 	if n >= h.dialFrom && n < h.dialFrom+h.dialFails {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
@@ -52,13 +58,16 @@ func (h *hostileRun) dial(ctx context.Context, network, addr string) (net.Conn, 
 	return &hostileConn{Conn: conn, run: h, used: time.Now()}, nil
 }
 
-func sleepUnder(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
+// end lets nobody dial any more. It returns the number of dials, at least
+// dialsWithoutEnd if some were made to the last.
+func (h *hostileRun) end() int {
+	close(h.over)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if time.Since(h.dialedAt) < 10*time.Minute {
+		return max(h.dials, dialsWithoutEnd)
 	}
+	return h.dials
 }
 
 // misbehaves counts a write that goes wrong.

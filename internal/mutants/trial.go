@@ -168,7 +168,7 @@ func (r testRun) text() string {
 func (s *source) test(ctx context.Context, limit time.Duration, pattern string, packages []string, flags ...string) (testRun, error) {
 	ctx, cancel := context.WithTimeout(ctx, buildLimit)
 	defer cancel()
-	args := slices.Concat([]string{"test", "-json", "-vet=off", "-timeout", limit.String(), "-run", pattern}, flags, packages)
+	args := slices.Concat([]string{"test", "-json", "-vet=off", "-ldflags=-s -w", "-timeout", limit.String(), "-run", pattern}, flags, packages)
 	command := exec.CommandContext(ctx, "go", args...) //nolint:gosec // the mutants are files of this module
 	command.Dir = s.root
 	command.WaitDelay = 5 * time.Second
