@@ -18,7 +18,7 @@ type Settings struct {
 	MinReady time.Duration `json:"minReady,omitempty"`
 	// ReadyTimeout is how long an instance may take from the send until it is
 	// healthy; if no worker was there meanwhile, from when the next goes on. Default
-	// 10 min.
+	// 25 min, because the vendor documents up to 20 for a restart.
 	ReadyTimeout time.Duration `json:"readyTimeout,omitempty"`
 	// SettleTime is how long a restart whose answer was lost may take to show.
 	// Default 60 s.
@@ -41,7 +41,7 @@ type Settings struct {
 
 const (
 	defaultMinReady     = 30 * time.Second
-	defaultReadyTimeout = 10 * time.Minute
+	defaultReadyTimeout = 25 * time.Minute
 	defaultSettleTime   = time.Minute
 	defaultSendTimeout  = 45 * time.Second
 	shortestSendTimeout = 5 * time.Second
