@@ -81,7 +81,7 @@ What may break:
 
 When an instance counts as healthy:
   -min-ready <time>     it has been Running and healthy for so long; default 30s, 0 for at once
-  -ready-timeout <t>    or else it failed, so long after the send; default 10m, 0 for never
+  -ready-timeout <t>    or else it failed, so long after the send; default 25m, 0 for never
   -settle <time>        how long a restart whose answer was lost may take to show; default 1m
   -health               ask the workers' -health-url or -health-cmd
 
