@@ -188,7 +188,9 @@ func (s *source) test(ctx context.Context, limit time.Duration, pattern string, 
 // readRun reads the output of go test -json.
 func readRun(r io.Reader) (ran testRun, err error) {
 	for events := json.NewDecoder(r); ; {
-		var event struct{ Action, Test, Output, FailedBuild string }
+		var event struct { //nolint:musttag // as go test writes them
+			Action, Test, Output, FailedBuild string
+		}
 		switch err := events.Decode(&event); {
 		case errors.Is(err, io.EOF):
 			return ran, nil

@@ -59,7 +59,7 @@ func New(given *http.Client, scheme string, wrappers []func(http.RoundTripper) h
 	}
 	t := &Transport{base: []http.RoundTripper{g.restarts, g.reads}}
 	if client.Jar == nil && client.Timeout == 0 {
-		t.send = plainSend(outer)
+		t.send = plainSend(outer) //nolint:bodyclose // the caller of send closes it
 		return t, nil
 	}
 	// A redirect would be followed with a GET, or sign for another host.
