@@ -89,8 +89,9 @@ type results map[string][]string
 func readResults(r io.Reader) (results, error) {
 	found := results{}
 	for events := json.NewDecoder(r); ; {
-		var event struct { //nolint:musttag // as go test writes them
-			Action, Test string
+		var event struct {
+			Action string `json:"Action"`
+			Test   string `json:"Test"`
 		}
 		switch err := events.Decode(&event); {
 		case errors.Is(err, io.EOF):
