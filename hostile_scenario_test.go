@@ -144,6 +144,9 @@ func FuzzHostile(f *testing.F) {
 	for seed := range uint64(4) {
 		f.Add(1<<32 + seed)
 	}
+	for _, seed := range []uint64{101996, 102719, 103727} { // in which a detached copy once dialed without end
+		f.Add(seed)
+	}
 	f.Fuzz(func(t *testing.T, seed uint64) { playHostile(t, seed, -1, drawHostile) })
 }
 
