@@ -3,6 +3,7 @@ package ecsreboot
 import (
 	"context"
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -111,13 +112,22 @@ func clean(i *Instance, scrub func(string) string) {
 	switch i.Status {
 	case StatusPending, StatusStarting, StatusRunning, StatusStopping, StatusStopped:
 	default:
-		i.Status = Status(scrub(string(i.Status)))
+		i.Status = Status(quoteChanged(string(i.Status), scrub))
 	}
 	for n, lock := range i.Locks {
 		if !strings.EqualFold(lock, "security") && !strings.EqualFold(lock, "financial") { // these decide
-			i.Locks[n] = scrub(lock)
+			i.Locks[n] = quoteChanged(lock, scrub)
 		}
 	}
+}
+
+// quoteChanged scrubs a text, and quotes it if that changed it: it must not become a
+// status or a lock that the service did not send.
+func quoteChanged(text string, scrub func(string) string) string {
+	if scrubbed := scrub(text); scrubbed != text {
+		return strconv.Quote(scrubbed)
+	}
+	return text
 }
 
 // read reads a page whose JSON is known to be valid. A page on which a key occurs
@@ -125,8 +135,13 @@ func clean(i *Instance, scrub func(string) string) {
 // not read. For 100 instances the check takes somewhat more than half of the time that
 // encoding/json takes to decode them: about 1 ms; see BenchmarkPage.
 func (p *wirePage[W]) read(body []byte, scrub func(string) string) bool {
-	p.scrub = scrub
-	return len(body) > 0 && body[0] == '{' && uniqueInstances(body) && json.Unmarshal(body, p) == nil
+	var page wirePage[W] // a new one, so that nothing of an unreadable page is left
+	if len(body) == 0 || body[0] != '{' || !uniqueInstances(body) || json.Unmarshal(body, &page) != nil {
+		return false
+	}
+	page.scrub = scrub
+	*p = page
+	return true
 }
 
 // uniqueInstances reports whether no key of a list, nor of an instance in it, occurs

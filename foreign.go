@@ -62,23 +62,26 @@ func (e *ForeignError) Format(f fmt.State, verb rune) {
 }
 
 // Is reports whether Err is the target, which is false for the sentinels and codes of
-// this package.
-func (e *ForeignError) Is(target error) bool {
+// this package, and if a method of Err panics.
+func (e *ForeignError) Is(target error) (is bool) {
+	defer func() { _ = recover() }() // what became of the call must not be lost
 	return !isOwn(target) && errors.Is(e.Err, target)
 }
 
 // As finds in Err what the target can hold, except for the error types of this package
-// and for a [url.Error], whose text is a URL with its query.
-func (e *ForeignError) As(target any) bool {
+// and for a [url.Error], whose text is a URL with its query. It finds nothing if a method
+// of Err panics.
+func (e *ForeignError) As(target any) (found bool) {
+	defer func() { _ = recover() }()
 	if _, ok := target.(**url.Error); ok || !errors.As(e.Err, target) {
 		return false
 	}
 	value := reflect.ValueOf(target).Elem()
-	found, isError := reflect.TypeAssert[error](value)
+	inner, isError := reflect.TypeAssert[error](value)
 	if !isError {
 		return true
 	}
-	if _, leaks := errors.AsType[*url.Error](found); leaks || isOwn(found) {
+	if _, leaks := errors.AsType[*url.Error](inner); leaks || isOwn(inner) {
 		value.SetZero()
 		return false
 	}
@@ -86,7 +89,10 @@ func (e *ForeignError) As(target any) bool {
 }
 
 // Timeout reports whether Err is a timeout, as a [net.Error] reports it.
-func (e *ForeignError) Timeout() bool { return isTimeout(e.Err) }
+func (e *ForeignError) Timeout() (timeout bool) {
+	defer func() { _ = recover() }()
+	return isTimeout(e.Err)
+}
 
 func isTimeout(err error) bool {
 	timeout, ok := errors.AsType[interface {

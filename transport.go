@@ -34,9 +34,9 @@ func (c *Client) transportFailure(ctx context.Context, try *once.Attempt, unsent
 		return errors.New("refused to send the restart again over a second connection")
 	}
 	failed := foreign("transport", err, r.unknownText)
-	lookup, _ := errors.AsType[*net.DNSError](err)
+	lookup, _ := errors.AsType[*net.DNSError](failed) // whose methods survive those of err
 	notFound := lookup != nil && lookup.IsNotFound
-	_, unknownAuthority := errors.AsType[x509.UnknownAuthorityError](err)
+	_, unknownAuthority := errors.AsType[x509.UnknownAuthorityError](failed)
 	switch {
 	case notFound && once.AtProxy(err):
 		// A # or @ in a password makes a part of it the name of the host.

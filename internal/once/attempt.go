@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http/httptrace"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 )
@@ -36,7 +37,7 @@ type Attempt struct {
 	failed  []error // what the guard returned
 	left    bool    // there was a connection, so the request may have left
 	leftAt  time.Time
-	guarded net.Conn // the connection that the guard's hook reported
+	echoed  net.Conn // the connection that the hook of the guard reports right now
 	revoked bool     // over: its request must not leave any more
 }
 
@@ -48,7 +49,7 @@ type attemptKey struct{}
 func (t *Transport) Begin(ctx context.Context, limit time.Duration, restart bool) *Attempt {
 	a := &Attempt{transport: t, once: restart, limit: limit}
 	ctx, a.cancel = context.WithCancelCause(ctx)
-	a.trace.GotConn = func(info httptrace.GotConnInfo) { a.gotConn(info.Conn, false) }
+	a.trace.GotConn = func(info httptrace.GotConnInfo) { a.gotConn(info.Conn) }
 	a.ctx = httptrace.WithClientTrace(context.WithValue(ctx, attemptKey{}, a), &a.trace)
 	a.timer = time.AfterFunc(limit, func() { a.cancel(ErrTimeLimit) })
 	return a
@@ -63,12 +64,7 @@ func (a *Attempt) GiveUp(err error) (unsent bool) {
 	if !a.entered || !a.ours || a.left {
 		return false
 	}
-	for _, failed := range a.failed {
-		if errors.Is(err, failed) {
-			return true
-		}
-	}
-	return false // of another transport, which may have sent it
+	return slices.ContainsFunc(a.failed, func(failed error) bool { return is(err, failed) }) // or else another transport may have sent it
 }
 
 // End revokes the attempt and frees what it holds. The answer must have been read.
@@ -94,47 +90,73 @@ func (a *Attempt) SentAt(otherwise time.Time) time.Time {
 	return otherwise
 }
 
-// gotConn is called before anything is written to a connection: by the hook on the
-// attempt's context or by that of the guard, and for one connection by both if a
-// wrapper composes hooks, the guard's first.
-func (a *Attempt) gotConn(conn net.Conn, byGuard bool) {
-	if a.leaves(conn, byGuard) {
+// gotConn is the hook on the context of the attempt, which is called before anything is
+// written to a connection.
+func (a *Attempt) gotConn(conn net.Conn) {
+	a.mu.Lock()
+	echo := a.echoed != nil && same(conn, a.echoed)
+	a.mu.Unlock()
+	if !echo {
+		a.take(conn)
+	}
+}
+
+// gotGuardedConn is the hook of the guard. It passes the report on to the hooks that a
+// wrapper left on the context, which may end in that of the attempt: meanwhile a report
+// of the same connection is an echo.
+func (a *Attempt) gotGuardedConn(info httptrace.GotConnInfo, pass func(httptrace.GotConnInfo)) {
+	a.take(info.Conn)
+	if pass == nil {
+		return
+	}
+	a.echo(info.Conn)
+	defer a.echo(nil)
+	pass(info)
+}
+
+func (a *Attempt) echo(conn net.Conn) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.echoed = conn
+}
+
+// take lets the request be written to the connection, or closes it.
+func (a *Attempt) take(conn net.Conn) {
+	if a.leaves() {
 		return
 	}
 	_ = conn.Close() // the only way to stop what is about to be written
 	a.cancel(ErrSecondSend)
 }
 
-// leaves reports whether the request may be written to the connection.
-func (a *Attempt) leaves(conn net.Conn, byGuard bool) bool {
+// leaves reports whether the request may be written to one more connection.
+func (a *Attempt) leaves() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
-	case !a.once && a.left:
-		return true
-	case a.revoked && a.once:
+	case a.once && (a.revoked || a.left):
 		return false
 	case a.left:
-		return !byGuard && same(conn, a.guarded)
+		return true
 	}
 	a.left, a.leftAt = true, time.Now()
 	a.timer.Reset(a.limit)
-	if byGuard {
-		a.guarded = conn
-	}
 	return true
 }
 
-// same reports whether two connections are one. A dialer's type need not be comparable;
-// then the addresses decide.
+// same reports whether two connections are one. The type of a caller's dialer need not
+// be comparable.
 func same(a, b net.Conn) bool {
-	switch {
-	case a == nil || b == nil || reflect.TypeOf(a) != reflect.TypeOf(b):
-		return false
-	case reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable():
-		return a == b
+	if reflect.TypeOf(a) != reflect.TypeOf(b) || !reflect.ValueOf(a).Comparable() {
+		return reflect.TypeOf(a) == reflect.TypeOf(b)
 	}
-	return a.LocalAddr().String() == b.LocalAddr().String() && a.RemoteAddr().String() == b.RemoteAddr().String()
+	return a == b
+}
+
+// is is [errors.Is] for errors whose methods may panic.
+func is(err, target error) (found bool) {
+	defer func() { _ = recover() }()
+	return errors.Is(err, target)
 }
 
 // enter reports why the guard must not let a request of the attempt through.

@@ -27,7 +27,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
-	if req.Context() != a.ctx {
+	if a.once || req.Context() != a.ctx {
 		req = req.WithContext(a.adopt(req.Context()))
 	}
 	base := g.reads
@@ -41,14 +41,36 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// adopt returns a context that a wrapper derived or replaced, with the hooks of the
-// attempt and ending with it.
+// adopt returns the context for the transport: with a hook that no wrapper can have
+// replaced, changed or hidden, and ending with the attempt even if a wrapper detached the
+// given context. The hooks that are on the given context are kept.
 func (a *Attempt) adopt(given context.Context) context.Context {
-	ctx, cancel := context.WithCancelCause(given)
-	context.AfterFunc(a.ctx, func() { cancel(context.Cause(a.ctx)) })
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) { a.gotConn(info.Conn, true) },
-	})
+	ctx := given
+	if given != a.ctx {
+		var cancel context.CancelCauseFunc
+		ctx, cancel = context.WithCancelCause(given)
+		context.AfterFunc(a.ctx, func() { cancel(context.Cause(a.ctx)) })
+	}
+	var trace httptrace.ClientTrace
+	if found := httptrace.ContextClientTrace(given); found != nil {
+		trace = *found
+	}
+	pass := trace.GotConn
+	trace.GotConn = func(info httptrace.GotConnInfo) { a.gotGuardedConn(info, pass) }
+	// Composing would call the hooks that were found a second time.
+	return httptrace.WithClientTrace(untraced{ctx}, &trace)
+}
+
+// untraced is a context without the hooks of net/http.
+type untraced struct{ context.Context }
+
+// Value returns nil for the hooks.
+func (c untraced) Value(key any) any {
+	value := c.Context.Value(key)
+	if _, hooks := value.(*httptrace.ClientTrace); hooks {
+		return nil
+	}
+	return value
 }
 
 // withoutRepeatMarks removes the headers by which net/http takes a POST for

@@ -167,14 +167,16 @@ func proxyAnswered(_ context.Context, _ *url.URL, _ *http.Request, answer *http.
 }
 
 // Lasts reports whether a failure to connect would meet the next attempt as well.
-func Lasts(err error) bool {
+func Lasts(err error) (lasts bool) {
+	defer func() { _ = recover() }() // of a method of a caller's error
 	_, badCertificate := errors.AsType[*tls.CertificateVerificationError](err)
 	_, noTunnel := errors.AsType[*ProxyError](err)
 	return badCertificate || noTunnel
 }
 
 // AtProxy reports whether a failure to connect is one to connect to the proxy.
-func AtProxy(err error) bool {
+func AtProxy(err error) (atProxy bool) {
+	defer func() { _ = recover() }()
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "proxyconnect"
 }
