@@ -262,7 +262,7 @@ func TestJudge(t *testing.T) {
 		"a probe's failure":   {facts: begun(acceptedAt(0), fact{Event: Event{Kind: EventProbeFailed, Err: errNoLuck}}), outcome: OutcomeAccepted},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var a account
+			var a evidence
 			for _, f := range c.facts {
 				a.apply(f)
 			}
@@ -285,7 +285,7 @@ func TestJudge(t *testing.T) {
 
 // The account keeps what the result and the error tell.
 func TestAccountKeeps(t *testing.T) {
-	var a account
+	var a evidence
 	for _, f := range begun(unknownAt(0),
 		running(1), running(2), saw(3, StatusStopping, elevenOClock), saw(5, StatusStopping, elevenOClock), absentAt(6), absentAt(7),
 		saw(9, StatusStopping, elevenOClock), saw(12, StatusStarting, noon), saw(15, StatusRunning, noon), saw(17, StatusRunning, noon)) {
@@ -350,7 +350,7 @@ func TestRefuse(t *testing.T) {
 // long.
 func TestPollWait(t *testing.T) {
 	for n, want := range []time.Duration{1, 2, 3} {
-		assert.Equal(t, want*time.Second, pollWait(n, false))
+		assert.Equal(t, want*time.Second, (&schedule{polls: n}).next())
 	}
 	for n := range 50 {
 		for _, down := range []bool{false, true} {
@@ -358,7 +358,7 @@ func TestPollWait(t *testing.T) {
 			if down {
 				longest = 12 * time.Second
 			}
-			wait := pollWait(n, down)
+			wait := (&schedule{polls: n, down: down}).next()
 			assert.GreaterOrEqual(t, wait, time.Second)
 			assert.LessOrEqual(t, wait, longest)
 			if n >= 3 {

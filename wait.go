@@ -99,6 +99,14 @@ func (o WaitOptions) withDefaults() WaitOptions {
 	return o
 }
 
+// unprobed is the result of the probe before it was asked.
+func (o WaitOptions) unprobed() ProbeResult {
+	if o.Probe != nil {
+		return ProbePending
+	}
+	return ProbeHealthy
+}
+
 // ProbeResult is what a probe found.
 type ProbeResult uint8
 
@@ -278,6 +286,29 @@ func (c *Client) TakeBaseline(ctx context.Context, instanceID string) (Baseline,
 	return baseline, nil
 }
 
+// readBaseline polls an instance before it is restarted, and returns with the baseline
+// the error with which the service would refuse a restart now, if any. An instance that
+// is not listed is polled twice: a list can be late.
+func (c *Client) readBaseline(ctx context.Context, id string) (baseline Baseline, refusal, err error) {
+	for again := range 2 {
+		if again > 0 {
+			sleep(ctx, time.Second)
+		}
+		if ctx.Err() != nil {
+			return Baseline{}, nil, contextEnd(ctx)
+		}
+		seen, err := c.poller.await(ctx, c.poller.pollSoon(ctx, id, true))
+		switch i := seen.instance; {
+		case err != nil:
+			return Baseline{}, nil, err
+		case i.Listed():
+			baseline = Baseline{InstanceID: id, Status: i.Status, StartTime: i.StartTime, Locks: i.Locks, TakenAt: seen.left, ServiceTime: seen.clock}
+			return baseline, i.Refusal(seen.now()), nil
+		}
+	}
+	return Baseline{}, nil, notListed()
+}
+
 // WaitUntilRestarted waits until an instance has restarted since the baseline was
 // taken, whoever restarted it. It sends nothing; its errors have no outcome.
 //
@@ -297,7 +328,7 @@ func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, opti
 	if err != nil {
 		return nil, &OperationError{Operation: operation, InstanceID: baseline.InstanceID, Err: err}
 	}
-	w := c.newWatch(ctx, baseline.InstanceID, account{before: baseline})
+	w := c.newWatch(ctx, baseline.InstanceID, evidence{before: baseline})
 	return w.wait(ctx, operation, options)
 }
 
@@ -335,7 +366,7 @@ func (c *Client) Resolve(ctx context.Context, unknown error, options WaitOptions
 			Field: "unknown", Problem: "is not an error of unknown outcome",
 		}}
 	}
-	begin := account{outcome: OutcomeUnknown, firstSentAt: failed.SentAt, sentAt: failed.SentAt, unsettledSince: failed.SentAt}
+	begin := evidence{outcome: OutcomeUnknown, firstSentAt: failed.SentAt, sentAt: failed.SentAt, unsettledSince: failed.SentAt}
 	if now := time.Now(); failed.SentAt.After(now) { // by the clock of another machine
 		begin.unsettledSince = now
 	}
