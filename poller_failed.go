@@ -77,8 +77,8 @@ func mayBlameID(err error) bool {
 	return !isServiceFailure(refusal.Code)
 }
 
-// enoughDenied is how many ids in a row must be refused by themselves until the service
-// is taken to refuse all.
+// enoughDenied is how many ids must be refused by themselves until the service is taken
+// to refuse all.
 const enoughDenied = 3
 
 // isSingle reports a batch for one id. Batches are sorted by id.

@@ -28,7 +28,7 @@ type fact struct {
 // follower has evidence of its own, as it takes the facts in at its own time, and judges
 // it by its own options.
 type evidence struct {
-	before         Baseline // zero if nobody looked
+	before         Baseline // zero if none was taken
 	outcome        Outcome
 	sends          int
 	attempts       int  // requests they took
@@ -39,7 +39,7 @@ type evidence struct {
 	unsettledSince time.Time // outcome unknown since then; zero if it is not
 	last           Observation
 	seen           []Observation // with news
-	signsFrom      time.Time     // a reading that left before shows nothing of the send
+	signsFrom      time.Time     // a poll that left before shows nothing of the send
 	down           bool          // seen Stopping, Stopped or Starting since the send
 	moved          bool          // seen since the send with a StartTime that proves a restart
 	inTheWay       bool          // a second send was refused, for the first had taken effect
@@ -140,7 +140,7 @@ func (s Status) isDown() bool {
 // serviceTimeOfSend returns the time by the service's clock from which on a start is
 // looked for, or zero if no answer told. The baseline's clock comes first, for what
 // lies between it and the send was measured by one and the same clock of ours; the
-// clock of the reading f is as good if ours was not set since the send, and is the
+// clock of the poll f is as good if ours was not set since the send, and is the
 // sender's.
 func (e *evidence) serviceTimeOfSend(f fact) time.Time {
 	switch {
@@ -165,7 +165,7 @@ const (
 )
 
 // judge says whether the wait is over. probed is what the caller's probe made of
-// the last reading, or ProbeHealthy if there is none. The error is why the wait
+// the last poll, or ProbeHealthy if there is none. The error is why the wait
 // failed.
 func (e *evidence) judge(options WaitOptions, probed ProbeResult) (verdict, Proof, error) {
 	switch {
@@ -197,8 +197,8 @@ func (e *evidence) judge(options WaitOptions, probed ProbeResult) (verdict, Proo
 	if e.last.Status == StatusRunning && !e.unsettledSince.IsZero() && !e.down && !e.moved && e.last.At.Sub(e.unsettledSince) >= e.settleTime(options) {
 		switch {
 		case e.inTheWay && probed == ProbeHealthy:
-			// The service said that it was not Running. No reading has shown that, but
-			// what they show may be old. By now it is not.
+			// The service said that it was not Running. No poll has shown that, but
+			// what polls show may be old. By now it is not.
 			return proven, ProofRefusal, nil
 		case e.inTheWay:
 			return pending, "", nil
@@ -212,7 +212,7 @@ func (e *evidence) judge(options WaitOptions, probed ProbeResult) (verdict, Proo
 }
 
 // settleTime is how long an unknown send may take to show. After a refused second
-// one it must be long enough for old readings to be over, whatever the options say:
+// one it must be long enough for old answers to be over, whatever the options say:
 // then Running is taken for an end of the restart.
 func (e *evidence) settleTime(options WaitOptions) time.Duration {
 	if e.inTheWay {
