@@ -39,7 +39,7 @@ type Client struct {
 	describeGate   gate
 	watchesMu      sync.Mutex
 	watches        map[watchKey]*watch // restarts under way that calls may join
-	reader         reader
+	poller         poller
 }
 
 // NewClient returns a client for the ECS service of a region, such as
@@ -77,6 +77,7 @@ func NewClient(region string, options ...Option) (*Client, error) {
 		}
 		return nil, err
 	}
+	client.poller.source = client
 	client.call = client.do
 	if s.logCalls != nil {
 		client.call = s.logCalls(client, client.call)

@@ -84,7 +84,7 @@ func TestServiceTimeOfSend(t *testing.T) {
 		{what: "others sent", before: Baseline{TakenAt: noon, ServiceTime: onDay(t, "13:00:59")}, away: time.Minute, want: "13:00:59"},
 		{what: "others sent, no service clock in the baseline", before: Baseline{TakenAt: noon}, away: time.Minute},
 	} {
-		a := account{before: c.before, firstSentAt: onDay(t, c.sent)}
+		a := evidence{before: c.before, firstSentAt: onDay(t, c.sent)}
 		f := fact{clockAway: c.away, hasClock: !c.noClock}
 		assert.Equal(t, onDay(t, c.want), a.serviceTimeOfSend(f), c.what)
 	}
@@ -93,7 +93,7 @@ func TestServiceTimeOfSend(t *testing.T) {
 // A second send does not move the time from which on a start is looked for: the first
 // one may be what restarted the instance.
 func TestFirstSendCounts(t *testing.T) {
-	var a account
+	var a evidence
 	for _, f := range begun(unknownAt(2), running(60), sendsIt(61), refusedAgainAt(61)) {
 		a.apply(f)
 	}

@@ -8,44 +8,40 @@ import (
 	"github.com/ecsreboot/ecsreboot/internal/apart"
 )
 
-// follower is one wait's view of a watch: which facts it has taken in, and what
-// they amount to by its own options.
+// follower is what one wait makes of a watch: it takes in the facts at its own time, and
+// judges them by its own options.
 type follower struct {
-	watch   *watch
-	options WaitOptions
-	account account
-	begin   time.Time
-	next    int // the first fact not taken in yet
+	watch    *watch
+	options  WaitOptions
+	evidence evidence
+	probed   ProbeResult // of the last poll
+	begin    time.Time
+	next     int  // the first fact not taken in yet
+	left     bool // the watch
 }
 
-// wait follows the watch until the restart is proven or the wait is in vain, and
-// leaves it.
+// wait follows the watch until the restart is proven or the wait is in vain, and leaves
+// the watch.
 func (w *watch) wait(ctx context.Context, operation string, options WaitOptions) (*RestartResult, error) {
-	f := follower{watch: w, options: options.withDefaults(), account: w.begin, begin: time.Now()}
+	f := follower{watch: w, options: options.withDefaults(), evidence: w.begin, probed: options.unprobed(), begin: time.Now()}
 	limited, cancel := ctx, context.CancelFunc(func() {})
 	if f.options.Timeout > 0 {
 		limited, cancel = context.WithTimeout(ctx, f.options.Timeout)
 	}
 	defer cancel()
-	left := false
-	defer func() {
-		if !left { // also if a hook of the caller's panics
-			w.leave(nil)
-		}
-	}()
+	defer f.leave(nil) // also if a hook of the caller's panics
 
 	result, proof, err := f.follow(limited)
 	if result == pending {
 		// The context ended. Where nobody else shares the work it ends now, and a
 		// send in flight with it: what came of that counts.
-		left = true
-		others := w.leave(f.cutOff(ctx))
-		_, _, result, proof, err = f.takeIn()
+		others := f.leave(f.cutOff(ctx))
+		_, result, proof, err = f.takeIn(limited)
 		if result != proven && result != failed {
 			err = f.contextEnd(ctx)
-			if others && f.account.outcome == OutcomeNotSent {
+			if others && f.evidence.outcome == OutcomeNotSent {
 				// Nothing was sent yet, and will be: others wait for the same restart.
-				f.account.outcome = OutcomeUnknown
+				f.evidence.outcome = OutcomeUnknown
 			}
 		}
 	}
@@ -55,28 +51,27 @@ func (w *watch) wait(ctx context.Context, operation string, options WaitOptions)
 	return nil, f.failure(operation, err)
 }
 
+// leave leaves the watch, at its first call. It reports whether others go on.
+func (f *follower) leave(why error) (others bool) {
+	if f.left {
+		return false
+	}
+	f.left = true
+	return f.watch.leave(why)
+}
+
 // follow returns pending if the context ended first.
 func (f *follower) follow(ctx context.Context) (verdict, Proof, error) {
-	probed := f.unprobed()
 	for {
-		changed, reading, result, proof, err := f.takeIn()
-		if f.options.Probe != nil {
-			if reading {
-				probed = f.probe(ctx) // before what it shows is judged: the probe may settle it
-			}
-			result, proof, err = f.account.judge(f.options, probed)
-		}
+		changed, result, proof, err := f.takeIn(ctx)
 		switch result {
 		case proven, failed:
 			return result, proof, err
 		case resend:
 			if newer, _ := f.watch.since(f.next); len(newer) > 0 && ctx.Err() == nil {
-				continue // OnEvent took its time, and they may settle it
+				continue // OnEvent or the Probe took its time, and they may prove the restart
 			}
-			select {
-			case f.watch.resend <- struct{}{}:
-			default: // asked for already
-			}
+			f.watch.askForResend(f.options)
 		case pending:
 		}
 		select {
@@ -87,43 +82,36 @@ func (f *follower) follow(ctx context.Context) (verdict, Proof, error) {
 	}
 }
 
-// takeIn takes new facts in, one after the other until the wait is over, and
-// reports whether one of them is a reading. What a probe would say is left open.
-func (f *follower) takeIn() (changed <-chan struct{}, reading bool, result verdict, proof Proof, err error) {
+// takeIn takes in the facts that are new, and returns what the evidence amounts to then,
+// and a channel that is closed at the next fact. Without a Probe, it stops at the fact
+// that ends the wait. With one, it takes in all and then asks the Probe, before it
+// judges: what the Probe finds may prove what the facts do not.
+func (f *follower) takeIn(ctx context.Context) (changed <-chan struct{}, result verdict, proof Proof, err error) {
 	facts, changed := f.watch.since(f.next)
+	polled := false
 	for _, fact := range facts {
 		f.next++
-		f.account.apply(fact)
-		reading = reading || fact.Kind == EventStatus
+		result, proof, err = f.evidence.take(fact, f.options, f.probed)
 		f.tell(fact.Event)
 		if fact.panicked != nil {
 			panic(fact.panicked) // in the goroutine that it belongs to
 		}
-		if f.options.Probe != nil {
-			continue
+		if f.options.Probe == nil && (result == proven || result == failed) {
+			return changed, result, proof, err
 		}
-		if result, proof, err = f.account.judge(f.options, f.unprobed()); result == proven || result == failed {
-			break
-		}
+		polled = polled || fact.Kind == EventStatus
 	}
-	if f.options.Probe != nil || len(facts) == 0 {
-		result, proof, err = f.account.judge(f.options, f.unprobed())
+	if polled && f.options.Probe != nil {
+		f.probed = f.probe(ctx)
 	}
-	return changed, reading, result, proof, err
+	result, proof, err = f.evidence.judge(f.options, f.probed)
+	return changed, result, proof, err
 }
 
 func (f *follower) tell(event Event) {
 	if f.options.OnEvent != nil && event.Kind != "" {
 		f.options.OnEvent(event)
 	}
-}
-
-// unprobed is what counts as the probe's result while it was not asked.
-func (f *follower) unprobed() ProbeResult {
-	if f.options.Probe != nil {
-		return ProbePending
-	}
-	return ProbeHealthy
 }
 
 // probeAnswer is what a probe returned.
@@ -135,10 +123,10 @@ type probeAnswer struct {
 // probe asks the caller's probe. One that does not heed the end of the wait is left alone
 // with it: no other one follows, so that the probes of a wait never overlap.
 func (f *follower) probe(ctx context.Context) ProbeResult {
-	if f.account.last.Status != StatusRunning || f.account.absent > 0 || ctx.Err() != nil {
+	if f.evidence.last.Status != StatusRunning || f.evidence.absent > 0 || ctx.Err() != nil {
 		return ProbePending
 	}
-	seen := f.account.last
+	seen := f.evidence.last
 	found, ok := apart.Do(ctx, func() probeAnswer {
 		result, err := f.options.Probe(ctx, seen)
 		return probeAnswer{result, err}
@@ -164,7 +152,7 @@ func (f *follower) cutOff(ctx context.Context) error {
 
 // contextEnd is why a wait ended that was neither proven nor in vain.
 func (f *follower) contextEnd(ctx context.Context) error {
-	sent := f.account.sends > 0 || f.account.sending || !f.watch.send
+	sent := f.evidence.sends > 0 || f.evidence.sending || !f.watch.send
 	switch {
 	case ctx.Err() != nil && sent:
 		return fmt.Errorf("%w: %w", ErrNotProven, contextEnd(ctx))
@@ -175,55 +163,55 @@ func (f *follower) contextEnd(ctx context.Context) error {
 }
 
 func (f *follower) result(proof Proof) *RestartResult {
-	a := &f.account
-	since := a.sentAt
+	e := &f.evidence
+	since := e.sentAt
 	if since.IsZero() {
 		since = f.begin
 	}
 	return &RestartResult{
 		InstanceID:     f.watch.request.InstanceID,
 		Proof:          proof,
-		RequestID:      a.requestID,
-		Sends:          a.sends,
-		Before:         a.before,
-		StartTimeAfter: a.last.StartTime,
-		Observations:   a.seen,
-		SentAt:         a.sentAt,
-		Took:           a.last.At.Sub(since),
+		RequestID:      e.requestID,
+		Sends:          e.sends,
+		Before:         e.before,
+		StartTimeAfter: e.last.StartTime,
+		Observations:   e.seen,
+		SentAt:         e.sentAt,
+		Took:           e.last.At.Sub(since),
 	}
 }
 
 func (f *follower) failure(operation string, err error) error {
-	a := &f.account
+	e := &f.evidence
 	failed := &OperationError{
 		Operation:  operation,
 		InstanceID: f.watch.request.InstanceID,
-		Outcome:    a.outcome,
-		Attempts:   a.attempts,
-		SentAt:     a.sentAt,
+		Outcome:    e.outcome,
+		Attempts:   e.attempts,
+		SentAt:     e.sentAt,
 		Err:        err,
 	}
-	sends := a.sends
-	if a.sending {
+	sends := e.sends
+	if e.sending {
 		sends++
 		failed.Attempts++
 	}
 	if f.watch.send && sends == 0 {
-		failed.Err = withLocks(err, a.before.Locks)
+		failed.Err = withLocks(err, e.before.Locks)
 		return failed // there was nothing to wait for
 	}
-	locks := a.locks
-	if a.last.Status == "" {
-		locks = a.before.Locks
+	locks := e.locks
+	if e.last.Status == "" {
+		locks = e.before.Locks
 	}
 	failed.Err = &WaitError{
-		LastStatus:   a.last.Status,
-		LastSeen:     a.last.At,
+		LastStatus:   e.last.Status,
+		LastSeen:     e.last.At,
 		Sends:        sends,
 		at:           time.Now(),
-		RequestID:    a.requestID,
-		Before:       a.before,
-		Observations: a.seen,
+		RequestID:    e.requestID,
+		Before:       e.before,
+		Observations: e.seen,
 		Locks:        locks,
 		Err:          err,
 	}

@@ -23,10 +23,12 @@ type fact struct {
 	panicked  any           // ended: by a panic with this value
 }
 
-// account is what is known of one restart. It follows from the facts alone: no
-// clock, no I/O.
-type account struct {
-	before         Baseline // zero if nobody looked
+// evidence is what is known of one restart. It follows from the facts alone: no clock,
+// no I/O. A watch collects it for all, and judges it by the default options; each
+// follower has evidence of its own, as it takes the facts in at its own time, and judges
+// it by its own options.
+type evidence struct {
+	before         Baseline // zero if none was taken
 	outcome        Outcome
 	sends          int
 	attempts       int  // requests they took
@@ -37,7 +39,7 @@ type account struct {
 	unsettledSince time.Time // outcome unknown since then; zero if it is not
 	last           Observation
 	seen           []Observation // with news
-	signsFrom      time.Time     // a reading that left before shows nothing of the send
+	signsFrom      time.Time     // a poll that left before shows nothing of the send
 	down           bool          // seen Stopping, Stopped or Starting since the send
 	moved          bool          // seen since the send with a StartTime that proves a restart
 	inTheWay       bool          // a second send was refused, for the first had taken effect
@@ -50,77 +52,82 @@ type account struct {
 	ended          error
 }
 
-// apply takes a fact in.
-func (a *account) apply(f fact) {
+// take applies a fact, and judges all that is known then.
+func (e *evidence) take(f fact, options WaitOptions, probed ProbeResult) (verdict, Proof, error) {
+	e.apply(f)
+	return e.judge(options, probed)
+}
+
+func (e *evidence) apply(f fact) {
 	switch f.Kind {
 	case EventBaseline:
-		a.before = f.before
+		e.before = f.before
 	case EventSending:
-		a.sending = true
-		a.outcome = OutcomeUnknown // until there is an answer
+		e.sending = true
+		e.outcome = OutcomeUnknown // until there is an answer
 	case EventAccepted:
-		a.sent(f)
-		a.outcome, a.requestID, a.unsettledSince = OutcomeAccepted, f.RequestID, time.Time{}
+		e.sent(f)
+		e.outcome, e.requestID, e.unsettledSince = OutcomeAccepted, f.RequestID, time.Time{}
 	case EventOutcomeUnknown:
-		a.sent(f)
-		a.outcome, a.unsettledSince = OutcomeUnknown, f.At
+		e.sent(f)
+		e.outcome, e.unsettledSince = OutcomeUnknown, f.At
 	case EventResendRefused:
-		a.sent(f)
-		a.outcome, a.unsettledSince = OutcomeUnknown, f.At
-		a.inTheWay = true
+		e.sent(f)
+		e.outcome, e.unsettledSince = OutcomeUnknown, f.At
+		e.inTheWay = true
 	case EventPollFailed:
 		switch {
 		case f.denied:
-			a.denied = f.Err
+			e.denied = f.Err
 		case !f.throttled:
-			a.faults++
-			a.fault = f.Err
+			e.faults++
+			e.fault = f.Err
 		}
 	case EventStatus:
-		a.observe(f)
+		e.observe(f)
 	case EventProbeFailed:
 	}
 	if f.ended != nil {
-		a.ended, a.sending = f.ended, false
-		a.attempts += f.attempts
+		e.ended, e.sending = f.ended, false
+		e.attempts += f.attempts
 		if !f.sentAt.IsZero() {
-			a.sentAt = f.sentAt
+			e.sentAt = f.sentAt
 		}
-		if a.sends == 0 { // an earlier send stays as unknown as it was
-			a.outcome = f.outcome
+		if e.sends == 0 { // an earlier send stays as unknown as it was
+			e.outcome = f.outcome
 		}
 	}
 }
 
-func (a *account) sent(f fact) {
-	if a.sends == 0 { // what was seen before is no sign of it
-		a.firstSentAt, a.signsFrom = f.sentAt, f.sentAt
-		a.down, a.moved = false, false
+func (e *evidence) sent(f fact) {
+	if e.sends == 0 { // what was seen before is no sign of it
+		e.firstSentAt, e.signsFrom = f.sentAt, f.sentAt
+		e.down, e.moved = false, false
 	}
-	a.sends++
-	a.attempts += f.attempts
-	a.sending = false
-	a.sentAt = f.sentAt
+	e.sends++
+	e.attempts += f.attempts
+	e.sending = false
+	e.sentAt = f.sentAt
 }
 
-func (a *account) observe(f fact) {
-	a.faults = 0
+func (e *evidence) observe(f fact) {
+	e.faults = 0
 	seen := Observation{At: f.At, Status: f.Status, StartTime: f.StartTime}
-	if n := len(a.seen); n == 0 || a.seen[n-1].Status != seen.Status || !a.seen[n-1].StartTime.Equal(seen.StartTime) {
-		a.seen = append(a.seen, seen)
+	if n := len(e.seen); n == 0 || e.seen[n-1].Status != seen.Status || !e.seen[n-1].StartTime.Equal(seen.StartTime) {
+		e.seen = append(e.seen, seen)
 	}
 	if seen.Status == "" {
-		a.absent++ // which is not a status, and no sign of a restart
+		e.absent++ // which is not a status, and no sign of a restart
 		return
 	}
-	a.absent = 0
-	a.last = seen
-	a.locked, a.locks = f.locked, f.locks
-	if f.At.Before(a.signsFrom) {
+	e.absent = 0
+	e.last = seen
+	e.locked, e.locks = f.locked, f.locks
+	if f.At.Before(e.signsFrom) {
 		return
 	}
-	a.down = a.down || seen.Status.isDown()
-	a.moved = a.moved || startProves(f.StartTime, a.before, a.serviceTimeOfSend(f))
+	e.down = e.down || seen.Status.isDown()
+	e.moved = e.moved || startProves(f.StartTime, e.before, e.serviceTimeOfSend(f))
 }
 
 // isDown reports whether the status is one that an instance passes through when it
@@ -133,16 +140,16 @@ func (s Status) isDown() bool {
 // serviceTimeOfSend returns the time by the service's clock from which on a start is
 // looked for, or zero if no answer told. The baseline's clock comes first, for what
 // lies between it and the send was measured by one and the same clock of ours; the
-// clock of the reading f is as good if ours was not set since the send, and is the
+// clock of the poll f is as good if ours was not set since the send, and is the
 // sender's.
-func (a *account) serviceTimeOfSend(f fact) time.Time {
+func (e *evidence) serviceTimeOfSend(f fact) time.Time {
 	switch {
-	case a.firstSentAt.IsZero(): // others sent, after the baseline
-		return a.before.ServiceTime
-	case !a.before.ServiceTime.IsZero():
-		return a.before.ServiceTime.Add(max(0, a.firstSentAt.Sub(a.before.TakenAt)) + clockMargin)
+	case e.firstSentAt.IsZero(): // others sent, after the baseline
+		return e.before.ServiceTime
+	case !e.before.ServiceTime.IsZero():
+		return e.before.ServiceTime.Add(max(0, e.firstSentAt.Sub(e.before.TakenAt)) + clockMargin)
 	case f.hasClock:
-		return a.firstSentAt.Add(f.clockAway + clockMargin)
+		return e.firstSentAt.Add(f.clockAway + clockMargin)
 	}
 	return time.Time{}
 }
@@ -158,44 +165,44 @@ const (
 )
 
 // judge says whether the wait is over. probed is what the caller's probe made of
-// the last reading, or ProbeHealthy if there is none. The error is why the wait
+// the last poll, or ProbeHealthy if there is none. The error is why the wait
 // failed.
-func (a *account) judge(options WaitOptions, probed ProbeResult) (verdict, Proof, error) {
+func (e *evidence) judge(options WaitOptions, probed ProbeResult) (verdict, Proof, error) {
 	switch {
-	case a.ended != nil:
-		return failed, "", a.ended
-	case a.denied != nil:
-		return failed, "", a.denied
-	case a.faults > options.MaxPollFaults:
-		return failed, "", fmt.Errorf("%d readings in a row failed, the last: %w", a.faults, a.fault)
-	case a.absent > 1:
+	case e.ended != nil:
+		return failed, "", e.ended
+	case e.denied != nil:
+		return failed, "", e.denied
+	case e.faults > options.MaxPollFaults:
+		return failed, "", fmt.Errorf("%d readings in a row failed, the last: %w", e.faults, e.fault)
+	case e.absent > 1:
 		return failed, "", notListed()
-	case a.absent > 0 || a.last.Status == "":
+	case e.absent > 0 || e.last.Status == "":
 		return pending, "", nil
 	}
-	if a.last.Status == StatusRunning {
+	if e.last.Status == StatusRunning {
 		switch {
 		case probed == ProbeRestarted:
 			return proven, ProofProbe, nil
-		case probed == ProbeHealthy && a.down:
+		case probed == ProbeHealthy && e.down:
 			return proven, ProofStatus, nil
-		case probed == ProbeHealthy && a.moved:
+		case probed == ProbeHealthy && e.moved:
 			return proven, ProofStartTime, nil
 		}
 	}
-	if a.locked != "" && !a.before.TakenAt.IsZero() && a.locked != (Instance{Locks: a.before.Locks}).locked(time.Time{}) {
-		return failed, "", early(a.locked, "the instance was locked since the restart")
+	if e.locked != "" && !e.before.TakenAt.IsZero() && e.locked != (Instance{Locks: e.before.Locks}).locked(time.Time{}) {
+		return failed, "", early(e.locked, "the instance was locked since the restart")
 	}
 	// Only Running settles it: in another status, whichever it is, something goes on.
-	if a.last.Status == StatusRunning && !a.unsettledSince.IsZero() && !a.down && !a.moved && a.last.At.Sub(a.unsettledSince) >= a.settleTime(options) {
+	if e.last.Status == StatusRunning && !e.unsettledSince.IsZero() && !e.down && !e.moved && e.last.At.Sub(e.unsettledSince) >= e.settleTime(options) {
 		switch {
-		case a.inTheWay && probed == ProbeHealthy:
-			// The service said that it was not Running. No reading has shown that, but
-			// what they show may be old. By now it is not.
+		case e.inTheWay && probed == ProbeHealthy:
+			// The service said that it was not Running. No poll has shown that, but
+			// what polls show may be old. By now it is not.
 			return proven, ProofRefusal, nil
-		case a.inTheWay:
+		case e.inTheWay:
 			return pending, "", nil
-		case options.ResendUnknown && a.sends == 1:
+		case options.ResendUnknown && e.sends == 1:
 			return resend, "", nil
 		}
 		return failed, "", fmt.Errorf("%w: it was neither Stopping, Stopped nor Starting within %v of the send, and its StartTime did not prove a restart",
@@ -205,10 +212,10 @@ func (a *account) judge(options WaitOptions, probed ProbeResult) (verdict, Proof
 }
 
 // settleTime is how long an unknown send may take to show. After a refused second
-// one it must be long enough for old readings to be over, whatever the options say:
+// one it must be long enough for old answers to be over, whatever the options say:
 // then Running is taken for an end of the restart.
-func (a *account) settleTime(options WaitOptions) time.Duration {
-	if a.inTheWay {
+func (e *evidence) settleTime(options WaitOptions) time.Duration {
+	if e.inTheWay {
 		return max(options.SettleTime, defaultSettleTime)
 	}
 	return options.SettleTime

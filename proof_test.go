@@ -1,6 +1,7 @@
 package ecsreboot
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -262,7 +263,7 @@ func TestJudge(t *testing.T) {
 		"a probe's failure":   {facts: begun(acceptedAt(0), fact{Event: Event{Kind: EventProbeFailed, Err: errNoLuck}}), outcome: OutcomeAccepted},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var a account
+			var a evidence
 			for _, f := range c.facts {
 				a.apply(f)
 			}
@@ -283,9 +284,9 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// The account keeps what the result and the error tell.
+// The evidence keeps what the result and the error tell.
 func TestAccountKeeps(t *testing.T) {
-	var a account
+	var a evidence
 	for _, f := range begun(unknownAt(0),
 		running(1), running(2), saw(3, StatusStopping, elevenOClock), saw(5, StatusStopping, elevenOClock), absentAt(6), absentAt(7),
 		saw(9, StatusStopping, elevenOClock), saw(12, StatusStarting, noon), saw(15, StatusRunning, noon), saw(17, StatusRunning, noon)) {
@@ -346,11 +347,28 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
+// A follower may ask for the resend by evidence that is older than the watch's.
+func TestResendIsJudgedByTheNewestEvidence(t *testing.T) {
+	asked := WaitOptions{ResendUnknown: true}.withDefaults()
+	w := &watch{changed: make(chan struct{})}
+	for _, f := range begun(unknownAt(0), running(30)) {
+		w.add(f)
+	}
+	assert.False(t, w.resendIsDue(asked), "not yet")
+	w.add(running(60))
+	assert.True(t, w.resendIsDue(asked))
+	assert.False(t, w.resendIsDue(WaitOptions{}.withDefaults()), "without the option")
+	asked.Probe = func(context.Context, Observation) (ProbeResult, error) { return ProbePending, nil }
+	assert.True(t, w.resendIsDue(asked))
+	w.add(saw(62, StatusStopping, elevenOClock))
+	assert.False(t, w.resendIsDue(asked), "the first send has taken effect")
+}
+
 // The waits between readings are short until the instance is seen down, and never
 // long.
 func TestPollWait(t *testing.T) {
 	for n, want := range []time.Duration{1, 2, 3} {
-		assert.Equal(t, want*time.Second, pollWait(n, false))
+		assert.Equal(t, want*time.Second, (&schedule{polls: n}).next())
 	}
 	for n := range 50 {
 		for _, down := range []bool{false, true} {
@@ -358,7 +376,7 @@ func TestPollWait(t *testing.T) {
 			if down {
 				longest = 12 * time.Second
 			}
-			wait := pollWait(n, down)
+			wait := (&schedule{polls: n, down: down}).next()
 			assert.GreaterOrEqual(t, wait, time.Second)
 			assert.LessOrEqual(t, wait, longest)
 			if n >= 3 {
@@ -366,4 +384,24 @@ func TestPollWait(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The schedule begins anew once, when the instance is first seen down, and after a poll
+// at once.
+func TestScheduleBeginsAnew(t *testing.T) {
+	var s schedule
+	s.observe("")
+	s.observe(StatusRunning)
+	assert.Equal(t, time.Second, s.next())
+	assert.Equal(t, 2*time.Second, s.next())
+	s.beginAtOnce()
+	assert.Equal(t, 2*time.Second, s.next())
+	s.observe(StatusStopping)
+	assert.Equal(t, 2*time.Second, s.next())
+	s.observe(StatusStarting)
+	assert.Equal(t, 3*time.Second, s.next())
+	s.observe(StatusRunning)
+	assert.GreaterOrEqual(t, s.next(), 4*time.Second)
+	s.beginAtOnce()
+	assert.Equal(t, 3*time.Second, s.next())
 }

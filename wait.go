@@ -18,7 +18,7 @@ type Baseline struct {
 	Status     Status
 	StartTime  time.Time // to the minute; zero if the service did not tell
 	Locks      []string  // as [Instance] has them
-	TakenAt    time.Time // when the reading was asked for
+	TakenAt    time.Time // when the poll left
 	// ServiceTime is the time by the service's clock then, to the second. StartTime is
 	// by that clock too, so it proves a restart only where ServiceTime is known. It is
 	// zero if the answer had no Date, or one that is more than 15 minutes from our
@@ -27,7 +27,7 @@ type Baseline struct {
 	ServiceTime time.Time
 }
 
-// Observation is what one reading showed.
+// Observation is what one poll showed.
 type Observation struct {
 	At        time.Time
 	Status    Status // empty: the service did not list the instance
@@ -42,13 +42,13 @@ type WaitOptions struct {
 	// for a restart, and at most 20; negative: only the context ends the wait.
 	Timeout time.Duration
 	// SettleTime is how long a send of unknown outcome may take to show. Default
-	// 60 s; negative: a first reading decides.
+	// 60 s; negative: the first poll decides.
 	SettleTime time.Duration
-	// MaxPollFaults is how many readings in a row may fail, beyond throttled
+	// MaxPollFaults is how many polls in a row may fail, beyond throttled
 	// ones, before the wait gives up. Default 5; negative: none may.
 	MaxPollFaults int
 	// Probe lets the caller add proof of its own, such as a boot id or a health
-	// check. It is asked after each reading that shows the instance Running once
+	// check. It is asked after each poll that shows the instance Running once
 	// the restart was sent, in a goroutine of its own, once at a time for each call.
 	// One that does not return when its context ends is left alone; while the call
 	// waits for it, a panic in it is one in the goroutine of the call. Nil asks nobody.
@@ -99,6 +99,14 @@ func (o WaitOptions) withDefaults() WaitOptions {
 	return o
 }
 
+// unprobed is the result of the probe before it was asked.
+func (o WaitOptions) unprobed() ProbeResult {
+	if o.Probe != nil {
+		return ProbePending
+	}
+	return ProbeHealthy
+}
+
 // ProbeResult is what a probe found.
 type ProbeResult uint8
 
@@ -119,8 +127,8 @@ const (
 	EventAccepted       EventKind = "accepted"        // the service accepted it: RequestID
 	EventOutcomeUnknown EventKind = "outcome unknown" // the answer was lost: Err
 	EventResendRefused  EventKind = "resend refused"  // with IncorrectInstanceStatus: the instance is not Running, so the first send took effect: Err
-	EventStatus         EventKind = "status"          // a reading: Status, StartTime
-	EventPollFailed     EventKind = "poll failed"     // a reading failed: Err
+	EventStatus         EventKind = "status"          // a poll: Status, StartTime
+	EventPollFailed     EventKind = "poll failed"     // a poll failed: Err
 	EventProbeFailed    EventKind = "probe failed"    // the probe returned an error: Err
 )
 
@@ -139,7 +147,7 @@ type Proof string
 
 // The proofs. Each needs the instance Running in the end.
 const (
-	// ProofStatus means that a reading after the send showed the instance Stopping,
+	// ProofStatus means that a poll after the send showed the instance Stopping,
 	// Stopped or Starting. No other status is a sign of a restart.
 	ProofStatus Proof = "status"
 	// ProofStartTime means that StartTime is in a later minute than the baseline's,
@@ -152,7 +160,7 @@ const (
 	ProofProbe Proof = "probe"
 	// ProofRefusal means that the service refused a second send, that of
 	// [WaitOptions.ResendUnknown], with [ErrIncorrectInstanceStatus]: the instance was
-	// not Running then, though no reading showed that. It is Running since, after
+	// not Running then, though no poll showed that. It is Running since, after
 	// SettleTime, or after 60 s if SettleTime is shorter. Any other refusal of a second
 	// send proves nothing.
 	ProofRefusal Proof = "refusal"
@@ -167,7 +175,7 @@ type RestartResult struct {
 	Sends          int           // how often this client sent the restart
 	Before         Baseline      // in the result of [Client.Resolve], that of the error, or zero
 	StartTimeAfter time.Time     // to the minute
-	Observations   []Observation // the readings after the send, those without news left out
+	Observations   []Observation // the polls after the send, those without news left out
 	SentAt         time.Time     // when the last send left; zero if others sent
 	Took           time.Duration // from the send, or else the beginning of the wait, to the proof
 }
@@ -179,7 +187,7 @@ type WaitError struct {
 	Sends        int       // how often the restart was sent
 	RequestID    string    // of the accepted send
 	Before       Baseline
-	Observations []Observation // the readings after the send, those without news left out
+	Observations []Observation // the polls after the send, those without news left out
 	Locks        []string      // as last read, as [Instance] has them; Before's if nothing was read since
 	Err          error         // why the wait ended
 
@@ -221,24 +229,24 @@ func (e *WaitError) Unwrap() error { return e.Err }
 // The time of the send by the service's clock, which ProofStartTime needs, is the
 // baseline's ServiceTime plus the time that passed until the send, so a wrong local
 // clock does no harm. Without ServiceTime, it is worked out from the Date of each
-// reading. It is taken a second late rather than early: a restart that is over within
-// the last second of a minute, and that no reading showed, is missed. If no answer has
+// poll. It is taken a second late rather than early: a restart that is over within
+// the last second of a minute, and that no poll showed, is missed. If no answer has
 // a Date that can be right, StartTime proves nothing.
 //
 // The result is nil on error. The error is an [OperationError] whose outcome is
 // that of the send, over a [WaitError] with what was seen. Denied access, a
-// vanished instance and a lock end the wait at once; throttled readings slow it.
+// vanished instance and a lock end the wait at once; throttled polls slow it.
 //
 // Calls for the same instance and ForceStop that overlap share the work: one send,
-// and the readings; but for those with BeforeSend, which send for themselves. Each
+// and the polls; but for those with BeforeSend, which send for themselves. Each
 // obeys its own context and options, and what ResendUnknown sends again is sent once
 // for all. So a call may get a restart that was sent before it; one that was proven,
 // or sent more than 10 minutes ago, is not joined. A call that leaves while others go
 // on has an unknown outcome, even if nothing was sent yet.
 //
-// All waits of a client gather their readings, up to 100 instances a request: a
+// All waits of a client gather their polls, up to 100 instances a request: a
 // thousand take some hundred requests in place of thirteen thousand. A lone wait is
-// not held up; of many that begin at once, the first readings take half a second.
+// not held up; of many that begin at once, the first polls take half a second.
 // If the service refuses a request, and one of its instances may be the reason, the
 // client asks again in parts, and only the waits for the instances to blame fail. Once
 // three of them have been refused by themselves, and nothing could be read, all
@@ -278,6 +286,29 @@ func (c *Client) TakeBaseline(ctx context.Context, instanceID string) (Baseline,
 	return baseline, nil
 }
 
+// readBaseline polls an instance before it is restarted, and returns with the baseline
+// the error with which the service would refuse a restart now, if any. An instance that
+// is not listed is polled twice: a list can be late.
+func (c *Client) readBaseline(ctx context.Context, id string) (baseline Baseline, refusal, err error) {
+	for again := range 2 {
+		if again > 0 {
+			sleep(ctx, time.Second)
+		}
+		if ctx.Err() != nil {
+			return Baseline{}, nil, contextEnd(ctx)
+		}
+		seen, err := c.poller.await(ctx, c.poller.pollSoon(ctx, id, true))
+		switch i := seen.instance; {
+		case err != nil:
+			return Baseline{}, nil, err
+		case i.Listed():
+			baseline = Baseline{InstanceID: id, Status: i.Status, StartTime: i.StartTime, Locks: i.Locks, TakenAt: seen.left, ServiceTime: seen.clock}
+			return baseline, i.Refusal(seen.now()), nil
+		}
+	}
+	return Baseline{}, nil, notListed()
+}
+
 // WaitUntilRestarted waits until an instance has restarted since the baseline was
 // taken, whoever restarted it. It sends nothing; its errors have no outcome.
 //
@@ -297,7 +328,7 @@ func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, opti
 	if err != nil {
 		return nil, &OperationError{Operation: operation, InstanceID: baseline.InstanceID, Err: err}
 	}
-	w := c.newWatch(ctx, baseline.InstanceID, account{before: baseline})
+	w := c.newWatch(ctx, baseline.InstanceID, evidence{before: baseline})
 	return w.wait(ctx, operation, options)
 }
 
@@ -335,7 +366,7 @@ func (c *Client) Resolve(ctx context.Context, unknown error, options WaitOptions
 			Field: "unknown", Problem: "is not an error of unknown outcome",
 		}}
 	}
-	begin := account{outcome: OutcomeUnknown, firstSentAt: failed.SentAt, sentAt: failed.SentAt, unsettledSince: failed.SentAt}
+	begin := evidence{outcome: OutcomeUnknown, firstSentAt: failed.SentAt, sentAt: failed.SentAt, unsettledSince: failed.SentAt}
 	if now := time.Now(); failed.SentAt.After(now) { // by the clock of another machine
 		begin.unsettledSince = now
 	}

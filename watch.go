@@ -3,30 +3,33 @@ package ecsreboot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/ecsreboot/ecsreboot/internal/apart"
 )
 
-// watch is the work that waits for the same restart share: it sends, it reads, and
-// it collects the facts. What they amount to each wait judges for itself.
+// watch is the work that waits for the same restart share: it sends, it polls, and it
+// collects the evidence. Each wait is a follower, which judges the evidence for itself.
 type watch struct {
 	client  *Client
 	request RebootInstanceRequest
 	send    bool
-	ask     func(ctx context.Context, before Baseline) error // nil, or asked before each send
+	ask     func(ctx context.Context, before Baseline) error // BeforeSend, or nil
 	cancel  context.CancelCauseFunc
-	resend  chan struct{} // asks for the one send more
-	done    chan struct{} // closed when the work has ended
-	begin   account
+	resends chan WaitOptions // the options of a follower that asks for the resend
+	done    chan struct{}    // closed when the work has ended
+	begin   evidence         // what was known before the work began
 	begun   time.Time
 
-	mu      sync.Mutex // never held across a wait
-	facts   []fact
-	changed chan struct{} // closed at the next fact
-	waiters int
-	known   account // by the default options
-	over    bool    // proven or ended: nobody may join any more
+	mu       sync.Mutex // never held across a wait
+	facts    []fact
+	changed  chan struct{} // closed at the next fact
+	waiters  int
+	evidence evidence // begin and all facts
+	over     bool     // proven by the default options, or ended: nobody may join any more
 }
 
 // watchKey tells which calls share the work.
@@ -37,14 +40,14 @@ type watchKey struct {
 
 // newWatch starts to follow a restart that others sent. It lives no longer than
 // its one waiter.
-func (c *Client) newWatch(ctx context.Context, instanceID string, begin account) *watch {
+func (c *Client) newWatch(ctx context.Context, instanceID string, begin evidence) *watch {
 	return c.startWatch(ctx, &watch{request: RebootInstanceRequest{InstanceID: instanceID}, begin: begin})
 }
 
 // sendingWatch joins the restart of the same instance that is under way, or starts
 // one. Who wants to be asked before it is sent gets one that nobody joins.
 func (c *Client) sendingWatch(ctx context.Context, request RebootInstanceRequest, options WaitOptions) *watch {
-	begin := &watch{request: request, send: true, ask: options.BeforeSend, begin: account{outcome: OutcomeNotSent}}
+	begin := &watch{request: request, send: true, ask: options.BeforeSend, begin: evidence{outcome: OutcomeNotSent}}
 	if options.BeforeSend != nil {
 		return c.startWatch(ctx, begin)
 	}
@@ -66,32 +69,22 @@ func (c *Client) startWatch(ctx context.Context, w *watch) *watch {
 	// The work serves all its waiters: it has the values of the first's context
 	// and ends with the last.
 	ctx, w.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	w.client, w.waiters, w.begun = c, 1, time.Now()
-	w.resend, w.done, w.changed = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+	w.client, w.waiters, w.begun, w.evidence = c, 1, time.Now(), w.begin
+	w.resends, w.done, w.changed = make(chan WaitOptions, 1), make(chan struct{}), make(chan struct{})
 	go func() {
-		returned := false
 		defer close(w.done)
-		defer func() {
-			if !returned {
-				w.broken(recover())
-			}
-		}()
-		w.run(ctx)
-		returned = true
+		apart.Catch(func() { w.run(ctx) }, w.broken)
 	}()
 	return w
 }
 
 // broken ends the work after a panic in it, of a RoundTripper or credential of the
-// caller's: the waiters are told, and panic in the caller's own goroutines. A nil
-// value means that the goroutine was ended.
+// caller's: the followers panic in the goroutines of their callers. A nil value means
+// that the goroutine was ended.
 func (w *watch) broken(value any) {
 	w.mu.Lock()
-	outcome := w.known.outcome
+	outcome := w.evidence.outcome
 	w.mu.Unlock()
-	if outcome == OutcomeNone && w.send {
-		outcome = OutcomeNotSent
-	}
 	w.add(fact{ended: errors.New("the work was broken off by a panic"), outcome: outcome, panicked: value})
 }
 
@@ -140,8 +133,7 @@ func (w *watch) add(f fact) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.facts = append(w.facts, f)
-	w.known.apply(f)
-	if result, _, _ := w.known.judge(WaitOptions{}.withDefaults(), ProbeHealthy); result == proven || f.ended != nil {
+	if result, _, _ := w.evidence.take(f, WaitOptions{}.withDefaults(), ProbeHealthy); result == proven || f.ended != nil {
 		w.over = true // who calls from now on wants another restart
 	}
 	close(w.changed)
@@ -155,60 +147,101 @@ func (w *watch) since(n int) ([]fact, <-chan struct{}) {
 	return w.facts[n:len(w.facts):len(w.facts)], w.changed
 }
 
+// askForResend asks for the one resend, by the options of a follower. If another
+// follower has asked already, that serves both.
+func (w *watch) askForResend(options WaitOptions) {
+	select {
+	case w.resends <- options:
+	default:
+	}
+}
+
+// resendIsDue reports whether the evidence still calls for the resend that a follower
+// with the given options asked for. The evidence may be newer than what the follower had
+// judged.
+func (w *watch) resendIsDue(options WaitOptions) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	result, _, _ := w.evidence.judge(options, options.unprobed())
+	return result == resend
+}
+
 // run does the work until ctx ends or there is nothing left to do.
 func (w *watch) run(ctx context.Context) {
-	if w.send && !w.first(ctx) {
-		return
-	}
-	resend := w.resend
-	down := false
-	for n := 0; ; n++ {
-		var next *reading
-		if n == 0 && !w.send && !down {
-			next = w.client.askSoon(ctx, w.request.InstanceID, false) // it was sent some time ago
-		} else {
-			next = w.client.askWithin(ctx, w.request.InstanceID, pollWait(n, down))
+	id, polls := w.request.InstanceID, &w.client.poller
+	var plan schedule
+	var next *poll
+	if w.send {
+		if !w.first(ctx) {
+			return
 		}
+		next = polls.pollWithin(ctx, id, plan.next())
+	} else { // it was sent some time ago
+		plan.beginAtOnce()
+		next = polls.pollSoon(ctx, id, false)
+	}
+	resends := w.resends
+	for {
 		select {
 		case <-next.done:
-		case <-resend:
-			if !w.client.recall(next) {
-				break // what the reading shows may settle it; who still wants it then asks again
+		case options := <-resends:
+			if !w.resendIsDue(options) {
+				continue
 			}
-			resend = nil // never more than one, whoever asks
+			if !polls.recall(next) {
+				break // the poll may prove the restart; a follower that still wants the resend asks again
+			}
+			resends = nil // never more than one, whoever asks
 			if !w.second(ctx) {
 				return
 			}
-			n = 0 // a reading at once, and then the short waits
-			next = w.client.askWithin(ctx, w.request.InstanceID, 0)
+			plan.beginAtOnce()
+			next = polls.pollWithin(ctx, id, 0)
 		case <-ctx.Done():
 		}
-		f := w.poll(ctx, next)
+		f := w.observe(ctx, next)
 		if ctx.Err() != nil {
 			return
 		}
 		w.add(f)
-		if !down && f.Status != "" && f.Status != StatusRunning {
-			down, n = true, -1 // begin anew, with the waits for an instance that is down
-		}
+		plan.observe(f.Status)
+		next = polls.pollWithin(ctx, id, plan.next())
 	}
 }
 
-// pollWait is the wait before the n-th reading: short until the instance has been
-// seen down, for a forced restart is over in seconds, and longer until it is up.
-func pollWait(n int, down bool) time.Duration {
-	schedule := [...]time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second}
-	if down {
-		schedule = [...]time.Duration{2 * time.Second, 3 * time.Second, 5 * time.Second, 10 * time.Second}
+// schedule is a watch's plan of its polls. The waits between them are short until the
+// instance was seen down, for a forced restart is over in seconds, and longer until it is
+// up. They grow with each poll.
+type schedule struct {
+	down  bool // a poll showed another status than Running
+	polls int  // planned since the schedule began, or began anew
+}
+
+// next returns the wait before the next poll.
+func (s *schedule) next() time.Duration {
+	waits := [...]time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second}
+	if s.down {
+		waits = [...]time.Duration{2 * time.Second, 3 * time.Second, 5 * time.Second, 10 * time.Second}
 	}
-	wait := schedule[min(n, len(schedule)-1)]
+	wait := waits[min(s.polls, len(waits)-1)]
+	s.polls++
 	if wait >= 5*time.Second { // many waits must not fall into step
 		wait += rand.N(wait*2/5) - wait/5 //nolint:gosec // jitter needs no secrecy
 	}
 	return wait
 }
 
-// first reads the baseline and sends the restart. It reports whether there is
+// beginAtOnce begins the schedule anew with a poll at once in place of the first wait.
+func (s *schedule) beginAtOnce() { s.polls = 1 }
+
+// observe begins the schedule anew when the instance is first seen down.
+func (s *schedule) observe(status Status) {
+	if !s.down && status != "" && status != StatusRunning {
+		s.down, s.polls = true, 0
+	}
+}
+
+// first takes the baseline and sends the restart. It reports whether there is
 // something to follow.
 func (w *watch) first(ctx context.Context) bool {
 	id := w.request.InstanceID
@@ -231,8 +264,7 @@ func (w *watch) first(ctx context.Context) bool {
 	if err != nil {
 		return end(OutcomeNotSent, err)
 	}
-	// The send may wait for the throttle gate: then what was read before is read
-	// again.
+	// The send may wait for the pacer. Then the baseline is taken again.
 	fresh := func(ctx context.Context) error {
 		if time.Since(baseline.TakenAt) <= baselineLifetime {
 			return nil
@@ -243,7 +275,7 @@ func (w *watch) first(ctx context.Context) bool {
 	return w.sendOnce(ctx, fresh)
 }
 
-// second sends once more what may be on its way still.
+// second sends the restart again, although the first request may be on its way still.
 func (w *watch) second(ctx context.Context) bool { return w.sendOnce(ctx, nil) }
 
 func (w *watch) sendOnce(ctx context.Context, before func(context.Context) error) bool {
@@ -282,9 +314,28 @@ func (w *watch) sendOnce(ctx context.Context, before func(context.Context) error
 	return true
 }
 
-// poll takes in what a reading shows. The next one is the retry.
-func (w *watch) poll(ctx context.Context, next *reading) fact {
-	seen, err := w.client.await(ctx, next)
+// askFirst asks the caller's BeforeSend whether to send.
+func (w *watch) askFirst(ctx context.Context) error {
+	if w.ask == nil {
+		return nil
+	}
+	w.mu.Lock()
+	before := w.evidence.before
+	w.mu.Unlock()
+	err := w.ask(ctx, before)
+	switch {
+	case ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))):
+		return contextEnd(ctx) // nobody waits any more
+	case err != nil:
+		return fmt.Errorf("called off by BeforeSend: %w", foreign("BeforeSend", err, scrubForeign))
+	}
+	return nil
+}
+
+// observe returns what a poll showed, as a fact. The next poll is the retry of one that
+// failed.
+func (w *watch) observe(ctx context.Context, next *poll) fact {
+	seen, err := w.client.poller.await(ctx, next)
 	if err != nil {
 		return fact{
 			Event:     Event{Kind: EventPollFailed, Err: causeOf(err)},

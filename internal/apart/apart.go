@@ -22,15 +22,9 @@ const Grace = 400 * time.Millisecond
 func Do[T any](ctx context.Context, f func() T) (value T, ok bool) {
 	ends := make(chan ending[T], 1)
 	go func() {
-		e := ending[T]{exited: true}
-		defer func() {
-			if e.exited {
-				e.panicked = recover() // nil after a Goexit
-			}
-			ends <- e
-		}()
-		e.value = f()
-		e.exited = false
+		var e ending[T]
+		defer func() { ends <- e }() // also after a Goexit
+		Catch(func() { e.value = f() }, func(value any) { e.broken, e.panicked = true, value })
 	}()
 	select {
 	case e := <-ends:
@@ -50,7 +44,7 @@ func Do[T any](ctx context.Context, f func() T) (value T, ok bool) {
 // ending is how a function ended.
 type ending[T any] struct {
 	value    T
-	exited   bool // it did not return …
+	broken   bool // it did not return …
 	panicked any  // … because of a panic with this value; nil after a Goexit
 }
 
@@ -59,7 +53,7 @@ func (e ending[T]) take() T {
 	switch {
 	case e.panicked != nil:
 		panic(e.panicked)
-	case e.exited:
+	case e.broken:
 		runtime.Goexit()
 	}
 	return e.value
