@@ -90,13 +90,20 @@ func (c *canary) show(t *testing.T, value any) {
 	}
 }
 
+// all returns the secrets and the signatures. A transport may still be at work.
+func (c *canary) all() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Concat(c.secrets, c.signatures)
+}
+
 // search fails the test if any secret, or a signature that was sent, stands in
 // what was shown: raw, percent-encoded once or twice, or in base64.
 func (c *canary) search(t *testing.T) {
 	t.Helper()
 	output := c.log.String()
 	require.NotEmpty(t, output)
-	for _, secret := range slices.Concat(c.secrets, c.signatures) {
+	for _, secret := range c.all() {
 		once := url.QueryEscape(secret)
 		for _, form := range []string{
 			secret, once, url.PathEscape(secret), lowerHex(once), url.QueryEscape(once), url.PathEscape(url.PathEscape(secret)),

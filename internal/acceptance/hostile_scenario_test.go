@@ -335,7 +335,7 @@ func leaked(c *canary) string {
 		return notAlphanumeric.ReplaceAllString(strings.ToLower(s), "")
 	}
 	shown := plain(c.log.String())
-	for _, secret := range slices.Concat(c.secrets, c.signatures) {
+	for _, secret := range c.all() {
 		for secret = plain(secret); len(secret) >= 12; secret = secret[1:] {
 			if strings.Contains(shown, secret[:12]) {
 				return secret[:12]
