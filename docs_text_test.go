@@ -2,7 +2,6 @@ package ecsreboot_test
 
 import (
 	"encoding/json"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -32,48 +31,6 @@ func pages(t *testing.T) []string {
 	}
 	require.Greater(t, len(all), 5)
 	return all
-}
-
-// inCode finds what Markdown prints as code.
-var inCode = regexp.MustCompile("`([^`]+)`")
-
-// The tests that docs/safety.md names exist, and each row of the contract's test
-// stands there once.
-func TestDocsSafety(t *testing.T) {
-	tests := make(map[string]bool)
-	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
-	require.NoError(t, filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
-		if err == nil && strings.HasSuffix(path, "_test.go") {
-			for _, found := range declared.FindAllStringSubmatch(readText(t, path), -1) {
-				tests[found[1]] = true
-			}
-		}
-		return err
-	}))
-	text := readText(t, "docs/safety.md")
-	for _, name := range regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+)`").FindAllStringSubmatch(text, -1) {
-		assert.True(t, tests[name[1]], "no such test: %s", name[1])
-	}
-
-	var want, got []string
-	for _, row := range contract {
-		want = append(want, row.name)
-	}
-	_, table, found := strings.Cut(text, "## What holds it\n")
-	require.True(t, found)
-	table, _, found = strings.Cut(table, "\n## ")
-	require.True(t, found)
-	for line := range strings.Lines(table) {
-		if !regexp.MustCompile(`^\| \d`).MatchString(line) {
-			continue
-		}
-		for _, name := range inCode.FindAllStringSubmatch(line, -1) {
-			if !tests[name[1]] {
-				got = append(got, name[1])
-			}
-		}
-	}
-	assert.ElementsMatch(t, want, got, "the rows of TestContract")
 }
 
 // Go in docs/ is what docs_example_test.go compiles and runs, but for the programs

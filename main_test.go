@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aliyun/credentials-go/credentials"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot"
@@ -31,6 +32,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// What follows is the part of the helpers of internal/acceptance that the tests here
+// need as well.
+
 const id = "i-bp67acfmxazb4ph0001"
 
 // newService starts an in-memory service with one running instance. It and its
@@ -38,16 +42,6 @@ const id = "i-bp67acfmxazb4ph0001"
 func newService(tb testing.TB, options ecstest.Options) *ecstest.Server {
 	tb.Helper()
 	server, err := ecstest.NewInMemoryServer(options)
-	require.NoError(tb, err)
-	tb.Cleanup(server.Close)
-	require.NoError(tb, server.AddInstance(ecstest.Instance{ID: id}))
-	return server
-}
-
-// newSocketService is newService on a loopback socket.
-func newSocketService(tb testing.TB, options ecstest.Options) *ecstest.Server {
-	tb.Helper()
-	server, err := ecstest.NewServer(options)
 	require.NoError(tb, err)
 	tb.Cleanup(server.Close)
 	require.NoError(tb, server.AddInstance(ecstest.Instance{ID: id}))
@@ -62,11 +56,23 @@ func newClient(tb testing.TB, server *ecstest.Server, options ...ecsreboot.Optio
 	return client
 }
 
-// quick makes retries immediate, for tests on real time.
-func quick() ecsreboot.Option {
-	return ecsreboot.WithRetryPolicy(ecsreboot.RetryPolicy{BaseDelay: -1})
-}
-
 var request = ecsreboot.RebootInstanceRequest{InstanceID: id}
 
 const minute = time.Minute
+
+// fakeCredential answers with testid, after the errors in failures.
+type fakeCredential struct {
+	credentials.Credential
+	failures []error
+}
+
+func (c *fakeCredential) GetType() *string { return new("fake") }
+
+func (c *fakeCredential) GetCredential() (*credentials.CredentialModel, error) {
+	if len(c.failures) > 0 {
+		err := c.failures[0]
+		c.failures = c.failures[1:]
+		return nil, err
+	}
+	return &credentials.CredentialModel{AccessKeyId: new("testid"), AccessKeySecret: new("testsecret")}, nil
+}
