@@ -46,6 +46,7 @@ func (w *watch) wait(ctx context.Context, operation string, options WaitOptions)
 		}
 	}
 	if result == proven {
+		f.watch.closeToOthers()
 		return f.result(proof), nil
 	}
 	return nil, f.failure(operation, err)
@@ -68,10 +69,13 @@ func (f *follower) follow(ctx context.Context) (verdict, Proof, error) {
 		case proven, failed:
 			return result, proof, err
 		case resend:
-			if newer, _ := f.watch.since(f.next); len(newer) > 0 && ctx.Err() == nil {
+			if ctx.Err() != nil {
+				return pending, "", nil // a wait that is over sends nothing
+			}
+			if newer, _ := f.watch.since(f.next); len(newer) > 0 {
 				continue // OnEvent or the Probe took its time, and they may prove the restart
 			}
-			f.watch.askForResend(f.options)
+			f.watch.askForResend(resendRequest{f.options, func() bool { return ctx.Err() == nil }})
 		case pending:
 		}
 		select {

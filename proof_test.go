@@ -349,19 +349,23 @@ func TestRefuse(t *testing.T) {
 
 // A follower may ask for the resend by evidence that is older than the watch's.
 func TestResendIsJudgedByTheNewestEvidence(t *testing.T) {
-	asked := WaitOptions{ResendUnknown: true}.withDefaults()
+	asked, waits := WaitOptions{ResendUnknown: true}.withDefaults(), true
+	stands := func() bool { return waits }
 	w := &watch{changed: make(chan struct{})}
 	for _, f := range begun(unknownAt(0), running(30)) {
 		w.add(f)
 	}
-	assert.False(t, w.resendIsDue(asked), "not yet")
+	assert.False(t, w.resendIsDue(resendRequest{asked, stands}), "not yet")
 	w.add(running(60))
-	assert.True(t, w.resendIsDue(asked))
-	assert.False(t, w.resendIsDue(WaitOptions{}.withDefaults()), "without the option")
+	assert.True(t, w.resendIsDue(resendRequest{asked, stands}))
+	assert.False(t, w.resendIsDue(resendRequest{WaitOptions{}.withDefaults(), stands}), "without the option")
 	asked.Probe = func(context.Context, Observation) (ProbeResult, error) { return ProbePending, nil }
-	assert.True(t, w.resendIsDue(asked))
+	assert.True(t, w.resendIsDue(resendRequest{asked, stands}))
+	waits = false
+	assert.False(t, w.resendIsDue(resendRequest{asked, stands}), "a wait that is over sends nothing")
+	waits = true
 	w.add(saw(62, StatusStopping, elevenOClock))
-	assert.False(t, w.resendIsDue(asked), "the first send has taken effect")
+	assert.False(t, w.resendIsDue(resendRequest{asked, stands}), "the first send has taken effect")
 }
 
 // The waits between readings are short until the instance is seen down, and never

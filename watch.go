@@ -19,8 +19,8 @@ type watch struct {
 	send    bool
 	ask     func(ctx context.Context, before Baseline) error // BeforeSend, or nil
 	cancel  context.CancelCauseFunc
-	resends chan WaitOptions // the options of a follower that asks for the resend
-	done    chan struct{}    // closed when the work has ended
+	resends chan resendRequest
+	done    chan struct{} // closed when the work has ended
 	begin   evidence         // what was known before the work began
 	begun   time.Time
 
@@ -29,7 +29,7 @@ type watch struct {
 	changed  chan struct{} // closed at the next fact
 	waiters  int
 	evidence evidence // begin and all facts
-	over     bool     // proven by the default options, or ended: nobody may join any more
+	over     bool     // proven, to a follower or by the default options, or ended: nobody may join any more
 }
 
 // watchKey tells which calls share the work.
@@ -70,7 +70,7 @@ func (c *Client) startWatch(ctx context.Context, w *watch) *watch {
 	// and ends with the last.
 	ctx, w.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	w.client, w.waiters, w.begun, w.evidence = c, 1, time.Now(), w.begin
-	w.resends, w.done, w.changed = make(chan WaitOptions, 1), make(chan struct{}), make(chan struct{})
+	w.resends, w.done, w.changed = make(chan resendRequest, 1), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(w.done)
 		apart.Catch(func() { w.run(ctx) }, w.broken)
@@ -147,23 +147,35 @@ func (w *watch) since(n int) ([]fact, <-chan struct{}) {
 	return w.facts[n:len(w.facts):len(w.facts)], w.changed
 }
 
-// askForResend asks for the one resend, by the options of a follower. If another
-// follower has asked already, that serves both.
-func (w *watch) askForResend(options WaitOptions) {
+// resendRequest is what a follower asks for that wants the one resend.
+type resendRequest struct {
+	options WaitOptions
+	stands  func() bool // the follower still waits
+}
+
+// askForResend asks for the one resend. If another follower has asked already, that
+// serves both.
+func (w *watch) askForResend(request resendRequest) {
 	select {
-	case w.resends <- options:
+	case w.resends <- request:
 	default:
 	}
 }
 
-// resendIsDue reports whether the evidence still calls for the resend that a follower
-// with the given options asked for. The evidence may be newer than what the follower had
-// judged.
-func (w *watch) resendIsDue(options WaitOptions) bool {
+// resendIsDue reports whether a resend that a follower asked for is still wanted, and
+// called for by the evidence, which may be newer than what the follower had judged.
+func (w *watch) resendIsDue(asked resendRequest) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	result, _, _ := w.evidence.judge(options, options.unprobed())
-	return result == resend
+	result, _, _ := w.evidence.judge(asked.options, asked.options.unprobed())
+	return result == resend && asked.stands()
+}
+
+// closeToOthers keeps calls from joining: to one that has joined, the restart is proven.
+func (w *watch) closeToOthers() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.over = true
 }
 
 // run does the work until ctx ends or there is nothing left to do.
@@ -184,8 +196,8 @@ func (w *watch) run(ctx context.Context) {
 	for {
 		select {
 		case <-next.done:
-		case options := <-resends:
-			if !w.resendIsDue(options) {
+		case asked := <-resends:
+			if !w.resendIsDue(asked) {
 				continue
 			}
 			if !polls.recall(next) {
