@@ -187,7 +187,7 @@ func credentialFailure(ctx context.Context, err error) error {
 		}
 	}
 	shown := &credentialError{text: failed.Error(), temporary: failed.Temporary()}
-	if provider, quoted := failed.Provider(); provider != nil {
+	if quoted, provider := failed.Provider(); provider != nil {
 		shown.cause = &ForeignError{Source: "credentials", Err: provider, text: quoted}
 	}
 	return shown

@@ -328,7 +328,7 @@ func TestWhichErrorsAreTemporary(t *testing.T) {
 			if e.temporary != test.temporary {
 				t.Errorf("temporary = %v for %q", e.temporary, e)
 			}
-			if provider, quoted := e.Provider(); provider != test.err || quoted == "" || errors.Is(err, test.err) { //nolint:errorlint // the very error
+			if quoted, provider := e.Provider(); provider != test.err || quoted == "" || errors.Is(err, test.err) { //nolint:errorlint // the very error
 				t.Errorf("the provider's error is %v, %q, and wrapped: %v", provider, quoted, errors.Is(err, test.err))
 			}
 			if len(e.Error()) > 700 {

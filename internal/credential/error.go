@@ -56,7 +56,7 @@ func (e *Error) Ended() bool { return e.ended != nil }
 // Provider returns the error that the provider returned, and a text of it without
 // secrets. The text of the error itself may hold some. The error is nil if the provider
 // returned none.
-func (e *Error) Provider() (err error, quoted string) { return e.provider, e.quoted }
+func (e *Error) Provider() (quoted string, err error) { return e.quoted, e.provider }
 
 // waitError is for a wait that ended with ctx.
 func waitError(ctx context.Context) *Error {

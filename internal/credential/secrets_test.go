@@ -193,12 +193,12 @@ func TestErrorIsPrintedByItsText(t *testing.T) {
 		fmt.Fprintf(&out, verb+"\n", e)
 		fmt.Fprintf(&out, verb+"\n", struct{ Err error }{e})
 	}
-	text, jsonErr := json.Marshal(e)
+	text, jsonErr := json.Marshal(err)
 	if jsonErr != nil || string(text) != "{}" {
 		t.Errorf("got %s and %v", text, jsonErr)
 	}
 	wantNone(t, out.String(), testSecret)
-	if provider, quoted := e.Provider(); quoted != "refused, password=[redacted]" || !strings.Contains(provider.Error(), testSecret) {
+	if quoted, provider := e.Provider(); quoted != "refused, password=[redacted]" || !strings.Contains(provider.Error(), testSecret) {
 		t.Errorf("got %q and %v", quoted, provider)
 	}
 }
