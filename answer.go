@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
 const (
@@ -30,7 +32,7 @@ var errBodyTooLong = errors.New("the answer is too long")
 
 // readAnswer reads an answer and makes of it what the decision and the caller
 // need.
-func readAnswer(op operation, resp *http.Response, r *redactor) result {
+func readAnswer(op operation, resp *http.Response, r *redact.Scrubber) result {
 	received, readErr := readBody(resp)
 	_ = resp.Body.Close()
 	res := result{event: event{stage: stageAnswered, status: resp.StatusCode}}
@@ -44,35 +46,35 @@ func readAnswer(op operation, resp *http.Response, r *redactor) result {
 	if readErr == nil {
 		answer, readable = readDocument(op.action, body)
 	}
-	res.requestID = r.short(answer.requestID)
+	res.requestID = r.ID(answer.requestID)
 	ownID := res.requestID != ""
 	if !ownID {
-		res.requestID = r.short(resp.Header.Get("X-Acs-Request-Id"))
+		res.requestID = r.ID(resp.Header.Get("X-Acs-Request-Id"))
 	}
 	// The decision goes by what was received; only what is shown is scrubbed.
 	res.event.code = ErrorCode(answer.code)
 	res.event.hasRequestID = res.requestID != ""
 	if resp.StatusCode/100 == 2 {
-		res.event.hasRequestID = readable && ownID && !answer.failure && (op.into == nil || op.into.read(body, r.short))
+		res.event.hasRequestID = readable && ownID && !answer.failure && (op.into == nil || op.into.read(body, r.ID))
 		if res.event.hasRequestID {
 			return res
 		}
 	}
 
 	failure := &APIError{
-		Code:         ErrorCode(r.short(answer.code)),
+		Code:         ErrorCode(r.ID(answer.code)),
 		StatusCode:   resp.StatusCode,
 		RequestID:    res.requestID,
-		HostID:       r.short(answer.hostID),
-		Recommend:    r.short(answer.recommend),
+		HostID:       r.ID(answer.hostID),
+		Recommend:    r.ID(answer.recommend),
 		RetryAfter:   retryAfter(resp.Header),
 		AccessDenied: answer.denied.clean(r),
-		Message:      r.text(cutStringToSign(answer.text())),
+		Message:      r.Text(cutStringToSign(answer.text()), maxTextBytes),
 	}
 	failure.keepReceived(&answer)
 	switch {
 	case resp.StatusCode/100 == 3:
-		failure.Message = r.text(redirectMessage(resp.Header.Get("Location")))
+		failure.Message = r.Text(redirectMessage(resp.Header.Get("Location")), maxTextBytes)
 	case failure.Code == "" || failure.Message == "":
 		failure.Message = describeBody(received, readErr, r)
 	}
@@ -102,21 +104,21 @@ func readBody(resp *http.Response) ([]byte, error) {
 	return body.Bytes(), err
 }
 
-func (d *wireDenied) clean(r *redactor) AccessDenied {
+func (d *wireDenied) clean(r *redact.Scrubber) AccessDenied {
 	if *d == (wireDenied{}) {
 		return AccessDenied{}
 	}
-	diagnostic := r.scrub(cut(d.diagnostic))
-	if len(diagnostic) > maxDiagnosticBytes || diagnostic != printable(diagnostic) {
+	diagnostic := r.Known(redact.Cut(d.diagnostic))
+	if len(diagnostic) > maxDiagnosticBytes || diagnostic != redact.Printable(diagnostic) {
 		diagnostic = "" // a part of it could not be decoded
 	}
 	return AccessDenied{
-		Action:                   r.short(d.action),
-		PrincipalType:            r.short(d.principalType),
-		PrincipalOwnerID:         r.short(d.principalOwnerID),
-		PrincipalDisplayName:     r.short(d.principalDisplayName),
-		PolicyType:               r.short(d.policyType),
-		NoPermissionType:         r.short(d.noPermissionType),
+		Action:                   r.ID(d.action),
+		PrincipalType:            r.ID(d.principalType),
+		PrincipalOwnerID:         r.ID(d.principalOwnerID),
+		PrincipalDisplayName:     r.ID(d.principalDisplayName),
+		PolicyType:               r.ID(d.policyType),
+		NoPermissionType:         r.ID(d.noPermissionType),
 		EncodedDiagnosticMessage: diagnostic,
 	}
 }
@@ -134,7 +136,7 @@ func cutStringToSign(message string) string {
 }
 
 // describeBody tells what came in place of an answer of the service.
-func describeBody(body []byte, readErr error, r *redactor) string {
+func describeBody(body []byte, readErr error, r *redact.Scrubber) string {
 	switch {
 	case readErr != nil && len(body) == 0:
 		return "the answer's body did not arrive"
@@ -146,12 +148,12 @@ func describeBody(body []byte, readErr error, r *redactor) string {
 	// Scrubbed before it is cut: half a secret would not be recognized.
 	const read, shown = 4 << 10, 120
 	begin := string(body[:min(len(body), read)])
-	text, hidden := r.unknownText(begin), unprintable(begin)
+	text, hidden := r.Text(begin, maxTextBytes), unprintable(begin)
 	if text == "" && hidden == "" {
 		return "an answer without a body"
 	}
 	if len(text) > shown {
-		text = beginning(text, shown) + "…"
+		text = redact.Beginning(text, shown) + "…"
 	}
 	text = "not an answer of the service: " + strconv.Quote(text)
 	if hidden != "" {
@@ -160,7 +162,7 @@ func describeBody(body []byte, readErr error, r *redactor) string {
 	return text
 }
 
-// unprintable returns the first characters of a text that [printable] drops, each
+// unprintable returns the first characters of a text that [redact.Printable] drops, each
 // once. They are shown apart from the text: within it, they would hide a secret from
 // the scrubber.
 func unprintable(text string) string {

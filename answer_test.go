@@ -12,6 +12,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot/internal/credential"
+	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
 func response(status int, body string, header ...string) *http.Response {
@@ -24,7 +27,7 @@ func response(status int, body string, header ...string) *http.Response {
 
 func read(t *testing.T, resp *http.Response) (result, *APIError) {
 	t.Helper()
-	res := readAnswer(operation{action: "RebootInstance"}, resp, newRedactor(secrets{accessKeyID: "testid", accessKeySecret: "testsecret"}, "5a5a"))
+	res := readAnswer(operation{action: "RebootInstance"}, resp, redact.New("testid", "testsecret", "5a5a"))
 	if res.err == nil {
 		return res, nil
 	}
@@ -208,23 +211,23 @@ func FuzzReadAnswer(f *testing.F) {
 	f.Add(200, "", []byte(`{"RequestId":"R"}`))
 	f.Add(502, "x", []byte(`<html>`))
 	f.Add(400, "", []byte(`{"Code":"SignatureDoesNotMatch","Message":"server string to sign is:testsecret"}`))
-	keys := secrets{accessKeyID: "LTAI5tFuzzed", accessKeySecret: "sEcReT/fuzzed+0=", securityToken: "tOkEn/fuzzed+1="}
+	keys := credential.AccessKey("LTAI5tFuzzed", "sEcReT/fuzzed+0=", "tOkEn/fuzzed+1=")
 	f.Fuzz(func(t *testing.T, status int, hint string, body []byte) {
-		resp := response(status, string(body)+keys.accessKeySecret, "X-Acs-Retry-After", hint, "X-Acs-Request-Id", keys.securityToken)
-		res := readAnswer(operation{action: "RebootInstance"}, resp, newRedactor(keys, ""))
+		resp := response(status, string(body)+keys.AccessKeySecret(), "X-Acs-Retry-After", hint, "X-Acs-Request-Id", keys.SecurityToken())
+		res := readAnswer(operation{action: "RebootInstance"}, resp, keys.Scrubber(""))
 		outcome, then := decide(operation{action: "RebootInstance"}, res.event)
 		if res.err == nil {
 			require.Equal(t, OutcomeAccepted, outcome)
-			require.NotContains(t, res.requestID, keys.securityToken)
+			require.NotContains(t, res.requestID, keys.SecurityToken())
 			return
 		}
 		require.NotEqual(t, OutcomeAccepted, outcome)
 		require.NotEqual(t, done, then)
 		text := (&OperationError{Operation: "RebootInstance", InstanceID: "i", Outcome: outcome, Err: res.err}).Error()
-		require.NotContains(t, text, keys.accessKeySecret)
-		require.NotContains(t, text, keys.securityToken)
+		require.NotContains(t, text, keys.AccessKeySecret())
+		require.NotContains(t, text, keys.SecurityToken())
 		require.Less(t, len(text), 4096)
-		require.Equal(t, printable(text), strings.Join(strings.Fields(text), " "))
+		require.Equal(t, redact.Printable(text), strings.Join(strings.Fields(text), " "))
 		if then == awaitGate {
 			require.ErrorIs(t, res.err, ErrThrottled)
 		}

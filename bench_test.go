@@ -20,6 +20,9 @@ import (
 	"github.com/aliyun/credentials-go/credentials"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot/internal/credential"
+	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
 // The floor is what a careful programmer writes by hand for this one call and no
@@ -237,7 +240,7 @@ func callMany(tb testing.TB, client *Client, concurrency, calls int) {
 }
 
 func BenchmarkSign(b *testing.B) {
-	keys := secrets{accessKeyID: "testid", accessKeySecret: "testsecret"}
+	keys := credential.AccessKey("testid", "testsecret", "")
 	m := vectorMessage()
 	b.Run("version=V3", func(b *testing.B) {
 		b.ReportAllocs()
@@ -277,7 +280,7 @@ func BenchmarkErrorAnswer(b *testing.B) {
 	body := `{"RequestId":"473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E","Message":"The current status of the resource does not support this operation.","Recommend":"https://api.aliyun.com/troubleshoot?q=IncorrectInstanceStatus&product=Ecs&requestId=473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E","HostId":"ecs.cn-beijing.aliyuncs.com","Code":"IncorrectInstanceStatus"}`
 	transport := inMemory(http.StatusForbidden, body)
 	op := operation{action: "RebootInstance"}
-	r := newRedactor(secrets{accessKeyID: "testid", accessKeySecret: "testsecret"}, strings.Repeat("5a", 32))
+	r := redact.New("testid", "testsecret", strings.Repeat("5a", 32))
 	b.ReportAllocs()
 	for b.Loop() {
 		resp, err := transport.RoundTrip(nil)
@@ -325,7 +328,7 @@ func BenchmarkPage(b *testing.B) {
 		for b.Loop() {
 			var page wirePage[wireReading]
 			op := operation{action: "DescribeInstances", into: &page}
-			if res := readAnswer(op, response(http.StatusOK, string(body)), newRedactor(secrets{}, "")); res.err != nil {
+			if res := readAnswer(op, response(http.StatusOK, string(body)), redact.New("")); res.err != nil {
 				b.Fatal(res.err)
 			}
 		}

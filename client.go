@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ecsreboot/ecsreboot/internal/credential"
 	"github.com/ecsreboot/ecsreboot/internal/once"
 )
 
@@ -25,13 +26,13 @@ type Client struct {
 	region         string
 	endpointGiven  bool // host is not the region's own
 	transport      *once.Transport
-	credentials    *credentialSource
-	sign           func(message, secrets) signed
+	credentials    *credential.Supply
+	sign           func(message, credential.Secrets) signed
 	retry          RetryPolicy
 	attemptTimeout time.Duration
 	logRetry       func(ctx context.Context, failed *OperationError, wait time.Duration) // nil: nobody wants to know
-	logCredentials func(ctx context.Context, keys secrets)                               // likewise
-	saidKeys       atomic.Pointer[secrets]                                               // what that was told last
+	logCredentials func(ctx context.Context, keys credential.Secrets)                    // likewise
+	saidKeys       atomic.Pointer[credential.Secrets]                                    // what that was told last
 	call           caller                                                                // do, with those around it that are told
 	userAgent      string
 	clockOffset    atomic.Int64 // service's clock less ours, in nanoseconds, once it refused ours
@@ -68,8 +69,8 @@ func NewClient(region string, options ...Option) (*Client, error) {
 		rebootGate:     newGate(s.pacer("RebootInstance")),
 		describeGate:   newGate(s.pacer("DescribeInstances")),
 	}
-	if client.credentials, err = newCredentialSource(s.credential); err != nil {
-		return nil, err
+	if client.credentials, err = credential.NewSupply(s.credential); err != nil {
+		return nil, &InputError{Field: "WithCredential", Problem: err.Error()}
 	}
 	if client.transport, err = once.New(s.httpClient, s.scheme, s.wrappers); err != nil {
 		if refused, ok := errors.AsType[*once.FieldError](err); ok {
@@ -125,13 +126,13 @@ type operation struct {
 type result struct {
 	event     event
 	requestID string
-	attempts  int           // of the whole call, in what do returns
-	closing   closing       // awaitGate: how long the service will throttle
-	clock     time.Time     // the Date of the answer, if event.serverTime; see serviceClock
-	offset    time.Duration // of the request's time from our clock
-	sentAt    time.Time     // zero if nothing can have reached the service
-	err       error         // what the answer, or its lack, is to the caller
-	keys      secrets       // renew: those that were refused
+	attempts  int                // of the whole call, in what do returns
+	closing   closing            // awaitGate: how long the service will throttle
+	clock     time.Time          // the Date of the answer, if event.serverTime; see serviceClock
+	offset    time.Duration      // of the request's time from our clock
+	sentAt    time.Time          // zero if nothing can have reached the service
+	err       error              // what the answer, or its lack, is to the caller
+	keys      credential.Secrets // renew: those that were refused
 }
 
 // do sends an operation until it is decided, and returns the accepted or passed
@@ -170,7 +171,7 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 		switch {
 		case ctx.Err() != nil && (then != stop || outcome == OutcomeUnknown): // the context may be why
 			return result{}, failed.with(interrupted(ctx, failed.Err))
-		case then == stop, then == fixClock && clockFixed, then == renew && (renewed || !c.renewCredentials(ctx, res.keys)):
+		case then == stop, then == fixClock && clockFixed, then == renew && (renewed || !c.credentials.Renew(ctx, c.attemptTimeout, res.keys)):
 			return result{}, failed.with(failed.Err)
 		case failed.Attempts < op.attempts: // and a poll, which has one attempt, gets one more for new credentials
 		case then != renew || failed.Attempts >= c.retry.MaxAttempts:
@@ -242,12 +243,12 @@ const keysLifetime = 30 * time.Second
 // prepare does what comes before an attempt. The hook comes last, so that nothing
 // stands between its consent and the request; only after one that took long are
 // the credentials fetched anew.
-func (c *Client) prepare(ctx context.Context, op operation, p permit) (secrets, result) {
+func (c *Client) prepare(ctx context.Context, op operation, p permit) (credential.Secrets, result) {
 	keys, err := c.fetchCredentials(ctx)
 	if err == nil && op.before != nil {
 		begin := time.Now()
 		if err := p.prepare(ctx, op.before); err != nil {
-			return secrets{}, result{err: err, event: event{stage: stageBefore, permanent: true}}
+			return credential.Secrets{}, result{err: err, event: event{stage: stageBefore, permanent: true}}
 		}
 		if time.Since(begin) > keysLifetime {
 			keys, err = c.fetchCredentials(ctx)
@@ -255,13 +256,28 @@ func (c *Client) prepare(ctx context.Context, op operation, p permit) (secrets, 
 	}
 	if err != nil {
 		problem, ok := errors.AsType[*credentialError](err)
-		return secrets{}, result{err: err, event: event{stage: stageBefore, permanent: !ok || !problem.temporary}}
+		return credential.Secrets{}, result{err: err, event: event{stage: stageBefore, permanent: !ok || !problem.temporary}}
 	}
 	return keys, result{}
 }
 
+// fetchCredentials returns the current credentials, and logs their source if they are
+// from the default chain and have changed.
+func (c *Client) fetchCredentials(ctx context.Context) (credential.Secrets, error) {
+	keys, err := c.credentials.Get(ctx, c.attemptTimeout)
+	if err != nil {
+		return credential.Secrets{}, credentialFailure(ctx, err)
+	}
+	if c.logCredentials != nil && keys.Source() != "" {
+		if said := c.saidKeys.Load(); (said == nil || !said.Same(*keys)) && c.saidKeys.CompareAndSwap(said, keys) {
+			c.logCredentials(ctx, *keys)
+		}
+	}
+	return *keys, nil
+}
+
 // attempt sends the operation once, with nonce, time and signature of its own.
-func (c *Client) attempt(ctx context.Context, op operation, keys secrets) result {
+func (c *Client) attempt(ctx context.Context, op operation, keys credential.Secrets) result {
 	if op.leaving != nil {
 		op.leaving()
 	}
@@ -294,7 +310,7 @@ func (c *Client) attempt(ctx context.Context, op operation, keys secrets) result
 		unsent := try.GiveUp(err)
 		res := result{
 			event: event{stage: stageSent},
-			err:   c.transportFailure(ctx, try, unsent, err, newRedactor(keys, auth.signature)),
+			err:   c.transportFailure(ctx, try, unsent, err, keys.Scrubber(auth.signature)),
 		}
 		if unsent {
 			res.event = event{stage: stageConnect, permanent: once.Lasts(err)}
@@ -303,7 +319,7 @@ func (c *Client) attempt(ctx context.Context, op operation, keys secrets) result
 		}
 		return res
 	}
-	res := readAnswer(op, resp, newRedactor(keys, auth.signature))
+	res := readAnswer(op, resp, keys.Scrubber(auth.signature))
 	res.sentAt, res.offset = try.SentAt(now), offset
 	return res
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
 // Status is the status of an instance, as the API has it. There is none for a
@@ -76,7 +78,7 @@ func locksText(locks []string) string {
 		if n == shown {
 			return text + fmt.Sprintf(" and %d more", len(locks)-shown)
 		}
-		text += fmt.Sprintf(" %q", bound(printable(lock), longest))
+		text += fmt.Sprintf(" %q", redact.Line(lock, longest))
 	}
 	return text
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
 func TestParseMinute(t *testing.T) {
@@ -34,7 +36,7 @@ func TestParseMinute(t *testing.T) {
 func decodePage(body string) (wirePage[wireInstance], bool) {
 	var page wirePage[wireInstance]
 	op := operation{action: "DescribeInstances", repeatable: true, into: &page}
-	res := readAnswer(op, response(200, body), newRedactor(secrets{accessKeyID: "testid", accessKeySecret: "testsecret"}, "5a5a"))
+	res := readAnswer(op, response(200, body), redact.New("testid", "testsecret", "5a5a"))
 	_, then := decide(op, res.event)
 	return page, then == done
 }

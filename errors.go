@@ -8,6 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ecsreboot/ecsreboot/internal/credential"
+	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
 // prefix begins every error text of this package, once.
@@ -27,7 +30,7 @@ var (
 	// ErrKMSKey: the KMS key of an encrypted disk cannot be used.
 	ErrKMSKey = errors.New(prefix + "KMS key not usable")
 	// ErrCredentials: no usable credentials could be had, so nothing was sent.
-	ErrCredentials = errors.New(prefix + "no usable credentials")
+	ErrCredentials = credential.ErrCredentials
 	// ErrInvalidInput: an argument or option was refused before anything was sent.
 	ErrInvalidInput = errors.New(prefix + "invalid input")
 )
@@ -167,7 +170,7 @@ func (e *OperationError) with(cause error) *OperationError {
 func (e *OperationError) Error() string {
 	text := prefix + e.Operation
 	if e.InstanceID != "" {
-		text += " " + bound(printable(e.InstanceID), maxInstanceIDLength)
+		text += " " + redact.Line(e.InstanceID, maxInstanceIDLength)
 	}
 	switch e.Outcome {
 	case OutcomeNotSent:
@@ -201,7 +204,7 @@ func (e *OperationError) LogValue() slog.Value {
 	}
 	attrs := []slog.Attr{
 		slog.String("operation", e.Operation),
-		slog.String("instance_id", bound(printable(e.InstanceID), maxInstanceIDLength)),
+		slog.String("instance_id", redact.Line(e.InstanceID, maxInstanceIDLength)),
 		slog.String("outcome", e.Outcome.String()),
 		slog.Int("attempts", e.Attempts),
 	}

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aliyun/credentials-go/credentials"
+	"github.com/aliyun/credentials-go/credentials/providers"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -113,4 +115,53 @@ func TestForeignErrorHidesURLs(t *testing.T) {
 	assert.NotErrorIs(t, err, io.EOF)
 	assert.False(t, inner.Timeout())
 	assert.True(t, foreign("transport", &timeLimitError{}, strings.ToLower).Timeout())
+}
+
+// refusingProvider has no credentials.
+type refusingProvider struct{ err error }
+
+func (p refusingProvider) GetCredentials() (*providers.Credentials, error) { return nil, p.err }
+func (p refusingProvider) GetProviderName() string                         { return "refusing" }
+
+// The error of a provider is a ForeignError, and the end of the context is the cause
+// that the caller gave.
+func TestCredentialErrorsHaveACause(t *testing.T) {
+	refused := fmt.Errorf("vault: password=hunter2: %w", io.ErrUnexpectedEOF)
+	client, err := NewClient("cn-hangzhou", WithCredential(credentials.FromCredentialsProvider("x", refusingProvider{refused})))
+	require.NoError(t, err)
+
+	_, err = client.fetchCredentials(t.Context())
+	require.ErrorIs(t, err, ErrCredentials)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	assert.EqualError(t, err, "credentials: vault: password=[redacted] unexpected EOF")
+	failed, ok := errors.AsType[*ForeignError](err)
+	require.True(t, ok)
+	assert.Same(t, refused, failed.Err)
+	assert.Equal(t, "credentials", failed.Source)
+	assert.Equal(t, "vault: password=[redacted] unexpected EOF", failed.Error())
+	problem, ok := errors.AsType[*credentialError](err)
+	require.True(t, ok)
+	assert.True(t, problem.temporary)
+
+	stopped := errors.New("the operator said stop")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(stopped)
+	_, err = client.fetchCredentials(ctx)
+	for _, target := range []error{ErrCredentials, stopped, context.Canceled} {
+		require.ErrorIs(t, err, target)
+	}
+	assert.EqualError(t, err, "credentials: none before the context ended: context canceled (the operator said stop)")
+	problem, ok = errors.AsType[*credentialError](err)
+	require.True(t, ok)
+	assert.False(t, problem.temporary)
+
+	ctx, stop := context.WithTimeoutCause(t.Context(), -time.Second, stopped)
+	defer stop()
+	_, err = client.fetchCredentials(ctx)
+	for _, target := range []error{ErrCredentials, stopped, context.DeadlineExceeded} {
+		require.ErrorIs(t, err, target)
+	}
+	problem, ok = errors.AsType[*credentialError](err)
+	require.True(t, ok)
+	assert.True(t, problem.temporary)
 }

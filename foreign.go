@@ -8,6 +8,9 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
+
+	"github.com/ecsreboot/ecsreboot/internal/credential"
+	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
 // ForeignError is an error of code outside this package: the cause of the caller's
@@ -45,9 +48,12 @@ func textOf(err error) (text string) {
 	return err.Error()
 }
 
+// maxErrorText bounds what an error of ours quotes of another's.
+const maxErrorText = 600
+
 // scrubForeign makes the text of a foreign error safe to print where no secrets of a
 // call are at hand.
-func scrubForeign(text string) string { return safeText(text, nil, maxErrorText) }
+func scrubForeign(text string) string { return redact.Unknown(text, maxErrorText) }
 
 // Error returns the text of the error without secrets.
 func (e *ForeignError) Error() string { return e.text }
@@ -158,6 +164,39 @@ func contextEndBy(ctx context.Context, scrub func(string) string) error {
 		return plain
 	}
 	return &contextError{plain, foreign("context", cause, scrub)}
+}
+
+// credentialError says why there are no credentials. Its cause is the end of the
+// context, a [ForeignError] of the provider, or nil.
+type credentialError struct {
+	text      string
+	temporary bool
+	cause     error
+}
+
+func (e *credentialError) Error() string        { return e.text }
+func (e *credentialError) Is(target error) bool { return target == ErrCredentials }
+func (e *credentialError) Unwrap() error        { return e.cause }
+
+// credentialFailure makes an error of a [credential.Supply] fit to be shown.
+func credentialFailure(ctx context.Context, err error) error {
+	failed, ok := errors.AsType[*credential.Error](err)
+	if !ok {
+		return err
+	}
+	if failed.Ended() {
+		end := contextEnd(ctx)
+		return &credentialError{
+			text:      failed.Error() + ": " + end.Error(),
+			temporary: errors.Is(end, context.DeadlineExceeded) || isTimeout(end),
+			cause:     end,
+		}
+	}
+	shown := &credentialError{text: failed.Error(), temporary: failed.Temporary()}
+	if quoted, provider := failed.Provider(); provider != nil {
+		shown.cause = &ForeignError{Source: "credentials", Err: provider, text: quoted}
+	}
+	return shown
 }
 
 // interrupted joins the end of the caller's context to the error that was known before,

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/aliyun/credentials-go/credentials"
+
+	"github.com/ecsreboot/ecsreboot/internal/credential"
 )
 
 // Option sets one thing of a [Client] that [NewClient] makes. Of the same option
@@ -24,11 +26,11 @@ type settings struct {
 	credential     credentials.Credential // nil: the default chain
 	httpClient     *http.Client
 	wrappers       []func(http.RoundTripper) http.RoundTripper
-	sign           func(message, secrets) signed
+	sign           func(message, credential.Secrets) signed
 	retry          RetryPolicy
 	attemptTimeout time.Duration
 	logRetry       func(context.Context, *OperationError, time.Duration)
-	logCredentials func(context.Context, secrets)
+	logCredentials func(context.Context, credential.Secrets)
 	logCalls       around // nil: nobody wants to know
 	observed       []around
 	userAgent      string
@@ -298,10 +300,10 @@ func WithLogger(logger *slog.Logger) Option {
 				slog.Duration("wait", wait),
 				slog.Any("error", failed))
 		}
-		s.logCredentials = func(ctx context.Context, keys secrets) {
+		s.logCredentials = func(ctx context.Context, keys credential.Secrets) {
 			logger.LogAttrs(ctx, slog.LevelDebug, "ecsreboot: credentials",
-				slog.String("source", safeText(keys.source, &keys, maxErrorText)),
-				slog.String("credentials", keys.describe()))
+				slog.String("source", keys.Scrubber("").Text(keys.Source(), maxErrorText)),
+				slog.String("credentials", keys.String()))
 		}
 		s.logCalls = CallObserver(func(ctx context.Context, call Call) (context.Context, func(CallResult)) {
 			if !logger.Enabled(ctx, slog.LevelDebug) {

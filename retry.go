@@ -2,6 +2,7 @@ package ecsreboot
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -185,7 +186,10 @@ func isPlainCode(code ErrorCode) bool {
 	return code != "" && len(code) <= maxCodeLength && strings.Trim(string(code), idCharacters) == ""
 }
 
-const maxCodeLength = 128
+const (
+	maxCodeLength = 128
+	idCharacters  = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._"
+)
 
 // serviceFailures are the codes that speak of the service's own state. They say
 // nothing about the instance, whatever the status and the case they come in. Each
@@ -231,4 +235,10 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// isStale reports a refusal of the credentials that others may pass. A signature that
+// does not match is none: no secret of a key ever changes.
+func isStale(err error) bool {
+	return errors.Is(err, ErrUnauthenticated) && !errors.Is(err, ErrSignatureDoesNotMatch) && !errors.Is(err, ErrIncompleteSignature)
 }

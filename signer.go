@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ecsreboot/ecsreboot/internal/credential"
 )
 
 // apiVersion is the version of the ECS API whose operations this package calls.
@@ -88,9 +90,9 @@ type signedHeader struct{ name, key, value string }
 //
 // The operation, time and nonce are headers; the parameters of ECS stand in the
 // query, also of a POST. Every x-acs- header and the host are signed.
-func signV3(m message, keys secrets) signed {
+func signV3(m message, keys credential.Secrets) signed {
 	params := m.params
-	if keys.bearerToken != "" {
+	if keys.BearerToken() != "" {
 		params = append(slices.Clip(params), field{"SignatureType", "BEARERTOKEN"}) // a copy
 	}
 	// In the order of their names, which the signature prescribes. The ones without
@@ -99,15 +101,15 @@ func signV3(m message, keys secrets) signed {
 		{"host", "Host", m.host},
 		{"x-acs-accesskey-id", "X-Acs-Accesskey-Id", ""},
 		{"x-acs-action", "X-Acs-Action", m.action},
-		{"x-acs-bearer-token", "X-Acs-Bearer-Token", keys.bearerToken},
+		{"x-acs-bearer-token", "X-Acs-Bearer-Token", keys.BearerToken()},
 		{"x-acs-content-sha256", "X-Acs-Content-Sha256", emptyPayloadHash},
 		{"x-acs-date", "X-Acs-Date", m.at.UTC().Format(timeLayout)},
-		{"x-acs-security-token", "X-Acs-Security-Token", keys.securityToken},
+		{"x-acs-security-token", "X-Acs-Security-Token", keys.SecurityToken()},
 		{"x-acs-signature-nonce", "X-Acs-Signature-Nonce", m.nonce},
 		{"x-acs-version", "X-Acs-Version", apiVersion},
 	}
-	if keys.securityToken != "" {
-		all[1].value = keys.accessKeyID
+	if keys.SecurityToken() != "" {
+		all[1].value = keys.AccessKeyID()
 	}
 	given := all[:0]
 	for _, h := range all {
@@ -119,7 +121,7 @@ func signV3(m message, keys secrets) signed {
 	for _, h := range given[1:] { // net/http writes Host itself
 		result.header.put(h.key, h.value)
 	}
-	if keys.bearerToken == "" {
+	if keys.BearerToken() == "" {
 		authorization := acs3Authorization(http.MethodPost, result.rawQuery, given, emptyPayloadHash, keys)
 		result.header.put("Authorization", authorization)
 		result.signature = authorization[len(authorization)-hex.EncodedLen(sha256.Size):]
@@ -129,7 +131,7 @@ func signV3(m message, keys secrets) signed {
 
 // acs3Authorization returns the Authorization header, which ends with the signature
 // in lower-case hex. The headers must be sorted by their names.
-func acs3Authorization(method, rawQuery string, given []signedHeader, payloadHash string, keys secrets) string {
+func acs3Authorization(method, rawQuery string, given []signedHeader, payloadHash string, keys credential.Secrets) string {
 	text := bytes.NewBuffer(make([]byte, 0, 1024))
 	text.WriteString(method)
 	text.WriteString("\n/\n")
@@ -150,13 +152,13 @@ func acs3Authorization(method, rawQuery string, given []signedHeader, payloadHas
 	text.Reset()
 	text.WriteString(acs3Algorithm + "\n")
 	writeHex(text, digest[:])
-	mac := hmac.New(sha256.New, []byte(keys.accessKeySecret))
+	mac := hmac.New(sha256.New, []byte(keys.AccessKeySecret()))
 	mac.Write(text.Bytes())
 	sum := mac.Sum(digest[:0])
 
 	text.Reset()
 	text.WriteString(acs3Algorithm + " Credential=")
-	text.WriteString(keys.accessKeyID)
+	text.WriteString(keys.AccessKeyID())
 	text.WriteString(",SignedHeaders=")
 	writeNames(text, given)
 	text.WriteString(",Signature=")
@@ -180,7 +182,7 @@ func writeHex(text *bytes.Buffer, sum []byte) {
 
 // signV1 signs m with the RPC signature 1.0: everything is a query parameter, the
 // signature too.
-func signV1(m message, keys secrets) signed {
+func signV1(m message, keys credential.Secrets) signed {
 	params := make([]field, 0, len(m.params)+10)
 	params = append(params, m.params...)
 	params = append(params,
@@ -189,21 +191,21 @@ func signV1(m message, keys secrets) signed {
 		field{"SignatureNonce", m.nonce},
 		field{"Timestamp", m.at.UTC().Format(timeLayout)},
 		field{"Version", apiVersion})
-	if keys.bearerToken != "" {
+	if keys.BearerToken() != "" {
 		params = append(params,
-			field{"BearerToken", keys.bearerToken},
+			field{"BearerToken", keys.BearerToken()},
 			field{"SignatureType", "BEARERTOKEN"})
 		return signed{rawQuery: canonicalQuery(params), header: newHeaders(unsignedHeaders)}
 	}
 	params = append(params,
-		field{"AccessKeyId", keys.accessKeyID},
+		field{"AccessKeyId", keys.AccessKeyID()},
 		field{"SignatureMethod", "HMAC-SHA1"},
 		field{"SignatureVersion", "1.0"})
-	if keys.securityToken != "" {
-		params = append(params, field{"SecurityToken", keys.securityToken})
+	if keys.SecurityToken() != "" {
+		params = append(params, field{"SecurityToken", keys.SecurityToken()})
 	}
 	query := canonicalQuery(params)
-	signature := rpcSignature(http.MethodPost, query, keys.accessKeySecret)
+	signature := rpcSignature(http.MethodPost, query, keys.AccessKeySecret())
 	rawQuery := query + "&Signature=" + encode(signature)
 	return signed{rawQuery: rawQuery, header: newHeaders(unsignedHeaders), signature: signature}
 }

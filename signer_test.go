@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot/internal/credential"
 )
 
 type v1Vector struct {
@@ -79,7 +81,7 @@ func TestVectorsV3(t *testing.T) {
 				headers = append(headers, signedHeader{name: h.name, value: h.value})
 			}
 			query := canonicalQuery(sortedFields(v.Query))
-			keys := secrets{accessKeyID: v.AccessKeyID, accessKeySecret: v.Secret}
+			keys := credential.AccessKey(v.AccessKeyID, v.Secret, "")
 			authorization := acs3Authorization(v.Method, query, headers, v.Headers["x-acs-content-sha256"], keys)
 			assert.Equal(t, v.Auth, authorization)
 			assert.True(t, strings.HasSuffix(authorization, v.Signature))
@@ -100,7 +102,7 @@ func vectorMessage() message {
 
 // The whole request, as the client sends it, has the vendor's signature.
 func TestSignV3IsTheVendorsRequest(t *testing.T) {
-	s := signV3(vectorMessage(), secrets{accessKeyID: "testid", accessKeySecret: "testsecret"})
+	s := signV3(vectorMessage(), credential.AccessKey("testid", "testsecret", ""))
 	var want v3Vector
 	for _, v := range readVectors(t).V3 {
 		if v.Name == "G minimal header set POST" {
@@ -121,9 +123,9 @@ func TestSignV3IsTheVendorsRequest(t *testing.T) {
 }
 
 func TestSignV1IsTheVendorsRequest(t *testing.T) {
-	for name, keys := range map[string]secrets{
-		"F RebootInstance POST":     {accessKeyID: "testid", accessKeySecret: "testsecret"},
-		"G RebootInstance POST STS": {accessKeyID: "testid", accessKeySecret: "testsecret", securityToken: "sts/token+with=chars"},
+	for name, keys := range map[string]credential.Secrets{
+		"F RebootInstance POST":     credential.AccessKey("testid", "testsecret", ""),
+		"G RebootInstance POST STS": credential.AccessKey("testid", "testsecret", "sts/token+with=chars"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := signV1(vectorMessage(), keys)
@@ -152,7 +154,7 @@ func TestSignV1IsTheVendorsRequest(t *testing.T) {
 }
 
 func TestSignWithToken(t *testing.T) {
-	s := signV3(vectorMessage(), secrets{accessKeyID: "id", accessKeySecret: "s", securityToken: "a/b+c="})
+	s := signV3(vectorMessage(), credential.AccessKey("id", "s", "a/b+c="))
 	assert.Equal(t, "a/b+c=", s.header.Get("X-Acs-Security-Token"))
 	assert.Equal(t, "id", s.header.Get("X-Acs-Accesskey-Id"))
 	assert.Contains(t, s.header.Get("Authorization"),
@@ -161,7 +163,7 @@ func TestSignWithToken(t *testing.T) {
 }
 
 func TestSignWithBearerToken(t *testing.T) {
-	keys := secrets{bearerToken: "bearer/+="}
+	keys := credential.BearerToken("bearer/+=")
 	v3 := signV3(vectorMessage(), keys)
 	assert.Equal(t, "bearer/+=", v3.header.Get("X-Acs-Bearer-Token"))
 	assert.Empty(t, v3.header.Get("Authorization"))
@@ -183,7 +185,7 @@ func TestSignKeepsTheMessage(t *testing.T) {
 	m := vectorMessage()
 	m.params = slices.Grow(m.params, 8)
 	want := slices.Clone(m.params)
-	for _, keys := range []secrets{{accessKeyID: "a", accessKeySecret: "b"}, {bearerToken: "c"}} {
+	for _, keys := range []credential.Secrets{credential.AccessKey("a", "b", ""), credential.BearerToken("c")} {
 		signV1(m, keys)
 		signV3(m, keys)
 		assert.Equal(t, want, m.params)

@@ -9,11 +9,12 @@ import (
 	"net/url"
 
 	"github.com/ecsreboot/ecsreboot/internal/once"
+	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
 // transportFailure makes an error of an attempt fit to be shown: without the
 // [url.Error] of an http.Client, whose text holds the signed URL, and without secrets.
-func (c *Client) transportFailure(ctx context.Context, try *once.Attempt, unsent bool, err error, r *redactor) error {
+func (c *Client) transportFailure(ctx context.Context, try *once.Attempt, unsent bool, err error, r *redact.Scrubber) error {
 	for {
 		wrapped, ok := err.(*url.Error) //nolint:errorlint // peels the outermost layers only
 		if !ok {
@@ -21,19 +22,20 @@ func (c *Client) transportFailure(ctx context.Context, try *once.Attempt, unsent
 		}
 		err = wrapped.Err
 	}
+	scrub := func(text string) string { return r.Text(text, maxTextBytes) }
 	what := "no answer"
 	if unsent {
 		what = "no connection"
 	}
 	switch cause := try.Cause(); {
 	case ctx.Err() != nil:
-		return fmt.Errorf("%s: %w", what, contextEndBy(ctx, r.unknownText))
+		return fmt.Errorf("%s: %w", what, contextEndBy(ctx, scrub))
 	case errors.Is(cause, once.ErrTimeLimit):
 		return &timeLimitError{fmt.Sprintf("%s within %v", what, c.attemptTimeout)}
 	case errors.Is(cause, once.ErrSecondSend):
 		return errors.New("refused to send the restart again over a second connection")
 	}
-	failed := foreign("transport", err, r.unknownText)
+	failed := foreign("transport", err, scrub)
 	lookup, _ := errors.AsType[*net.DNSError](failed) // whose methods survive those of err
 	notFound := lookup != nil && lookup.IsNotFound
 	_, unknownAuthority := errors.AsType[x509.UnknownAuthorityError](failed)

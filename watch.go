@@ -21,7 +21,7 @@ type watch struct {
 	cancel  context.CancelCauseFunc
 	resends chan resendRequest
 	done    chan struct{} // closed when the work has ended
-	begin   evidence         // what was known before the work began
+	begin   evidence      // what was known before the work began
 	begun   time.Time
 
 	mu       sync.Mutex // never held across a wait

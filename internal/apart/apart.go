@@ -20,12 +20,8 @@ const Grace = 400 * time.Millisecond
 // While Do waits, a panic of f and a [runtime.Goexit] in it take place in the goroutine of
 // Do, without the stack trace of f.
 func Do[T any](ctx context.Context, f func() T) (value T, ok bool) {
-	ends := make(chan ending[T], 1)
-	go func() {
-		var e ending[T]
-		defer func() { ends <- e }() // also after a Goexit
-		Catch(func() { e.value = f() }, func(value any) { e.broken, e.panicked = true, value })
-	}()
+	ends := make(chan Ending[T], 1)
+	Go(f, func(e Ending[T]) { ends <- e })
 	select {
 	case e := <-ends:
 		return e.take(), true
@@ -41,20 +37,30 @@ func Do[T any](ctx context.Context, f func() T) (value T, ok bool) {
 	}
 }
 
-// ending is how a function ended.
-type ending[T any] struct {
-	value    T
-	broken   bool // it did not return …
-	panicked any  // … because of a panic with this value; nil after a Goexit
+// Ending is how a function ended.
+type Ending[T any] struct {
+	Value    T    // what it returned
+	Exited   bool // it did not return …
+	Panicked any  // … because of a panic with this value; nil after a [runtime.Goexit]
+}
+
+// Go calls f in a goroutine of its own, and then done in the same goroutine, however f
+// ended.
+func Go[T any](f func() T, done func(Ending[T])) {
+	go func() {
+		var e Ending[T]
+		defer func() { done(e) }() // also after a Goexit
+		Catch(func() { e.Value = f() }, func(value any) { e.Exited, e.Panicked = true, value })
+	}()
 }
 
 // take returns the value, or ends the goroutine as the function ended its own.
-func (e ending[T]) take() T {
+func (e Ending[T]) take() T {
 	switch {
-	case e.panicked != nil:
-		panic(e.panicked)
-	case e.broken:
+	case e.Panicked != nil:
+		panic(e.Panicked)
+	case e.Exited:
 		runtime.Goexit()
 	}
-	return e.value
+	return e.Value
 }

@@ -1,6 +1,3 @@
-// Package credential finds credentials where credentials-go's default chain looks for
-// them, in the same order, but strictly: a source that is there and cannot be used is
-// an error, and never a reason to act as somebody else.
 package credential
 
 import (
@@ -11,27 +8,25 @@ import (
 	"github.com/aliyun/credentials-go/credentials/providers"
 )
 
-// None begins the text of the error for a machine without any credentials.
-const None = "the default chain found none that work in the environment variables, OIDC, the CLI profile, " +
+// noneFound begins the text of the error for a machine without any credentials.
+const noneFound = "the default chain found none that work in the environment variables, OIDC, the CLI profile, " +
 	"the credentials file, the ECS RAM role or the credentials URI: "
 
-// Error says why a source that is there cannot be used. Its text quotes names and
+// sourceError says why a source that is there cannot be used. Its text quotes names and
 // paths, and no contents.
-type Error struct {
+type sourceError struct {
 	text      string
-	temporary bool
+	temporary bool // it may become usable by itself, as a file does that somebody is writing
 }
 
-func (e *Error) Error() string { return e.text }
+func (e *sourceError) Error() string { return e.text }
 
-// Temporary reports whether the source may become usable by itself, as a file does
-// that somebody is writing.
-func (e *Error) Temporary() bool { return e.temporary }
-
-func problem(format string, args ...any) error { return &Error{text: fmt.Sprintf(format, args...)} }
+func problem(format string, args ...any) error {
+	return &sourceError{text: fmt.Sprintf(format, args...)}
+}
 
 func unfinished(format string, args ...any) error {
-	return &Error{text: fmt.Sprintf(format, args...), temporary: true}
+	return &sourceError{text: fmt.Sprintf(format, args...), temporary: true}
 }
 
 // absentError says why a source is not there.
@@ -55,24 +50,24 @@ func finders() []func() (source, error) {
 	return []func() (source, error){findEnvironment, findOIDC, findCLIProfile, findCredentialsFile, findRAMRole, findURI}
 }
 
-// Chain is the default chain. It looks for a source until one has credentials, and
+// chain is the default chain. It looks for a source until one has credentials, and
 // stays with that one: whom it acts as never depends on a failure. It is not safe for
 // concurrent use.
-type Chain struct {
+type chain struct {
 	source   source // no open function: none has had credentials yet
 	provider providers.CredentialsProvider
 }
 
-// Forget drops what was read. The next GetCredentials reads the same source anew, by
+// forget drops what was read. The next GetCredentials reads the same source anew, by
 // the same name of a profile.
-func (c *Chain) Forget() { c.provider = nil }
+func (c *chain) forget() { c.provider = nil }
 
 // GetProviderName returns "default".
-func (c *Chain) GetProviderName() string { return "default" }
+func (c *chain) GetProviderName() string { return "default" }
 
 // GetCredentials returns the current credentials. Their ProviderName is a text that
 // names the source. What failed is read anew at the next call.
-func (c *Chain) GetCredentials() (*providers.Credentials, error) {
+func (c *chain) GetCredentials() (*providers.Credentials, error) {
 	if c.source.open != nil {
 		return c.ask(c.source)
 	}
@@ -92,10 +87,10 @@ func (c *Chain) GetCredentials() (*providers.Credentials, error) {
 		}
 		return keys, err
 	}
-	return nil, problem("%s%s", None, strings.Join(reasons, ", "))
+	return nil, problem("%s%s", noneFound, strings.Join(reasons, ", "))
 }
 
-func (c *Chain) ask(s source) (*providers.Credentials, error) {
+func (c *chain) ask(s source) (*providers.Credentials, error) {
 	if c.provider == nil {
 		provider, err := s.open()
 		if err != nil {

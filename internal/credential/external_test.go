@@ -34,7 +34,7 @@ func TestCommandLimit(t *testing.T) {
 	begin := time.Now()
 	_, err := e.GetCredentials()
 	require.ErrorContains(t, err, "did not end within 500ms; its standard error: working")
-	assert.True(t, err.(*Error).Temporary()) //nolint:errorlint // nothing wraps it
+	assert.True(t, err.(*sourceError).temporary) //nolint:errorlint // nothing wraps it
 	assert.Less(t, time.Since(begin), 20*time.Second)
 	text, err := os.ReadFile(child)
 	require.NoError(t, err)

@@ -1,4 +1,4 @@
-package ecsreboot
+package credential
 
 import (
 	"context"
@@ -53,7 +53,7 @@ func uriServer(tb testing.TB, delay time.Duration) (address string, fetches *ato
 	return server.URL, fetches
 }
 
-func consistent(keys secrets) bool {
+func consistent(keys Secrets) bool {
 	n, ok := strings.CutPrefix(keys.accessKeyID, "AK-")
 	return ok && keys.accessKeySecret == "SK-"+n && keys.securityToken == "ST-"+n
 }
@@ -81,7 +81,7 @@ func TestOneCredentialInManyClients(t *testing.T) {
 	const sources, goroutines, rounds = 4, 16, 10
 	var wg sync.WaitGroup
 	for range sources {
-		s := mustSource(t, c)
+		s := mustSupply(t, c)
 		for range goroutines {
 			wg.Go(func() {
 				for range rounds {
@@ -105,7 +105,7 @@ func TestDefaultChainFirstUse(t *testing.T) {
 	address, fetches := uriServer(t, 2*time.Millisecond)
 	t.Setenv("ALIBABA_CLOUD_CREDENTIALS_URI", address)
 	for range 5 {
-		s := mustSource(t, nil)
+		s := mustSupply(t, nil)
 		before := fetches.Load()
 		start := make(chan struct{})
 		var wg sync.WaitGroup
@@ -128,7 +128,7 @@ func TestDefaultChainFirstUse(t *testing.T) {
 
 func TestDefaultChainIsBuiltLate(t *testing.T) {
 	cleanEnvironment(t)
-	s := mustSource(t, nil)
+	s := mustSupply(t, nil)
 	_, err := s.get(t.Context())
 	if e := wantCredentialError(t, err); e.temporary || !strings.Contains(e.Error(), "environment variables, OIDC") {
 		t.Errorf("nothing is configured, got %q", e)
@@ -146,7 +146,7 @@ func TestDefaultChainDoesNotPinUnusableKeys(t *testing.T) {
 	cleanEnvironment(t)
 	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", testKeyID)
 	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", testSecret+"\n")
-	s := mustSource(t, nil)
+	s := mustSupply(t, nil)
 	_, err := s.get(t.Context())
 	if e := wantCredentialError(t, err); !strings.Contains(e.Error(), "access key secret") {
 		t.Errorf("got %q", e)
@@ -173,7 +173,7 @@ func TestDefaultChainKeepsItsIdentity(t *testing.T) {
 	}))
 	defer front.Close()
 	t.Setenv("ALIBABA_CLOUD_CREDENTIALS_URI", front.URL)
-	s := mustSource(t, nil)
+	s := mustSupply(t, nil)
 	mustGet(t, s)
 
 	// A chain built now would find this key first.
@@ -201,7 +201,7 @@ func TestSilentServer(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	defer server.Close()
-	s := mustSource(t, mustCredential(t, &credentials.Config{Type: new("credentials_uri"), Url: &server.URL}))
+	s := mustSupply(t, mustCredential(t, &credentials.Config{Type: new("credentials_uri"), Url: &server.URL}))
 	for range 2 { // the second joins the fetch that the first has left
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		start := time.Now()
@@ -227,7 +227,7 @@ func TestSilentServer(t *testing.T) {
 func TestSilentProviderNamedAccessKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		s := mustSource(t, credentials.FromCredentialsProvider("access_key", &fakeProvider{fetch: func() (*providers.Credentials, error) {
+		s := mustSupply(t, credentials.FromCredentialsProvider("access_key", &fakeProvider{fetch: func() (*providers.Credentials, error) {
 			<-release
 			return nil, errors.New("too late")
 		}}))
@@ -244,11 +244,37 @@ func TestSilentProviderNamedAccessKey(t *testing.T) {
 	})
 }
 
+// A fetch has a limit of its own, which is not the end of the caller's context.
+func TestFetchHasALimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		s := mustSupply(t, &fakeCredential{fetch: func() (*credentials.CredentialModel, error) {
+			<-release
+			return keyModel(testKeyID, testSecret, ""), nil
+		}})
+		_, err := s.Get(t.Context(), time.Minute)
+		if e := wantCredentialError(t, err); !e.Temporary() || e.Ended() || e.Error() != "credentials: none within 1m0s" || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, temporary %v", err, e.Temporary())
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = s.Get(ctx, time.Minute)
+		if e := wantCredentialError(t, err); !e.Temporary() || !e.Ended() || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, temporary %v", err, e.Temporary())
+		}
+		close(release)
+		synctest.Wait()
+		if keys, err := s.Get(t.Context(), time.Minute); err != nil || keys.AccessKeyID() != testKeyID || keys.AccessKeySecret() != testSecret {
+			t.Errorf("got %v and %v", keys, err)
+		}
+	})
+}
+
 func TestOneWaiterLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		fetches := 0
-		s := mustSource(t, &fakeCredential{fetch: func() (*credentials.CredentialModel, error) {
+		s := mustSupply(t, &fakeCredential{fetch: func() (*credentials.CredentialModel, error) {
 			fetches++
 			<-release
 			return keyModel(testKeyID, testSecret, ""), nil
@@ -286,7 +312,7 @@ func TestAbandonedFetchIsJoined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		var fetches atomic.Int64
-		s := mustSource(t, &fakeCredential{fetch: func() (*credentials.CredentialModel, error) {
+		s := mustSupply(t, &fakeCredential{fetch: func() (*credentials.CredentialModel, error) {
 			n := fetches.Add(1)
 			<-release
 			return keyModel(fmt.Sprintf("AK-%d", n), fmt.Sprintf("SK-%d", n), fmt.Sprintf("ST-%d", n)), nil
@@ -309,7 +335,7 @@ func TestAbandonedFetchIsJoined(t *testing.T) {
 func TestNothingIsFetchedForADoneContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fetches := 0
-		s := mustSource(t, &fakeCredential{fetch: func() (*credentials.CredentialModel, error) {
+		s := mustSupply(t, &fakeCredential{fetch: func() (*credentials.CredentialModel, error) {
 			fetches++
 			return keyModel(testKeyID, testSecret, ""), nil
 		}})
@@ -349,14 +375,14 @@ func TestProviderMisbehaves(t *testing.T) {
 		"channel":      {func() (*credentials.CredentialModel, error) { close((chan int)(nil)); return nil, nil }, "close of nil channel"},
 		"division":     {func() (*credentials.CredentialModel, error) { return nil, fmt.Errorf("%d", 1/len(none)) }, "divide by zero"},
 		"conversion":   {func() (*credentials.CredentialModel, error) { _ = transport.(*http.Transport); return nil, nil }, "not *http.Transport"},
-		"like runtime": {func() (*credentials.CredentialModel, error) { panic(runtimeLikeError{testSecret}) }, "of type ecsreboot.runtimeLike"},
+		"like runtime": {func() (*credentials.CredentialModel, error) { panic(runtimeLikeError{testSecret}) }, "of type credential.runtimeLike"},
 		"Goexit":       {func() (*credentials.CredentialModel, error) { runtime.Goexit(); return nil, nil }, "ended its goroutine"},
 		"error's text": {func() (*credentials.CredentialModel, error) { return nil, &panickingError{} }, "of type string"},
 		"nil provider": {func() (*credentials.CredentialModel, error) { return (*fakeCredential)(nil).GetCredential() }, "nil pointer dereference"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			misbehave := true
-			s := mustSource(t, &fakeCredential{fetch: func() (*credentials.CredentialModel, error) {
+			s := mustSupply(t, &fakeCredential{fetch: func() (*credentials.CredentialModel, error) {
 				if misbehave {
 					return test.fetch()
 				}
@@ -416,7 +442,7 @@ func TestSharedGuard(t *testing.T) {
 		"default chains":              {nil, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, b := mustSource(t, test.a), mustSource(t, test.b)
+			a, b := mustSupply(t, test.a), mustSupply(t, test.b)
 			if got := a.guard == b.guard; got != test.same {
 				t.Errorf("same guard: %v, want %v", got, test.same)
 			}
@@ -427,7 +453,7 @@ func TestSharedGuard(t *testing.T) {
 // holder is a credential that leads back to the client it is used by.
 type holder struct {
 	*fakeCredential
-	source *credentialSource
+	source *Supply
 }
 
 func TestRegistryKeepsNothingAlive(t *testing.T) {
@@ -444,7 +470,7 @@ func TestRegistryKeepsNothingAlive(t *testing.T) {
 		case 2:
 			c = &holder{fakeCredential: inner}
 		}
-		s := mustSource(t, c)
+		s := mustSupply(t, c)
 		if h, ok := c.(*holder); ok {
 			h.source = s
 		}
@@ -490,7 +516,7 @@ func TestRegistryKeepsTheNewerGuard(t *testing.T) {
 }
 
 func BenchmarkStatic(b *testing.B) {
-	s := mustSource(b, mustCredential(b, &credentials.Config{
+	s := mustSupply(b, mustCredential(b, &credentials.Config{
 		Type: new("sts"), AccessKeyId: new(testKeyID), AccessKeySecret: new(testSecret), SecurityToken: new(testToken),
 	}))
 	ctx := b.Context()
@@ -504,7 +530,7 @@ func BenchmarkStatic(b *testing.B) {
 
 func BenchmarkGuarded(b *testing.B) {
 	model := keyModel(testKeyID, testSecret, testToken)
-	s := mustSource(b, &fakeCredential{fetch: func() (*credentials.CredentialModel, error) { return model, nil }})
+	s := mustSupply(b, &fakeCredential{fetch: func() (*credentials.CredentialModel, error) { return model, nil }})
 	ctx := b.Context()
 	b.ReportAllocs()
 	for b.Loop() {

@@ -1,68 +1,53 @@
-package ecsreboot
+package redact
 
 import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"log/slog"
-	"net"
-	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/aliyun/credentials-go/credentials"
 )
 
-func TestSecretsArePrintedMasked(t *testing.T) {
-	all := secrets{accessKeyID: testKeyID, accessKeySecret: testSecret, securityToken: testToken}
-	bearer := secrets{bearerToken: testBearer}
-	type outer struct{ Keys secrets }
-	for _, value := range []any{all, &all, bearer, outer{all}, []secrets{all, bearer}, map[string]secrets{"a": all}} {
-		var out bytes.Buffer
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%10.3s"} {
-			fmt.Fprintf(&out, verb+"\n", value)
-		}
-		text, err := json.Marshal(value)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out.Write(text)
-		slog.New(slog.NewTextHandler(&out, nil)).Info("m", "v", value)
-		slog.New(slog.NewJSONHandler(&out, nil)).Info("m", "v", value)
-		wantNone(t, out.String(), testKeyID, testSecret, testToken, testBearer, "5tTest")
-		if !strings.Contains(out.String(), "LTAI****") && !strings.Contains(out.String(), "bearer token") {
-			t.Errorf("%T tells nothing: %s", value, out.String())
-		}
-	}
-	for keys, want := range map[secrets]string{
-		all:    "access key LTAI**** with security token",
-		bearer: "bearer token",
-		{accessKeyID: testKeyID, accessKeySecret: testSecret}: "access key LTAI****",
-		{}: "no credentials",
-	} {
-		if got := keys.describe(); got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	}
+// Values of the shape that the service gives out, with every character that is
+// spelled differently in a URL.
+const (
+	testKeyID  = "LTAI5tTestKeyNotReal0001"
+	testSecret = "s3cret/With+Three=Odd/Chars01"
+	testToken  = "CAISToken/With+Odd=Chars/0123456789abcdefABCDEF=="
+	testBearer = "bearer/Tok+en=With.Odd-Chars_42"
+)
 
-	// The source is a field of the client: fmt calls no method on it there.
-	client := struct{ source *credentialSource }{mustSource(t, &credentials.BearerTokenCredential{BearerToken: testBearer})}
-	wantNone(t, fmt.Sprintf("%v %+v %#v %+v", client, client, client, *client.source), testBearer)
-}
+const maxErrorText = 600
 
 func TestMaskKeyID(t *testing.T) {
 	for id, want := range map[string]string{
 		"LTAI5tXXXXXXXXXXXX": "LTAI****", "STS.NUxxxxxxxx": "STS.****", "12345678": "1234****", "1234567": "****", "": "****",
 	} {
-		if got := maskKeyID(id); got != want {
-			t.Errorf("maskKeyID(%q) = %q, want %q", id, got, want)
+		if got := KeyID(id); got != want {
+			t.Errorf("KeyID(%q) = %q, want %q", id, got, want)
 		}
+	}
+}
+
+func TestScrubberIsNotPrinted(t *testing.T) {
+	s := New(testKeyID, testSecret)
+	s.Known(testSecret)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		if got := fmt.Sprintf(verb, s); got != "redact.Scrubber" {
+			t.Errorf("%s prints %q", verb, got)
+		}
+	}
+}
+
+func TestUnknownAndLine(t *testing.T) {
+	if got := Unknown("password=hunter2\n"+strings.Repeat("é", 400), 60); !strings.HasPrefix(got, "password=[redacted] é") || len(got) > 60 {
+		t.Errorf("got %q", got)
+	}
+	if got := Line("a\tb\x00c "+strings.Repeat("é", 400), 20); !strings.HasPrefix(got, "a bc é") || len(got) > 20 || strings.Contains(got, "\ufffd") {
+		t.Errorf("got %q", got)
 	}
 }
 
@@ -113,12 +98,12 @@ func lowerEscapes(s string) string {
 }
 
 func TestScrubFindsEverySpelling(t *testing.T) {
-	keys := secrets{accessKeyID: testKeyID, accessKeySecret: testSecret, securityToken: testToken, bearerToken: testBearer}
+	keys := New(testKeyID, testSecret, testToken, testBearer)
 	for name, spell := range spellings {
 		t.Run(name, func(t *testing.T) {
 			for _, value := range []string{testSecret, testToken, testBearer} {
 				text := "status 403: <" + spell(value) + "> (request 473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E)"
-				got := scrubKnown(text, &keys)
+				got := keys.Known(text)
 				wantNone(t, got, spell(value), value)
 				if !strings.Contains(got, "[redacted]") || !strings.HasPrefix(got, "status 403: <") || !strings.HasSuffix(got, "> (request 473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E)") {
 					t.Errorf("got %q", got)
@@ -133,13 +118,13 @@ func TestScrubFindsEverySpelling(t *testing.T) {
 }
 
 func TestScrub(t *testing.T) {
-	keys := secrets{accessKeyID: testKeyID, accessKeySecret: testSecret, securityToken: testToken}
-	short := secrets{accessKeyID: "12345678", accessKeySecret: "short/sec+re7"}
+	keys := New(testKeyID, testSecret, testToken)
+	short := New("12345678", "short/sec+re7")
 	for name, test := range map[string]struct {
-		keys       secrets
+		keys       *Scrubber
 		text, want string
 	}{
-		"nothing known":     {secrets{}, "text " + testSecret, "text " + testSecret},
+		"nothing known":     {New(""), "text " + testSecret, "text " + testSecret},
 		"nothing there":     {keys, "403 Forbidden: 50% of %zz \\ done", "403 Forbidden: 50% of %zz \\ done"},
 		"empty":             {keys, "", ""},
 		"key id":            {keys, "AccessKeyId=" + testKeyID + "&x=1", "AccessKeyId=LTAI****&x=1"},
@@ -150,116 +135,21 @@ func TestScrub(t *testing.T) {
 		"too little of it":  {keys, "x " + testToken[5:18] + "!", "x " + testToken[5:18] + "!"},
 		"in a word":         {keys, "see https://host/x" + testToken[2:] + "/y z", "see https://host/[redacted]/y z"},
 		"other words":       {keys, "a b/" + testToken + "; c", "a b/[redacted]; c"},
-		"one in another":    {secrets{accessKeyID: "abcdefgh", accessKeySecret: "xxabcdefghxx"}, "xxabcdefghxx abcdefgh", "[redacted] abcd****"},
-		"percent in secret": {secrets{accessKeyID: "12345678", accessKeySecret: "a%2Fb%25c"}, "a%2Fb%25c a%252Fb%2525c", "[redacted] [redacted]"},
-		"quotes in secret":  {secrets{accessKeyID: "12345678", accessKeySecret: `qu"o\te`}, `x qu\"o\\te qu"o\te`, "x [redacted] [redacted]"},
-		"short secret":      {secrets{accessKeyID: "12345678", accessKeySecret: "a"}, `a bad day, sk=a&b="a"`, `a bad day, sk=[redacted]&b="[redacted]"`},
-		"three bytes":       {secrets{accessKeyID: "12345678", accessKeySecret: "ing"}, "nothing going; Secret:ing", "nothing going; Secret:[redacted]"},
+		"one in another":    {New("abcdefgh", "xxabcdefghxx"), "xxabcdefghxx abcdefgh", "[redacted] abcd****"},
+		"percent in secret": {New("12345678", "a%2Fb%25c"), "a%2Fb%25c a%252Fb%2525c", "[redacted] [redacted]"},
+		"quotes in secret":  {New("12345678", `qu"o\te`), `x qu\"o\\te qu"o\te`, "x [redacted] [redacted]"},
+		"short secret":      {New("12345678", "a"), `a bad day, sk=a&b="a"`, `a bad day, sk=[redacted]&b="[redacted]"`},
+		"three bytes":       {New("12345678", "ing"), "nothing going; Secret:ing", "nothing going; Secret:[redacted]"},
 		"eleven letters":    {short, "SH%4Frt-sec Re7, sho\nrt/sec+re7, shortsecre7; short/sec+re, s.hort/sec+re7", "[redacted], [redacted], [redacted]; short/sec+re, s.hort/sec+re7"},
 		"escaped, nested":   {keys, "at " + strings.ReplaceAll(testToken, "/", "%25255Cu002F"), "at [redacted]"},
-		"four bytes":        {secrets{accessKeyID: "12345678", accessKeySecret: "abcd"}, "xabcdx", "x[redacted]x"},
+		"four bytes":        {New("12345678", "abcd"), "xabcdx", "x[redacted]x"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := scrubKnown(test.text, &test.keys); got != test.want {
+			if got := test.keys.Known(test.text); got != test.want {
 				t.Errorf("got  %q\nwant %q", got, test.want)
 			}
 		})
 	}
-}
-
-// Answers and files of the services, broken in the ways that make credentials-go
-// quote them whole. These go through credentials-go itself.
-func TestLeaksOfTheDependency(t *testing.T) {
-	cleanEnvironment(t)
-	closed := closedAddress(t)
-	answer := func(body string) credentials.Credential {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }))
-		t.Cleanup(server.Close)
-		return mustCredential(t, &credentials.Config{Type: new("credentials_uri"), Url: &server.URL})
-	}
-	configFile := func(content string) credentials.Credential {
-		file := filepath.Join(t.TempDir(), "config.json")
-		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		t.Setenv("ALIBABA_CLOUD_CONFIG_FILE", file)
-		return mustCredential(t, nil)
-	}
-	config := fmt.Sprintf(`{
-	"current": "prod",
-	"profiles": [
-		{"name": "prod", "mode": "AK", "access_key_id": %q, "access_key_secret": %q, "region_id": "cn-hangzhou"},
-		{"name": "sts", "mode": "StsToken", "access_key_id": "STS.NUabcdefgh12345678", "access_key_secret": %q, "sts_token": %q},
-		{"name": "rsa", "mode": "RsaKeyPair", "private_key": "-----BEGIN RSA PRIVATE KEY-----\nMIIEow%s\n-----END RSA PRIVATE KEY-----"},
-		{"name": "oauth", "mode": "OAuth", "oauth_access_token": %q, "oauth_refresh_token": "short1"}
-	]`, testKeyID, testSecret, testSecret, testToken, strings.Repeat("AbCd/+90", 20), testBearer)
-
-	for name, test := range map[string]struct {
-		credential credentials.Credential
-		temporary  bool
-		keeps      []string
-	}{
-		"config.json without its end": {configFile(config), false, []string{"config.json", "unmarshal aliyun cli config", `"current": "prod"`, "no such file"}},
-		"config.json cut in a secret": {configFile(config[:strings.Index(config, testSecret)+11]), false, []string{"config.json"}},
-		"URI without an expiration": {
-			answer(fmt.Sprintf(`{"Code":"Success","AccessKeyId":%q,"AccessKeySecret":%q,"SecurityToken":%q}`, testKeyID, testSecret, testToken)),
-			false,
-			[]string{"refresh credentials from", "127.0.0.1", "LTAI****", "Success"},
-		},
-		"URI answers with a JSON string of JSON": {
-			answer(fmt.Sprintf(`{"AccessKeyId":null,"raw":%q}`, fmt.Sprintf(`{"AccessKeyId":%q,"AccessKeySecret":%q,"SecurityToken":%q}`, testKeyID, testSecret, testToken))),
-			false,
-			[]string{"refresh credentials from", "LTAI****"},
-		},
-		"signed URL": {
-			mustCredential(t, &credentials.Config{
-				Type: new("ram_role_arn"), AccessKeyId: new(testKeyID), AccessKeySecret: new(testSecret), SecurityToken: new(testToken),
-				RoleArn: new("acs:ram::123456789012:role/restart"), RoleSessionName: new("s"), STSEndpoint: &closed,
-			}),
-			true,
-			[]string{"https://127.0.0.1", "Action=AssumeRole", "SignatureMethod=HMAC-SHA1", "connection refused", "LTAI****"},
-		},
-		"password in a URL": {
-			mustCredential(t, &credentials.Config{Type: new("credentials_uri"), Url: new("http://user:" + url.QueryEscape(testSecret) + "@" + closed + "/keys?token=" + url.QueryEscape(testToken))}),
-			true,
-			[]string{closed + "/keys", "connection refused"},
-		},
-		"proxy with a password": {
-			mustCredential(t, &credentials.Config{Type: new("credentials_uri"), Url: new("http://keys.invalid/"), Proxy: new("http://user:" + testSecret + "@" + closed)}),
-			false,
-			[]string{"parse"},
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if name == "config.json without its end" {
-				configFile(config) // the environment is read late
-			}
-			s := mustSource(t, test.credential)
-			_, err := s.get(t.Context())
-			e := wantCredentialError(t, err)
-			if e.temporary != test.temporary || len(e.Error()) > 700 {
-				t.Errorf("temporary %v, %d bytes", e.temporary, len(e.Error()))
-			}
-			wantNone(t, e.Error(), testKeyID, testKeyID[4:], testSecret, url.QueryEscape(testSecret), testSecret[:11], "s3cret", testToken,
-				url.QueryEscape(testToken), testToken[:12], testBearer, "short1", "NUabcdefgh12345678", "MIIEow", "\n")
-			for _, word := range test.keeps {
-				if !strings.Contains(e.Error(), word) {
-					t.Errorf("%q is missing in %q", word, e)
-				}
-			}
-			t.Log(e)
-		})
-	}
-}
-
-func closedAddress(tb testing.TB) string {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // shapes are ways in which a secret that nobody here knows may stand in a text.
@@ -341,7 +231,7 @@ func checkShapes(t *testing.T, secret string) {
 	t.Helper()
 	for _, shape := range shapes {
 		text := shape.plant(secret)
-		if strings.Contains(shape.plant("")+redacted, secret) {
+		if strings.Contains(shape.plant("")+Mask, secret) {
 			continue
 		}
 		got := scrubUnknown(text)
@@ -412,7 +302,7 @@ func TestNamesOfSecrets(t *testing.T) {
 	} {
 		for _, form := range []string{"%s=hunter2", "a=b&%s=hunter2&c=d", "%s: hunter2", `{"%s":"hunter2","x":1}`, "%s%%3Dhunter2%%26", "%s => hunter2", "[%s:hunter2]"} {
 			text := fmt.Sprintf(form, name)
-			if got := scrubUnknown(text); strings.Contains(got, "hunter2") || !strings.Contains(got, redacted) {
+			if got := scrubUnknown(text); strings.Contains(got, "hunter2") || !strings.Contains(got, Mask) {
 				t.Errorf("%s became %s", text, got)
 			}
 		}
@@ -420,7 +310,7 @@ func TestNamesOfSecrets(t *testing.T) {
 	for _, value := range []string{"Hn3kQ9pLw2", "a1b2c3d4", "s3cr3t", "hGkLqWeRtY", "k4/x9+Qz==", "Password1234"} {
 		for _, form := range []string{"secret %s", "the token %s is wrong", "bad password\n%s.", "sig %s,", "credential\t%s"} {
 			text := fmt.Sprintf(form, value)
-			if got := scrubUnknown(text); strings.Contains(got, value) || !strings.Contains(got, redacted) {
+			if got := scrubUnknown(text); strings.Contains(got, value) || !strings.Contains(got, Mask) {
 				t.Errorf("%s became %s", text, got)
 			}
 		}
@@ -456,9 +346,9 @@ func TestScrubTwice(t *testing.T) {
 		"SecurityToken=" + testToken + "&x=1", `{"password":"ab"}`, "Bearer abcdef", "http://u:p@h/", "u:p@h", "secret Hn3kQ9pLw2", "token: [ab cd]",
 		"AccessKeyId=" + testKeyID, "Authorization: x y", "run Hn3kQ9pLw2Xv7Rt5Yb8Zc1Md4Fg6Js",
 	} {
-		keys := secrets{accessKeyID: testKeyID, accessKeySecret: testSecret, securityToken: testToken}
-		once := safeText(text, &keys, maxErrorText)
-		if twice := safeText(once, &keys, maxErrorText); twice != once {
+		keys := New(testKeyID, testSecret, testToken)
+		once := keys.Text(text, maxErrorText)
+		if twice := keys.Text(once, maxErrorText); twice != once {
 			t.Errorf("%s became %s", once, twice)
 		}
 	}
@@ -516,7 +406,7 @@ func TestScrubUnknownRunInPath(t *testing.T) {
 }
 
 func TestScrubIsBounded(t *testing.T) {
-	keys := secrets{accessKeyID: testKeyID, accessKeySecret: testSecret, securityToken: testToken}
+	keys := New(testKeyID, testSecret, testToken)
 	for name, unit := range map[string]string{
 		"letters": "a", "names": "token", "open": `"token":"`, "nested": `\"token\":[`, "PEM": "-----BEGIN A-----", "dashes": "-",
 		"percent": "%25", "slashes": `\`, "URLs": "://a:b@", "ids": "LTAI", "JWT": "eyJ.", "bearer": "bearer ", "spaces": " ", "runes": "é\u202e",
@@ -525,8 +415,8 @@ func TestScrubIsBounded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			// Were it not linear, this would not end.
 			text := strings.Repeat(unit, 10<<20/len(unit))
-			_ = scrubKnown(text[:256<<10], &keys)
-			got := safeText(text, &keys, maxErrorText)
+			_ = keys.Known(text[:256<<10])
+			got := keys.Text(text, maxErrorText)
 			if len(got) > maxErrorText {
 				t.Errorf("%d bytes", len(got))
 			}
@@ -535,7 +425,7 @@ func TestScrubIsBounded(t *testing.T) {
 
 	// Cutting must not leave the half of a secret that no pattern knows.
 	long := strings.Repeat("word ", maxScrubbed/5-2) + "abc-def-ghi-jkl"
-	if got := cut(long + strings.Repeat(" tail", 10)); strings.Contains(got, "abc") || len(got) < maxScrubbed/2 {
+	if got := Cut(long + strings.Repeat(" tail", 10)); strings.Contains(got, "abc") || len(got) < maxScrubbed/2 {
 		t.Errorf("got …%q", got[len(got)-20:])
 	}
 }
@@ -564,19 +454,18 @@ func FuzzScrubUnknown(f *testing.F) {
 // The service's own request id is not copied, and costs next to nothing.
 func TestShortOfARequestID(t *testing.T) {
 	const requestID = "473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E"
-	keys := secrets{accessKeyID: testKeyID, accessKeySecret: testSecret, securityToken: testToken}
-	r := newRedactor(keys, strings.Repeat("5a", 32))
-	if n := testing.AllocsPerRun(100, func() { _ = r.short(requestID) }); n != 0 || r.short(requestID) != requestID {
-		t.Errorf("%v allocations for %q", n, r.short(requestID))
+	r := New(testKeyID, testSecret, testToken, strings.Repeat("5a", 32))
+	if n := testing.AllocsPerRun(100, func() { _ = r.ID(requestID) }); n != 0 || r.ID(requestID) != requestID {
+		t.Errorf("%v allocations for %q", n, r.ID(requestID))
 	}
-	for name, r := range map[string]*redactor{
-		"signature":    newRedactor(keys, "ffff473469c7aa6f4dc5ffffffffffffffffffff"),
-		"token":        newRedactor(secrets{securityToken: "xyz" + "473469c7/aa6f4=" + "xyz"}, ""),
-		"short secret": newRedactor(secrets{accessKeyID: "12345678", accessKeySecret: "b3/db-a3"}, ""),
-		"four bytes":   newRedactor(secrets{accessKeyID: "12345678", accessKeySecret: "3469"}, ""),
-		"base64":       newRedactor(secrets{accessKeyID: "12345678", accessKeySecret: "473469C7AA6F"}, ""),
+	for name, r := range map[string]*Scrubber{
+		"signature":    New(testKeyID, testSecret, testToken, "ffff473469c7aa6f4dc5ffffffffffffffffffff"),
+		"token":        New("", "xyz"+"473469c7/aa6f4="+"xyz"),
+		"short secret": New("12345678", "b3/db-a3"),
+		"four bytes":   New("12345678", "3469"),
+		"base64":       New("12345678", "473469C7AA6F"),
 	} {
-		if got := r.short(requestID); !strings.Contains(got, redacted) {
+		if got := r.ID(requestID); !strings.Contains(got, Mask) {
 			t.Errorf("%s: got %q", name, got)
 		}
 	}
@@ -587,34 +476,34 @@ func FuzzScrub(f *testing.F) {
 		f.Add(secret, "before ", " after")
 	}
 	f.Fuzz(func(t *testing.T, secret, before, after string) {
-		keys := secrets{accessKeyID: "id", accessKeySecret: secret}
-		if len(secret) < 4 || problemOf(&keys) != "" || strings.Contains(before+redacted+after, secret) {
+		keys := New("id", secret)
+		if len(secret) < 4 || strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }) || strings.Contains(before+Mask+after, secret) {
 			t.Skip()
 		}
 		for name, spell := range spellings {
 			if strings.HasPrefix(name, "base64") && len(secret) < 8 {
 				continue
 			}
-			if got := scrubKnown(before+"<"+spell(secret)+">"+after, &keys); !strings.Contains(got, redacted) {
+			if got := keys.Known(before + "<" + spell(secret) + ">" + after); !strings.Contains(got, Mask) {
 				t.Errorf("%s: got %q", name, got)
 			}
 		}
-		wantNone(t, scrubKnown(before+"<"+secret+">"+after, &keys), secret)
+		wantNone(t, keys.Known(before+"<"+secret+">"+after), secret)
 	})
 }
 
 func BenchmarkScrub(b *testing.B) {
-	keys := secrets{accessKeyID: testKeyID, accessKeySecret: testSecret, securityToken: testToken}
+	keys := New(testKeyID, testSecret, testToken)
 	text := strings.Repeat("The specified instance does not exist. ", 20)
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
-		scrubKnown(text, &keys)
+		keys.Known(text)
 	}
 }
 
 // Texts that make each letter the beginning of something take no longer per byte.
 func BenchmarkScrubHostile(b *testing.B) {
-	keys := secrets{accessKeyID: testKeyID, accessKeySecret: testSecret, securityToken: strings.Repeat(testToken, 20)}
+	keys := New(testKeyID, testSecret, strings.Repeat(testToken, 20))
 	for name, unit := range map[string]string{
 		"words": "The specified instance does not exist. ", "percent": "%25", "slashes": `\`, "semicolons": "&#;", "token": testToken,
 		"pieces": testToken[:17] + "x", "short": "aaaaaaaaaab", "space": "% 2 5",
@@ -624,7 +513,7 @@ func BenchmarkScrubHostile(b *testing.B) {
 			b.Run(fmt.Sprintf("text=%s/size=%d", name, size), func(b *testing.B) {
 				b.SetBytes(int64(len(text)))
 				for b.Loop() {
-					scrubKnown(text, &keys)
+					keys.Known(text)
 				}
 			})
 		}
@@ -632,11 +521,10 @@ func BenchmarkScrubHostile(b *testing.B) {
 }
 
 func BenchmarkShort(b *testing.B) {
-	keys := secrets{accessKeyID: testKeyID, accessKeySecret: testSecret, securityToken: strings.Repeat(testToken, 20)}
-	r := newRedactor(keys, strings.Repeat("5a", 32))
+	r := New(testKeyID, testSecret, strings.Repeat(testToken, 20), strings.Repeat("5a", 32))
 	b.ReportAllocs()
 	for b.Loop() {
-		r.short("473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E")
+		r.ID("473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E")
 	}
 }
 

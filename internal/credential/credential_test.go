@@ -1,4 +1,4 @@
-package ecsreboot
+package credential
 
 import (
 	"context"
@@ -45,11 +45,11 @@ func keyModel(id, secret, token string) *credentials.CredentialModel {
 	return &credentials.CredentialModel{AccessKeyId: &id, AccessKeySecret: &secret, SecurityToken: &token}
 }
 
-func mustSource(tb testing.TB, c credentials.Credential) *credentialSource {
+func mustSupply(tb testing.TB, c credentials.Credential) *Supply {
 	tb.Helper()
-	s, err := newCredentialSource(c)
+	s, err := NewSupply(c)
 	if err != nil {
-		tb.Fatalf("newCredentialSource: %v", err)
+		tb.Fatalf("NewSupply: %v", err)
 	}
 	return s
 }
@@ -63,7 +63,7 @@ func mustCredential(tb testing.TB, config *credentials.Config) credentials.Crede
 	return c
 }
 
-func mustGet(tb testing.TB, s *credentialSource) secrets {
+func mustGet(tb testing.TB, s *Supply) Secrets {
 	tb.Helper()
 	keys, err := s.get(tb.Context())
 	if err != nil {
@@ -72,11 +72,11 @@ func mustGet(tb testing.TB, s *credentialSource) secrets {
 	return *keys
 }
 
-func wantCredentialError(tb testing.TB, err error) *credentialError {
+func wantCredentialError(tb testing.TB, err error) *Error {
 	tb.Helper()
-	e, ok := errors.AsType[*credentialError](err)
+	e, ok := errors.AsType[*Error](err)
 	if !ok || !errors.Is(err, ErrCredentials) || !strings.HasPrefix(e.Error(), "credentials: ") {
-		tb.Fatalf("got %T %v, want a *credentialError that is ErrCredentials", err, err)
+		tb.Fatalf("got %T %v, want a *Error that is ErrCredentials", err, err)
 	}
 	return e
 }
@@ -85,23 +85,23 @@ func TestStaticCredentialsAreReadOnce(t *testing.T) {
 	cleanEnvironment(t)
 	for _, test := range []struct {
 		config credentials.Config
-		want   secrets
+		want   Secrets
 	}{
 		{
 			credentials.Config{Type: new("access_key"), AccessKeyId: new(testKeyID), AccessKeySecret: new(testSecret)},
-			secrets{accessKeyID: testKeyID, accessKeySecret: testSecret},
+			Secrets{accessKeyID: testKeyID, accessKeySecret: testSecret},
 		},
 		{
 			credentials.Config{Type: new("sts"), AccessKeyId: new(testKeyID), AccessKeySecret: new(testSecret), SecurityToken: new(testToken)},
-			secrets{accessKeyID: testKeyID, accessKeySecret: testSecret, securityToken: testToken},
+			Secrets{accessKeyID: testKeyID, accessKeySecret: testSecret, securityToken: testToken},
 		},
 		{
 			credentials.Config{Type: new("bearer"), BearerToken: new(testBearer)},
-			secrets{bearerToken: testBearer},
+			Secrets{bearerToken: testBearer},
 		},
 	} {
 		t.Run(*test.config.Type, func(t *testing.T) {
-			s := mustSource(t, mustCredential(t, &test.config))
+			s := mustSupply(t, mustCredential(t, &test.config))
 			if s.guard != nil {
 				t.Fatal("a static credential takes the guarded path")
 			}
@@ -118,9 +118,9 @@ func TestStaticCredentialsAreReadOnce(t *testing.T) {
 
 func TestBearerTokenSetAnewIsSeen(t *testing.T) {
 	bearer := &credentials.BearerTokenCredential{BearerToken: testBearer}
-	s := mustSource(t, bearer)
+	s := mustSupply(t, bearer)
 	bearer.BearerToken = "another-token"
-	if got := mustGet(t, s); got != (secrets{bearerToken: "another-token"}) {
+	if got := mustGet(t, s); got != (Secrets{bearerToken: "another-token"}) {
 		t.Errorf("the old token is still in use")
 	}
 	bearer.BearerToken = "broken\ntoken"
@@ -137,11 +137,11 @@ func TestTypeNameProvesNothing(t *testing.T) {
 		return &providers.Credentials{AccessKeyId: testKeyID, AccessKeySecret: testSecret}, nil
 	}}
 	for _, name := range []string{"access_key", "sts", "bearer"} {
-		if s := mustSource(t, credentials.FromCredentialsProvider(name, custom)); s.guard == nil || asked {
+		if s := mustSupply(t, credentials.FromCredentialsProvider(name, custom)); s.guard == nil || asked {
 			t.Fatalf("a custom provider named %s is taken for a static one (asked: %v)", name, asked)
 		}
 	}
-	if got := mustGet(t, mustSource(t, credentials.FromCredentialsProvider("access_key", custom))); got.accessKeyID != testKeyID {
+	if got := mustGet(t, mustSupply(t, credentials.FromCredentialsProvider("access_key", custom))); got.accessKeyID != testKeyID {
 		t.Errorf("got %v", got)
 	}
 
@@ -150,7 +150,7 @@ func TestTypeNameProvesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := mustSource(t, credentials.FromCredentialsProvider("mine", static)); s.guard != nil {
+	if s := mustSupply(t, credentials.FromCredentialsProvider("mine", static)); s.guard != nil {
 		t.Error("credentials-go's static provider takes the guarded path")
 	}
 
@@ -158,7 +158,7 @@ func TestTypeNameProvesNothing(t *testing.T) {
 	type embedding struct {
 		*credentials.BearerTokenCredential
 	}
-	if s := mustSource(t, embedding{&credentials.BearerTokenCredential{BearerToken: testBearer}}); s.guard == nil {
+	if s := mustSupply(t, embedding{&credentials.BearerTokenCredential{BearerToken: testBearer}}); s.guard == nil {
 		t.Error("a type around the bearer credential is taken for it")
 	}
 }
@@ -175,7 +175,7 @@ func TestUnusableCredentialIsRefusedAtOnce(t *testing.T) {
 		credential credentials.Credential
 		problem    string
 	}{
-		"typed nil of ours":        {(*fakeCredential)(nil), "nil *ecsreboot.fakeCredential"},
+		"typed nil of ours":        {(*fakeCredential)(nil), "nil *credential.fakeCredential"},
 		"typed nil bearer":         {(*credentials.BearerTokenCredential)(nil), "nil *credentials.BearerTokenCredential"},
 		"nil provider":             {credentials.FromCredentialsProvider("x", nil), "nil provider"},
 		"typed nil static":         {credentials.FromCredentialsProvider("x", (*providers.StaticAKCredentialsProvider)(nil)), "nil *providers"},
@@ -185,10 +185,9 @@ func TestUnusableCredentialIsRefusedAtOnce(t *testing.T) {
 		"bearer with a line break": {&credentials.BearerTokenCredential{BearerToken: "tok\r\nX-Evil: 1"}, "bearer token"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := newCredentialSource(test.credential)
-			input, ok := errors.AsType[*InputError](err)
-			if !ok || input.Field != "WithCredential" || !strings.Contains(input.Problem, test.problem) {
-				t.Fatalf("got %v, want an InputError about %q", err, test.problem)
+			_, err := NewSupply(test.credential)
+			if err == nil || !strings.Contains(err.Error(), test.problem) {
+				t.Fatalf("got %v, want an error about %q", err, test.problem)
 			}
 			if strings.Contains(err.Error(), testKeyID) || strings.Contains(err.Error(), "Evil") {
 				t.Errorf("the error holds a value: %v", err)
@@ -199,10 +198,10 @@ func TestUnusableCredentialIsRefusedAtOnce(t *testing.T) {
 
 func TestModels(t *testing.T) {
 	empty := ""
-	pair := secrets{accessKeyID: testKeyID, accessKeySecret: testSecret}
+	pair := Secrets{accessKeyID: testKeyID, accessKeySecret: testSecret}
 	withToken := pair
 	withToken.securityToken = testToken
-	bearer := secrets{bearerToken: testBearer}
+	bearer := Secrets{bearerToken: testBearer}
 	typed := func(m *credentials.CredentialModel, kind string) *credentials.CredentialModel {
 		m.Type = &kind
 		return m
@@ -213,7 +212,7 @@ func TestModels(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		model *credentials.CredentialModel
-		want  secrets
+		want  Secrets
 		says  string // instead of want
 	}{
 		"nil":                         {model: nil, says: "nothing"},
@@ -238,7 +237,7 @@ func TestModels(t *testing.T) {
 		"tab in the bearer":           {model: &credentials.CredentialModel{BearerToken: new("\t" + testBearer)}, says: "bearer token"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := mustSource(t, &fakeCredential{fetch: func() (*credentials.CredentialModel, error) { return test.model, nil }})
+			s := mustSupply(t, &fakeCredential{fetch: func() (*credentials.CredentialModel, error) { return test.model, nil }})
 			got, err := s.get(t.Context())
 			if test.says == "" {
 				if err != nil || *got != test.want {
@@ -261,7 +260,7 @@ func TestModels(t *testing.T) {
 
 func TestModelIsCopied(t *testing.T) {
 	model := keyModel(testKeyID, testSecret, testToken)
-	s := mustSource(t, &fakeCredential{fetch: func() (*credentials.CredentialModel, error) { return model, nil }})
+	s := mustSupply(t, &fakeCredential{fetch: func() (*credentials.CredentialModel, error) { return model, nil }})
 	got := mustGet(t, s)
 	*model.AccessKeySecret = "overwritten"
 	if got.accessKeySecret != testSecret {
@@ -323,14 +322,14 @@ func TestWhichErrorsAreTemporary(t *testing.T) {
 		"chain: STS resets, then metadata":    {errors.New(chainPrefix + `Post "https://sts.aliyuncs.com/?Action=AssumeRoleWithOIDC": read tcp: connection reset by peer, get role name failed: ` + metadata + "dial tcp 100.100.100.200:80: i/o timeout"), true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := mustSource(t, &fakeCredential{fetch: func() (*credentials.CredentialModel, error) { return nil, test.err }})
+			s := mustSupply(t, &fakeCredential{fetch: func() (*credentials.CredentialModel, error) { return nil, test.err }})
 			_, err := s.get(t.Context())
 			e := wantCredentialError(t, err)
 			if e.temporary != test.temporary {
 				t.Errorf("temporary = %v for %q", e.temporary, e)
 			}
-			if foreign, ok := errors.AsType[*ForeignError](err); !ok || foreign.Err != test.err || foreign.Source != "credentials" { //nolint:errorlint // the very error
-				t.Errorf("the provider's error is not the foreign one: %v", err)
+			if quoted, provider := e.Provider(); provider != test.err || quoted == "" || errors.Is(err, test.err) { //nolint:errorlint // the very error
+				t.Errorf("the provider's error is %v, %q, and wrapped: %v", provider, quoted, errors.Is(err, test.err))
 			}
 			if len(e.Error()) > 700 {
 				t.Errorf("text of %d bytes: %q", len(e.Error()), e)
@@ -350,7 +349,7 @@ func TestErrorIsCleanedOfKeysSeenBefore(t *testing.T) {
 	// A secret that looks like no secret, quoted without its name.
 	const plain = "correct-horse-battery"
 	fail := false
-	s := mustSource(t, &fakeCredential{fetch: func() (*credentials.CredentialModel, error) {
+	s := mustSupply(t, &fakeCredential{fetch: func() (*credentials.CredentialModel, error) {
 		if fail {
 			return nil, errors.New("upstream said no to " + url.QueryEscape(plain+"/x") + " and " + plain + "/x")
 		}
@@ -367,12 +366,12 @@ func TestErrorIsCleanedOfKeysSeenBefore(t *testing.T) {
 func TestContextCause(t *testing.T) {
 	stopped := errors.New("the operator said stop")
 	never := &fakeCredential{fetch: func() (*credentials.CredentialModel, error) { panic("must not be asked") }}
-	s := mustSource(t, never)
+	s := mustSupply(t, never)
 
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(stopped)
 	_, err := s.get(ctx)
-	if e := wantCredentialError(t, err); e.temporary || !errors.Is(err, stopped) || !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), stopped.Error()) {
+	if e := wantCredentialError(t, err); e.temporary || !errors.Is(err, stopped) || !errors.Is(err, context.Canceled) || !e.Ended() || strings.Contains(err.Error(), stopped.Error()) {
 		t.Errorf("got %v, temporary %v", err, e.temporary)
 	}
 

@@ -1,4 +1,4 @@
-package ecsreboot
+package redact
 
 import (
 	"slices"
@@ -29,7 +29,7 @@ func scrubNamed(text string) string {
 			afterSlash = text[at-1] == '/'
 		}
 		n := &named{g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8], g[9], afterSlash}
-		if n.quote == "" && strings.HasPrefix(n.bracket+text[from:], redacted) { // the bracket is part of what was scrubbed before
+		if n.quote == "" && strings.HasPrefix(n.bracket+text[from:], Mask) { // the bracket is part of what was scrubbed before
 			from -= len(n.bracket)
 			n.bracket = ""
 		}
@@ -37,16 +37,16 @@ func scrubNamed(text string) string {
 		if n.isName(text[from:]) {
 			to += n.valueLen(text[from:])
 		}
-		if strings.HasPrefix(text[from:], redacted) {
-			to = max(to, from+len(redacted))
+		if strings.HasPrefix(text[from:], Mask) {
+			to = max(to, from+len(Mask))
 		}
-		mask := redacted
+		mask := Mask
 		switch value := text[from:to]; {
 		case value == "": // not a name, or one without a value: go on behind the name
 			from -= len(n.nameQuote + n.separator + n.bracket + n.quote) // the quote behind the name may open a value
 			to, mask = from, ""
 		case n.keyID != "" && !strings.Contains(strings.ToLower(n.prefix), "secret") && strings.Trim(value, keyIDCharacters) == "":
-			mask = maskKeyID(value)
+			mask = KeyID(value)
 		}
 		b.WriteString(text[:from] + mask)
 		afterSlash = text[to-1] == '/'

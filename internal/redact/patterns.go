@@ -1,4 +1,4 @@
-package ecsreboot
+package redact
 
 import (
 	"regexp"
@@ -29,27 +29,6 @@ var patterns = sync.OnceValue(func() *patternSet {
 
 		// Request ids and escapes.
 		nothingInRun: regexp.MustCompile(`(?i)[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|%(?:25)*[0-9a-f]{2}`),
-
-		// A connection that works and a peer that is wrong.
-		permanent: regexp.MustCompile(`x509: |tls: failed to verify certificate|remote error: tls: |` +
-			`server gave HTTP response to HTTPS client|Proxy Authentication Required`),
-
-		// Failures to reach whoever has the credentials.
-		temporary: regexp.MustCompile(`(?i)` +
-			`i/o timeout|handshake timeout|timeout awaiting|deadline exceeded|client\.timeout|timed out|` +
-			`connection (?:refused|reset|aborted)|actively refused|forcibly closed|broken pipe|` +
-			`no such host|server misbehaving|failure in name resolution|` +
-			`network is (?:unreachable|down)|no route to host|host is (?:unreachable|down)|` +
-			`unexpected eof|": eof\b|server closed idle connection|` +
-			// Answers: the texts of the providers give the status in these ways, or not at all.
-			`status(?: ?code)?"?[:= ]+(?:5\d\d|429)\b|\bGET http\S+ (?:5\d\d|429)\b|` +
-			`internal server error|bad gateway|service (?:temporarily )?unavailable|gateway time-?out|too many requests|` +
-			`"Code"\s*:\s*"(?:InternalError|ServiceUnavailable|ServiceBusy|Throttling)|` +
-			`<Code>(?:InternalError|ServiceUnavailable|ServiceBusy|Throttling)`),
-
-		// What net/http says when nobody answers at the address of the metadata service,
-		// up to the next provider's error.
-		unreachableMetadata: regexp.MustCompile(`(?:Get|Put) "http://100\.100\.100\.200[^"]*": [^,]*`),
 	}
 })
 
@@ -65,8 +44,7 @@ var commonNames = map[string]bool{"credential": false, "pass": true, "sig": true
 var nameParts = [...]string{"secret", "token", "pass", "pwd", "key", "sig", "auth", "cookie", "credential"}
 
 type patternSet struct {
-	pem, name, scheme, port, keyID, jwt, run, nothingInRun, // of secrets
-	permanent, temporary, unreachableMetadata *regexp.Regexp // of credential errors
+	pem, name, scheme, port, keyID, jwt, run, nothingInRun *regexp.Regexp
 }
 
 const quoteExpr = "(?:\\\\*[\"'`]|%(?:25)*22)"

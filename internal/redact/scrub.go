@@ -1,6 +1,8 @@
-package ecsreboot
+package redact
 
 import (
+	"fmt"
+	"io"
 	"slices"
 	"strings"
 )
@@ -9,39 +11,55 @@ import (
 // show. Fewer are of no use to anybody; more would let a part of a secret pass.
 const runLength = 12
 
-// scrubber removes known secrets from texts. It is not safe for concurrent use.
+// Scrubber removes known secrets from texts. The zero Scrubber knows none. It is not
+// safe for concurrent use.
 //
 // A text may spell a secret in many ways: without padding, in the URL-safe
 // alphabet, with a space for each +, in lower case, percent-encoded or escaped any
-// number of times, in base64, wrapped or cut off. So the scrubber does not look for
+// number of times, in base64, wrapped or cut off. So the Scrubber does not look for
 // spellings. It undoes the encodings of the text and compares only letters and
 // digits, in lower case. Where runLength consecutive ones of the text are a
 // secret's, it removes them and all the letters and digits that they adjoin.
 //
 // A secret with fewer letters and digits is looked for as a whole.
-type scrubber struct {
+type Scrubber struct {
 	keyID   string
 	secrets []string
 	known   *knownRuns // nil until a text needs it
 }
 
-// newScrubber returns a scrubber that removes the secrets and masks the key id,
-// which is no secret. It ignores empty values.
-func newScrubber(keyID string, secrets ...string) *scrubber {
-	return &scrubber{keyID: keyID, secrets: secrets}
+// New returns a Scrubber that removes the secrets and masks the key id, which is no
+// secret. It ignores empty values.
+func New(keyID string, secrets ...string) *Scrubber {
+	return &Scrubber{keyID: keyID, secrets: secrets}
 }
 
-// clean makes a text that comes from outside printable, without secrets and no
-// longer than limit bytes. It removes too much rather than too little.
-func (s *scrubber) clean(text string, limit int) string {
+// Format writes the same for every verb, because some verbs would print the secrets.
+func (s *Scrubber) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "redact.Scrubber") }
+
+// Text makes a text that comes from outside fit for an error, an event or a log record:
+// it removes the known secrets, and what looks like a secret or is named as one. The
+// result is printable, on one line, and no longer than limit bytes. Text removes too
+// much rather than too little.
+func (s *Scrubber) Text(text string, limit int) string {
 	if text == "" {
 		return ""
 	}
-	return bound(scrubUnknown(s.scrub(cut(text))), limit)
+	return bound(scrubUnknown(s.Known(Cut(text))), limit)
 }
 
-// scrub removes the known secrets from text.
-func (s *scrubber) scrub(text string) string {
+// ID is Text for an id, a code or a name. The service's request ids need no work, and
+// cannot spell a secret in base64 either.
+func (s *Scrubber) ID(text string) string {
+	const limit = 256
+	if strings.Trim(text, "0123456789ABCDEF-") == "" && len(text) <= limit && !s.mayShow(text) {
+		return text
+	}
+	return s.Text(text, limit)
+}
+
+// Known removes the known secrets from text, and nothing else.
+func (s *Scrubber) Known(text string) string {
 	if text == "" {
 		return text
 	}
@@ -52,12 +70,12 @@ func (s *scrubber) scrub(text string) string {
 	for _, view := range views(text) {
 		found = s.known.find(text, view, found)
 	}
-	return replaceSpans(text, found, maskKeyID(s.keyID))
+	return replaceSpans(text, found, KeyID(s.keyID))
 }
 
 // mayShow reports whether an id of upper-case hex digits and hyphens may show one
 // of the values. It allocates nothing: the id of each request passes here.
-func (s *scrubber) mayShow(id string) bool {
+func (s *Scrubber) mayShow(id string) bool {
 	var ends [1 << 8]bool // the last two digits of each run of the id: they rule most runs out
 	var r hexRoller
 	for i := range len(id) {
@@ -144,7 +162,7 @@ func replaceSpans(text string, spans []span, keyMask string) string {
 	for _, s := range merged {
 		b.WriteString(text[done:s.from])
 		if s.secret {
-			b.WriteString(redacted)
+			b.WriteString(Mask)
 		} else {
 			b.WriteString(keyMask)
 		}

@@ -1,4 +1,4 @@
-package ecsreboot
+package credential
 
 import (
 	"context"
@@ -10,22 +10,20 @@ import (
 
 	"github.com/aliyun/credentials-go/credentials"
 
-	"github.com/ecsreboot/ecsreboot/internal/credential"
+	"github.com/ecsreboot/ecsreboot/internal/apart"
 )
 
-// guard makes one credential safe to share. GetCredential takes no context, may
-// block for as long as its provider likes, races with itself and can panic; so
-// one goroutine at a time calls it, and everybody waits for that goroutine
-// under a context of their own.
+// guard calls one credential: one goroutine at a time, for which everybody waits under
+// a context of their own.
 type guard struct {
 	mu        sync.Mutex // never held across a wait
 	current   *call      // the fetch under way
-	last      *secrets   // handed out last; a later error can be cleaned of them
+	last      *Secrets   // handed out last; a later error can be cleaned of them
 	stale     bool       // the next fetch reads the default chain anew
 	renewedAt time.Time  // when that was asked for last
 
 	credential credentials.Credential // nil: the default chain
-	chain      *credential.Chain      // once it has answered; belongs to the fetch under way
+	chain      *chain                 // once it has answered; belongs to the fetch under way
 }
 
 // renewPause is how often refused credentials are read anew at most.
@@ -35,14 +33,14 @@ const renewPause = time.Minute
 type call struct {
 	done   chan struct{}
 	renews bool
-	keys   *secrets
+	keys   *Secrets
 	err    error
 }
 
 // get joins the fetch under way or starts one. A fetch whose callers have all
 // left finishes alone, and whoever comes meanwhile joins it: there is never more
 // than one.
-func (g *guard) get(ctx context.Context) (*secrets, error) {
+func (g *guard) get(ctx context.Context) (*Secrets, error) {
 	if ctx.Err() != nil {
 		return nil, waitError(ctx)
 	}
@@ -51,7 +49,10 @@ func (g *guard) get(ctx context.Context) (*secrets, error) {
 	if c == nil {
 		c = &call{done: make(chan struct{}), renews: g.stale}
 		g.current = c
-		go g.run(c)
+		apart.Go(func() (err error) {
+			c.keys, err = g.fetch(c.renews)
+			return err
+		}, func(end apart.Ending[error]) { g.finish(c, end) })
 	}
 	g.mu.Unlock()
 	select {
@@ -67,13 +68,13 @@ func (g *guard) get(ctx context.Context) (*secrets, error) {
 // reading. Calls that are refused at the same time share one renewal. The chain reads
 // the source that it has used from the beginning, and no other one: whom the client
 // acts as changes only by what that source says.
-func (g *guard) renew(ctx context.Context, refused secrets) bool {
+func (g *guard) renew(ctx context.Context, refused Secrets) bool {
 	g.mu.Lock()
 	switch {
 	case g.credential != nil: // the caller's, who renews it
 		g.mu.Unlock()
 		return false
-	case g.last != nil && !g.last.same(refused):
+	case g.last != nil && !g.last.Same(refused):
 		g.mu.Unlock()
 		return true // somebody else's renewal, or the source's own
 	case g.stale: // join it
@@ -93,57 +94,53 @@ func (g *guard) renew(ctx context.Context, refused secrets) bool {
 		}
 	}
 	keys, err := g.get(ctx)
-	return err != nil || !keys.same(refused)
+	return err != nil || !keys.Same(refused)
 }
 
-func (g *guard) run(c *call) {
-	returned := false
-	defer func() {
-		if !returned {
-			c.err = panicError(recover())
-		}
-		g.mu.Lock()
-		g.current = nil
-		if c.err == nil {
-			g.last = c.keys
-		}
-		if c.renews {
-			g.stale = false
-		}
-		g.mu.Unlock()
-		close(c.done)
-	}()
-	c.keys, c.err = g.fetch(c.renews)
-	returned = true
+// finish ends a fetch, however it ended.
+func (g *guard) finish(c *call, end apart.Ending[error]) {
+	if c.err = end.Value; end.Exited {
+		c.err = panicError(end.Panicked)
+	}
+	g.mu.Lock()
+	g.current = nil
+	if c.err == nil {
+		g.last = c.keys
+	}
+	if c.renews {
+		g.stale = false
+	}
+	g.mu.Unlock()
+	close(c.done)
 }
 
 // fetch asks the credential once. A default chain is kept once it has answered. From
 // then on it is never replaced, lest a failure change whom the client acts as: what it
 // has read may be dropped, and then it reads the same source again.
-func (g *guard) fetch(renew bool) (*secrets, error) {
-	source, chain := g.credential, g.chain
-	if source == nil {
-		if chain == nil {
-			chain = new(credential.Chain)
+func (g *guard) fetch(renew bool) (*Secrets, error) {
+	asked, defaults := g.credential, g.chain
+	if asked == nil {
+		if defaults == nil {
+			defaults = new(chain)
 		}
 		if renew {
-			chain.Forget()
+			defaults.forget()
 		}
-		source = credentials.FromCredentialsProvider("default", chain)
+		asked = credentials.FromCredentialsProvider("default", defaults)
 	}
-	model, err := source.GetCredential()
+	model, err := asked.GetCredential()
 	if err != nil {
 		return nil, fetchError(err, g.last)
 	}
 	keys, problem := keysOf(model)
 	if problem != "" {
-		if chain != nil {
-			chain.Forget()
+		if defaults != nil {
+			defaults.forget()
 		}
-		return nil, &credentialError{text: "what the provider returned " + problem}
+		return nil, &Error{text: "what the provider returned " + problem}
 	}
-	if chain != nil {
-		g.chain, keys.source = chain, deref(model.ProviderName)
+	if defaults != nil {
+		g.chain, keys.source = defaults, deref(model.ProviderName)
 	}
 	return keys, nil
 }
@@ -170,7 +167,7 @@ type address struct {
 // compared gets a guard of its own.
 func guardOf(c credentials.Credential) *guard {
 	v := reflect.ValueOf(c)
-	if provider, _ := innerProvider(v); provider.IsValid() && provider.Kind() == reflect.Pointer && !provider.IsNil() {
+	if provider, _ := innerProvider(c); provider.IsValid() && provider.Kind() == reflect.Pointer && !provider.IsNil() {
 		v = provider
 	}
 	switch {

@@ -1,4 +1,4 @@
-package ecsreboot
+package redact
 
 import (
 	"strings"
@@ -16,18 +16,18 @@ func scrubUnknown(text string) string {
 			return -1 // it could hide a name from the patterns
 		}
 		return r
-	}, cut(text))
+	}, Cut(text))
 	p := patterns()
-	text = replaceEach(text, p.pem, func([]string) string { return redacted })
+	text = replaceEach(text, p.pem, func([]string) string { return Mask })
 	text = scrubUserinfo(text) // before a name in a password takes the @ for its value
 	text = scrubBareUserinfo(text)
 	text = scrubNamed(text)
 	text = scrubSchemes(text)
-	text = replaceEach(text, p.port, func([]string) string { return `invalid port "` + redacted + `"` })
-	text = replaceEach(text, p.keyID, func(id []string) string { return maskKeyID(id[0]) })
-	text = replaceEach(text, p.jwt, func([]string) string { return redacted })
+	text = replaceEach(text, p.port, func([]string) string { return `invalid port "` + Mask + `"` })
+	text = replaceEach(text, p.keyID, func(id []string) string { return KeyID(id[0]) })
+	text = replaceEach(text, p.jwt, func([]string) string { return Mask })
 	text = replaceEach(text, p.run, scrubRun)
-	return printable(text)
+	return Printable(text)
 }
 
 // scrubSchemes replaces what follows Bearer and Basic, unless it is the next
@@ -36,10 +36,10 @@ func scrubSchemes(text string) string {
 	return replaceEach(text, patterns().scheme, func(g []string) string {
 		switch strings.ToLower(strings.TrimRight(g[2], ".:")) {
 		case "token", "tokens", "credential", "credentials", "auth", "authentication", "authorization", "scheme",
-			"is", "in", "not", "must", "was", "for", "or", "and", redacted[:len(redacted)-1]:
+			"is", "in", "not", "must", "was", "for", "or", "and", Mask[:len(Mask)-1]:
 			return g[0]
 		}
-		return g[1] + redacted
+		return g[1] + Mask
 	})
 }
 
@@ -64,7 +64,7 @@ func scrubUserinfo(text string) string {
 		} else if _, port, _ := strings.Cut(authority, ":"); strings.Trim(port, "0123456789") == "" {
 			continue // an @ in the path or the query, not a password with a slash in it
 		}
-		parts[i+1] = redacted + part[at:]
+		parts[i+1] = Mask + part[at:]
 	}
 	return strings.Join(parts, "://")
 }
@@ -107,7 +107,7 @@ func withoutUserinfo(word string) string {
 	case "acs", "arn", "mailto":
 		return word
 	}
-	return word[:from] + redacted + word[at:]
+	return word[:from] + Mask + word[at:]
 }
 
 // scrubRun judges a long run of characters without a separator. One that begins
@@ -116,16 +116,16 @@ func scrubRun(groups []string) string {
 	run := groups[0]
 	rest := replaceEach(run, patterns().nothingInRun, func([]string) string { return "" })
 	if !strings.HasPrefix(run, "/") && looksRandom(rest) {
-		return redacted
+		return Mask
 	}
 	for _, part := range strings.FieldsFunc(rest, func(r rune) bool { return r == '/' }) {
 		if looksRandom(part) {
-			return redacted
+			return Mask
 		}
 		for _, word := range strings.FieldsFunc(part, func(r rune) bool { return strings.ContainsRune("+_%-=", r) }) {
 			oneCase := word == strings.ToLower(word) || word == strings.ToUpper(word)
 			if len(word) >= 32 && oneCase && strings.ContainsAny(word, "0123456789") && strings.Trim(word, "0123456789") != "" {
-				return redacted // hex, base32
+				return Mask // hex, base32
 			}
 		}
 	}
