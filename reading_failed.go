@@ -45,11 +45,6 @@ func (call *readCall) unanswered(batch []*reading) []*reading {
 	return slices.DeleteFunc(slices.Clone(batch), func(q *reading) bool { return q.call != call || q.answered() })
 }
 
-func isHeldBack(err error) bool {
-	_, ok := errors.AsType[*throttleError](err)
-	return ok
-}
-
 // mayBlameID reports a refusal that may be due to one of the ids: to its form, or to a
 // missing permission to read it.
 func mayBlameID(err error) bool {
