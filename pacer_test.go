@@ -272,7 +272,7 @@ func TestEveryHintIsHeeded(t *testing.T) {
 	})
 }
 
-// Two clients that share an AdaptivePacer share what one of them learns.
+// Two clients that share an Adaptive share what one of them learns.
 func TestSharedPacer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pacer, err := pace.NewAdaptive(0)
