@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -100,10 +101,7 @@ func TestSilentNameServer(t *testing.T) {
 				server := newSocketService(t, ecstest.Options{})
 				endpoint, pool := tlsService(t, server)
 				synctest.Test(t, func(t *testing.T) {
-					dns := &nameServer{silent: map[uint16]int{}, asked: map[uint16]int{}}
-					for kind, n := range silent {
-						dns.silent[kind] = n
-					}
+					dns := &nameServer{silent: maps.Clone(silent), asked: map[uint16]int{}}
 					standard := net.DefaultResolver
 					net.DefaultResolver = dns.resolver()
 					defer func() { net.DefaultResolver = standard }()

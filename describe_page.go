@@ -56,7 +56,7 @@ func describePage[W interface{ instance() Instance }](ctx context.Context, c *Cl
 	page := instancePage{nextToken: wire.NextToken, clock: clock, sentAt: res.sentAt, instances: make([]Instance, len(wire.Instances.Instance))}
 	for i, instance := range wire.Instances.Instance {
 		page.instances[i] = instance.instance()
-		page.instances[i].clean(wire.scrub)
+		clean(&page.instances[i], wire.scrub)
 	}
 	return page, nil
 }
@@ -107,7 +107,7 @@ type page interface {
 }
 
 // clean scrubs what of an instance errors show.
-func (i *Instance) clean(scrub func(string) string) {
+func clean(i *Instance, scrub func(string) string) {
 	switch i.Status {
 	case StatusPending, StatusStarting, StatusRunning, StatusStopping, StatusStopped:
 	default:

@@ -8,10 +8,12 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -65,12 +67,12 @@ func TestSentinelsAreListed(t *testing.T) {
 
 var errOwn = errors.New("the caller's own")
 
-// claimsAll says that it is whatever it is asked for.
-type claimsAll struct{ error }
+// claimsAllError says that it is whatever it is asked for.
+type claimsAllError struct{ error }
 
-func (claimsAll) Is(error) bool { return true }
+func (claimsAllError) Is(error) bool { return true }
 
-func (claimsAll) As(target any) bool {
+func (claimsAllError) As(target any) bool {
 	switch to := target.(type) {
 	case **ecsreboot.OperationError:
 		*to = &ecsreboot.OperationError{Outcome: accepted}
@@ -95,11 +97,9 @@ func poisons() map[string]error {
 		"an answer": &ecsreboot.APIError{Code: "Throttling.User", StatusCode: 400, RequestID: "other", RetryAfter: time.Hour},
 		"a wait":    &ecsreboot.WaitError{Err: errOwn, Before: ecsreboot.Baseline{InstanceID: "i-other", TakenAt: time.Now()}},
 		"an input":  &ecsreboot.InputError{Field: "x", Problem: "is wrong"},
-		"all":       claimsAll{errOwn},
+		"all":       claimsAllError{errOwn},
 	}
-	for name, sentinel := range sentinels {
-		poisons[name] = sentinel
-	}
+	maps.Copy(poisons, sentinels)
 	for _, outcome := range []ecsreboot.Outcome{notSent, rejected, unknown, accepted} {
 		poisons["another call, "+outcome.String()] = &ecsreboot.OperationError{
 			Operation: "RebootInstance", InstanceID: "i-other", Outcome: outcome, SentAt: time.Now(),
@@ -369,15 +369,9 @@ func assertForeign(t *testing.T, entry entryPoint, err, poison error, pacer bool
 	t.Helper()
 	assertOutcome(t, entry.outcome, err)
 	for name, sentinel := range sentinels {
-		want := false
-		for _, allowed := range entry.allowed {
-			want = want || sentinel == allowed
-		}
 		// A Pacer says by its error whether it holds a call back.
-		want = want || pacer && sentinel == ecsreboot.ErrThrottled && errors.Is(poison, sentinel)
-		switch sentinel {
-		case ecsreboot.ErrNotSent, ecsreboot.ErrRejected, ecsreboot.ErrOutcomeUnknown, ecsreboot.ErrAccepted:
-		default:
+		want := slices.Contains(entry.allowed, sentinel) || pacer && name == "ErrThrottled" && errors.Is(poison, sentinel)
+		if outcomes := []string{"ErrNotSent", "ErrRejected", "ErrOutcomeUnknown", "ErrAccepted"}; !slices.Contains(outcomes, name) {
 			assert.Equal(t, want, errors.Is(err, sentinel), "%s: %v", name, err)
 		}
 	}
@@ -426,7 +420,7 @@ func TestOutcomeOfSeveral(t *testing.T) {
 	}
 	inner := &ecsreboot.OperationError{Outcome: rejected, Err: failed(unknown)}
 	assert.Equal(t, rejected, ecsreboot.OutcomeOf(inner), "what a call's error holds is not the call's outcome")
-	assert.Equal(t, accepted, ecsreboot.OutcomeOf(claimsAll{errOwn}), "an error that is one by its method")
+	assert.Equal(t, accepted, ecsreboot.OutcomeOf(claimsAllError{errOwn}), "an error that is one by its method")
 	assert.Equal(t, ecsreboot.OutcomeNone, ecsreboot.OutcomeOf(nil))
 	assert.Equal(t, ecsreboot.OutcomeNone, ecsreboot.OutcomeOf(error((*ecsreboot.OperationError)(nil))))
 }

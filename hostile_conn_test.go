@@ -147,5 +147,5 @@ func (c *hostileConn) Close() error {
 		}
 		_ = c.Conn.Close()
 	})
-	return c.Conn.SetReadDeadline(time.Unix(1, 0)) // nobody here reads any more
+	return c.SetReadDeadline(time.Unix(1, 0)) // nobody here reads any more
 }

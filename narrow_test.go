@@ -265,7 +265,7 @@ func TestMixedRefusals(t *testing.T) {
 					var parted, failed atomic.Bool
 					client := newClient(t, server, wrapped(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
 						asks := func(id string) bool { return strings.Contains(req.URL.RawQuery, id) }
-						if parted.Load() && asks(target) && !(asks(nth(3)) && asks(nth(30))) && !failed.Swap(true) {
+						if parted.Load() && asks(target) && (!asks(nth(3)) || !asks(nth(30))) && !failed.Swap(true) {
 							server.ClearFaults()
 							server.Inject(fault, refuse)
 						}

@@ -54,7 +54,7 @@ func (c queueingConn) Write(b []byte) (int, error) {
 
 func (c queueingConn) Close() error {
 	if queued := c.queued.Swap(nil); queued != nil {
-		_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
+		_ = c.SetReadDeadline(time.Unix(1, 0))
 		_, _ = c.Conn.Write(*queued)
 		return c.Conn.(*net.TCPConn).CloseWrite()
 	}

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
 	"github.com/ecsreboot/ecsreboot/pace"
 )

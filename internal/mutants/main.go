@@ -108,7 +108,7 @@ func (s *source) try(ctx context.Context, mutants []mutant, workers int, stdout 
 				s.attempt(ctx, t)
 				mu.Lock()
 				count[t.fate]++
-				fmt.Fprintf(stdout, "%-8s %s (%.1fs)%s\n", t.fate, t.name, time.Since(begin).Seconds(), t.reason()) //nolint:errcheck // standard output
+				fmt.Fprintf(stdout, "%-8s %s (%.1fs)%s\n", t.fate, t.name, time.Since(begin).Seconds(), t.reason())
 				mu.Unlock()
 			}
 		})

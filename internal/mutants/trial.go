@@ -188,7 +188,12 @@ func (s *source) test(ctx context.Context, limit time.Duration, pattern string, 
 // readRun reads the output of go test -json.
 func readRun(r io.Reader) (ran testRun, err error) {
 	for events := json.NewDecoder(r); ; {
-		var event struct{ Action, Test, Output, FailedBuild string }
+		var event struct {
+			Action      string `json:"Action"`
+			Test        string `json:"Test"`
+			Output      string `json:"Output"`
+			FailedBuild string `json:"FailedBuild"`
+		}
 		switch err := events.Decode(&event); {
 		case errors.Is(err, io.EOF):
 			return ran, nil

@@ -27,7 +27,7 @@ func (a *Attempt) Send(req *http.Request) (*http.Response, error) {
 		err error
 	}
 	got, ok := apart.Do(a.ctx, func() response {
-		resp, err := a.transport.send(req.WithContext(a.ctx))
+		resp, err := a.transport.send(a.bind(req))
 		if err == nil {
 			resp.Body = readAhead(resp)
 		}
@@ -37,6 +37,17 @@ func (a *Attempt) Send(req *http.Request) (*http.Response, error) {
 		return nil, context.Cause(a.ctx)
 	}
 	return got.Response, got.err
+}
+
+// bind returns the request under the context of the attempt. A wrapper may detach a copy
+// of the request from that context, but not from its Cancel channel: without it, net/http
+// could go on for ever to dial anew for a copy whose connections are closed.
+func (a *Attempt) bind(req *http.Request) *http.Request {
+	req = req.WithContext(a.ctx)
+	if a.transport.wrapped {
+		req.Cancel = a.ctx.Done() //nolint:staticcheck // the context does not reach such a copy
+	}
+	return req
 }
 
 // readAhead reads the body of a response and returns one that is read, with the error that

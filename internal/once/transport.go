@@ -34,8 +34,9 @@ func (e *FieldError) Error() string { return e.Field + " " + e.Problem }
 
 // Transport sends requests. It is safe for concurrent use.
 type Transport struct {
-	send func(*http.Request) (*http.Response, error)
-	base []http.RoundTripper
+	send    func(*http.Request) (*http.Response, error)
+	base    []http.RoundTripper
+	wrapped bool // the code of others stands between send and a transport of ours
 }
 
 // New returns the transport of a client: that of the given http.Client under the rules
@@ -57,9 +58,9 @@ func New(given *http.Client, scheme string, wrappers []func(http.RoundTripper) h
 			return nil, &FieldError{"WithTransportWrapper", "returned nil"}
 		}
 	}
-	t := &Transport{base: []http.RoundTripper{g.restarts, g.reads}}
+	t := &Transport{base: []http.RoundTripper{g.restarts, g.reads}, wrapped: len(wrappers) > 0 || !g.ours}
 	if client.Jar == nil && client.Timeout == 0 {
-		t.send = plainSend(outer)
+		t.send = plainSend(outer) //nolint:bodyclose // the caller of send closes it
 		return t, nil
 	}
 	// A redirect would be followed with a GET, or sign for another host.

@@ -89,7 +89,10 @@ type results map[string][]string
 func readResults(r io.Reader) (results, error) {
 	found := results{}
 	for events := json.NewDecoder(r); ; {
-		var event struct{ Action, Test string }
+		var event struct {
+			Action string `json:"Action"`
+			Test   string `json:"Test"`
+		}
 		switch err := events.Decode(&event); {
 		case errors.Is(err, io.EOF):
 			return found, nil
@@ -124,7 +127,8 @@ func (r results) of(name string) []string {
 func (r results) check(promises []testindex.Promise) error {
 	var problems []error
 	for _, p := range promises {
-		name, why := p.FullName(), ""
+		name := p.FullName()
+		var why string
 		switch actions := r.of(name); {
 		case len(actions) == 0:
 			why = "did not run"
