@@ -14,6 +14,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot/internal/credential"
 	"github.com/ecsreboot/ecsreboot/internal/once"
+	"github.com/ecsreboot/ecsreboot/pace"
 )
 
 // Version is the version of this package, as the User-Agent header has it.
@@ -66,8 +67,8 @@ func NewClient(region string, options ...Option) (*Client, error) {
 		logRetry:       s.logRetry,
 		logCredentials: s.logCredentials,
 		userAgent:      s.userAgent,
-		rebootGate:     newGate(s.pacer("RebootInstance")),
-		describeGate:   newGate(s.pacer("DescribeInstances")),
+		rebootGate:     newGate(s.pacer(pace.RebootInstance)),
+		describeGate:   newGate(s.pacer(pace.DescribeInstances)),
 	}
 	if client.credentials, err = credential.NewSupply(s.credential); err != nil {
 		return nil, &InputError{Field: "WithCredential", Problem: err.Error()}
@@ -124,15 +125,15 @@ type operation struct {
 
 // result is what came of one attempt.
 type result struct {
-	event     event
-	requestID string
-	attempts  int                // of the whole call, in what do returns
-	closing   closing            // awaitGate: how long the service will throttle
-	clock     time.Time          // the Date of the answer, if event.serverTime; see serviceClock
-	offset    time.Duration      // of the request's time from our clock
-	sentAt    time.Time          // zero if nothing can have reached the service
-	err       error              // what the answer, or its lack, is to the caller
-	keys      credential.Secrets // renew: those that were refused
+	event      event
+	requestID  string
+	attempts   int                // of the whole call, in what do returns
+	retryAfter time.Duration      // awaitGate: how long the service asks to wait; 0 if it does not say
+	clock      time.Time          // the Date of the answer, if event.serverTime; see serviceClock
+	offset     time.Duration      // of the request's time from our clock
+	sentAt     time.Time          // zero if nothing can have reached the service
+	err        error              // what the answer, or its lack, is to the caller
+	keys       credential.Secrets // renew: those that were refused
 }
 
 // do sends an operation until it is decided, and returns the accepted or passed
@@ -148,11 +149,11 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 	throttleBudget := max(0, c.retry.MaxThrottleWait-op.waited)
 	throttled, clockFixed, renewed := 0, false, false
 	for {
-		permit, err := op.gate.enter(ctx, &throttleBudget, throttled)
+		reservation, err := op.gate.enter(ctx, &throttleBudget, throttled)
 		if err != nil {
-			return result{}, failed.with(heldBack(failed.Err, err))
+			return result{}, failed.with(afterwards(failed.Err, err))
 		}
-		res, outcome, then := c.through(ctx, op, permit)
+		res, outcome, then := c.through(ctx, op, reservation)
 		failed.Attempts++
 		if !res.sentAt.IsZero() {
 			failed.SentAt = res.sentAt
@@ -177,7 +178,7 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 		case then != renew || failed.Attempts >= c.retry.MaxAttempts:
 			return result{}, failed.with(failed.Err)
 		}
-		var wait time.Duration
+		var wait, closed time.Duration
 		switch then {
 		case again:
 			wait = c.retry.backoff(failed.Attempts)
@@ -187,13 +188,15 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 			renewed = true
 		case awaitGate: // the gate waits at the top of the loop, unless that is in vain
 			throttled++
-			if err := tooLong(ctx, res.closing, throttleBudget); err != nil {
-				return result{}, failed.with(heldBack(failed.Err, err))
+			state := op.gate.stateAfter(res.retryAfter)
+			if err := state.Refusal(ctx, throttleBudget); err != nil {
+				return result{}, failed.with(afterwards(failed.Err, heldBack(err)))
 			}
+			closed = time.Until(state.Until).Round(time.Millisecond)
 		case stop, done:
 		}
 		if c.logRetry != nil {
-			c.logRetry(ctx, failed.with(failed.Err), max(wait, res.closing.wait))
+			c.logRetry(ctx, failed.with(failed.Err), max(wait, closed))
 		}
 		if !sleep(ctx, wait) {
 			return result{}, failed.with(interrupted(ctx, failed.Err))
@@ -201,15 +204,15 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 	}
 }
 
-// through makes one attempt with a permit of the gate, and returns the permit.
-func (c *Client) through(ctx context.Context, op operation, p permit) (_ result, outcome Outcome, then next) {
+// through makes one attempt with a reservation of the gate, and reports to it.
+func (c *Client) through(ctx context.Context, op operation, reservation pace.Reservation) (_ result, outcome Outcome, then next) {
 	returned := false
 	defer func() {
 		if !returned { // a RoundTripper or hook of the caller's panicked
-			p.leave(PaceResult{})
+			reservation.Report(pace.Result{})
 		}
 	}()
-	keys, res := c.prepare(ctx, op, p)
+	keys, res := c.prepare(ctx, op, reservation)
 	if res.err == nil {
 		res = c.attempt(ctx, op, keys)
 	}
@@ -220,18 +223,14 @@ func (c *Client) through(ctx context.Context, op operation, p permit) (_ result,
 	returned = true
 	switch {
 	case then == awaitGate:
-		hint := time.Duration(0)
 		if refusal, ok := errors.AsType[*APIError](res.err); ok {
-			hint = refusal.RetryAfter
+			res.retryAfter = refusal.RetryAfter
 		}
-		res.closing = p.leave(PaceResult{Outcome: PaceThrottled, RetryAfter: hint, ServiceTime: res.clock})
-		if hint >= res.closing.wait {
-			res.closing = closing{wait: hint, asked: hint > 0}
-		}
+		reservation.Report(pace.Result{Outcome: pace.Throttled, RetryAfter: res.retryAfter, ServiceTime: res.clock})
 	case res.event.stage == stageAnswered && res.event.hasRequestID:
-		p.leave(PaceResult{Outcome: PaceAccepted, ServiceTime: res.clock})
+		reservation.Report(pace.Result{Outcome: pace.Accepted, ServiceTime: res.clock})
 	default:
-		p.leave(PaceResult{})
+		reservation.Report(pace.Result{})
 	}
 	return res, outcome, then
 }
@@ -243,11 +242,11 @@ const keysLifetime = 30 * time.Second
 // prepare does what comes before an attempt. The hook comes last, so that nothing
 // stands between its consent and the request; only after one that took long are
 // the credentials fetched anew.
-func (c *Client) prepare(ctx context.Context, op operation, p permit) (credential.Secrets, result) {
+func (c *Client) prepare(ctx context.Context, op operation, reservation pace.Reservation) (credential.Secrets, result) {
 	keys, err := c.fetchCredentials(ctx)
 	if err == nil && op.before != nil {
 		begin := time.Now()
-		if err := p.prepare(ctx, op.before); err != nil {
+		if err := consent(ctx, reservation, op.before); err != nil {
 			return credential.Secrets{}, result{err: err, event: event{stage: stageBefore, permanent: true}}
 		}
 		if time.Since(begin) > keysLifetime {

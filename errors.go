@@ -11,6 +11,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot/internal/credential"
 	"github.com/ecsreboot/ecsreboot/internal/redact"
+	"github.com/ecsreboot/ecsreboot/pace"
 )
 
 // prefix begins every error text of this package, once.
@@ -21,7 +22,7 @@ const prefix = "ecsreboot: "
 var (
 	// ErrThrottled: the service, or this client on its behalf or by its rate hint,
 	// held the call back because too many were sent. It was not processed.
-	ErrThrottled = errors.New(prefix + "throttled")
+	ErrThrottled = pace.ErrThrottled
 	// ErrUnauthenticated: the service did not accept the credentials or the
 	// signature.
 	ErrUnauthenticated = errors.New(prefix + "unauthenticated")

@@ -15,7 +15,7 @@ import (
 
 // ForeignError is an error of code outside this package: the cause of the caller's
 // context, the error of net/http, of a RoundTripper, of a credential provider, of a
-// [Pacer], of [WaitOptions].BeforeSend or of a probe.
+// [pace.Pacer], of [WaitOptions].BeforeSend or of a probe.
 //
 // Such an error can itself be the error of another call. So nothing in it is taken for
 // what became of this call: through a ForeignError, errors.Is and errors.As find
@@ -155,11 +155,7 @@ func contextEndBy(ctx context.Context, scrub func(string) string) error {
 	if end, ok := cause.(*waitEndError); ok { //nolint:errorlint // it is never wrapped
 		return end.error
 	}
-	// The context can be of a type of the caller's, which may return any error.
-	plain := context.Canceled
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		plain = context.DeadlineExceeded
-	}
+	plain := plainEnd(ctx)
 	if cause == plain { //nolint:errorlint // the plain error itself needs no wrapping
 		return plain
 	}
@@ -197,6 +193,15 @@ func credentialFailure(ctx context.Context, err error) error {
 		shown.cause = &ForeignError{Source: "credentials", Err: provider, text: quoted}
 	}
 	return shown
+}
+
+// plainEnd returns which of the errors of package context is that of a context that has
+// ended. The context can be of a type of the caller's, which may return any error.
+func plainEnd(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return context.DeadlineExceeded
+	}
+	return context.Canceled
 }
 
 // interrupted joins the end of the caller's context to the error that was known before,

@@ -1,271 +1,203 @@
 package ecsreboot
 
 import (
-	"container/list"
 	"context"
+	"errors"
 	"fmt"
-	"sync"
 	"time"
+
+	"github.com/ecsreboot/ecsreboot/pace"
 )
 
-// AdaptivePacer is the [Pacer] that clients have by themselves. Give one to several
-// clients of a process, by [WithPacer], and they share what it learns: it stands
-// for one operation, in one region of one account. The zero value is ready for use.
-//
-// It holds nobody up until the service throttles. Then nothing is sent until the
-// time that the service names, or else its next minute; one waiting call goes ahead
-// as a probe, and the others follow at a pace below what the service was seen to
-// accept. A probe that [WaitOptions].BeforeSend or a reading holds up for two seconds
-// gives its place to the next call. The pace is raised slowly while nothing is
-// throttled, and forgotten after three minutes in which it held nobody up. If the
-// service names no time, single calls that were not throttled before try it earlier:
-// where they are accepted, it does not count by minutes.
-//
-// Calls go in the order of their arrival, those that were throttled before first.
-// It has no goroutine of its own.
-type AdaptivePacer struct {
-	mu                  sync.Mutex // never held across a wait
-	pace                pace
-	again, fresh        list.List // of *waiter: throttled before, and not
-	accepted, throttled uint64
+// Pace returns the state of an operation's pacer. It is zero for an operation that does
+// not exist, and for a [pace.Pacer] of the caller without a method State() [pace.State].
+func (c *Client) Pace(operation pace.Operation) pace.State {
+	switch operation {
+	case pace.RebootInstance:
+		return stateOf(c.rebootGate.given)
+	case pace.DescribeInstances:
+		return stateOf(c.describeGate.given)
+	}
+	return pace.State{}
 }
 
-// waiter is a call that waits for its turn.
-type waiter struct {
-	wake    chan struct{} // for one signal
-	latest  time.Time     // when it gives up
-	element *list.Element
+func stateOf(p pace.Pacer) pace.State {
+	if p, ok := p.(interface{ State() pace.State }); ok {
+		return p.State()
+	}
+	return pace.State{}
 }
 
-// NewAdaptivePacer returns one that never lets more calls go than the given number a
-// minute; 0 sets no limit.
-func NewAdaptivePacer(callsPerMinute float64) (*AdaptivePacer, error) {
-	if callsPerMinute != 0 {
-		if err := checkRate("callsPerMinute", callsPerMinute); err != nil {
-			return nil, err
-		}
-	}
-	return newAdaptivePacer(callsPerMinute), nil
-}
-
-func newAdaptivePacer(callsPerMinute float64) *AdaptivePacer {
-	rate := callsPerMinute / paceWindow.Seconds()
-	return &AdaptivePacer{pace: pace{hint: rate, rate: rate}}
-}
-
-// checkRate refuses what is no number of calls a minute.
-func checkRate(field string, perMinute float64) error {
-	if !(perMinute >= 1 && perMinute <= 1e6) { // nor NaN
-		return &InputError{Field: field, Problem: fmt.Sprintf("is %v calls a minute; it must be between 1 and 1,000,000", perMinute)}
-	}
-	return nil
-}
-
-// enter waits until an attempt may be sent, for as long as the budget lasts, and
-// takes what it waited off it. Throttled tells that the call was throttled before.
-// It returns at once where the gate is known to stay closed beyond the budget or the
-// context's deadline, or expected to, as the service named no time. The error is
-// ErrThrottled then, and the context's otherwise. Each pass must be returned by
-// leave.
-func (g *AdaptivePacer) enter(ctx context.Context, budget *time.Duration, throttled bool) (p pass, err error) {
-	g.mu.Lock()
-	if g.pace.open() && g.again.Len()+g.fresh.Len() == 0 {
-		p = g.pace.take()
-		g.mu.Unlock()
-		return p, nil
-	}
-	now := time.Now()
-	giveUp := now.Add(*budget)
-	var w waiter
-	line := &g.fresh
-	if throttled {
-		line = &g.again
-	}
-	for {
-		wake := never
-		if g.isFirst(line, w.element, now) {
-			wake = g.pace.ready(now, throttled)
-		}
-		if wake <= 0 && ctx.Err() == nil {
-			p = g.pace.take()
-			break
-		}
-		if err = g.outlasts(ctx, now, giveUp); err != nil {
-			break
-		}
-		if w.element == nil {
-			w.wake, w.latest = make(chan struct{}, 1), giveUp
-			if deadline, ok := ctx.Deadline(); ok && deadline.Before(giveUp) {
-				w.latest = deadline
-			}
-			w.element = line.PushBack(&w)
-		}
-		g.mu.Unlock()
-		await(ctx, w.wake, min(wake, giveUp.Sub(now)))
-		g.mu.Lock()
-		now = time.Now()
-	}
-	g.leaveLine(line, &w)
-	g.mu.Unlock()
-	*budget = max(0, giveUp.Sub(now))
-	return p, err
-}
-
-// await waits for a signal, a time or the context's end.
-func await(ctx context.Context, wake <-chan struct{}, limit time.Duration) {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case <-wake:
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
-// isFirst reports whether the pace may be asked for a call. The first fresh one may
-// be a probe before those that the service has throttled.
-func (g *AdaptivePacer) isFirst(line *list.List, element *list.Element, now time.Time) bool {
-	if line.Front() != element {
-		return false
-	}
-	return line == &g.again || g.again.Len() == 0 || g.pace.tryable(now)
-}
-
-// leaveLine takes a call out of its line and wakes who is first then.
-func (g *AdaptivePacer) leaveLine(line *list.List, w *waiter) {
-	if w.element != nil {
-		line.Remove(w.element)
-	}
-	g.wakeFirst()
-}
-
-func (g *AdaptivePacer) wakeFirst() {
-	for _, line := range [...]*list.List{&g.again, &g.fresh} {
-		if first := line.Front(); first != nil {
-			first.Value.(*waiter).signal()
-		}
-	}
-}
-
-func (w *waiter) signal() {
-	select {
-	case w.wake <- struct{}{}:
-	default: // it has one already
-	}
-}
-
-// outlasts reports that waiting is in vain.
-func (g *AdaptivePacer) outlasts(ctx context.Context, now, giveUp time.Time) error {
-	if ctx.Err() != nil {
-		return contextEnd(ctx)
-	}
-	if err := tooLong(ctx, g.closing(now), giveUp.Sub(now)); err != nil {
-		return err
-	}
-	if now.Before(giveUp) {
+// checkOperation refuses what is no operation of the API that clients call.
+func checkOperation(option string, name pace.Operation) error {
+	switch name {
+	case pace.RebootInstance, pace.DescribeInstances:
 		return nil
 	}
-	if !g.pace.until.IsZero() {
-		return &throttleError{why: "MaxThrottleWait is over, and the service still throttles"}
+	return &InputError{Field: option, Problem: fmt.Sprintf("is for the operation %q; use RebootInstance or DescribeInstances", string(name))}
+}
+
+// gate is where the attempts of an operation pass its pacer.
+type gate struct {
+	given pace.Pacer
+	pacer pace.Pacer // given, guarded if it is foreign code
+}
+
+func newGate(p pace.Pacer) gate {
+	if _, ok := p.(*pace.Adaptive); ok { // it returns when the context ends, and panics nowhere
+		return gate{given: p, pacer: p}
 	}
-	return &throttleError{why: fmt.Sprintf("MaxThrottleWait is over, at a pace of %.4g per minute", g.pace.rate*paceWindow.Seconds())}
+	return gate{given: p, pacer: guardedPacer{p}}
 }
 
-// closing says for how long the gate is still closed.
-func (g *AdaptivePacer) closing(now time.Time) closing {
-	return closing{wait: max(0, g.pace.until.Sub(now)), asked: g.pace.byHint}
-}
-
-// inVain is why a call with such a budget need not wait at the gate as it is now.
-func (g *AdaptivePacer) inVain(ctx context.Context, budget time.Duration) error {
-	now := time.Now()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return tooLong(ctx, g.closing(now), budget)
-}
-
-// prepare tells that the call is not sent yet, for reasons of its own. If that lasts
-// and it is the probe, the next waiter takes its place.
-func (g *AdaptivePacer) prepare(p pass) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.pace.prepare(time.Now(), p)
-	g.wakeFirst()
-}
-
-// prepared tells that it is sent now.
-func (g *AdaptivePacer) prepared(p pass) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.pace.prepared(p)
-}
-
-// leave tells what came of an attempt, and returns for how long the gate is closed.
-func (g *AdaptivePacer) leave(p pass, result PaceResult) closing {
-	now := time.Now()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	probe := g.pace.isProbe(p)
-	switch result.Outcome {
-	case PaceAccepted:
-		g.accepted++
-		g.pace.accepted(now, p, result.ServiceTime)
-	case PaceThrottled:
-		g.throttled++
-		g.pace.refused(now, p, result.ServiceTime, result.RetryAfter)
-		g.wakeLosers()
-		g.wakeFirst()
-	case PaceUnanswered:
-		fallthrough
-	default: // nor does an outcome that does not exist answer anything
-		if probe {
-			g.pace.probing = false // the next waiter takes it over
-		}
-	}
-	if probe {
-		g.wakeFirst()
-	}
-	return g.closing(now)
-}
-
-// wakeLosers wakes those for whom the gate stays closed for too long.
-func (g *AdaptivePacer) wakeLosers() {
-	for _, line := range [...]*list.List{&g.again, &g.fresh} {
-		for e := line.Front(); e != nil; e = e.Next() {
-			if w := e.Value.(*waiter); w.latest.Before(g.pace.until) {
-				w.signal()
-			}
-		}
-	}
-}
-
-// Acquire is the [Pacer]'s. It gives up with [ErrThrottled] once it has to expect
-// that the call waits for longer than it may.
-func (g *AdaptivePacer) Acquire(ctx context.Context, call PaceCall) (report func(PaceResult), err error) {
-	if ctx.Err() != nil {
+// enter waits until an attempt may be sent, and takes the time that it waited off the
+// budget.
+func (g *gate) enter(ctx context.Context, budget *time.Duration, throttled int) (pace.Reservation, error) {
+	begin := time.Now()
+	reservation, err := g.pacer.Acquire(ctx, pace.Call{MaxWait: *budget, Throttled: throttled})
+	// What takes less than a millisecond is no wait: a service that asks for the whole
+	// budget gets it.
+	*budget = max(0, *budget-time.Since(begin).Truncate(time.Millisecond))
+	switch {
+	case err == nil:
+		return reservation, nil
+	case ctx.Err() != nil && (errors.Is(err, plainEnd(ctx)) || errors.Is(err, ctx.Err())):
 		return nil, contextEnd(ctx)
 	}
-	budget := max(0, call.MaxWait)
-	p, err := g.enter(ctx, &budget, call.Throttled > 0)
-	if err != nil {
-		return nil, err
-	}
-	var once sync.Once
-	return func(result PaceResult) { once.Do(func() { g.leave(p, result) }) }, nil
+	return nil, heldBack(err)
 }
 
-// State returns what the pacer does right now.
-func (g *AdaptivePacer) State() PaceState {
-	now := time.Now()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.pace.turn(now)
-	return PaceState{
-		RatePerMinute: g.pace.rate * paceWindow.Seconds(),
-		Closed:        !g.pace.until.IsZero(),
-		Until:         g.pace.until,
-		Waiting:       g.again.Len() + g.fresh.Len(),
-		Accepted:      g.accepted,
-		Throttled:     g.throttled,
-	}
+// state returns the state of the pacer, as far as the client may rely on it. It is zero
+// for a pacer of the caller, whose State could block: the poller asks with its mutex
+// held.
+func (g *gate) state() pace.State { return stateOf(g.pacer) }
+
+// inVain returns why a call with such a budget need not wait, as far as that is known.
+func (g *gate) inVain(ctx context.Context, budget time.Duration) error {
+	return heldBack(g.state().Refusal(ctx, budget))
 }
+
+// stateAfter is the state in which a throttled attempt found the service: what it asks
+// to wait can be longer than the pacer stays closed for.
+func (g *gate) stateAfter(retryAfter time.Duration) pace.State {
+	state := g.state()
+	if until := time.Now().Add(retryAfter); retryAfter > 0 && !until.Before(state.Until) {
+		state.Closed, state.Until, state.Asked = true, until, true
+	}
+	return state
+}
+
+// throttleError is the error of a call that was held back before it was sent: the
+// service throttles the client, or too many calls wait for their turn.
+type throttleError struct {
+	text  string
+	cause error
+}
+
+func (e *throttleError) Error() string        { return e.text }
+func (e *throttleError) Is(target error) bool { return target == ErrThrottled }
+func (e *throttleError) Unwrap() error        { return e.cause }
+
+// heldBack makes a throttleError of the error with which the gate refuses a call as
+// throttled. It returns other errors as they are.
+func heldBack(err error) error {
+	if err == nil || isHeldBack(err) || !errors.Is(err, ErrThrottled) {
+		return err
+	}
+	return &throttleError{text: err.Error(), cause: err}
+}
+
+func isHeldBack(err error) bool {
+	_, ok := errors.AsType[*throttleError](err)
+	return ok
+}
+
+// afterwards joins the error of a later step to that of an attempt, if there was one.
+func afterwards(before, err error) error {
+	if before != nil {
+		return fmt.Errorf("%w; then %w", before, err)
+	}
+	return err
+}
+
+// consent asks the hook of a call right before the request leaves. Meanwhile another
+// call can take the place of a probe.
+func consent(ctx context.Context, r pace.Reservation, hook func(context.Context) error) error {
+	r.Delay()
+	defer r.Proceed()
+	return hook(ctx)
+}
+
+// guardedPacer is a pacer of the caller that neither holds up a call beyond its context
+// nor panics. Its errors are ForeignErrors.
+type guardedPacer struct{ pacer pace.Pacer }
+
+// Acquire asks the pacer in a goroutine that is left alone if the pacer does not heed
+// the context: others may wait for this call to end.
+func (g guardedPacer) Acquire(ctx context.Context, call pace.Call) (pace.Reservation, error) {
+	type answer struct {
+		reservation pace.Reservation
+		err         error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		a := answer{err: errors.New("the Pacer ended its goroutine")}
+		defer func() {
+			if value := recover(); value != nil {
+				a.err = fmt.Errorf("the Pacer panicked with a value of type %T", value)
+			}
+			answers <- a
+		}()
+		reservation, err := g.pacer.Acquire(ctx, call)
+		switch {
+		case err != nil:
+			a = answer{err: notLetGo(err)}
+		case reservation == nil:
+			a = answer{reservation: pace.ReportFunc(nil)}
+		default:
+			a = answer{reservation: guardedReservation{reservation}}
+		}
+	}()
+	select {
+	case a := <-answers:
+		return a.reservation, a.err
+	case <-ctx.Done():
+	}
+	go func() {
+		if a := <-answers; a.err == nil {
+			a.reservation.Report(pace.Result{})
+		}
+	}()
+	return nil, contextEnd(ctx)
+}
+
+// notLetGo is the error of a pacer. Whether it is [ErrThrottled] is decided here, as
+// nobody finds that through a [ForeignError].
+func notLetGo(err error) error {
+	failed := foreign("Pacer", err, scrubForeign)
+	if errors.Is(err, ErrThrottled) {
+		return &throttleError{text: "held back: by the Pacer: " + failed.Error(), cause: failed}
+	}
+	return fmt.Errorf("the Pacer let nothing go: %w", failed)
+}
+
+// guardedReservation is a reservation of the caller's pacer whose panics are ignored.
+type guardedReservation struct{ reservation pace.Reservation }
+
+func (r guardedReservation) Report(result pace.Result) {
+	defer ignorePanic()
+	r.reservation.Report(result)
+}
+
+func (r guardedReservation) Delay() {
+	defer ignorePanic()
+	r.reservation.Delay()
+}
+
+func (r guardedReservation) Proceed() {
+	defer ignorePanic()
+	r.reservation.Proceed()
+}
+
+// ignorePanic is deferred around foreign code that may panic after a restart.
+func ignorePanic() { _ = recover() }

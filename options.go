@@ -13,6 +13,7 @@ import (
 	"github.com/aliyun/credentials-go/credentials"
 
 	"github.com/ecsreboot/ecsreboot/internal/credential"
+	"github.com/ecsreboot/ecsreboot/pace"
 )
 
 // Option sets one thing of a [Client] that [NewClient] makes. Of the same option
@@ -34,8 +35,8 @@ type settings struct {
 	logCalls       around // nil: nobody wants to know
 	observed       []around
 	userAgent      string
-	pacers         map[string]Pacer   // by operation
-	rateHints      map[string]float64 // calls a minute, by operation
+	pacers         map[pace.Operation]pace.Pacer
+	hinted         map[pace.Operation]*pace.Adaptive // those of WithRateHint
 }
 
 const defaultAttemptTimeout = 30 * time.Second
@@ -51,13 +52,13 @@ func newSettings(region string, options []Option) (*settings, error) {
 	if s.endpointGiven && s.vpc {
 		problems = append(problems, &InputError{Field: "WithVPCEndpoint", Problem: "contradicts WithEndpoint; give one of them"})
 	}
-	for name := range s.rateHints {
+	for name := range s.hinted {
 		if s.pacers[name] != nil {
 			problems = append(problems, &InputError{Field: "WithRateHint", Problem: fmt.Sprintf("contradicts WithPacer for %s; give one of them", name)})
 		}
 	}
-	if p, ok := s.pacers["RebootInstance"].(*AdaptivePacer); ok && s.pacers["DescribeInstances"] == Pacer(p) {
-		problems = append(problems, &InputError{Field: "WithPacer", Problem: "has one AdaptivePacer for both operations; the service limits each, give each its own"})
+	if p, ok := s.pacers[pace.RebootInstance].(*pace.Adaptive); ok && s.pacers[pace.DescribeInstances] == pace.Pacer(p) {
+		problems = append(problems, &InputError{Field: "WithPacer", Problem: "has one pace.Adaptive for both operations; the service limits each, give each its own"})
 	}
 	if !s.endpointGiven {
 		s.scheme, s.host = "https", regionHost(region, s.vpc)
@@ -204,42 +205,48 @@ func WithRetryPolicy(policy RetryPolicy) Option {
 	}
 }
 
-// WithRateHint limits an operation, "RebootInstance" or "DescribeInstances", to a
-// number of calls a minute from the first one on. It is for an account whose quota
-// is known or whose other callers need their share: three quarters of the quota is
-// a good hint. Without it the client finds the limit out by itself; with it, it
-// still goes slower where the service throttles. It counts requests as they are let
-// go: a slow [WaitOptions].BeforeSend or connection may make them leave closer
-// together. See [AdaptivePacer].
-func WithRateHint(operation string, perMinute float64) Option {
+// WithRateHint limits an operation to a number of calls a minute from the first one on.
+// It is for an account whose quota is known or whose other callers need their share:
+// three quarters of the quota is a good hint. Without it the client finds the limit out
+// by itself; with it, it still goes slower where the service throttles. It counts
+// requests as they are let go: a slow [WaitOptions].BeforeSend or connection may make
+// them leave closer together. See [pace.Adaptive].
+func WithRateHint(operation pace.Operation, perMinute float64) Option {
 	return func(s *settings) error {
 		if err := checkOperation("WithRateHint", operation); err != nil {
 			return err
 		}
-		if err := checkRate("WithRateHint", perMinute); err != nil {
+		if perMinute == 0 {
+			return &InputError{Field: "WithRateHint", Problem: "is 0 calls a minute; leave the option out to set no limit"}
+		}
+		adaptive, err := pace.NewAdaptive(perMinute)
+		if err != nil {
+			if refused, ok := errors.AsType[*pace.FieldError](err); ok {
+				err = &InputError{Field: "WithRateHint", Problem: refused.Problem}
+			}
 			return err
 		}
-		if s.rateHints == nil {
-			s.rateHints = make(map[string]float64)
+		if s.hinted == nil {
+			s.hinted = make(map[pace.Operation]*pace.Adaptive)
 		}
-		s.rateHints[operation] = perMinute
+		s.hinted[operation] = adaptive
 		return nil
 	}
 }
 
-// WithPacer sets what says when the requests of an operation, "RebootInstance" or
-// "DescribeInstances", may be sent: an [AdaptivePacer] that several clients share,
-// or a [Pacer] of the caller's. Each operation needs an AdaptivePacer of its own.
-func WithPacer(operation string, pacer Pacer) Option {
+// WithPacer sets the [pace.Pacer] that controls when the requests of an operation are
+// sent: a [pace.Adaptive] that several clients share, or the caller's own Pacer. Each
+// operation needs its own Adaptive. By default each client has one for each operation.
+func WithPacer(operation pace.Operation, pacer pace.Pacer) Option {
 	return func(s *settings) error {
 		if err := checkOperation("WithPacer", operation); err != nil {
 			return err
 		}
-		if adaptive, ok := pacer.(*AdaptivePacer); pacer == nil || ok && adaptive == nil {
+		if adaptive, ok := pacer.(*pace.Adaptive); pacer == nil || ok && adaptive == nil {
 			return &InputError{Field: "WithPacer", Problem: "is nil"}
 		}
 		if s.pacers == nil {
-			s.pacers = make(map[string]Pacer)
+			s.pacers = make(map[pace.Operation]pace.Pacer)
 		}
 		s.pacers[operation] = pacer
 		return nil
@@ -247,11 +254,14 @@ func WithPacer(operation string, pacer Pacer) Option {
 }
 
 // pacer returns the one of an operation.
-func (s *settings) pacer(operation string) Pacer {
+func (s *settings) pacer(operation pace.Operation) pace.Pacer {
 	if p := s.pacers[operation]; p != nil {
 		return p
 	}
-	return newAdaptivePacer(s.rateHints[operation])
+	if p := s.hinted[operation]; p != nil {
+		return p
+	}
+	return new(pace.Adaptive)
 }
 
 // WithAttemptTimeout limits each attempt of a call: the fetch of credentials, the

@@ -17,18 +17,19 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/pace"
 )
 
 // fakePacer is a Pacer of the caller's that notes what it is asked and told.
 type fakePacer struct {
 	mu      sync.Mutex
-	calls   []ecsreboot.PaceCall
-	results []ecsreboot.PaceResult
+	calls   []pace.Call
+	results []pace.Result
 	acquire func(context.Context) error // nil: no error
 	report  func()                      // after a report
 }
 
-func (p *fakePacer) Acquire(ctx context.Context, call ecsreboot.PaceCall) (func(ecsreboot.PaceResult), error) {
+func (p *fakePacer) Acquire(ctx context.Context, call pace.Call) (pace.Reservation, error) {
 	p.mu.Lock()
 	p.calls = append(p.calls, call)
 	p.mu.Unlock()
@@ -37,20 +38,20 @@ func (p *fakePacer) Acquire(ctx context.Context, call ecsreboot.PaceCall) (func(
 			return nil, err
 		}
 	}
-	return func(result ecsreboot.PaceResult) {
+	return pace.ReportFunc(func(result pace.Result) {
 		p.mu.Lock()
 		p.results = append(p.results, result)
 		p.mu.Unlock()
 		if p.report != nil {
 			p.report()
 		}
-	}, nil
+	}), nil
 }
 
-func (p *fakePacer) State() ecsreboot.PaceState { return ecsreboot.PaceState{Waiting: len(p.calls)} }
+func (p *fakePacer) State() pace.State { return pace.State{Waiting: len(p.calls)} }
 
 // paced runs test in a bubble with a service and a client whose restarts ask pacer.
-func paced(t *testing.T, pacer ecsreboot.Pacer, test func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client), options ...ecsreboot.Option) {
+func paced(t *testing.T, pacer pace.Pacer, test func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client), options ...ecsreboot.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		server := newService(t, ecstest.Options{})
@@ -60,24 +61,24 @@ func paced(t *testing.T, pacer ecsreboot.Pacer, test func(t *testing.T, server *
 
 // Each request is asked for and reported once, whatever comes of it.
 func TestPacerIsToldOnce(t *testing.T) {
-	throttled := ecsreboot.PaceResult{Outcome: ecsreboot.PaceThrottled}
-	hinted := ecsreboot.PaceResult{Outcome: ecsreboot.PaceThrottled, RetryAfter: 7 * time.Second}
-	ok := ecsreboot.PaceResult{Outcome: ecsreboot.PaceAccepted}
-	none := ecsreboot.PaceResult{}
+	throttled := pace.Result{Outcome: pace.Throttled}
+	hinted := pace.Result{Outcome: pace.Throttled, RetryAfter: 7 * time.Second}
+	ok := pace.Result{Outcome: pace.Accepted}
+	none := pace.Result{}
 	for name, c := range map[string]struct {
 		fault   ecstest.Fault
 		option  ecsreboot.Option
-		results []ecsreboot.PaceResult
+		results []pace.Result
 		calls   []int // their Throttled
 	}{
-		"accepted":                    {results: []ecsreboot.PaceResult{ok}, calls: []int{0}},
-		"refused":                     {fault: ecstest.Fault{Kind: ecstest.FaultError, Code: "IncorrectInstanceStatus"}, results: []ecsreboot.PaceResult{ok}, calls: []int{0}},
-		"throttled":                   {fault: ecstest.Fault{Kind: ecstest.FaultThrottle, Times: 2}, results: []ecsreboot.PaceResult{throttled, throttled, ok}, calls: []int{0, 1, 2}},
-		"throttled, with a hint":      {fault: ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: 7 * time.Second}, results: []ecsreboot.PaceResult{hinted, ok}, calls: []int{0, 1}},
-		"lost":                        {fault: ecstest.Fault{Kind: ecstest.FaultDrop}, results: []ecsreboot.PaceResult{none}, calls: []int{0}},
-		"a proxy's page":              {fault: ecstest.Fault{Kind: ecstest.FaultAnswer}, results: []ecsreboot.PaceResult{none}, calls: []int{0}},
-		"no credentials at first":     {option: ecsreboot.WithCredential(&fakeCredential{failures: []error{errors.New("i/o timeout")}}), results: []ecsreboot.PaceResult{none, ok}, calls: []int{0, 0}},
-		"a panic in the RoundTripper": {option: wrapped(func(http.RoundTripper, *http.Request) (*http.Response, error) { panic("a bug") }), results: []ecsreboot.PaceResult{none}, calls: []int{0}},
+		"accepted":                    {results: []pace.Result{ok}, calls: []int{0}},
+		"refused":                     {fault: ecstest.Fault{Kind: ecstest.FaultError, Code: "IncorrectInstanceStatus"}, results: []pace.Result{ok}, calls: []int{0}},
+		"throttled":                   {fault: ecstest.Fault{Kind: ecstest.FaultThrottle, Times: 2}, results: []pace.Result{throttled, throttled, ok}, calls: []int{0, 1, 2}},
+		"throttled, with a hint":      {fault: ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: 7 * time.Second}, results: []pace.Result{hinted, ok}, calls: []int{0, 1}},
+		"lost":                        {fault: ecstest.Fault{Kind: ecstest.FaultDrop}, results: []pace.Result{none}, calls: []int{0}},
+		"a proxy's page":              {fault: ecstest.Fault{Kind: ecstest.FaultAnswer}, results: []pace.Result{none}, calls: []int{0}},
+		"no credentials at first":     {option: ecsreboot.WithCredential(&fakeCredential{failures: []error{errors.New("i/o timeout")}}), results: []pace.Result{none, ok}, calls: []int{0, 0}},
+		"a panic in the RoundTripper": {option: wrapped(func(http.RoundTripper, *http.Request) (*http.Response, error) { panic("a bug") }), results: []pace.Result{none}, calls: []int{0}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pacer := new(fakePacer)
@@ -94,7 +95,7 @@ func TestPacerIsToldOnce(t *testing.T) {
 					_, _ = client.RebootInstance(t.Context(), request)
 				}()
 				for i, result := range pacer.results {
-					answered := result.Outcome != ecsreboot.PaceUnanswered
+					answered := result.Outcome != pace.Unanswered
 					if answered {
 						assert.WithinDuration(t, time.Now(), result.ServiceTime, time.Second)
 					}
@@ -221,7 +222,7 @@ func TestPacerThatDoesNotListen(t *testing.T) {
 			time.Sleep(minute)
 			synctest.Wait()
 			pacer.mu.Lock()
-			assert.Equal(t, []ecsreboot.PaceResult{{}}, pacer.results, name)
+			assert.Equal(t, []pace.Result{{}}, pacer.results, name)
 			pacer.mu.Unlock()
 		}
 		assert.Empty(t, server.Calls())
@@ -271,10 +272,10 @@ func TestEveryHintIsHeeded(t *testing.T) {
 	})
 }
 
-// Two clients that share an AdaptivePacer share what one of them learns.
+// Two clients that share an Adaptive share what one of them learns.
 func TestSharedPacer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pacer, err := ecsreboot.NewAdaptivePacer(0)
+		pacer, err := pace.NewAdaptive(0)
 		require.NoError(t, err)
 		server := newService(t, ecstest.Options{})
 		first := newClient(t, server, ecsreboot.WithPacer("RebootInstance", pacer))
@@ -287,8 +288,8 @@ func TestSharedPacer(t *testing.T) {
 		assert.Len(t, server.Calls(), 1)
 		assert.Equal(t, pacer.State(), second.Pace("RebootInstance"))
 		assert.True(t, second.Pace("RebootInstance").Closed)
-		assert.Equal(t, ecsreboot.PaceState{}, second.Pace("DescribeInstances"), "each operation has its own")
-		assert.Equal(t, ecsreboot.PaceState{}, second.Pace("StopInstance"))
+		assert.Equal(t, pace.State{}, second.Pace("DescribeInstances"), "each operation has its own")
+		assert.Equal(t, pace.State{}, second.Pace("StopInstance"))
 	})
 }
 
@@ -320,8 +321,8 @@ func TestRateHint(t *testing.T) {
 }
 
 func TestPaceOptionsAreChecked(t *testing.T) {
-	var none *ecsreboot.AdaptivePacer
-	one := new(ecsreboot.AdaptivePacer)
+	var none *pace.Adaptive
+	one := new(pace.Adaptive)
 	for name, c := range map[string]struct {
 		options []ecsreboot.Option
 		field   string
@@ -364,5 +365,82 @@ func TestReadsHaveAPacerOfTheirOwn(t *testing.T) {
 		}
 		assert.Len(t, pacer.calls, 1)
 		assert.Equal(t, uint64(1), client.Pace("RebootInstance").Accepted)
+	})
+}
+
+// notingPacer notes what its reservations are told, and panics each time.
+type notingPacer struct{ told []string }
+
+func (p *notingPacer) Acquire(context.Context, pace.Call) (pace.Reservation, error) {
+	return notingReservation{p}, nil
+}
+
+type notingReservation struct{ pacer *notingPacer }
+
+func (r notingReservation) note(what string) {
+	r.pacer.told = append(r.pacer.told, what)
+	panic("a bug")
+}
+
+func (r notingReservation) Report(result pace.Result) { r.note(result.Outcome.String()) }
+func (r notingReservation) Delay()                    { r.note("delay") }
+func (r notingReservation) Proceed()                  { r.note("proceed") }
+
+// A Pacer is told when the hook holds a request up, and its panics are ignored.
+func TestReservationIsToldOfTheHook(t *testing.T) {
+	for name, c := range map[string]struct {
+		hook func() error
+		told []string
+	}{
+		"sent":     {func() error { return nil }, []string{"delay", "hook", "proceed", "accepted"}},
+		"not sent": {func() error { return errors.New("no") }, []string{"delay", "hook", "proceed", "unanswered"}},
+		"a panic":  {func() error { panic("a bug") }, []string{"delay", "hook", "proceed", "unanswered"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pacer := new(notingPacer)
+			paced(t, pacer, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
+				func() {
+					defer func() { _ = recover() }()
+					_, _ = client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{
+						BeforeSend: func(context.Context, ecsreboot.Baseline) error {
+							pacer.told = append(pacer.told, "hook")
+							return c.hook()
+						},
+					})
+				}()
+				assert.Equal(t, c.told, pacer.told)
+			})
+		})
+	}
+}
+
+// incomparableContext ends with an error that cannot be compared and holds a secret.
+type incomparableContext struct {
+	context.Context
+
+	ended *bool
+}
+
+type incomparableError []string
+
+func (incomparableError) Error() string { return "ended: Signature=c2VjcmV0c2VjcmV0" }
+
+func (c incomparableContext) Err() error {
+	if *c.ended {
+		return incomparableError{}
+	}
+	return nil
+}
+
+// The end of a context at the gate is told as everywhere, whatever error the context has.
+func TestOddContextEndsAtTheGate(t *testing.T) {
+	paced(t, new(pace.Adaptive), func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
+		server.Inject(ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: 10 * s})
+		ended := false
+		time.AfterFunc(5*s, func() { ended = true })
+		_, err := client.RebootInstance(incomparableContext{t.Context(), &ended}, request)
+		require.ErrorIs(t, err, context.Canceled)
+		assertOutcome(t, rejected, err)
+		assert.NotContains(t, err.Error(), "c2VjcmV0c2VjcmV0")
 	})
 }

@@ -56,11 +56,6 @@ func split(batch []*poll, chosen func(*poll) bool) (yes, no []*poll) {
 	return yes, no
 }
 
-func isHeldBack(err error) bool {
-	_, ok := errors.AsType[*throttleError](err)
-	return ok
-}
-
 // mayBlameID reports a refusal that may be due to one of the ids: to its form, or to a
 // missing permission to read it.
 func mayBlameID(err error) bool {

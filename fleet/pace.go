@@ -4,25 +4,24 @@ import (
 	"math"
 
 	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/pace"
 )
 
 // paceMeter reads how the service takes a client's restarts.
 type paceMeter struct {
 	client *ecsreboot.Client
-	begin  ecsreboot.PaceState
+	begin  pace.State
 	last   Event
 }
 
 func newPaceMeter(client *ecsreboot.Client) *paceMeter {
-	return &paceMeter{client: client, begin: client.Pace(rebootInstance)}
+	return &paceMeter{client: client, begin: client.Pace(pace.RebootInstance)}
 }
-
-const rebootInstance = "RebootInstance"
 
 // read returns an event of what there is since the session began, if anything has
 // changed since the last time.
 func (m *paceMeter) read() []Event {
-	now := m.client.Pace(rebootInstance)
+	now := m.client.Pace(pace.RebootInstance)
 	e := Event{
 		Kind:      EventPace,
 		Accepted:  int(now.Accepted - m.begin.Accepted),   //nolint:gosec // counts of calls

@@ -13,14 +13,15 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/pace"
 )
 
 type infPacer struct{}
 
-func (infPacer) Acquire(context.Context, ecsreboot.PaceCall) (func(ecsreboot.PaceResult), error) {
+func (infPacer) Acquire(context.Context, pace.Call) (pace.Reservation, error) {
 	return nil, nil
 }
-func (infPacer) State() ecsreboot.PaceState { return ecsreboot.PaceState{RatePerMinute: inf()} }
+func (infPacer) State() pace.State { return pace.State{RatePerMinute: inf()} }
 
 func inf() float64 { z := 0.0; return 1 / z }
 

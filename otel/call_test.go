@@ -11,6 +11,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/pace"
 )
 
 func TestCallIsASpanWithARequestBeneath(t *testing.T) {
@@ -186,7 +187,7 @@ func TestInvalidInputIsNoCall(t *testing.T) {
 // closedPacer lets nothing pass.
 type closedPacer struct{}
 
-func (closedPacer) Acquire(context.Context, ecsreboot.PaceCall) (func(ecsreboot.PaceResult), error) {
+func (closedPacer) Acquire(context.Context, pace.Call) (pace.Reservation, error) {
 	return nil, ecsreboot.ErrThrottled
 }
 

@@ -7,16 +7,17 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/pace"
 )
 
 // ObservePace adds a client to the metrics ecs.api.throttled and ecs.gate.rate, until
 // the registration is taken back. Of clients that share a pacer, observe one. A
-// client with a Pacer of the caller's that has no State shows zero and no rate.
+// client with a [pace.Pacer] of the caller that has no State shows zero and no rate.
 func (t *Telemetry) ObservePace(client *ecsreboot.Client) (metric.Registration, error) {
 	return t.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		for _, api := range [...]string{rebootInstance, "DescribeInstances"} {
+		for _, api := range [...]pace.Operation{pace.RebootInstance, pace.DescribeInstances} {
 			state := client.Pace(api)
-			of := metric.WithAttributes(apiKey.String(api), semconv.CloudRegion(client.Region()))
+			of := metric.WithAttributes(apiKey.String(string(api)), semconv.CloudRegion(client.Region()))
 			o.ObserveInt64(t.throttled, int64(state.Throttled), of) //nolint:gosec // a count of requests
 			if state.RatePerMinute > 0 {
 				o.ObserveFloat64(t.rate, state.RatePerMinute, of)

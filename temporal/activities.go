@@ -10,6 +10,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/pace"
 )
 
 // activities are what the workflows have done outside. What becomes of an instance
@@ -89,8 +90,8 @@ func (a *activities) judge(ctx context.Context, target fleet.Target, err error) 
 	if apiErr, ok := errors.AsType[*ecsreboot.APIError](err); ok {
 		v.RetryAfter = apiErr.RetryAfter
 	}
-	if pace := a.client.Pace("RebootInstance"); v.Retry == fleet.ReasonThrottled && pace.Closed {
-		v.RetryAfter = max(v.RetryAfter, time.Until(pace.Until))
+	if state := a.client.Pace(pace.RebootInstance); v.Retry == fleet.ReasonThrottled && state.Closed {
+		v.RetryAfter = max(v.RetryAfter, time.Until(state.Until))
 	}
 	return v, nil
 }

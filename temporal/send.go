@@ -11,6 +11,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/pace"
 )
 
 // sendInput asks for one restart.
@@ -136,7 +137,7 @@ func (a *activities) unwanted(ctx context.Context, in sendInput) *verdict {
 
 // sendResult completes a result by the error of the call.
 func (a *activities) sendResult(ctx context.Context, in sendInput, result sendResult, err error) (sendResult, error) {
-	result.Rate = a.client.Pace("RebootInstance").RatePerMinute
+	result.Rate = a.client.Pace(pace.RebootInstance).RatePerMinute
 	if failed, ok := errors.AsType[*ecsreboot.OperationError](err); ok {
 		result.SentAt = failed.SentAt
 	}
@@ -172,8 +173,8 @@ func (a *activities) notSent(ctx context.Context, in sendInput, result sendResul
 	if errors.Is(err, errTooLate) {
 		// It waited for its turn, or for a connection.
 		v.Retry = fleet.ReasonNotSent
-		if pace := a.client.Pace("RebootInstance"); pace.Closed || pace.RatePerMinute > 0 {
-			v.Retry, v.RetryAfter = fleet.ReasonThrottled, max(0, time.Until(pace.Until))
+		if state := a.client.Pace(pace.RebootInstance); state.Closed || state.RatePerMinute > 0 {
+			v.Retry, v.RetryAfter = fleet.ReasonThrottled, max(0, time.Until(state.Until))
 		}
 	}
 	return result, nil

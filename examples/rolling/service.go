@@ -8,6 +8,7 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/pace"
 )
 
 // client makes the client for a place. What it sends again is told to note.
@@ -19,7 +20,7 @@ func (p *program) client(s *settings, region, endpoint string) (*ecsreboot.Clien
 	}
 	options := where.Options(programName, p.note)
 	if s.rateHint > 0 {
-		options = append(options, ecsreboot.WithRateHint("RebootInstance", s.rateHint))
+		options = append(options, ecsreboot.WithRateHint(pace.RebootInstance, s.rateHint))
 	}
 	return p.newClient(region, options...)
 }

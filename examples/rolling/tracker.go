@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/pace"
 )
 
 // tracker knows how a run goes, from its events. A planner that only replays does
@@ -19,7 +19,7 @@ import (
 type tracker struct {
 	mu       sync.Mutex
 	planner  *fleet.Planner
-	pace     func() ecsreboot.PaceState
+	pace     func() pace.State
 	total    int
 	begun    time.Time // this session
 	accepted []time.Time
@@ -51,7 +51,7 @@ func newTracker(run session) (*tracker, error) {
 	t := &tracker{
 		planner: planner, total: len(run.plan.Targets), begun: time.Now(), since: time.Now(), holds: map[fleet.Reason]bool{},
 		stages: len(planner.Rules().Canary), unhealthy: map[string]string{},
-		pace: func() ecsreboot.PaceState { return run.client.Pace("RebootInstance") },
+		pace: func() pace.State { return run.client.Pace(pace.RebootInstance) },
 	}
 	if run.history != nil {
 		for _, e := range run.history.Events {
@@ -174,30 +174,30 @@ func (t *tracker) rate(now time.Time) string {
 		span := max(min(rateSpan, now.Sub(t.begun)), time.Second)
 		text = fmt.Sprintf("%.0f restarts/min", float64(n)/span.Minutes())
 	}
-	pace := t.pace()
-	if pace.RatePerMinute > 0 {
-		text += fmt.Sprintf(", paced to %.0f", pace.RatePerMinute)
+	state := t.pace()
+	if state.RatePerMinute > 0 {
+		text += fmt.Sprintf(", paced to %.0f", state.RatePerMinute)
 	}
-	if pace.Throttled > 0 {
-		text += fmt.Sprintf(", %d throttled", pace.Throttled)
+	if state.Throttled > 0 {
+		text += fmt.Sprintf(", %d throttled", state.Throttled)
 	}
 	return text
 }
 
 // gate says why nothing is sent.
 func (t *tracker) gate(now time.Time) string {
-	pace := t.pace()
+	state := t.pace()
 	switch {
 	case t.ends != "":
 		return "settling: " + reasonText(t.ends)
 	case len(t.holds) > 0:
 		return holdsText(slices.Sorted(maps.Keys(t.holds)))
-	case pace.Closed:
-		return fmt.Sprintf("throttled by the service, next probe in %v", max(0, pace.Until.Sub(now)).Round(time.Second))
+	case state.Closed:
+		return fmt.Sprintf("throttled by the service, next probe in %v", max(0, state.Until.Sub(now)).Round(time.Second))
 	case t.blocked != "":
 		return "waiting: " + clean(t.blocked)
-	case pace.Waiting > 0:
-		return fmt.Sprintf("%d wait for their turn at the service", pace.Waiting)
+	case state.Waiting > 0:
+		return fmt.Sprintf("%d wait for their turn at the service", state.Waiting)
 	case t.planner.Count(fleet.StateWaiting) > 0 && t.planner.Unavailable() >= t.planner.Width():
 		return "limit used up for now (-max-unavailable)"
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/pace"
 )
 
 const echoKeyID = "STS.NUechoKeyIdOfTests7"
@@ -188,7 +189,7 @@ func TestHookErrorsAreScrubbed(t *testing.T) {
 
 type failingPacer struct{ err error }
 
-func (p failingPacer) Acquire(context.Context, ecsreboot.PaceCall) (func(ecsreboot.PaceResult), error) {
+func (p failingPacer) Acquire(context.Context, pace.Call) (pace.Reservation, error) {
 	return nil, p.err
 }
 

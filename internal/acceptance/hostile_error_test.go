@@ -26,6 +26,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/pace"
 )
 
 // sentinels are all exported errors of the package that are no codes.
@@ -129,7 +130,7 @@ func (c callersContext) Err() error {
 // refusingPacer lets nothing go.
 type refusingPacer struct{ err error }
 
-func (p refusingPacer) Acquire(context.Context, ecsreboot.PaceCall) (func(ecsreboot.PaceResult), error) {
+func (p refusingPacer) Acquire(context.Context, pace.Call) (pace.Reservation, error) {
 	return nil, p.err
 }
 

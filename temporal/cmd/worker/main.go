@@ -20,6 +20,7 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/examples/exitcode"
 	"github.com/ecsreboot/ecsreboot/examples/target"
+	"github.com/ecsreboot/ecsreboot/pace"
 	ecstemporal "github.com/ecsreboot/ecsreboot/temporal"
 	"github.com/ecsreboot/ecsreboot/temporal/cmd/connect"
 )
@@ -122,7 +123,7 @@ func (s *settings) work(ctx context.Context, stderr io.Writer) error {
 	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	options := append(s.Options("temporal-worker", nil), ecsreboot.WithLogger(logger))
 	if s.rateHint > 0 {
-		options = append(options, ecsreboot.WithRateHint("RebootInstance", s.rateHint))
+		options = append(options, ecsreboot.WithRateHint(pace.RebootInstance, s.rateHint))
 	}
 	ecs, err := ecsreboot.NewClient(s.Region, options...)
 	if err != nil {

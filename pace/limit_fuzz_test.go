@@ -1,4 +1,4 @@
-package ecsreboot
+package pace
 
 import (
 	"math"
@@ -79,7 +79,7 @@ func FuzzPace(f *testing.F) {
 				p.accepted(now, from, clock)
 				open = open[1:]
 			case what == 4 && len(open) > 0:
-				p.refused(now, from, clock, []time.Duration{0, 0, 1, time.Second, 90 * time.Second, time.Hour, maxRetryAfter}[upTo(7)])
+				p.refused(now, from, clock, []time.Duration{0, 0, 1, time.Second, 90 * time.Second, time.Hour, 24 * time.Hour}[upTo(7)])
 				open = open[1:]
 			case what == 5 && len(open) > 0:
 				p.prepare(now, open[len(open)-1])

@@ -1,4 +1,4 @@
-package ecsreboot
+package pace
 
 import (
 	"context"
@@ -17,23 +17,31 @@ import (
 
 const patient = time.Hour
 
-func enter(ctx context.Context, g *AdaptivePacer, budget time.Duration) (pass, error) {
-	return g.enter(ctx, &budget, true)
+func enter(ctx context.Context, g *Adaptive, budget time.Duration) (pass, error) {
+	return g.enter(ctx, budget, true)
+}
+
+// spend enters and takes what it waited off the budget, as a client does.
+func spend(ctx context.Context, g *Adaptive, budget *time.Duration, throttled bool) (pass, error) {
+	begin := time.Now()
+	p, err := g.enter(ctx, *budget, throttled)
+	*budget -= time.Since(begin)
+	return p, err
 }
 
 // throttle, answer and abandon return a pass.
-func throttle(g *AdaptivePacer, p pass, hint time.Duration) {
-	g.leave(p, PaceResult{Outcome: PaceThrottled, RetryAfter: hint})
+func throttle(g *Adaptive, p pass, hint time.Duration) {
+	g.leave(p, Result{Outcome: Throttled, RetryAfter: hint})
 }
 
-func answer(g *AdaptivePacer, p pass) { g.leave(p, PaceResult{Outcome: PaceAccepted}) }
+func answer(g *Adaptive, p pass) { g.leave(p, Result{Outcome: Accepted}) }
 
-func abandon(g *AdaptivePacer, p pass) { g.leave(p, PaceResult{}) }
+func abandon(g *Adaptive, p pass) { g.leave(p, Result{}) }
 
 // closedGate returns a gate that a first caller's throttle closed for a minute.
-func closedGate(t *testing.T) *AdaptivePacer {
+func closedGate(t *testing.T) *Adaptive {
 	t.Helper()
-	g := new(AdaptivePacer)
+	g := new(Adaptive)
 	p, err := enter(t.Context(), g, patient)
 	require.NoError(t, err)
 	throttle(g, p, time.Minute)
@@ -41,7 +49,7 @@ func closedGate(t *testing.T) *AdaptivePacer {
 }
 
 func TestGateIsOpenAtFirst(t *testing.T) {
-	g := new(AdaptivePacer)
+	g := new(Adaptive)
 	for range 3 {
 		p, err := enter(t.Context(), g, 0)
 		require.NoError(t, err)
@@ -132,7 +140,7 @@ func TestGateProbeAbandoned(t *testing.T) {
 // it, and a late throttle keeps it closed for longer.
 func TestGateStragglers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := new(AdaptivePacer)
+		g := new(Adaptive)
 		straggler, err := enter(t.Context(), g, patient)
 		require.NoError(t, err)
 		late, err := enter(t.Context(), g, patient)
@@ -156,7 +164,7 @@ func TestGateStragglers(t *testing.T) {
 
 func TestGateShorterHintDoesNotShorten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := new(AdaptivePacer)
+		g := new(Adaptive)
 		a, err := enter(t.Context(), g, patient)
 		require.NoError(t, err)
 		b, err := enter(t.Context(), g, patient)
@@ -203,7 +211,7 @@ func TestGateGivesUp(t *testing.T) {
 // The text does not say that the service asks for what this client makes of it.
 func TestGateSaysWhoHoldsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := new(AdaptivePacer)
+		g := new(Adaptive)
 		p, err := enter(t.Context(), g, patient)
 		require.NoError(t, err)
 		throttle(g, p, 0)
@@ -215,7 +223,7 @@ func TestGateSaysWhoHoldsBack(t *testing.T) {
 		require.EqualError(t, err, "held back: MaxThrottleWait is over, and the service still throttles")
 		abandon(g, probe)
 
-		hinted, err := NewAdaptivePacer(6)
+		hinted, err := NewAdaptive(6)
 		require.NoError(t, err)
 		_, err = enter(t.Context(), hinted, 0)
 		require.NoError(t, err)
@@ -227,7 +235,7 @@ func TestGateSaysWhoHoldsBack(t *testing.T) {
 // A service that throttles for hours is tried once a minute.
 func TestGateProbesOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := new(AdaptivePacer)
+		g := new(Adaptive)
 		p, err := enter(t.Context(), g, patient)
 		require.NoError(t, err)
 		throttle(g, p, 0)
@@ -235,7 +243,7 @@ func TestGateProbesOnceAMinute(t *testing.T) {
 		var perMinute [120]int
 		for {
 			budget := patient
-			p, err := g.enter(t.Context(), &budget, false)
+			p, err := spend(t.Context(), g, &budget, false)
 			require.NoError(t, err)
 			minute := int(time.Since(start) / time.Minute)
 			if minute >= len(perMinute) {
@@ -294,7 +302,7 @@ func TestGateOutcomeOutOfRange(t *testing.T) {
 		g := closedGate(t)
 		probe, err := enter(t.Context(), g, patient)
 		require.NoError(t, err)
-		g.leave(probe, PaceResult{Outcome: 42})
+		g.leave(probe, Result{Outcome: 42})
 		_, err = enter(t.Context(), g, 0)
 		require.NoError(t, err)
 	})
@@ -306,17 +314,17 @@ func TestGateBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := closedGate(t)
 		budget := 90 * time.Second
-		probe, err := g.enter(t.Context(), &budget, true)
+		probe, err := spend(t.Context(), g, &budget, true)
 		require.NoError(t, err)
 		assert.Equal(t, 30*time.Second, budget)
 		start := time.Now()
-		_, err = g.enter(t.Context(), &budget, true)
+		_, err = spend(t.Context(), g, &budget, true)
 		require.ErrorIs(t, err, ErrThrottled)
 		assert.ErrorContains(t, err, "MaxThrottleWait is over")
 		assert.Equal(t, 30*time.Second, time.Since(start))
 		assert.Zero(t, budget)
 		answer(g, probe)
-		_, err = g.enter(t.Context(), &budget, true)
+		_, err = spend(t.Context(), g, &budget, true)
 		require.NoError(t, err)
 	})
 }
@@ -324,7 +332,7 @@ func TestGateBudget(t *testing.T) {
 // A straggler's answer does not take a probe for ended that is still out.
 func TestGateStragglerDoesNotEndAProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := new(AdaptivePacer)
+		g := new(Adaptive)
 		straggler, err := enter(t.Context(), g, patient)
 		require.NoError(t, err)
 		p, err := enter(t.Context(), g, patient)
@@ -344,7 +352,7 @@ func TestGateStragglerDoesNotEndAProbe(t *testing.T) {
 // One that was waits for it.
 func TestGateEarlyProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := new(AdaptivePacer)
+		g := new(Adaptive)
 		p, err := enter(t.Context(), g, patient)
 		require.NoError(t, err)
 		throttle(g, p, 0)
@@ -359,7 +367,7 @@ func TestGateEarlyProbe(t *testing.T) {
 		synctest.Wait()
 		budget := patient
 		for _, at := range []time.Duration{2, 6, 14, 30} { // twice as long each
-			p, err := g.enter(t.Context(), &budget, false)
+			p, err := spend(t.Context(), g, &budget, false)
 			require.NoError(t, err)
 			assert.Equal(t, at*time.Second, time.Since(start))
 			throttle(g, p, 0)
@@ -374,7 +382,7 @@ func TestGateNoEarlyProbeAgainstAHint(t *testing.T) {
 		g := closedGate(t)
 		start := time.Now()
 		budget := patient
-		_, err := g.enter(t.Context(), &budget, false)
+		_, err := spend(t.Context(), g, &budget, false)
 		require.NoError(t, err)
 		assert.Equal(t, time.Minute, time.Since(start))
 	})
@@ -390,7 +398,7 @@ func TestGateLetsTheThrottledGoFirst(t *testing.T) {
 		for _, throttled := range []bool{false, false, true, true} {
 			group.Go(func() {
 				budget := patient
-				p, err := g.enter(t.Context(), &budget, throttled)
+				p, err := spend(t.Context(), g, &budget, throttled)
 				assert.NoError(t, err)
 				mu.Lock()
 				order = append(order, throttled)
@@ -407,7 +415,7 @@ func TestGateLetsTheThrottledGoFirst(t *testing.T) {
 // Those who wait already learn at once that it is in vain, wherever in the line.
 func TestGateTellsTheLosers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := new(AdaptivePacer)
+		g := new(Adaptive)
 		straggler, err := enter(t.Context(), g, patient)
 		require.NoError(t, err)
 		p, err := enter(t.Context(), g, patient)
@@ -495,7 +503,7 @@ func TestGateOfRandomCalls(t *testing.T) {
 				return time.Duration(random.Float64() * float64(limit))
 			}
 			chance := func(percent int) bool { return draw(100) < time.Duration(percent) }
-			g := new(AdaptivePacer)
+			g := new(Adaptive)
 			var ended, probes atomic.Int64
 			one := func() {
 				ctx, cancel := context.WithCancel(t.Context())
@@ -506,7 +514,7 @@ func TestGateOfRandomCalls(t *testing.T) {
 				budget := draw(20 * time.Minute)
 				for throttled := false; ; throttled = true {
 					begin, before := time.Now(), budget
-					p, err := g.enter(ctx, &budget, throttled)
+					p, err := spend(ctx, g, &budget, throttled)
 					assert.LessOrEqual(t, time.Since(begin), before)
 					if err != nil {
 						return
@@ -533,7 +541,7 @@ func TestGateOfRandomCalls(t *testing.T) {
 						throttle(g, p, max(0, draw(time.Minute)-30*time.Second)) // half of them without a hint
 						continue
 					default:
-						g.leave(p, PaceResult{Outcome: PaceAccepted, ServiceTime: time.Now().Truncate(time.Second)})
+						g.leave(p, Result{Outcome: Accepted, ServiceTime: time.Now().Truncate(time.Second)})
 					}
 					return
 				}
@@ -557,13 +565,13 @@ func TestGateOfRandomCalls(t *testing.T) {
 
 func TestGateState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := new(AdaptivePacer)
-		assert.Equal(t, PaceState{}, g.State())
+		g := new(Adaptive)
+		assert.Equal(t, State{}, g.State())
 		p, err := enter(t.Context(), g, patient)
 		require.NoError(t, err)
 		throttle(g, p, time.Minute)
 		state := g.State()
-		assert.Equal(t, PaceState{Closed: true, Until: time.Now().Add(time.Minute), Throttled: 1, RatePerMinute: state.RatePerMinute}, state)
+		assert.Equal(t, State{Closed: true, Until: time.Now().Add(time.Minute), Asked: true, Throttled: 1, RatePerMinute: state.RatePerMinute}, state)
 		assert.Positive(t, state.RatePerMinute)
 		p, err = enter(t.Context(), g, patient)
 		require.NoError(t, err)
@@ -579,27 +587,25 @@ func TestGateState(t *testing.T) {
 
 // Nothing that callers do may hold up the open gate, nor cost an allocation.
 func TestOpenGateAllocatesNothing(t *testing.T) {
-	g := new(AdaptivePacer)
+	g := new(Adaptive)
 	ctx := t.Context()
-	budget := patient
 	assert.Zero(t, testing.AllocsPerRun(100, func() {
-		p, err := g.enter(ctx, &budget, false)
+		p, err := g.enter(ctx, patient, false)
 		if err != nil {
 			t.Fatal(err)
 		}
 		answer(g, p)
 	}))
-	assert.Equal(t, patient, budget)
 }
 
 func TestNewAdaptivePacer(t *testing.T) {
 	for _, bad := range []float64{-1, 0.5, 1e7, math.NaN(), math.Inf(1)} {
-		_, err := NewAdaptivePacer(bad)
-		problem, ok := errors.AsType[*InputError](err)
+		_, err := NewAdaptive(bad)
+		problem, ok := errors.AsType[*FieldError](err)
 		require.True(t, ok, bad)
 		assert.Equal(t, "callsPerMinute", problem.Field)
 	}
-	_, err := NewAdaptivePacer(0)
+	_, err := NewAdaptive(0)
 	require.NoError(t, err)
 }
 
@@ -607,7 +613,7 @@ func TestNewAdaptivePacer(t *testing.T) {
 // is spent on it.
 func TestGateHint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, err := NewAdaptivePacer(60)
+		g, err := NewAdaptive(60)
 		require.NoError(t, err)
 		start := time.Now()
 		for i := range 100 {
@@ -626,25 +632,25 @@ func TestGateHint(t *testing.T) {
 // What Acquire returns tells once, and its error is ErrThrottled by itself.
 func TestAcquire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := new(AdaptivePacer)
-		report, err := g.Acquire(t.Context(), PaceCall{})
+		g := new(Adaptive)
+		reservation, err := g.Acquire(t.Context(), Call{})
 		require.NoError(t, err)
-		report(PaceResult{Outcome: PaceThrottled, RetryAfter: time.Minute})
-		report(PaceResult{Outcome: PaceThrottled, RetryAfter: time.Minute})
+		reservation.Report(Result{Outcome: Throttled, RetryAfter: time.Minute})
+		reservation.Report(Result{Outcome: Throttled, RetryAfter: time.Minute})
 		assert.Equal(t, uint64(1), g.State().Throttled)
-		_, err = g.Acquire(t.Context(), PaceCall{MaxWait: time.Second})
+		_, err = g.Acquire(t.Context(), Call{MaxWait: time.Second})
 		require.ErrorIs(t, err, ErrThrottled)
-		_, err = g.Acquire(t.Context(), PaceCall{MaxWait: -time.Second})
+		_, err = g.Acquire(t.Context(), Call{MaxWait: -time.Second})
 		require.ErrorIs(t, err, ErrThrottled)
 		start := time.Now()
-		report, err = g.Acquire(t.Context(), PaceCall{MaxWait: time.Duration(math.MaxInt64)})
+		reservation, err = g.Acquire(t.Context(), Call{MaxWait: time.Duration(math.MaxInt64)})
 		require.NoError(t, err)
 		assert.Equal(t, time.Minute, time.Since(start))
-		report(PaceResult{Outcome: PaceAccepted})
+		reservation.Report(Result{Outcome: Accepted})
 
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err = g.Acquire(ctx, PaceCall{})
+		_, err = g.Acquire(ctx, Call{})
 		require.ErrorIs(t, err, context.Canceled)
 	})
 }

@@ -1,4 +1,4 @@
-package ecsreboot_test
+package pace_test
 
 import (
 	"context"
@@ -10,21 +10,21 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/pace"
 )
 
 // closedPacer returns a pacer that the service has closed for a minute.
-func closedPacer(t *testing.T) *ecsreboot.AdaptivePacer {
+func closedPacer(t *testing.T) *pace.Adaptive {
 	t.Helper()
-	pacer := new(ecsreboot.AdaptivePacer)
+	pacer := new(pace.Adaptive)
 	for range 5 {
-		report, err := pacer.Acquire(t.Context(), ecsreboot.PaceCall{MaxWait: time.Hour})
+		reservation, err := pacer.Acquire(t.Context(), pace.Call{MaxWait: time.Hour})
 		require.NoError(t, err)
-		report(ecsreboot.PaceResult{Outcome: ecsreboot.PaceAccepted})
+		reservation.Report(pace.Result{Outcome: pace.Accepted})
 	}
-	report, err := pacer.Acquire(t.Context(), ecsreboot.PaceCall{MaxWait: time.Hour})
+	reservation, err := pacer.Acquire(t.Context(), pace.Call{MaxWait: time.Hour})
 	require.NoError(t, err)
-	report(ecsreboot.PaceResult{Outcome: ecsreboot.PaceThrottled, RetryAfter: minute})
+	reservation.Report(pace.Result{Outcome: pace.Throttled, RetryAfter: time.Minute})
 	return pacer
 }
 
@@ -51,20 +51,20 @@ func TestEndedCallTakesNoTurn(t *testing.T) {
 		ctx := &endedContext{Context: t.Context()}
 		ended := make(chan error)
 		go func() {
-			report, err := pacer.Acquire(ctx, ecsreboot.PaceCall{MaxWait: time.Hour})
-			assert.Nil(t, report)
+			reservation, err := pacer.Acquire(ctx, pace.Call{MaxWait: time.Hour})
+			assert.Nil(t, reservation)
 			ended <- err
 		}()
 		synctest.Wait()
 		next := make(chan struct{})
 		go func() {
-			report, err := pacer.Acquire(t.Context(), ecsreboot.PaceCall{MaxWait: time.Hour})
+			reservation, err := pacer.Acquire(t.Context(), pace.Call{MaxWait: time.Hour})
 			assert.NoError(t, err)
-			assert.Equal(t, minute, time.Since(begin), "at once, as nobody probes")
-			report(ecsreboot.PaceResult{Outcome: ecsreboot.PaceAccepted})
+			assert.Equal(t, time.Minute, time.Since(begin), "at once, as nobody probes")
+			reservation.Report(pace.Result{Outcome: pace.Accepted})
 			close(next)
 		}()
-		time.Sleep(minute / 2)
+		time.Sleep(time.Minute / 2)
 		ctx.ended.Store(true)
 		require.ErrorIs(t, <-ended, context.Canceled)
 		<-next
@@ -92,15 +92,15 @@ func TestNobodyOvertakesAtAnOpenGate(t *testing.T) {
 		var order []string
 		done := make(chan struct{}, 2)
 		acquire := func(ctx context.Context, name string) {
-			report, err := pacer.Acquire(ctx, ecsreboot.PaceCall{MaxWait: time.Hour})
+			reservation, err := pacer.Acquire(ctx, pace.Call{MaxWait: time.Hour})
 			assert.NoError(t, err)
 			order = append(order, name)
-			report(ecsreboot.PaceResult{Outcome: ecsreboot.PaceAccepted})
+			reservation.Report(pace.Result{Outcome: pace.Accepted})
 			done <- struct{}{}
 		}
 		go acquire(stuckContext{t.Context(), until}, "first")
 		synctest.Wait()
-		time.Sleep(10 * minute) // what was learned is forgotten
+		time.Sleep(10 * time.Minute) // what was learned is forgotten
 		state := pacer.State()
 		require.False(t, state.Closed)
 		require.Zero(t, state.RatePerMinute, "any number may go")

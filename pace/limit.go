@@ -1,4 +1,4 @@
-package ecsreboot
+package pace
 
 import (
 	"math"

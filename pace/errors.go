@@ -1,0 +1,37 @@
+package pace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// ErrThrottled is the error of a call that was not sent because too many were: the
+// service throttles the client, or too many calls wait for their turn.
+var ErrThrottled = errors.New("ecsreboot: throttled")
+
+// FieldError is an argument that [NewAdaptive] refuses.
+type FieldError struct{ Field, Problem string }
+
+func (e *FieldError) Error() string { return e.Field + " " + e.Problem }
+
+// throttleError is an [ErrThrottled] that says why.
+type throttleError struct{ why string }
+
+func (e *throttleError) Error() string { return "held back: " + e.why }
+
+func (e *throttleError) Is(target error) bool { return target == ErrThrottled }
+
+// contextEnd returns the cause with which a context ended. The error always matches
+// context.Canceled or context.DeadlineExceeded, although a context of another type than
+// those of package context may return any error.
+func contextEnd(ctx context.Context) error {
+	plain, cause := context.Canceled, context.Cause(ctx)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		plain = context.DeadlineExceeded
+	}
+	if errors.Is(cause, plain) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", plain, cause)
+}

@@ -1,0 +1,149 @@
+// Package pace decides when the requests of a client may be sent, so that the client
+// stays below the rate limit of the service.
+//
+// A client asks a [Pacer] before each request of an operation, retries included, and
+// reports what came of the request:
+//
+//	reservation, err := pacer.Acquire(ctx, pace.Call{MaxWait: time.Minute})
+//	if err != nil {
+//		return err // it is not sent
+//	}
+//	result := send()
+//	reservation.Report(result)
+//
+// [Adaptive] is the Pacer that clients use by default. A Pacer of another kind, such as
+// one that several processes share over a store, needs no more than Acquire and a
+// [ReportFunc].
+package pace
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Operation is an operation of the API that has a rate limit of its own.
+type Operation string
+
+// The operations that clients call.
+const (
+	RebootInstance    Operation = "RebootInstance"
+	DescribeInstances Operation = "DescribeInstances"
+)
+
+// Pacer decides when a client may send the requests of one operation. It must be safe
+// for concurrent use.
+//
+// A Pacer can have a method State() [State], which the client returns from its method
+// Pace.
+type Pacer interface {
+	// Acquire waits until a request may be sent. The client calls it before each
+	// request, also before a retry, and reports to each [Reservation] that it gets. A
+	// nil Reservation is one that needs no reports.
+	//
+	// If Acquire returns an error, the request is not sent and the call ends with that
+	// error. The call is throttled only if the error is [ErrThrottled]. Outcomes of
+	// other calls in the error do not apply to this call.
+	//
+	// Acquire should return ErrThrottled at once if it knows that the request must wait
+	// for longer than call.MaxWait or until after the deadline of ctx; see
+	// [State.Refusal].
+	//
+	// Acquire must return when ctx ends. The client does not wait for it then, and
+	// reports [Unanswered] to a Reservation that comes late. A panic in Acquire is an
+	// error of the call.
+	Acquire(ctx context.Context, call Call) (Reservation, error)
+}
+
+// Reservation is the permission to send one request. The client holds it from Acquire
+// until the request is decided. Between the two the client fetches credentials, and can
+// then run code of its caller: Delay and Proceed say so. The client calls the methods
+// one after another, from any goroutine.
+//
+// What a method panics with is ignored, because the request may have restarted an
+// instance and that must not be lost.
+type Reservation interface {
+	// Report says what came of the request. It is called exactly once, last.
+	Report(result Result)
+	// Delay says that the request is not sent yet, because the call waits for a hook
+	// of its caller or reads the instance anew. If others wait for what comes of this
+	// request, the Pacer may let one of them go in its place. The hook may make calls
+	// that ask the same Pacer, so a Pacer that lets no other call go should not wait
+	// for longer than a few seconds. An [Adaptive] waits for two.
+	Delay()
+	// Proceed follows a Delay and says that the call does not wait any more: its
+	// request is sent now, or is given up.
+	Proceed()
+}
+
+// ReportFunc is a [Reservation] for which delays do not matter. It may be nil.
+type ReportFunc func(result Result)
+
+// Report calls f.
+func (f ReportFunc) Report(result Result) {
+	if f != nil {
+		f(result)
+	}
+}
+
+// Delay does nothing.
+func (ReportFunc) Delay() {}
+
+// Proceed does nothing.
+func (ReportFunc) Proceed() {}
+
+// Call is the call that a request belongs to.
+type Call struct {
+	// MaxWait is how long the call may still wait for a service that throttles.
+	MaxWait time.Duration
+	// Throttled is how many requests of the call were throttled already.
+	Throttled int
+}
+
+// Result is what came of a request.
+type Result struct {
+	Outcome Outcome
+	// RetryAfter is how long the service asks to wait when it throttles; 0 if it does
+	// not say.
+	RetryAfter time.Duration
+	// ServiceTime is the time by the service's clock, in whole seconds; zero if it is
+	// not known.
+	ServiceTime time.Time
+}
+
+// Outcome is what a request means for the pace.
+type Outcome int
+
+// The outcomes of requests.
+const (
+	Unanswered Outcome = iota // not sent, or without a response of the service
+	Accepted                  // the service processed it, and may have refused it for other reasons
+	Throttled                 // the service throttled it, and does not count it
+)
+
+// String returns "unanswered", "accepted" or "throttled".
+func (o Outcome) String() string {
+	switch o {
+	case Unanswered:
+		return "unanswered"
+	case Accepted:
+		return "accepted"
+	case Throttled:
+		return "throttled"
+	}
+	return fmt.Sprintf("Outcome(%d)", int(o))
+}
+
+// MarshalText returns what [Outcome.String] returns.
+func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText reads what [Outcome.MarshalText] writes for the outcomes that exist.
+func (o *Outcome) UnmarshalText(text []byte) error {
+	for known := Unanswered; known <= Throttled; known++ {
+		if known.String() == string(text) {
+			*o = known
+			return nil
+		}
+	}
+	return fmt.Errorf("invalid outcome %q", text)
+}

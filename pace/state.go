@@ -1,0 +1,87 @@
+package pace
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// State is what a pacer does at a moment.
+type State struct {
+	// RatePerMinute is how many requests a minute the pacer lets go; 0 means any number.
+	RatePerMinute float64 `json:"ratePerMinute"`
+	// Closed reports that the service throttles, and that nothing but single probes is
+	// sent.
+	Closed bool `json:"closed"`
+	// Until is when the pacer opens at the earliest; zero if it is not closed.
+	Until time.Time `json:"until,omitzero"`
+	// Asked reports that the service asked to wait until then. Otherwise Until is what
+	// the pacer expects.
+	Asked bool `json:"asked"`
+	// Waiting is how many calls wait for their turn.
+	Waiting int `json:"waiting"`
+	// Accepted and Throttled count the responses so far.
+	Accepted  uint64 `json:"accepted"`
+	Throttled uint64 `json:"throttled"`
+}
+
+// String describes the state in a line, such as "open, 297 requests a minute, 3 waiting".
+func (s State) String() string {
+	var text strings.Builder
+	if s.Closed {
+		text.WriteString("closed until " + s.Until.Format(time.RFC3339))
+	} else {
+		text.WriteString("open")
+	}
+	if s.RatePerMinute > 0 {
+		fmt.Fprintf(&text, ", %.4g requests a minute", s.RatePerMinute)
+	}
+	fmt.Fprintf(&text, ", %d waiting, %d accepted, %d throttled", s.Waiting, s.Accepted, s.Throttled)
+	return text.String()
+}
+
+// LogValue gives slog the fields of the state under stable keys.
+func (s State) LogValue() slog.Value {
+	attributes := []slog.Attr{
+		slog.Float64("rate_per_minute", s.RatePerMinute),
+		slog.Bool("closed", s.Closed),
+		slog.Int("waiting", s.Waiting),
+		slog.Uint64("accepted", s.Accepted),
+		slog.Uint64("throttled", s.Throttled),
+	}
+	if s.Closed {
+		attributes = append(attributes, slog.Time("until", s.Until), slog.Bool("asked", s.Asked))
+	}
+	return slog.GroupValue(attributes...)
+}
+
+// Refusal returns why a pacer in this state refuses a call that may wait for maxWait and
+// until the context's deadline: an [ErrThrottled]. It returns nil if the pacer opens
+// by then, as far as that is known.
+func (s State) Refusal(ctx context.Context, maxWait time.Duration) error {
+	if !s.Closed {
+		return nil
+	}
+	var beyond string
+	wait := max(0, time.Until(s.Until))
+	if deadline, ok := ctx.Deadline(); ok && wait > time.Until(deadline) {
+		beyond = "the context's deadline"
+	} else if wait > maxWait {
+		beyond = "MaxThrottleWait"
+	} else {
+		return nil
+	}
+	why := "the service throttles, presumably for another "
+	if s.Asked {
+		why = "the service asks to wait "
+	}
+	return &throttleError{why: why + roundUp(wait).String() + ", beyond " + beyond}
+}
+
+// roundUp makes a wait readable without making it shorter.
+func roundUp(d time.Duration) time.Duration {
+	const step = 100 * time.Millisecond
+	return (d + step - 1).Truncate(step)
+}
