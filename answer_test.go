@@ -214,7 +214,7 @@ func FuzzReadAnswer(f *testing.F) {
 	keys := credential.AccessKey("LTAI5tFuzzed", "sEcReT/fuzzed+0=", "tOkEn/fuzzed+1=")
 	f.Fuzz(func(t *testing.T, status int, hint string, body []byte) {
 		resp := response(status, string(body)+keys.AccessKeySecret(), "X-Acs-Retry-After", hint, "X-Acs-Request-Id", keys.SecurityToken())
-		res := readAnswer(operation{action: "RebootInstance"}, resp, keys.Scrubber(""))
+		res := readAnswer(operation{action: "RebootInstance"}, resp, keys.Scrubber())
 		outcome, then := decide(operation{action: "RebootInstance"}, res.event)
 		if res.err == nil {
 			require.Equal(t, OutcomeAccepted, outcome)

@@ -120,6 +120,7 @@ type operation struct {
 	leaving    func()                      // told right before its request leaves; nil tells nobody
 	waited     time.Duration               // for the service to stop throttling, before the call
 	gate       *gate
+	spent      []string // the secrets of earlier attempts, which a response may still show
 	into       page // takes the body of a success; nil if there is nothing in it
 }
 
@@ -133,7 +134,8 @@ type result struct {
 	offset     time.Duration      // of the request's time from our clock
 	sentAt     time.Time          // zero if nothing can have reached the service
 	err        error              // what the answer, or its lack, is to the caller
-	keys       credential.Secrets // renew: those that were refused
+	keys       credential.Secrets // of the attempt
+	signature  string             // likewise
 }
 
 // do sends an operation until it is decided, and returns the accepted or passed
@@ -162,6 +164,7 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 			res.attempts = failed.Attempts
 			return res, nil
 		}
+		op.spent = append(res.keys.And(op.spent), res.signature)
 		failed.Outcome, failed.Err = outcome, res.err
 		if outcome == OutcomeAccepted {
 			failed.Err = fmt.Errorf("%w (request %s)", ErrDryRunIgnored, res.requestID)
@@ -216,9 +219,7 @@ func (c *Client) through(ctx context.Context, op operation, reservation pace.Res
 	if res.err == nil {
 		res = c.attempt(ctx, op, keys)
 	}
-	if res.event.stage == stageAnswered {
-		res.event.stale, res.keys = isStale(res.err), keys
-	}
+	res.event.stale = res.event.stage == stageAnswered && isStale(res.err)
 	outcome, then = decide(op, res.event)
 	returned = true
 	switch {
@@ -292,6 +293,7 @@ func (c *Client) attempt(ctx context.Context, op operation, keys credential.Secr
 		at:     now.Add(offset),
 		nonce:  nonce.String(),
 	}, keys)
+	scrubber := keys.Scrubber(append([]string{auth.signature}, op.spent...)...)
 	auth.header.put("Accept", "application/json")
 	auth.header.put("User-Agent", c.userAgent)
 	try := c.transport.Begin(ctx, c.attemptTimeout, !op.repeatable)
@@ -308,8 +310,8 @@ func (c *Client) attempt(ctx context.Context, op operation, keys credential.Secr
 	if err != nil {
 		unsent := try.GiveUp(err)
 		res := result{
-			event: event{stage: stageSent},
-			err:   c.transportFailure(ctx, try, unsent, err, keys.Scrubber(auth.signature)),
+			event: event{stage: stageSent}, keys: keys, signature: auth.signature,
+			err: c.transportFailure(ctx, try, unsent, err, scrubber),
 		}
 		if unsent {
 			res.event = event{stage: stageConnect, permanent: once.Lasts(err)}
@@ -318,7 +320,8 @@ func (c *Client) attempt(ctx context.Context, op operation, keys credential.Secr
 		}
 		return res
 	}
-	res := readAnswer(op, resp, keys.Scrubber(auth.signature))
+	res := readAnswer(op, resp, scrubber)
+	res.keys, res.signature = keys, auth.signature
 	res.sentAt, res.offset = try.SentAt(now), offset
 	return res
 }

@@ -312,7 +312,7 @@ func WithLogger(logger *slog.Logger) Option {
 		}
 		s.logCredentials = func(ctx context.Context, keys credential.Secrets) {
 			logger.LogAttrs(ctx, slog.LevelDebug, "ecsreboot: credentials",
-				slog.String("source", keys.Scrubber("").Text(keys.Source(), maxErrorText)),
+				slog.String("source", keys.Scrubber().Text(keys.Source(), maxErrorText)),
 				slog.String("credentials", keys.String()))
 		}
 		s.logCalls = CallObserver(func(ctx context.Context, call Call) (context.Context, func(CallResult)) {

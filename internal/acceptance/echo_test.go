@@ -218,3 +218,54 @@ func TestEchoesInReadings(t *testing.T) {
 		assert.NotContains(t, instance.Locks[0], secret)
 	}
 }
+
+// rotatingCredential has other keys at each fetch.
+type rotatingCredential struct {
+	credentials.Credential
+
+	models []*credentials.CredentialModel
+}
+
+func (c *rotatingCredential) GetType() *string { return new("sts") }
+
+func (c *rotatingCredential) GetCredential() (*credentials.CredentialModel, error) {
+	model := c.models[0]
+	if len(c.models) > 1 {
+		c.models = c.models[1:]
+	}
+	return model, nil
+}
+
+// The answer to an attempt may show the secrets of the attempt before it.
+func TestEchoesOfAnEarlierAttempt(t *testing.T) {
+	model := func(n string) *credentials.CredentialModel {
+		return &credentials.CredentialModel{
+			AccessKeyId: new("STS.earlier" + n), AccessKeySecret: new("Zk8Qw1eRt5YuI0pLmN4bVcXz7aSdF" + n),
+			SecurityToken: new("CAIS" + strings.Repeat("p7Xw2kVn9Lq4Rz8T", 8) + n), Type: new("sts"),
+		}
+	}
+	var echoes []string
+	endpoint, arrived := naiveService(t, func(w http.ResponseWriter, req *http.Request) {
+		authorization := req.Header.Get("Authorization")
+		signature := authorization[strings.LastIndex(authorization, "=")+1:]
+		code := "DiskError"
+		if echoes == nil {
+			code = "Throttling"
+			w.Header().Set("X-Acs-Retry-After", "1")
+			token := req.Header.Get("X-Acs-Security-Token")
+			echoes = []string{token[16:48], signature[10:40]}
+		}
+		w.WriteHeader(http.StatusForbidden)
+		message := echoes[0][:16] + " " + echoes[0][16:] + ", " + echoes[1][:15] + " " + echoes[1][15:]
+		_, _ = io.WriteString(w, `{"RequestId":"`+requestID+`","Code":"`+code+`","Message":"seen: `+message+`"}`)
+	})
+	client := naiveClient(t, endpoint, ecsreboot.WithCredential(&rotatingCredential{models: []*credentials.CredentialModel{model("A"), model("B")}}))
+	_, err := client.RebootInstance(t.Context(), request)
+	require.ErrorIs(t, err, ecsreboot.ErrDiskError)
+	assert.Equal(t, int64(2), arrived.Load())
+	for _, echo := range echoes {
+		for i := range len(echo) - 12 {
+			assert.NotContains(t, strings.ReplaceAll(err.Error(), " ", ""), echo[i:i+12])
+		}
+	}
+}

@@ -97,7 +97,7 @@ func fetchError(err error, known *Secrets) *Error {
 	text := redact.Cut(err.Error())
 	scrubber := new(redact.Scrubber)
 	if known != nil {
-		scrubber = known.Scrubber("")
+		scrubber = known.Scrubber()
 	}
 	failed := &Error{provider: err, quoted: scrubber.Text(text, maxErrorText)}
 	failed.text = failed.quoted

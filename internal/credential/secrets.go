@@ -53,10 +53,17 @@ func (s Secrets) Same(other Secrets) bool {
 	return s == other
 }
 
-// Scrubber returns a scrubber that knows the Secrets and the signature that was made
-// with them, if there is one.
-func (s Secrets) Scrubber(signature string) *redact.Scrubber {
-	return redact.New(s.accessKeyID, s.accessKeySecret, s.securityToken, s.bearerToken, signature)
+// Scrubber returns a scrubber that knows the Secrets and whatever else is given, such as
+// the signature that was made with them.
+func (s Secrets) Scrubber(more ...string) *redact.Scrubber {
+	return redact.New(s.accessKeyID, append(s.values(), more...)...)
+}
+
+// And returns more strings with those of the Secrets that are secret added.
+func (s Secrets) And(more []string) []string { return append(more, s.values()...) }
+
+func (s Secrets) values() []string {
+	return []string{s.accessKeySecret, s.securityToken, s.bearerToken}
 }
 
 // Format writes the same as String for every verb. To encoding/json, Secrets are an
