@@ -121,7 +121,7 @@ type operation struct {
 	waited     time.Duration               // for the service to stop throttling, before the call
 	gate       *gate
 	spent      []string // the secrets of earlier attempts, which a response may still show
-	into       page // takes the body of a success; nil if there is nothing in it
+	into       page     // takes the body of a success; nil if there is nothing in it
 }
 
 // result is what came of one attempt.

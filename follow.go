@@ -70,7 +70,7 @@ func (f *follower) follow(ctx context.Context) (verdict, Proof, error) {
 			return result, proof, err
 		case resend:
 			if ctx.Err() != nil {
-				return pending, "", nil // a wait that is over sends nothing
+				return pending, "", nil //nolint:nilerr // the caller finds out why the context ended
 			}
 			if newer, _ := f.watch.since(f.next); len(newer) > 0 {
 				continue // OnEvent or the Probe took its time, and they may prove the restart

@@ -511,11 +511,12 @@ func TestSecretsInCodes(t *testing.T) {
 				}
 				answer, ok := errors.AsType[*ecsreboot.APIError](err)
 				require.True(t, ok)
-				shown := printed(err)
+				var shown strings.Builder
+				shown.WriteString(printed(err))
 				for _, verb := range []string{"%s", "%d", "%x", "%q", "%t", "%v", "%+v", "%#v", "%p"} {
-					shown += fmt.Sprintf(verb, *answer) + fmt.Sprintf(verb, answer) + fmt.Sprintf(verb, []any{*answer})
+					shown.WriteString(fmt.Sprintf(verb, *answer) + fmt.Sprintf(verb, answer) + fmt.Sprintf(verb, []any{*answer}))
 				}
-				assert.NotContains(t, shown, test.code)
+				assert.NotContains(t, shown.String(), test.code)
 				assert.NotContains(t, string(answer.Code), test.secret)
 				assert.NotContains(t, err.Error(), test.secret)
 			})

@@ -405,7 +405,7 @@ func assertForeign(t *testing.T, entry entryPoint, err, poison error, pacer bool
 	var logged interface{ LogValue() any }
 	assert.NotErrorAs(t, foreign, &logged)
 	assert.NotEmpty(t, foreign.Source)
-	assert.NotEqual(t, reflect.TypeOf(poison), reflect.TypeOf(foreign))
+	assert.NotEqual(t, reflect.TypeOf(poison), reflect.TypeFor[*ecsreboot.ForeignError]())
 }
 
 // The least certain of several outcomes is theirs.

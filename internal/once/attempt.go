@@ -153,7 +153,7 @@ func same(a, b net.Conn) bool {
 	return a == b
 }
 
-// is is [errors.Is] for errors whose methods may panic.
+// is answers as [errors.Is] does, and false if a method of the error panics.
 func is(err, target error) (found bool) {
 	defer func() { _ = recover() }()
 	return errors.Is(err, target)

@@ -62,7 +62,7 @@ func (a *Attempt) adopt(given context.Context) context.Context {
 }
 
 // untraced is a context without the hooks of net/http.
-type untraced struct{ context.Context }
+type untraced struct{ context.Context } //nolint:containedctx // it is one
 
 // Value returns nil for the hooks.
 func (c untraced) Value(key any) any {

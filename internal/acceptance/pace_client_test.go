@@ -1,4 +1,4 @@
-package ecsreboot_test
+package acceptance_test
 
 import (
 	"context"
@@ -398,7 +398,7 @@ func TestReservationIsToldOfTheHook(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			pacer := new(notingPacer)
-			paced(t, pacer, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
+			paced(t, pacer, func(t *testing.T, _ *ecstest.Server, client *ecsreboot.Client) {
 				func() {
 					defer func() { _ = recover() }()
 					_, _ = client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{

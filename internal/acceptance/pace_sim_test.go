@@ -1,4 +1,4 @@
-package ecsreboot_test
+package acceptance_test
 
 import (
 	"context"
