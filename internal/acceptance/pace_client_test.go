@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -418,7 +419,7 @@ func TestReservationIsToldOfTheHook(t *testing.T) {
 type incomparableContext struct {
 	context.Context
 
-	ended *bool
+	ended *atomic.Bool
 }
 
 type incomparableError []string
@@ -426,7 +427,7 @@ type incomparableError []string
 func (incomparableError) Error() string { return "ended: Signature=c2VjcmV0c2VjcmV0" }
 
 func (c incomparableContext) Err() error {
-	if *c.ended {
+	if c.ended.Load() {
 		return incomparableError{}
 	}
 	return nil
@@ -436,8 +437,8 @@ func (c incomparableContext) Err() error {
 func TestOddContextEndsAtTheGate(t *testing.T) {
 	paced(t, new(pace.Adaptive), func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
 		server.Inject(ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: 10 * s})
-		ended := false
-		time.AfterFunc(5*s, func() { ended = true })
+		var ended atomic.Bool
+		time.AfterFunc(5*s, func() { ended.Store(true) })
 		_, err := client.RebootInstance(incomparableContext{t.Context(), &ended}, request)
 		require.ErrorIs(t, err, context.Canceled)
 		assertOutcome(t, rejected, err)

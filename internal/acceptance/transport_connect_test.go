@@ -112,7 +112,9 @@ func TestSilentNameServer(t *testing.T) {
 					begin := time.Now()
 					err := call(t, client)
 					assert.GreaterOrEqual(t, time.Since(begin), 5*time.Second, "the resolver waits so long")
+					dns.mu.Lock() // a lookup that nobody waits for may go on
 					assert.GreaterOrEqual(t, dns.asked[typeAAAA], 1)
+					dns.mu.Unlock()
 					// The clock of the bubble is years behind the server's, which says so.
 					require.ErrorIs(t, err, ecsreboot.ErrInvalidTimeStampExpired, "it connects, and the service answers")
 				})
