@@ -33,7 +33,8 @@ type Instance struct {
 	// Locks are the reasons why operations are locked, as the service writes them:
 	// "security", "financial", "recycling" or "Recycling", "dedicatedhostfinancial",
 	// "refunded", or one that is not documented yet. It is empty if there are none.
-	// The case of their letters does not matter. See [Instance.Refusal].
+	// The case of their letters does not matter. One that had to be made fit to print
+	// is in quotes. See [Instance.Refusal].
 	Locks []string
 	// StartTime is when the instance was last started, to the minute.
 	StartTime    time.Time
