@@ -146,6 +146,6 @@ func ExampleClient_RebootAndWait() { //nolint:testableexamples // is compiled bu
 		fmt.Println(err)
 		return
 	}
-	fmt.Println("proven by:", result.Proof)                                // status
-	fmt.Println("sent:", result.Sends, "restarts:", server.Reboots("i-1")) // 1 and 1
+	fmt.Println("proven by:", result.Proof)                                   // status
+	fmt.Println("sent:", result.Requests, "restarts:", server.Reboots("i-1")) // 1 and 1
 }

@@ -176,12 +176,12 @@ func (f *follower) result(proof Proof) *RestartResult {
 		InstanceID:     f.watch.request.InstanceID,
 		Proof:          proof,
 		RequestID:      e.requestID,
-		Sends:          e.sends,
+		Requests:       e.sends,
 		Before:         e.before,
 		StartTimeAfter: e.last.StartTime,
 		Observations:   e.seen,
 		SentAt:         e.sentAt,
-		Took:           e.last.At.Sub(since),
+		Elapsed:        e.last.At.Sub(since),
 	}
 }
 
@@ -211,7 +211,7 @@ func (f *follower) failure(operation string, err error) error {
 	failed.Err = &WaitError{
 		LastStatus:   e.last.Status,
 		LastSeen:     e.last.At,
-		Sends:        sends,
+		Requests:     sends,
 		at:           time.Now(),
 		RequestID:    e.requestID,
 		Before:       e.before,

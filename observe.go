@@ -21,7 +21,7 @@ type CallResult struct {
 	RequestID string // of the answer that decided it; empty if none did
 	Attempts  int    // how many requests it took; 0 after a panic
 	Outcome   Outcome
-	Took      time.Duration
+	Elapsed   time.Duration
 	Err       error // an [OperationError], or nil; another one after a panic
 }
 
@@ -57,7 +57,7 @@ func (observe CallObserver) around(c *Client, call caller) caller {
 			became.Outcome = OutcomeNone
 		}
 		defer func() {
-			became.Took = time.Since(begin)
+			became.Elapsed = time.Since(begin)
 			tell(end, became)
 		}()
 		res, err := call(ctx, op)

@@ -328,7 +328,7 @@ func WithLogger(logger *slog.Logger) Option {
 					slog.Int("attempts", became.Attempts),
 					slog.String("outcome", became.Outcome.String()),
 					slog.String("request_id", became.RequestID),
-					slog.Duration("took", became.Took),
+					slog.Duration("elapsed", became.Elapsed),
 				}
 				if became.Err != nil {
 					attributes = append(attributes, slog.Any("error", became.Err))

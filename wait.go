@@ -41,12 +41,12 @@ type WaitOptions struct {
 	// is still at work. Default 25 min, because the vendor documents 3 to 5 minutes
 	// for a restart, and at most 20; negative: only the context ends the wait.
 	Timeout time.Duration
-	// SettleTime is how long a send of unknown outcome may take to show. Default
+	// UnknownGrace is how long a send of unknown outcome may take to show. Default
 	// 60 s; negative: the first poll decides.
-	SettleTime time.Duration
-	// MaxPollFaults is how many polls in a row may fail, beyond throttled
+	UnknownGrace time.Duration
+	// MaxPollFailures is how many polls in a row may fail, beyond throttled
 	// ones, before the wait gives up. Default 5; negative: none may.
-	MaxPollFaults int
+	MaxPollFailures int
 	// Probe lets the caller add proof of its own, such as a boot id or a health
 	// check. It is asked after each poll that shows the instance Running once
 	// the restart was sent, in a goroutine of its own, once at a time for each call.
@@ -74,7 +74,7 @@ type WaitOptions struct {
 	// [Client.Resolve] send nothing and never ask.
 	BeforeSend func(ctx context.Context, before Baseline) error
 	// ResendUnknown sends once more if a send of unknown outcome has not shown
-	// within SettleTime. This may restart the instance twice: the first send may
+	// within UnknownGrace. This may restart the instance twice: the first send may
 	// still be on its way. A second send that fails ends the wait.
 	ResendUnknown bool
 }
@@ -82,9 +82,9 @@ type WaitOptions struct {
 const (
 	// defaultWaitTimeout is more than the 20 minutes that the vendor documents for a
 	// restart at most.
-	defaultWaitTimeout   = 25 * time.Minute
-	defaultSettleTime    = time.Minute
-	defaultMaxPollFaults = 5
+	defaultWaitTimeout     = 25 * time.Minute
+	defaultUnknownGrace    = time.Minute
+	defaultMaxPollFailures = 5
 	// joinLimit is for how long a restart may be joined from when its first call began.
 	joinLimit = 10 * time.Minute
 	// baselineLifetime is how old a baseline may be when the restart is let go by the
@@ -94,8 +94,8 @@ const (
 
 func (o WaitOptions) withDefaults() WaitOptions {
 	o.Timeout = orDefault(o.Timeout, defaultWaitTimeout)
-	o.SettleTime = max(0, orDefault(o.SettleTime, defaultSettleTime))
-	o.MaxPollFaults = max(0, orDefault(o.MaxPollFaults, defaultMaxPollFaults))
+	o.UnknownGrace = max(0, orDefault(o.UnknownGrace, defaultUnknownGrace))
+	o.MaxPollFailures = max(0, orDefault(o.MaxPollFailures, defaultMaxPollFailures))
 	return o
 }
 
@@ -161,7 +161,7 @@ const (
 	// ProofRefusal means that the service refused a second send, that of
 	// [WaitOptions.ResendUnknown], with [ErrIncorrectInstanceStatus]: the instance was
 	// not Running then, though no poll showed that. It is Running since, after
-	// SettleTime, or after 60 s if SettleTime is shorter. Any other refusal of a second
+	// UnknownGrace, or after 60 s if UnknownGrace is shorter. Any other refusal of a second
 	// send proves nothing.
 	ProofRefusal Proof = "refusal"
 )
@@ -172,19 +172,19 @@ type RestartResult struct {
 	InstanceID     string
 	Proof          Proof
 	RequestID      string        // of the accepted send; empty if its answer was lost, or if others sent
-	Sends          int           // how often this client sent the restart
+	Requests       int           // how often this client sent the restart
 	Before         Baseline      // in the result of [Client.Resolve], that of the error, or zero
 	StartTimeAfter time.Time     // to the minute
 	Observations   []Observation // the polls after the send, those without news left out
 	SentAt         time.Time     // when the last send left; zero if others sent
-	Took           time.Duration // from the send, or else the beginning of the wait, to the proof
+	Elapsed        time.Duration // from the send, or else the beginning of the wait, to the proof
 }
 
 // WaitError is why a wait ended without proof, and what it had seen.
 type WaitError struct {
 	LastStatus   Status    // the last that was read; empty if nothing was
 	LastSeen     time.Time // when that was; zero if nothing was
-	Sends        int       // how often the restart was sent
+	Requests     int       // how often the restart was sent
 	RequestID    string    // of the accepted send
 	Before       Baseline
 	Observations []Observation // the polls after the send, those without news left out
@@ -222,7 +222,7 @@ func (e *WaitError) Unwrap() error { return e.Err }
 // instance that would be refused is refused before anything is sent, by an [APIError]
 // with StatusCode 0.
 //
-// A lost answer is settled by looking: a change within SettleTime proves the
+// A lost answer is settled by looking: a change within UnknownGrace proves the
 // restart; none ends the wait with [ErrNotProven] and [ErrOutcomeUnknown]. The
 // restart is sent once, or twice with ResendUnknown.
 //
@@ -334,7 +334,7 @@ func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, opti
 
 // Resolve settles an error of unknown outcome, met earlier, by looking at the
 // instance: it has restarted if it is Running with [ProofStatus] or [ProofStartTime].
-// Without such a sign within SettleTime of the send, the error is [ErrNotProven] and
+// Without such a sign within UnknownGrace of the send, the error is [ErrNotProven] and
 // still [ErrOutcomeUnknown]. It sends nothing.
 //
 // An error of [Client.RebootAndWait] has a baseline, which tells the time of the send

@@ -11,11 +11,11 @@ type Control struct {
 	changed chan struct{} // closed at the next change
 }
 
-// Pause sends nothing more until [Control.Continue]. What was sent is followed.
+// Pause sends nothing more until [Control.Unpause]. What was sent is followed.
 func (c *Control) Pause() { c.set(func() { c.paused = true }) }
 
 // Continue ends a pause.
-func (c *Control) Continue() { c.set(func() { c.paused = false }) }
+func (c *Control) Unpause() { c.set(func() { c.paused = false }) }
 
 // Stop sends nothing more; the run ends when everything that was sent is settled.
 // To leave at once, cancel the run's context: the journal knows what was sent.

@@ -111,7 +111,7 @@ func (f *follower) limit(ctx context.Context) (context.Context, context.CancelFu
 }
 
 func (f *follower) waitOptions() ecsreboot.WaitOptions {
-	return ecsreboot.WaitOptions{Timeout: -1, SettleTime: f.options.SettleTime, Probe: f.probe, OnEvent: f.seen}
+	return ecsreboot.WaitOptions{Timeout: -1, UnknownGrace: f.options.UnknownGrace, Probe: f.probe, OnEvent: f.seen}
 }
 
 // proven tells the proof. A proof by probe is one that was seen earlier.
@@ -205,7 +205,7 @@ func (f *follower) tellEnd(ctx context.Context, err error) {
 	}
 	f.since, f.earlier = time.Time{}, true
 	options := f.waitOptions()
-	options.MaxPollFaults = patientPolls
+	options.MaxPollFailures = patientPolls
 	if result, err := f.client.WaitUntilRestarted(ctx, f.baseline(), options); err == nil {
 		f.proven(result)
 	}

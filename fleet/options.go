@@ -31,9 +31,9 @@ type Options struct {
 	// healthy; after a resumption, from there. Default 25 min, because the vendor
 	// documents 3 to 5 minutes for a restart, and at most 20.
 	ReadyTimeout time.Duration
-	// SettleTime is how long a restart whose answer was lost may take to show.
+	// UnknownGrace is how long a restart whose answer was lost may take to show.
 	// Default 60 s.
-	SettleTime time.Duration
+	UnknownGrace time.Duration
 	// Blocker is asked right before each send, in several goroutines at once; only
 	// the intent is written down after it. An error holds this send back, which [EventHeld] tells, and it is asked again after
 	// BlockerInterval. Its consent counts for 10 s, or for as long as it took to
@@ -69,7 +69,7 @@ type Options struct {
 const (
 	defaultMinReady        = 30 * time.Second
 	defaultReadyTimeout    = 25 * time.Minute
-	defaultSettleTime      = time.Minute
+	defaultUnknownGrace    = time.Minute
 	defaultBlockerInterval = 10 * time.Second
 )
 
@@ -80,7 +80,7 @@ func (o Options) withDefaults() Options {
 	}{
 		{&o.MinReady, defaultMinReady},
 		{&o.ReadyTimeout, defaultReadyTimeout},
-		{&o.SettleTime, defaultSettleTime},
+		{&o.UnknownGrace, defaultUnknownGrace},
 		{&o.BlockerInterval, defaultBlockerInterval},
 	} {
 		if *d.field == 0 {

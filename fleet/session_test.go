@@ -39,9 +39,9 @@ func TestPause(t *testing.T) {
 		var control fleet.Control
 		var seen trace
 		control.Pause()
-		time.AfterFunc(time.Hour, control.Continue)
+		time.AfterFunc(time.Hour, control.Unpause)
 		time.AfterFunc(time.Hour+2*time.Minute, control.Pause)
-		time.AfterFunc(2*time.Hour, control.Continue)
+		time.AfterFunc(2*time.Hour, control.Unpause)
 		begin := time.Now()
 		report, err := s.run(fleet.Options{Rules: fleet.Rules{Canary: []int{}}, Control: &control, OnEvent: collect(&seen)})
 		require.NoError(t, err)

@@ -13,7 +13,7 @@ import (
 type Sent struct {
 	Target   Target
 	Before   Reading   // zero if nobody looked
-	At       time.Time // an answer that was lost may take Options.SettleTime from then to show
+	At       time.Time // an answer that was lost may take Options.UnknownGrace from then to show
 	Accepted bool      // or else its answer was lost
 	Down     bool      // the instance was seen in another status since
 }
@@ -22,7 +22,7 @@ type Sent struct {
 // events; the last is [EventHealthy], [EventFailed] or [EventUnknown]. It sends
 // nothing. After a failure it goes on looking, as the instance may come back, until
 // ctx ends; if that ends earlier, the end is not told. Of the options, Health,
-// MinReady, ReadyTimeout, which counts from now, and SettleTime count. Tell is called
+// MinReady, ReadyTimeout, which counts from now, and UnknownGrace count. Tell is called
 // in the goroutine of the call.
 func Follow(ctx context.Context, client *ecsreboot.Client, sent Sent, options Options, tell func(Event)) error {
 	f, err := newStep(client, sent.Target, options)

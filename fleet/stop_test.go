@@ -210,7 +210,7 @@ func TestContinueTellsUnsent(t *testing.T) {
 	inBubble(t, 6, ecstest.Options{}, func(t *testing.T, s *service) {
 		var control fleet.Control
 		control.Pause()
-		time.AfterFunc(time.Minute, control.Continue)
+		time.AfterFunc(time.Minute, control.Unpause)
 		var seen trace
 		_, err := s.run(fleet.Options{Rules: atOnce, Control: &control, OnEvent: collect(&seen)})
 		require.NoError(t, err)

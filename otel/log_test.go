@@ -46,7 +46,7 @@ func TestLogRecordsBelongToTheCall(t *testing.T) {
 
 		inError := []string{"error", "error.operation", "error.instance_id", "error.outcome", "error.attempts", "error.sent_at"}
 		again := append([]string{"operation", "instance_id", "attempts", "wait"}, inError...)
-		called := []string{"operation", "instance_id", "force_stop", "dry_run", "attempts", "outcome", "request_id", "took"}
+		called := []string{"operation", "instance_id", "force_stop", "dry_run", "attempts", "outcome", "request_id", "elapsed"}
 		calls := s.spans("Ecs.RebootInstance")
 		require.Len(t, calls, 2)
 		require.Len(t, h.records, 3)

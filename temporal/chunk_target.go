@@ -104,7 +104,7 @@ func (c *chunk) limit(late bool) time.Duration {
 	if late || l.ReadyTimeout < 0 {
 		return 0
 	}
-	return strayTime + throttlePatience + sendPatience + queueTime + 2*l.ReadyTimeout + 2*l.SendTimeout + 2*max(0, l.SettleTime)
+	return strayTime + throttlePatience + sendPatience + queueTime + 2*l.ReadyTimeout + 2*l.SendTimeout + 2*max(0, l.UnknownGrace)
 }
 
 // errOther is of an instance that another workflow does not leave.

@@ -36,13 +36,13 @@ type oneInput struct {
 type limits struct {
 	MinReady     time.Duration `json:"minReady"`
 	ReadyTimeout time.Duration `json:"readyTimeout"`
-	SettleTime   time.Duration `json:"settleTime"`
+	UnknownGrace time.Duration `json:"unknownGrace"`
 	SendTimeout  time.Duration `json:"sendTimeout"`
 	Health       bool          `json:"health,omitempty"`
 }
 
 func (s Settings) limits() limits {
-	return limits{MinReady: s.MinReady, ReadyTimeout: s.ReadyTimeout, SettleTime: s.SettleTime, SendTimeout: s.SendTimeout, Health: s.Health}
+	return limits{MinReady: s.MinReady, ReadyTimeout: s.ReadyTimeout, UnknownGrace: s.UnknownGrace, SendTimeout: s.SendTimeout, Health: s.Health}
 }
 
 const (

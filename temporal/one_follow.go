@@ -44,7 +44,7 @@ func (w *one) waitInput(sentAt time.Time) waitInput {
 	l := w.in.Limits
 	return waitInput{
 		work: w.in.work, Before: w.before, SentAt: sentAt,
-		MinReady: l.MinReady, ReadyTimeout: l.ReadyTimeout, SettleTime: l.SettleTime, Health: l.Health,
+		MinReady: l.MinReady, ReadyTimeout: l.ReadyTimeout, UnknownGrace: l.UnknownGrace, Health: l.Health,
 	}
 }
 
@@ -95,7 +95,7 @@ func (w *one) awaitOthers(ctx workflow.Context) (why *verdict, sent bool) {
 func (w *one) look(ctx workflow.Context) {
 	if w.in.Known == nil {
 		// It may have been at any point. What it began has an end by then.
-		_ = workflow.Sleep(ctx, w.in.Limits.SendTimeout+sendSlack+max(0, w.in.Limits.SettleTime))
+		_ = workflow.Sleep(ctx, w.in.Limits.SendTimeout+sendSlack+max(0, w.in.Limits.UnknownGrace))
 		w.tell(ctx, fleet.Event{Kind: fleet.EventIntent, At: w.in.AskedAt, Attempt: w.in.Attempts + 1})
 		w.tell(ctx, fleet.Event{Kind: fleet.EventDoubt, Error: "the workflow that restarted it was ended"})
 		w.follow(ctx, resolveActivity, w.in.AskedAt) // a restart since then is what is looked for

@@ -72,7 +72,7 @@ func TestRecord(t *testing.T) {
 	for name, settings := range map[string]Settings{
 		"plain":    {},
 		"continue": {ContinueAfter: 3},
-		"killed":   {SendTimeout: 5 * time.Second, SettleTime: 5 * time.Second},
+		"killed":   {SendTimeout: 5 * time.Second, UnknownGrace: 5 * time.Second},
 	} {
 		id := fmt.Sprintf("%s-%d", name, time.Now().Unix())
 		service, err := ecstest.NewServer(ecstest.Options{})

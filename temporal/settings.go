@@ -20,9 +20,9 @@ type Settings struct {
 	// healthy; if no worker was there meanwhile, from when the next goes on. Default
 	// 25 min, because the vendor documents up to 20 for a restart.
 	ReadyTimeout time.Duration `json:"readyTimeout,omitempty"`
-	// SettleTime is how long a restart whose answer was lost may take to show.
+	// UnknownGrace is how long a restart whose answer was lost may take to show.
 	// Default 60 s.
-	SettleTime time.Duration `json:"settleTime,omitempty"`
+	UnknownGrace time.Duration `json:"unknownGrace,omitempty"`
 	// SendTimeout limits the call that restarts an instance. Default 45 s, at least
 	// 5 s; of that it may wait for a third until it leaves.
 	SendTimeout time.Duration `json:"sendTimeout,omitempty"`
@@ -42,7 +42,7 @@ type Settings struct {
 const (
 	defaultMinReady     = 30 * time.Second
 	defaultReadyTimeout = 25 * time.Minute
-	defaultSettleTime   = time.Minute
+	defaultUnknownGrace = time.Minute
 	defaultSendTimeout  = 45 * time.Second
 	shortestSendTimeout = 5 * time.Second
 )
@@ -60,7 +60,7 @@ func (s Settings) forPlan(plan fleet.Plan) (Settings, error) {
 	}{
 		{&s.MinReady, defaultMinReady},
 		{&s.ReadyTimeout, defaultReadyTimeout},
-		{&s.SettleTime, defaultSettleTime},
+		{&s.UnknownGrace, defaultUnknownGrace},
 		{&s.SendTimeout, defaultSendTimeout},
 	} {
 		if *d.field == 0 {

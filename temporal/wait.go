@@ -19,7 +19,7 @@ type waitInput struct {
 	SentAt       time.Time          `json:"sentAt"`
 	MinReady     time.Duration      `json:"minReady"`
 	ReadyTimeout time.Duration      `json:"readyTimeout"`
-	SettleTime   time.Duration      `json:"settleTime"`
+	UnknownGrace time.Duration      `json:"unknownGrace"`
 	Health       bool               `json:"health,omitempty"`
 	// Late follows an instance that is given up: it may come back.
 	Late bool `json:"late,omitempty"`
@@ -48,7 +48,7 @@ func (a *activities) Wait(ctx context.Context, in waitInput) (waitResult, error)
 }
 
 // Resolve is Wait for a restart that may have been sent: if nothing of it shows
-// within SettleTime, its outcome is unknown.
+// within UnknownGrace, its outcome is unknown.
 func (a *activities) Resolve(ctx context.Context, in waitInput) (waitResult, error) {
 	return a.follow(ctx, in, false)
 }
@@ -111,7 +111,7 @@ func (a *activities) AwaitOthers(ctx context.Context, in waitInput) (waitResult,
 // begin checks that this worker can do the work, and takes up what an earlier try
 // has seen.
 func (a *activities) begin(ctx context.Context, in waitInput) (*sightings, fleet.Options, error) {
-	options := fleet.Options{MinReady: in.MinReady, ReadyTimeout: in.ReadyTimeout, SettleTime: in.SettleTime}
+	options := fleet.Options{MinReady: in.MinReady, ReadyTimeout: in.ReadyTimeout, UnknownGrace: in.UnknownGrace}
 	if v := a.misplaced(in.work); v != nil {
 		return nil, options, temporalError("Misplaced", v.Event.Error)
 	}

@@ -36,7 +36,7 @@ func (b *bench) run(wait any, in waitInput, heartbeat []fleet.Event) waitResult 
 
 func (b *bench) following(before ecsreboot.Baseline) waitInput {
 	return waitInput{
-		work: b.work(), Before: before, SentAt: time.Now(), MinReady: defaultMinReady, ReadyTimeout: defaultReadyTimeout, SettleTime: defaultSettleTime,
+		work: b.work(), Before: before, SentAt: time.Now(), MinReady: defaultMinReady, ReadyTimeout: defaultReadyTimeout, UnknownGrace: defaultUnknownGrace,
 	}
 }
 

@@ -30,7 +30,7 @@ func TestWaitJSON(t *testing.T) {
 			{"type": "event", "at": last, "instanceId": id, "event": "status", "status": "Running", "startTime": after},
 			{
 				"type": "result", "instanceId": id, "operation": "RebootAndWait", "outcome": "restarted", "requestId": request,
-				"proof": "status", "tookSeconds": lines[5]["tookSeconds"], "sends": 1.0, "sentAt": begin,
+				"proof": "status", "elapsedSeconds": lines[5]["elapsedSeconds"], "requests": 1.0, "sentAt": begin,
 				"startTimeBefore": before, "startTimeAfter": after, "exitCode": 0.0,
 				"readings": []any{
 					map[string]any{"at": first, "status": "Stopping", "startTime": before},
@@ -38,7 +38,7 @@ func TestWaitJSON(t *testing.T) {
 				},
 			},
 		}, lines)
-		require.GreaterOrEqual(t, lines[5]["tookSeconds"], 3.0)
+		require.GreaterOrEqual(t, lines[5]["elapsedSeconds"], 3.0)
 	})
 }
 

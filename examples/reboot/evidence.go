@@ -11,8 +11,8 @@ import (
 // evidence is what -wait adds to the result.
 type evidence struct {
 	Proof           string    `json:"proof,omitempty"`
-	TookSeconds     float64   `json:"tookSeconds,omitempty"` // from the send to the proof
-	Sends           int       `json:"sends,omitempty"`
+	ElapsedSeconds  float64   `json:"elapsedSeconds,omitempty"` // from the send to the proof
+	Requests        int       `json:"requests,omitempty"`
 	StartTimeBefore time.Time `json:"startTimeBefore,omitzero"`
 	StartTimeAfter  time.Time `json:"startTimeAfter,omitzero"`
 	LastStatus      string    `json:"lastStatus,omitempty"` // of a wait that failed, as is LastSeen
@@ -39,17 +39,17 @@ func newReadings(seen []ecsreboot.Observation) []reading {
 
 func newWaitResult(s settings, restarted *ecsreboot.RestartResult, err error) result {
 	r := newResult(s, nil, err)
-	r.Attempts = 0 // Sends says how often it was sent
+	r.Attempts = 0 // Requests says how often it was sent
 	if err == nil {
 		r.Outcome, r.RequestID, r.SentAt = outcomeRestarted, restarted.RequestID, restarted.SentAt.UTC()
 		r.evidence = &evidence{
 			Proof:           string(restarted.Proof),
-			TookSeconds:     restarted.Took.Round(time.Millisecond).Seconds(),
-			Sends:           restarted.Sends,
+			ElapsedSeconds:  restarted.Elapsed.Round(time.Millisecond).Seconds(),
+			Requests:        restarted.Requests,
 			StartTimeBefore: restarted.Before.StartTime,
 			StartTimeAfter:  restarted.StartTimeAfter,
 			Readings:        newReadings(restarted.Observations),
-			took:            restarted.Took,
+			took:            restarted.Elapsed,
 		}
 		return r
 	}
@@ -58,7 +58,7 @@ func newWaitResult(s settings, restarted *ecsreboot.RestartResult, err error) re
 			r.RequestID = waited.RequestID // of the send, not of a reading that failed
 		}
 		r.evidence = &evidence{
-			Sends:           waited.Sends,
+			Requests:        waited.Requests,
 			StartTimeBefore: waited.Before.StartTime,
 			LastStatus:      string(waited.LastStatus),
 			LastSeen:        waited.LastSeen.UTC(),
@@ -88,9 +88,9 @@ func (r result) proofInWords() string {
 	}
 	switch {
 	case r.refused:
-		text += "; sent " + times(r.Sends) + ", the second one refused"
-	case r.Sends > 1:
-		text += "; sent " + times(r.Sends) + ", so it may have restarted as often"
+		text += "; sent " + times(r.Requests) + ", the second one refused"
+	case r.Requests > 1:
+		text += "; sent " + times(r.Requests) + ", so it may have restarted as often"
 	}
 	return text
 }

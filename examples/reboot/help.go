@@ -58,7 +58,7 @@ Result:
     none              a dry run that got no answer; nothing restarted
   With -wait -json each line has a type: event, or result for the last one. Events have at,
   instanceId, event, status, startTime, requestId, error; -quiet leaves them out. The result has
-  besides: proof (status, start time, refusal), tookSeconds from the send to the proof, sends,
+  besides: proof (status, start time, refusal), elapsedSeconds from the send to the proof, sends,
   sentAt, startTimeBefore, startTimeAfter, readings (at, status, startTime), and of a wait that
   failed lastStatus and lastSeen.
 

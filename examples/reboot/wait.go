@@ -14,7 +14,7 @@ func (p *program) restartAndWait(ctx context.Context, s settings, client *ecsreb
 	refused := false
 	restarted, err := client.RebootAndWait(ctx, s.request(), ecsreboot.WaitOptions{
 		Timeout:       orNone(s.waitTimeout),
-		SettleTime:    orNone(s.settle),
+		UnknownGrace:  orNone(s.settle),
 		ResendUnknown: s.resendUnknown,
 		OnEvent: func(e ecsreboot.Event) {
 			refused = refused || e.Kind == ecsreboot.EventResendRefused

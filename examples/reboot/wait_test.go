@@ -166,7 +166,7 @@ func TestWaitOutcomes(t *testing.T) {
 				require.Equal(t, "result", line["type"])
 				require.Equal(t, "RebootAndWait", line["operation"])
 				require.Equal(t, test.outcome, line["outcome"])
-				require.InDelta(t, test.sends, orZero(line["sends"]), 0)
+				require.InDelta(t, test.sends, orZero(line["requests"]), 0)
 				if test.outcome == "accepted" {
 					require.Equal(t, restartOf(b.server).RequestID, line["requestId"], "that of the restart")
 				}

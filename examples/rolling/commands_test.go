@@ -171,7 +171,7 @@ func TestWindowOpensLater(t *testing.T) {
 		code, m, stderr := b.do(b.first("-window", "Sat 02:00-03:00")...)
 		require.Equal(b, exitcode.Done, code, stderr)
 		require.Contains(b, stderr, "the maintenance window opens at 2000-01-01T02:00:00Z")
-		require.Greater(b, m.TookSeconds, (2 * time.Hour).Seconds())
+		require.Greater(b, m.ElapsedSeconds, (2 * time.Hour).Seconds())
 		require.Contains(b, stderr, "paused: outside -window")
 	})
 }

@@ -115,7 +115,7 @@ func TestSettings(t *testing.T) {
 	}, options.Rules)
 	require.Negative(t, options.MinReady, "0 means none")
 	require.Equal(t, 5*time.Minute, options.ReadyTimeout)
-	require.Zero(t, options.SettleTime, "the default")
+	require.Zero(t, options.UnknownGrace, "the default")
 
 	s, err = parse("resume", nil, flagsOfResume)
 	require.NoError(t, err)

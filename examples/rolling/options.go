@@ -20,7 +20,7 @@ func (p *program) options(ctx context.Context, s *settings, base fleet.Rules) (f
 		Journal:      s.journal,
 		MinReady:     s.duration("min-ready", s.minReady),
 		ReadyTimeout: s.duration("ready-timeout", s.readyTimeout),
-		SettleTime:   s.duration("settle", s.settle),
+		UnknownGrace: s.duration("settle", s.settle),
 		MinUptime:    s.minUptime,
 		Window:       s.window.window,
 		SelfID:       p.self(ctx, s),

@@ -32,24 +32,24 @@ type result struct {
 
 // summary is the result as JSON.
 type summary struct {
-	Command      string              `json:"command"`
-	ExitCode     int                 `json:"exitCode"`
-	Error        string              `json:"error,omitempty"`
-	Instances    int                 `json:"instances,omitempty"`
-	States       map[fleet.State]int `json:"states,omitempty"`
-	Restarted    int                 `json:"restarted"`
-	Reason       fleet.Reason        `json:"reason,omitempty"` // of the end
-	Digest       string              `json:"digest,omitempty"`
-	Begun        *time.Time          `json:"begun,omitempty"`
-	Ended        *time.Time          `json:"ended,omitempty"`
-	Sessions     int                 `json:"sessions,omitempty"`
-	TookSeconds  float64             `json:"tookSeconds,omitempty"`
-	Running      string              `json:"running,omitempty"` // who drives the run
-	Held         []fleet.Reason      `json:"held,omitempty"`    // why nothing is sent for now
-	Hooks        []string            `json:"hooks,omitempty"`   // what must be given again to go on
-	Journal      string              `json:"journal,omitempty"`
-	Report       string              `json:"report,omitempty"`
-	NotRestarted []left              `json:"notRestarted"`
+	Command        string              `json:"command"`
+	ExitCode       int                 `json:"exitCode"`
+	Error          string              `json:"error,omitempty"`
+	Instances      int                 `json:"instances,omitempty"`
+	States         map[fleet.State]int `json:"states,omitempty"`
+	Restarted      int                 `json:"restarted"`
+	Reason         fleet.Reason        `json:"reason,omitempty"` // of the end
+	Digest         string              `json:"digest,omitempty"`
+	Begun          *time.Time          `json:"begun,omitempty"`
+	Ended          *time.Time          `json:"ended,omitempty"`
+	Sessions       int                 `json:"sessions,omitempty"`
+	ElapsedSeconds float64             `json:"elapsedSeconds,omitempty"`
+	Running        string              `json:"running,omitempty"` // who drives the run
+	Held           []fleet.Reason      `json:"held,omitempty"`    // why nothing is sent for now
+	Hooks          []string            `json:"hooks,omitempty"`   // what must be given again to go on
+	Journal        string              `json:"journal,omitempty"`
+	Report         string              `json:"report,omitempty"`
+	NotRestarted   []left              `json:"notRestarted"`
 }
 
 // left is an instance that was not restarted, or not with proof.
@@ -159,7 +159,7 @@ func summarize(s *settings, r *result, code int) summary {
 		return m
 	}
 	m.Instances, m.Digest, m.Sessions = len(r.report.Records), r.report.Digest, r.report.Sessions
-	m.Reason, m.Report, m.TookSeconds = r.report.Reason, s.htmlFile, r.took.Seconds()
+	m.Reason, m.Report, m.ElapsedSeconds = r.report.Reason, s.htmlFile, r.took.Seconds()
 	m.Begun = &r.report.Begun
 	if !r.report.Ended.IsZero() {
 		m.Ended = &r.report.Ended

@@ -110,7 +110,7 @@ func (s *supervisor) pause(paused bool) {
 		s.control.Pause()
 	default:
 		s.note("going on")
-		s.control.Continue()
+		s.control.Unpause()
 	}
 }
 

@@ -14,7 +14,7 @@ func (s *story) histogram(all Settle) (ch chart, ticks []tickView, lines []bar) 
 	beyond := false
 	peak := 0
 	for i := range s.report.Records {
-		if d, ok := s.settleTime(&s.report.Records[i]); ok {
+		if d, ok := s.timeToHealthy(&s.report.Records[i]); ok {
 			at := int(d.Seconds() / step)
 			beyond = beyond || at >= len(bins)
 			at = min(at, len(bins)-1)

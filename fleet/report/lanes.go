@@ -101,7 +101,7 @@ func (s *story) laneView(a *axis, i, y, row int) laneView {
 	if r.Reason != "" {
 		l.Title += ", " + string(r.Reason)
 	}
-	if d, ok := s.settleTime(r); ok {
+	if d, ok := s.timeToHealthy(r); ok {
 		l.Title += " after " + seconds(d.Seconds())
 	}
 	const between = 3 // pixels between rows
@@ -130,7 +130,7 @@ func (s *story) chosenLanes(a *axis) []lanesView {
 		if r.Failed || r.State == fleet.StateUnknown || r.State == fleet.StateRestarting {
 			broken = append(broken, i)
 		}
-		if _, ok := s.settleTime(r); ok {
+		if _, ok := s.timeToHealthy(r); ok {
 			slow = append(slow, i)
 		}
 	}
@@ -146,8 +146,8 @@ func (s *story) chosenLanes(a *axis) []lanesView {
 		views = append(views, v)
 	}
 	slices.SortStableFunc(slow, func(i, j int) int {
-		di, _ := s.settleTime(&s.report.Records[i])
-		dj, _ := s.settleTime(&s.report.Records[j])
+		di, _ := s.timeToHealthy(&s.report.Records[i])
+		dj, _ := s.timeToHealthy(&s.report.Records[j])
 		return cmp.Compare(dj, di)
 	})
 	if len(slow) > 0 {

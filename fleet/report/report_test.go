@@ -205,7 +205,7 @@ func TestSessions(t *testing.T) {
 	require.Less(t, d.Summary.Settle.Measured, d.Summary.States[fleet.StateHealthy], "some became healthy across the crash")
 }
 
-func TestSettleTimes(t *testing.T) {
+func TestTimesToHealthy(t *testing.T) {
 	plan := fleet.Plan{Targets: []fleet.Target{{ID: "a1", Group: "a"}, {ID: "a2", Group: "a"}, {ID: "b1", Group: "b"}, {ID: "b2", Group: "b"}}}
 	at := func(seconds int, kind fleet.EventKind, id string) fleet.Event {
 		return fleet.Event{Kind: kind, InstanceID: id, At: begun.Add(time.Duration(seconds) * time.Second), Attempt: 1}

@@ -9,9 +9,9 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
-// settleTime is how long a healthy instance took; false if nobody knows, as no
+// timeToHealthy is how long a healthy instance took; false if nobody knows, as no
 // session has seen both the restart and its end.
-func (s *story) settleTime(r *fleet.Record) (time.Duration, bool) {
+func (s *story) timeToHealthy(r *fleet.Record) (time.Duration, bool) {
 	from := r.Accepted
 	if from.IsZero() {
 		from = r.SentAt
@@ -39,7 +39,7 @@ func (s *story) settle() (Settle, []Settle) {
 			one = &sample{Settle: Settle{Group: r.Group}}
 			byName[r.Group] = one
 		}
-		d, measured := s.settleTime(r)
+		d, measured := s.timeToHealthy(r)
 		all.add(r, d, measured)
 		one.add(r, d, measured)
 	}

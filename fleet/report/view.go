@@ -218,7 +218,7 @@ func (v *view) listHealthy(s *story, zone *time.Location) {
 			continue
 		}
 		row := healthyView{Record: r, At: r.EndedAt.In(zone).Format("15:04:05"), Settle: "–"}
-		if d, ok := s.settleTime(r); ok {
+		if d, ok := s.timeToHealthy(r); ok {
 			row.Settle, took[r.ID] = seconds(d.Seconds()), d
 		}
 		v.Healthy = append(v.Healthy, row)

@@ -303,7 +303,7 @@ func entryPoints() map[string]entryPoint {
 				sent = strings.Contains(req.URL.RawQuery, "ForceStop")
 				return next.RoundTrip(req)
 			}))
-			_, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{MaxPollFaults: 2})
+			_, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{MaxPollFailures: 2})
 			return err
 		}},
 		"BeforeSend": {outcome: notSent, call: func(t *testing.T, server *ecstest.Server, poison error) error {

@@ -212,7 +212,7 @@ func TestEndedWaitsDoNotResend(t *testing.T) {
 					var group sync.WaitGroup
 					if shared {
 						group.Go(func() {
-							_, _ = wait(t.Context(), client, ecsreboot.WaitOptions{SettleTime: 10 * minute, Timeout: 6 * minute, Probe: func(context.Context, ecsreboot.Observation) (ecsreboot.ProbeResult, error) {
+							_, _ = wait(t.Context(), client, ecsreboot.WaitOptions{UnknownGrace: 10 * minute, Timeout: 6 * minute, Probe: func(context.Context, ecsreboot.Observation) (ecsreboot.ProbeResult, error) {
 								if time.Since(begin) < 3*minute {
 									return ecsreboot.ProbePending, nil
 								}
@@ -222,7 +222,7 @@ func TestEndedWaitsDoNotResend(t *testing.T) {
 						time.Sleep(s)
 					}
 					// A health check that hangs while the instance is down.
-					_, err := wait(t.Context(), client, ecsreboot.WaitOptions{SettleTime: 30 * s, Timeout: 75 * s, ResendUnknown: true, Probe: func(ctx context.Context, _ ecsreboot.Observation) (ecsreboot.ProbeResult, error) {
+					_, err := wait(t.Context(), client, ecsreboot.WaitOptions{UnknownGrace: 30 * s, Timeout: 75 * s, ResendUnknown: true, Probe: func(ctx context.Context, _ ecsreboot.Observation) (ecsreboot.ProbeResult, error) {
 						if time.Since(begin) > 30*s {
 							<-ctx.Done()
 							return ecsreboot.ProbePending, ctx.Err()

@@ -58,10 +58,10 @@ func TestOneWaitersEndIsNotTheOthers(t *testing.T) {
 			assert.ErrorIs(t, err, ecsreboot.ErrNotProven)
 			assert.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown)
 		}
-		group.Go(func() { wait(ecsreboot.WaitOptions{SettleTime: 5 * time.Minute}) })
-		group.Go(func() { wait(ecsreboot.WaitOptions{SettleTime: time.Minute}) })
+		group.Go(func() { wait(ecsreboot.WaitOptions{UnknownGrace: 5 * time.Minute}) })
+		group.Go(func() { wait(ecsreboot.WaitOptions{UnknownGrace: time.Minute}) })
 		time.Sleep(2 * time.Minute)
-		group.Go(func() { wait(ecsreboot.WaitOptions{SettleTime: 5 * time.Minute}) })
+		group.Go(func() { wait(ecsreboot.WaitOptions{UnknownGrace: 5 * time.Minute}) })
 		group.Wait()
 		assert.Equal(t, 1, server.Reboots(id))
 		assert.Equal(t, 1, countCalls(server, "RebootInstance"))
@@ -124,7 +124,7 @@ func TestLockFromBefore(t *testing.T) {
 func TestResolveUsesTheBaseline(t *testing.T) {
 	waitFor(t, ecstest.RebootProfile{Graceful: 20 * time.Second, Stale: 25 * time.Second}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
 		server.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", Act: true})
-		_, lost := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{SettleTime: -1})
+		_, lost := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{UnknownGrace: -1})
 		require.ErrorIs(t, lost, ecsreboot.ErrNotProven)
 		time.Sleep(time.Minute)
 		result, err := client.Resolve(t.Context(), lost, ecsreboot.WaitOptions{})

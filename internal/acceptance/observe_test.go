@@ -77,7 +77,7 @@ func TestCallObserversAreNested(t *testing.T) {
 			"a ends accepted after 2",
 		}, o.lines)
 		assert.Equal(t, response.RequestID, o.results[0].RequestID)
-		assert.Equal(t, 2*s, o.results[0].Took.Truncate(s))
+		assert.Equal(t, 2*s, o.results[0].Elapsed.Truncate(s))
 		require.NoError(t, o.results[0].Err)
 	})
 }
@@ -153,7 +153,7 @@ func TestLogOfCalls(t *testing.T) {
 		InstanceID                     string `json:"instance_id"`
 		RequestID                      string `json:"request_id"`
 		Attempts                       int
-		Took                           time.Duration
+		Elapsed                        time.Duration
 		Error                          map[string]any
 	}
 	var first, second record
@@ -161,8 +161,8 @@ func TestLogOfCalls(t *testing.T) {
 	require.NoError(t, decoder.Decode(&first))
 	require.NoError(t, decoder.Decode(&second))
 	assert.NotEmpty(t, first.RequestID)
-	assert.Positive(t, first.Took)
-	first.RequestID, first.Took = "", 0
+	assert.Positive(t, first.Elapsed)
+	first.RequestID, first.Elapsed = "", 0
 	assert.Equal(t, record{Level: "DEBUG", Msg: "ecsreboot: called", Operation: "RebootInstance", Outcome: "accepted", InstanceID: id, Attempts: 1}, first)
 	assert.Equal(t, "rejected", second.Outcome)
 	assert.NotEmpty(t, second.Error)

@@ -102,10 +102,10 @@ func (s *script) fault() ecstest.Fault {
 
 func (s *script) options() ecsreboot.WaitOptions {
 	return ecsreboot.WaitOptions{
-		Timeout:       oneOf(s, 3*minute, 45*time.Second, 500*time.Millisecond, 15*minute, 100*time.Second) + 3, // nor is this one
-		SettleTime:    oneOf(s, 0, -1, 7*time.Second, 100*time.Second),
-		MaxPollFaults: oneOf(s, 0, -1, 2, 50),
-		ResendUnknown: s.is(),
+		Timeout:         oneOf(s, 3*minute, 45*time.Second, 500*time.Millisecond, 15*minute, 100*time.Second) + 3, // nor is this one
+		UnknownGrace:    oneOf(s, 0, -1, 7*time.Second, 100*time.Second),
+		MaxPollFailures: oneOf(s, 0, -1, 2, 50),
+		ResendUnknown:   s.is(),
 	}
 }
 
@@ -161,7 +161,7 @@ func (s *script) play(t *testing.T) {
 		if options.ResendUnknown {
 			limit++
 			// Who says that a send shows sooner than it does may be misled.
-			st.unsteady = st.unsteady || options.SettleTime != 0 && options.SettleTime < instance.Reboot.Stale || instance.Reboot.Stale > minute
+			st.unsteady = st.unsteady || options.UnknownGrace != 0 && options.UnknownGrace < instance.Reboot.Stale || instance.Reboot.Stale > minute
 		}
 		var after, leaves time.Duration
 		if waiters > 1 {
@@ -223,7 +223,7 @@ func (st *stage) fuzzWait(options ecsreboot.WaitOptions, force bool, leaves time
 	assert.LessOrEqual(t, took, options.Timeout, "ends by its deadline")
 	if err == nil {
 		assert.Positive(t, st.restarts(), "no success without a restart since the first call")
-		assert.Positive(t, result.Sends)
+		assert.Positive(t, result.Requests)
 	} else if _, ok := errors.AsType[*ecsreboot.OperationError](err); !ok {
 		t.Errorf("%T is no OperationError", err)
 	}

@@ -140,7 +140,7 @@ func (st *stage) ended(result *ecsreboot.RestartResult, err error, begin time.Ti
 	end := ending{after: time.Since(begin)}
 	assert.LessOrEqual(t, end.after, options.Timeout, "ends by its deadline")
 	if err == nil {
-		end.sends = result.Sends
+		end.sends = result.Requests
 		assert.Positive(t, st.restarts(), "no success without a restart since the call")
 		if !st.unsteady {
 			assert.Equal(t, ecstest.Running, st.server.Status(id), "no success before it runs again")
@@ -149,11 +149,11 @@ func (st *stage) ended(result *ecsreboot.RestartResult, err error, begin time.Ti
 		assert.Equal(t, ecsreboot.StatusRunning, result.Observations[len(result.Observations)-1].Status)
 		assert.Equal(t, ecsreboot.StatusRunning, result.Before.Status)
 		assert.False(t, result.Before.TakenAt.Before(begin))
-		assert.GreaterOrEqual(t, result.Took, time.Duration(0))
-		assert.LessOrEqual(t, result.Took, end.after)
+		assert.GreaterOrEqual(t, result.Elapsed, time.Duration(0))
+		assert.LessOrEqual(t, result.Elapsed, end.after)
 		if result.Proof == ecsreboot.ProofStartTime {
 			assert.True(t, result.StartTimeAfter.After(result.Before.StartTime))
-			assert.False(t, result.StartTimeAfter.Before(result.SentAt.Truncate(time.Minute)) && result.Sends == 1, "the clocks agree, and a start before the minute of the send is none of ours")
+			assert.False(t, result.StartTimeAfter.Before(result.SentAt.Truncate(time.Minute)) && result.Requests == 1, "the clocks agree, and a start before the minute of the send is none of ours")
 		}
 		return end
 	}
@@ -175,7 +175,7 @@ func (st *stage) ended(result *ecsreboot.RestartResult, err error, begin time.Ti
 	waited, ok := errors.AsType[*ecsreboot.WaitError](err)
 	assert.Equal(t, failed.Outcome == unknown || failed.Outcome == accepted, ok, "there was something to wait for")
 	if ok {
-		end.sends = waited.Sends
+		end.sends = waited.Requests
 		assert.Equal(t, ecsreboot.StatusRunning, waited.Before.Status)
 		assert.Equal(t, failed.Outcome == accepted, waited.RequestID != "")
 		assert.Equal(t, id, waited.Before.InstanceID)

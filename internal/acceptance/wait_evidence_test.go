@@ -43,17 +43,17 @@ func dated(shift time.Duration, none bool) ecsreboot.Option {
 var ways = map[string]func(ctx context.Context, client *ecsreboot.Client, server *ecstest.Server, restarts bool) (*ecsreboot.RestartResult, error){
 	"RebootAndWait": func(ctx context.Context, client *ecsreboot.Client, server *ecstest.Server, restarts bool) (*ecsreboot.RestartResult, error) {
 		inject(server, ecstest.Fault{Kind: ecstest.FaultDrop, Act: restarts})
-		return client.RebootAndWait(ctx, request, ecsreboot.WaitOptions{SettleTime: 3 * minute})
+		return client.RebootAndWait(ctx, request, ecsreboot.WaitOptions{UnknownGrace: 3 * minute})
 	},
 	"Resolve": func(ctx context.Context, client *ecsreboot.Client, server *ecstest.Server, restarts bool) (*ecsreboot.RestartResult, error) {
 		inject(server, ecstest.Fault{Kind: ecstest.FaultDrop, Act: restarts})
 		_, lost := client.RebootInstance(ctx, request)
-		return client.Resolve(ctx, lost, ecsreboot.WaitOptions{SettleTime: 3 * minute})
+		return client.Resolve(ctx, lost, ecsreboot.WaitOptions{UnknownGrace: 3 * minute})
 	},
 	"Resolve with a baseline": func(ctx context.Context, client *ecsreboot.Client, server *ecstest.Server, restarts bool) (*ecsreboot.RestartResult, error) {
 		inject(server, ecstest.Fault{Kind: ecstest.FaultDrop, Act: restarts})
-		_, lost := client.RebootAndWait(ctx, request, ecsreboot.WaitOptions{SettleTime: -1})
-		return client.Resolve(ctx, lost, ecsreboot.WaitOptions{SettleTime: 3 * minute})
+		_, lost := client.RebootAndWait(ctx, request, ecsreboot.WaitOptions{UnknownGrace: -1})
+		return client.Resolve(ctx, lost, ecsreboot.WaitOptions{UnknownGrace: 3 * minute})
 	},
 	"WaitUntilRestarted": func(ctx context.Context, client *ecsreboot.Client, server *ecstest.Server, restarts bool) (*ecsreboot.RestartResult, error) {
 		baseline, err := client.TakeBaseline(ctx, id)
@@ -194,7 +194,7 @@ func TestResolveInAnotherProcess(t *testing.T) {
 					}
 					time.Sleep(10*minute + 5*s)
 					inject(server, ecstest.Fault{Kind: ecstest.FaultDrop, Act: acts})
-					_, lost := newClient(t, server).RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{SettleTime: -1})
+					_, lost := newClient(t, server).RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{UnknownGrace: -1})
 					failed, ok := errors.AsType[*ecsreboot.OperationError](lost)
 					require.True(t, ok)
 					waited, ok := errors.AsType[*ecsreboot.WaitError](lost)
@@ -210,7 +210,7 @@ func TestResolveInAnotherProcess(t *testing.T) {
 					result, err := newClient(t, server).Resolve(t.Context(), &ecsreboot.OperationError{
 						Operation: failed.Operation, InstanceID: id, Outcome: unknown, SentAt: failed.SentAt.Add(off).Round(0),
 						Err: &ecsreboot.WaitError{Before: kept, Err: errors.New("kept")},
-					}, ecsreboot.WaitOptions{SettleTime: 2*minute - min(off, 0)})
+					}, ecsreboot.WaitOptions{UnknownGrace: 2*minute - min(off, 0)})
 					if acts {
 						require.NoError(t, err)
 						assert.Equal(t, ecsreboot.ProofStartTime, result.Proof)
@@ -291,8 +291,8 @@ func TestOnlyTheStatusesOfARestartProve(t *testing.T) {
 		"Stopping": true, "Stopped": true, "Starting": true,
 		"Pending": false, "Hibernating": false, "stopping": false, "STARTING": false, "Rebooting": false,
 	} {
-		for _, options := range []ecsreboot.WaitOptions{{}, {SettleTime: -1}} {
-			t.Run(fmt.Sprint(status, options.SettleTime), func(t *testing.T) {
+		for _, options := range []ecsreboot.WaitOptions{{}, {UnknownGrace: -1}} {
+			t.Run(fmt.Sprint(status, options.UnknownGrace), func(t *testing.T) {
 				waitFor(t, ecstest.RebootProfile{}, func(t *testing.T, server *ecstest.Server, _ *ecsreboot.Client) {
 					client := newClient(t, server, showing(status, 0, 10*s))
 					inject(server, ecstest.Fault{Kind: ecstest.FaultDrop})
@@ -335,7 +335,7 @@ func TestProofByRefusal(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, ecsreboot.ProofRefusal, result.Proof)
 		assert.EqualValues(t, "refusal", result.Proof)
-		assert.Equal(t, 2, result.Sends)
+		assert.Equal(t, 2, result.Requests)
 		assert.GreaterOrEqual(t, time.Since(begin), 2*minute, "the second send's grace period is over")
 		assert.Equal(t, 1, server.Reboots(id))
 	})
@@ -360,7 +360,7 @@ func TestProofByRefusal(t *testing.T) {
 	waitFor(t, hidden, func(t *testing.T, server *ecstest.Server, _ *ecsreboot.Client) {
 		client := newClient(t, server, showing("Hibernating", 61*s, time.Hour))
 		inject(server, ecstest.Fault{Kind: ecstest.FaultDrop, Act: true})
-		_, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{ResendUnknown: true, SettleTime: 50 * s, Timeout: 5 * minute})
+		_, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{ResendUnknown: true, UnknownGrace: 50 * s, Timeout: 5 * minute})
 		require.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown)
 		require.ErrorIs(t, err, ecsreboot.ErrNotProven)
 		assert.Equal(t, 2, countCalls(server, "RebootInstance"))

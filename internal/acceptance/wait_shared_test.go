@@ -80,7 +80,7 @@ func TestLeavingASendInFlight(t *testing.T) {
 					require.ErrorIs(t, err, ecsreboot.ErrNotProven)
 					waited, ok := errors.AsType[*ecsreboot.WaitError](err)
 					require.True(t, ok)
-					assert.Equal(t, 1, waited.Sends)
+					assert.Equal(t, 1, waited.Requests)
 					assert.Equal(t, ecsreboot.StatusRunning, waited.Before.Status)
 					group.Wait()
 					time.Sleep(minute)

@@ -52,12 +52,12 @@ func TestRebootAndWait(t *testing.T) {
 				assert.Equal(t, ecstest.Running, server.Status(id))
 				assert.Equal(t, id, result.InstanceID)
 				assert.Equal(t, c.proof, result.Proof)
-				assert.Equal(t, 1, result.Sends)
+				assert.Equal(t, 1, result.Requests)
 				assert.NotEmpty(t, result.RequestID)
 				assert.Equal(t, ecsreboot.StatusRunning, result.Before.Status)
 				assert.WithinDuration(t, begin, result.SentAt, 0)
-				assert.GreaterOrEqual(t, result.Took, c.took)
-				assert.Less(t, result.Took, c.took+13*time.Second)
+				assert.GreaterOrEqual(t, result.Elapsed, c.took)
+				assert.Less(t, result.Elapsed, c.took+13*time.Second)
 				assert.Equal(t, ecsreboot.StatusRunning, result.Observations[len(result.Observations)-1].Status)
 			})
 		})
@@ -77,7 +77,7 @@ func TestNoTrace(t *testing.T) {
 		waited, ok := errors.AsType[*ecsreboot.WaitError](err)
 		require.True(t, ok)
 		assert.Equal(t, ecsreboot.StatusRunning, waited.LastStatus)
-		assert.Equal(t, 1, waited.Sends)
+		assert.Equal(t, 1, waited.Requests)
 		assert.NotEmpty(t, waited.RequestID)
 		assert.Regexp(t, `^ecsreboot: RebootAndWait `+id+`: the restart was accepted: restart not proven within 25m0s \(context deadline exceeded\); last seen Running \d+s ago \(request \S+\)$`, err.Error())
 		assert.Equal(t, 1, server.Reboots(id))
@@ -126,10 +126,10 @@ func TestResendUnknown(t *testing.T) {
 				switch {
 				case lost == 0 || acts:
 					require.NoError(t, err)
-					assert.Equal(t, 1, result.Sends)
+					assert.Equal(t, 1, result.Requests)
 				case lost == 1:
 					require.NoError(t, err)
-					assert.Equal(t, 2, result.Sends)
+					assert.Equal(t, 2, result.Requests)
 				default:
 					require.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown)
 					require.ErrorIs(t, err, ecsreboot.ErrNotProven)
@@ -216,7 +216,7 @@ func TestConcurrentWaitsShareTheWork(t *testing.T) {
 					return
 				}
 				assert.NoError(t, err)
-				assert.Equal(t, 1, result.Sends)
+				assert.Equal(t, 1, result.Requests)
 			})
 		}
 		group.Wait()
@@ -279,7 +279,7 @@ func TestWaitUntilRestarted(t *testing.T) {
 		result, err := client.WaitUntilRestarted(t.Context(), baseline, ecsreboot.WaitOptions{})
 		require.NoError(t, err)
 		assert.Equal(t, ecsreboot.ProofStartTime, result.Proof)
-		assert.Zero(t, result.Sends)
+		assert.Zero(t, result.Requests)
 
 		_, err = client.WaitUntilRestarted(t.Context(), ecsreboot.Baseline{InstanceID: id}, ecsreboot.WaitOptions{})
 		require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)

@@ -41,7 +41,7 @@ func TestWaitersGoByTheirOwn(t *testing.T) {
 			},
 			ends: 25 * s, matches: []error{context.Canceled, errMine}, not: context.DeadlineExceeded,
 		},
-		"fewer faults": {options: ecsreboot.WaitOptions{MaxPollFaults: -1}, ends: 1 * s, matches: []error{ecsreboot.ErrInternalError}, not: ecsreboot.ErrNotProven},
+		"fewer faults": {options: ecsreboot.WaitOptions{MaxPollFailures: -1}, ends: 1 * s, matches: []error{ecsreboot.ErrInternalError}, not: ecsreboot.ErrNotProven},
 		"own proof": {
 			options: ecsreboot.WaitOptions{Probe: func(context.Context, ecsreboot.Observation) (ecsreboot.ProbeResult, error) {
 				return ecsreboot.ProbeRestarted, nil
@@ -171,7 +171,7 @@ func TestPanickingHooks(t *testing.T) {
 						group.Go(func() {
 							result, err := wait(t.Context(), client, ecsreboot.WaitOptions{})
 							assert.NoError(t, err)
-							assert.Equal(t, 1, result.Sends)
+							assert.Equal(t, 1, result.Requests)
 						})
 					}
 					options := ecsreboot.WaitOptions{OnEvent: func(e ecsreboot.Event) {
@@ -190,7 +190,7 @@ func TestPanickingHooks(t *testing.T) {
 					result, err := wait(t.Context(), client, ecsreboot.WaitOptions{})
 					require.NoError(t, err, "nothing is left locked")
 					assert.Equal(t, reboots+1, server.Reboots(id))
-					assert.Equal(t, 1, result.Sends)
+					assert.Equal(t, 1, result.Requests)
 				})
 			})
 		}
@@ -210,7 +210,7 @@ func TestSlowHook(t *testing.T) {
 				}
 			}})
 			require.NoError(t, err)
-			assert.Equal(t, 1, result.Sends)
+			assert.Equal(t, 1, result.Requests)
 			time.Sleep(time.Hour)
 			assert.Equal(t, 1, server.Reboots(id))
 		})
@@ -261,7 +261,7 @@ func TestBaselineIsReadAgain(t *testing.T) {
 				}
 				require.NoError(t, err)
 				assert.Equal(t, ecsreboot.ProofStatus, result.Proof)
-				assert.GreaterOrEqual(t, result.Took, 2*minute, "another's restart before it was sent proves nothing")
+				assert.GreaterOrEqual(t, result.Elapsed, 2*minute, "another's restart before it was sent proves nothing")
 				assert.Equal(t, begin.Add(c.hint), result.SentAt)
 				if c.baselines == 1 {
 					assert.Equal(t, begin, result.Before.TakenAt)
@@ -298,9 +298,9 @@ func TestProbeIsAsked(t *testing.T) {
 		assert.Len(t, probed, 3)
 	})
 	for name, options := range map[string]ecsreboot.WaitOptions{
-		"a first reading decides":      {SettleTime: -1},
-		"so it does on a second send":  {SettleTime: -1, ResendUnknown: true},
-		"the only reading in the time": {SettleTime: 500 * time.Millisecond},
+		"a first reading decides":      {UnknownGrace: -1},
+		"so it does on a second send":  {UnknownGrace: -1, ResendUnknown: true},
+		"the only reading in the time": {UnknownGrace: 500 * time.Millisecond},
 	} {
 		waitFor(t, ecstest.RebootProfile{Graceful: -1, KeepStartTime: true}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
 			inject(server, ecstest.Fault{Kind: ecstest.FaultDrop, Act: true})

@@ -84,6 +84,6 @@ func finish(t *testing.T, c client.Client, run client.WorkflowRun) *fleet.Report
 func settings(width int) ecstemporal.Settings {
 	return ecstemporal.Settings{
 		Rules:    fleet.Rules{MaxUnavailable: fleet.Count(width), AllowWide: true, MaxFailed: fleet.Percent(100), Canary: []int{}},
-		MinReady: -1, ReadyTimeout: 15 * time.Second, SettleTime: 2 * time.Second, SendTimeout: 5 * time.Second,
+		MinReady: -1, ReadyTimeout: 15 * time.Second, UnknownGrace: 2 * time.Second, SendTimeout: 5 * time.Second,
 	}
 }

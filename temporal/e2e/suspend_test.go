@@ -74,7 +74,7 @@ func TestSuspendedWhileSending(t *testing.T) {
 
 			// The server gives the send up, and the other worker looks, and goes on.
 			const grace = 15 * time.Second
-			time.Sleep(set.SendTimeout + grace + set.SettleTime + quiet)
+			time.Sleep(set.SendTimeout + grace + set.UnknownGrace + quiet)
 			require.Equal(t, wantReboots, s.Reboots(first))
 			require.NoError(t, sleeper.Process.Signal(syscall.SIGCONT))
 			report := finish(t, c, run)

@@ -111,7 +111,7 @@ func (s *settings) ofWorkflow() ecstemporal.Settings {
 		Rules:         s.rules,
 		MinReady:      s.duration("min-ready", s.minReady),
 		ReadyTimeout:  s.duration("ready-timeout", s.readyTimeout),
-		SettleTime:    s.duration("settle", s.settle),
+		UnknownGrace:  s.duration("settle", s.settle),
 		SendTimeout:   s.sendTimeout,
 		ApproveCanary: s.approve,
 		Health:        s.health,
@@ -126,7 +126,7 @@ func (s *settings) ofWorkflow() ecstemporal.Settings {
 // forecastOptions are for looking ahead.
 func (s *settings) forecastOptions() fleet.Options {
 	is := s.ofWorkflow()
-	options := fleet.Options{Rules: is.Rules, MinReady: is.MinReady, ReadyTimeout: is.ReadyTimeout, SettleTime: is.SettleTime, DryRuns: s.dryRuns}
+	options := fleet.Options{Rules: is.Rules, MinReady: is.MinReady, ReadyTimeout: is.ReadyTimeout, UnknownGrace: is.UnknownGrace, DryRuns: s.dryRuns}
 	if s.given["dry-runs"] && s.dryRuns == 0 {
 		options.DryRuns = -1
 	}

@@ -100,7 +100,7 @@ func (p *program) confirm(s *settings, endpoint string) error {
 var flagOf = map[string]string{
 	"MaxUnavailable": "-max-unavailable", "MaxUnavailablePerGroup": "-max-unavailable-per-group", "AllowWide": "-allow-wide",
 	"MaxFailed": "-max-failed", "Canary": "-canary", "MinReady": "-min-ready", "ReadyTimeout": "-ready-timeout",
-	"SettleTime": "-settle", "SendTimeout": "-send-timeout", "Exclude": "-exclude", "DryRuns": "-dry-runs", "All": "-all",
+	"UnknownGrace": "-settle", "SendTimeout": "-send-timeout", "Exclude": "-exclude", "DryRuns": "-dry-runs", "All": "-all",
 	"Zone": "-zone", "Status": "-status", "Tags": "-tag",
 }
 
