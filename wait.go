@@ -14,24 +14,24 @@ var ErrNotProven = errors.New(prefix + "restart not proven")
 // Baseline is an instance as it was before a restart. It is plain data, for those
 // who keep it while they send by other means.
 type Baseline struct {
-	InstanceID string
-	Status     Status
-	StartTime  time.Time // to the minute; zero if the service did not tell
-	Locks      []string  // as [Instance] has them
-	TakenAt    time.Time // when the poll left
+	InstanceID string    `json:"instanceId"`
+	Status     Status    `json:"status"`
+	StartTime  time.Time `json:"startTime,omitzero"` // to the minute; zero if the service did not tell
+	Locks      []string  `json:"locks,omitempty"`    // as [Instance] has them
+	TakenAt    time.Time `json:"takenAt,omitzero"`   // when the poll left
 	// ServiceTime is the time by the service's clock then, to the second. StartTime is
 	// by that clock too, so it proves a restart only where ServiceTime is known. It is
 	// zero if the answer had no Date, or one that is more than 15 minutes from our
 	// clock as corrected by the service: the service refuses requests that are further
 	// away, so such a Date is not that of its clock.
-	ServiceTime time.Time
+	ServiceTime time.Time `json:"serviceTime,omitzero"`
 }
 
 // Observation is what one poll showed.
 type Observation struct {
-	At        time.Time
-	Status    Status // empty: the service did not list the instance
-	StartTime time.Time
+	At        time.Time `json:"at"`
+	Status    Status    `json:"status"` // empty: the service did not list the instance
+	StartTime time.Time `json:"startTime,omitzero"`
 }
 
 // WaitOptions says how a restart is followed. A zero field means its default.

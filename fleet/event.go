@@ -45,7 +45,7 @@ type Event struct {
 	At          time.Time           `json:"at"`
 	InstanceID  string              `json:"id,omitempty"`
 	Attempt     int                 `json:"attempt,omitempty"` // of an intent: counts the requests for the instance that may have left
-	Before      *Reading            `json:"before,omitempty"`
+	Before      *ecsreboot.Baseline `json:"before,omitempty"`  // of an intent, and of the same instance
 	RequestID   string              `json:"requestId,omitempty"`
 	Proof       ecsreboot.Proof     `json:"proof,omitempty"`
 	Reason      Reason              `json:"reason,omitempty"`
@@ -60,18 +60,6 @@ type Event struct {
 	Rules       *Rules              `json:"rules,omitempty"`
 	Hooks       string              `json:"hooks,omitempty"`   // of a session: those of "health", "blocker", "approve" and "window" that it has, with commas between
 	Program     string              `json:"program,omitempty"` // version of this package
-}
-
-// Reading is an instance as it was right before its restart was sent.
-type Reading struct {
-	Status    ecsreboot.Status `json:"status"`
-	StartTime time.Time        `json:"startTime,omitzero"` // to the minute
-	Locks     []string         `json:"locks,omitempty"`
-	At        time.Time        `json:"at"`
-	// ServiceTime is the time by the service's clock, to the second, as
-	// [ecsreboot.Baseline] has it. Without it, StartTime proves no restart in a
-	// session that resumes the run.
-	ServiceTime time.Time `json:"serviceTime,omitzero"`
 }
 
 // Reason says in a word why an instance or a run is where it is.

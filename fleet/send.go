@@ -41,7 +41,7 @@ func (f *follower) beforeSend(ctx context.Context, before ecsreboot.Baseline) er
 			return err
 		}
 	}
-	f.before = Reading{Status: before.Status, StartTime: before.StartTime, Locks: before.Locks, At: before.TakenAt, ServiceTime: before.ServiceTime}
+	f.before = before
 	e := Event{Kind: EventIntent, At: time.Now(), InstanceID: f.target.ID, Attempt: f.attempts + 1, Before: new(f.before)}
 	if err := f.record.intend(e); err != nil {
 		return &withheldError{reason: ReasonJournal, cause: err}

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
@@ -12,10 +13,10 @@ import (
 // other means than a run of this package, as a durable workflow does.
 type Sent struct {
 	Target   Target
-	Before   Reading   // zero if nobody looked
-	At       time.Time // an answer that was lost may take Options.UnknownGrace from then to show
-	Accepted bool      // or else its answer was lost
-	Down     bool      // the instance was seen in another status since
+	Before   ecsreboot.Baseline // zero if nobody looked
+	At       time.Time          // an answer that was lost may take Options.UnknownGrace from then to show
+	Accepted bool               // or else its answer was lost
+	Down     bool               // the instance was seen in another status since
 }
 
 // Follow follows a restart that was sent as a run does, and tells what it sees as
@@ -28,6 +29,9 @@ func Follow(ctx context.Context, client *ecsreboot.Client, sent Sent, options Op
 	f, err := newStep(client, sent.Target, options)
 	if err != nil {
 		return err
+	}
+	if id := sent.Before.InstanceID; id != "" && id != sent.Target.ID {
+		return input("Before", "is of "+strconv.Quote(id))
 	}
 	f.before, f.sentAt, f.down = sent.Before, sent.At, sent.Down
 	kind := ActionResolve

@@ -22,7 +22,7 @@ func (s *service) sent() fleet.Sent {
 	_, err = s.client.RebootInstance(context.Background(), ecsreboot.RebootInstanceRequest{InstanceID: s.ids[0]})
 	return fleet.Sent{
 		Target: fleet.Target{ID: s.ids[0]}, At: time.Now(), Accepted: err == nil,
-		Before: fleet.Reading{Status: before.Status, StartTime: before.StartTime, At: before.TakenAt, ServiceTime: before.ServiceTime},
+		Before: before,
 	}
 }
 
@@ -203,5 +203,15 @@ func TestJudgeRetries(t *testing.T) {
 		require.True(t, j.NotRunning)
 		_, err = fleet.Judge(context.Background(), s.client, fleet.Target{ID: s.ids[0]}, &ecsreboot.OperationError{Outcome: ecsreboot.OutcomeUnknown, Err: errors.New("lost")})
 		require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
+	})
+}
+
+func TestFollowTakesNoBaselineOfAnotherInstance(t *testing.T) {
+	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
+		sent := s.sent()
+		sent.Before.InstanceID = "i-other"
+		err := fleet.Follow(t.Context(), s.client, sent, fleet.Options{}, func(fleet.Event) {})
+		require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
+		require.ErrorContains(t, err, "i-other")
 	})
 }

@@ -63,7 +63,7 @@ func (a *activities) follow(ctx context.Context, in waitInput, accepted bool) (w
 	if since := time.Since(in.SentAt); !seen.resumed && since > 0 && since < min(heartbeatTimeout, options.ReadyTimeout-in.MinReady) {
 		options.ReadyTimeout -= since
 	}
-	sent := fleet.Sent{Target: in.Target, Before: reading(in.Before), At: in.SentAt, Accepted: accepted, Down: seen.has(fleet.EventDown)}
+	sent := fleet.Sent{Target: in.Target, Before: in.Before, At: in.SentAt, Accepted: accepted, Down: seen.has(fleet.EventDown)}
 	watched, cancel := untilStop(ctx)
 	defer cancel()
 	stopBeating := seen.beat(ctx)
@@ -130,11 +130,6 @@ func (a *activities) begin(ctx context.Context, in waitInput) (*sightings, fleet
 		}
 	}
 	return seen, options, nil
-}
-
-// reading is what fleet keeps of a baseline.
-func reading(b ecsreboot.Baseline) fleet.Reading {
-	return fleet.Reading{Status: b.Status, StartTime: b.StartTime, Locks: b.Locks, At: b.TakenAt, ServiceTime: b.ServiceTime}
 }
 
 // text is an error's, as fleet has it, and not too long for a history.
