@@ -90,8 +90,8 @@ func TestFollowPending(t *testing.T) {
 	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
 		s.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance"})
 		sent := s.sent()
-		require.NoError(t, s.SetStatus(s.ids[0], ecstest.Pending))
-		time.AfterFunc(20*time.Second, func() { _ = s.SetStatus(s.ids[0], ecstest.Running) })
+		require.NoError(t, s.SetStatus(s.ids[0], ecsreboot.StatusPending))
+		time.AfterFunc(20*time.Second, func() { _ = s.SetStatus(s.ids[0], ecsreboot.StatusRunning) })
 		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 		defer cancel()
 		var kinds []fleet.EventKind
@@ -152,7 +152,7 @@ func TestAwaitOthers(t *testing.T) {
 		require.Equal(t, fleet.ReasonOthers, ends[0].Reason)
 		require.Equal(t, fleet.EventSkipped, ends[0].Kind)
 
-		require.NoError(t, s.SetStatus(s.ids[0], ecstest.Stopped))
+		require.NoError(t, s.SetStatus(s.ids[0], ecsreboot.StatusStopped))
 		require.False(t, await())
 		require.Equal(t, fleet.ReasonNotRunning, ends[1].Reason)
 		require.True(t, ends[1].Unavailable)

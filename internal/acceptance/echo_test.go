@@ -189,7 +189,7 @@ func TestHookErrorsAreScrubbed(t *testing.T) {
 
 type failingPacer struct{ err error }
 
-func (p failingPacer) Acquire(context.Context, pace.Call) (pace.Reservation, error) {
+func (p failingPacer) Acquire(context.Context, pace.Request) (pace.Reservation, error) {
 	return nil, p.err
 }
 

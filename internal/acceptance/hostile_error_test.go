@@ -130,7 +130,7 @@ func (c callersContext) Err() error {
 // refusingPacer lets nothing go.
 type refusingPacer struct{ err error }
 
-func (p refusingPacer) Acquire(context.Context, pace.Call) (pace.Reservation, error) {
+func (p refusingPacer) Acquire(context.Context, pace.Request) (pace.Reservation, error) {
 	return nil, p.err
 }
 

@@ -24,13 +24,13 @@ import (
 // fakePacer is a Pacer of the caller's that notes what it is asked and told.
 type fakePacer struct {
 	mu      sync.Mutex
-	calls   []pace.Call
+	calls   []pace.Request
 	results []pace.Result
 	acquire func(context.Context) error // nil: no error
 	report  func()                      // after a report
 }
 
-func (p *fakePacer) Acquire(ctx context.Context, call pace.Call) (pace.Reservation, error) {
+func (p *fakePacer) Acquire(ctx context.Context, call pace.Request) (pace.Reservation, error) {
 	p.mu.Lock()
 	p.calls = append(p.calls, call)
 	p.mu.Unlock()
@@ -62,9 +62,9 @@ func paced(t *testing.T, pacer pace.Pacer, test func(t *testing.T, server *ecste
 
 // Each request is asked for and reported once, whatever comes of it.
 func TestPacerIsToldOnce(t *testing.T) {
-	throttled := pace.Result{Outcome: pace.Throttled}
-	hinted := pace.Result{Outcome: pace.Throttled, RetryAfter: 7 * time.Second}
-	ok := pace.Result{Outcome: pace.Accepted}
+	throttled := pace.Result{Response: pace.Throttled}
+	hinted := pace.Result{Response: pace.Throttled, RetryAfter: 7 * time.Second}
+	ok := pace.Result{Response: pace.Accepted}
 	none := pace.Result{}
 	for name, c := range map[string]struct {
 		fault   ecstest.Fault
@@ -96,7 +96,7 @@ func TestPacerIsToldOnce(t *testing.T) {
 					_, _ = client.RebootInstance(t.Context(), request)
 				}()
 				for i, result := range pacer.results {
-					answered := result.Outcome != pace.Unanswered
+					answered := result.Response != pace.Unanswered
 					if answered {
 						assert.WithinDuration(t, time.Now(), result.ServiceTime, time.Second)
 					}
@@ -372,7 +372,7 @@ func TestReadsHaveAPacerOfTheirOwn(t *testing.T) {
 // notingPacer notes what its reservations are told, and panics each time.
 type notingPacer struct{ told []string }
 
-func (p *notingPacer) Acquire(context.Context, pace.Call) (pace.Reservation, error) {
+func (p *notingPacer) Acquire(context.Context, pace.Request) (pace.Reservation, error) {
 	return notingReservation{p}, nil
 }
 
@@ -383,7 +383,7 @@ func (r notingReservation) note(what string) {
 	panic("a bug")
 }
 
-func (r notingReservation) Report(result pace.Result) { r.note(result.Outcome.String()) }
+func (r notingReservation) Report(result pace.Result) { r.note(result.Response.String()) }
 func (r notingReservation) Delay()                    { r.note("delay") }
 func (r notingReservation) Proceed()                  { r.note("proceed") }
 
