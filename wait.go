@@ -27,6 +27,13 @@ type Baseline struct {
 	ServiceTime time.Time `json:"serviceTime,omitzero"`
 }
 
+// SendIntent is a request that is about to be sent and may restart the instance. See
+// [WaitOptions].BeforeSend.
+type SendIntent struct {
+	Baseline Baseline `json:"baseline"` // the instance when it was last read
+	Request  int      `json:"request"`  // number of the request in this call, 1 for the first
+}
+
 // Observation is what one poll showed.
 type Observation struct {
 	At        time.Time `json:"at"`
@@ -60,19 +67,18 @@ type WaitOptions struct {
 	// BeforeSend is asked right before each request that may restart the instance:
 	// the first, each that is sent again because the one before certainly did
 	// nothing, and the one of ResendUnknown. It is for writing the intent down where
-	// it lasts, or for a last look; before is what the instance was when it was last
-	// read. Nil lets all pass, an error calls the send off: the call ends with it,
+	// it lasts, or for a last look. Nil lets all pass, an error calls the send off: the call ends with it,
 	// and with [ErrNotSent] unless an earlier send is unknown. Credentials are there when
 	// it is asked; if it takes more than 30 s they are fetched anew after it.
 	//
 	// One call asks once at a time, calls for several instances concurrently, in no
 	// particular goroutine. The context ends with the call. It may make calls of its
-	// own, such as [Client.Check]. It should not block for long: before grows old, the
+	// own, such as [Client.Check]. It should not block for long: the Baseline becomes stale, the
 	// call cannot return meanwhile, and other calls of a throttled client may wait for
 	// this very send, although for no more than two seconds. A call with BeforeSend
 	// shares its restart with no other call. [Client.WaitUntilRestarted] and
 	// [Client.Resolve] send nothing and never ask.
-	BeforeSend func(ctx context.Context, before Baseline) error
+	BeforeSend func(ctx context.Context, intent SendIntent) error
 	// ResendUnknown sends once more if a send of unknown outcome has not shown
 	// within UnknownGrace. This may restart the instance twice: the first send may
 	// still be on its way. A second send that fails ends the wait.

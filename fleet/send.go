@@ -29,7 +29,8 @@ func (e *withheldError) Unwrap() error { return e.cause }
 // beforeSend is asked right before a request leaves that may restart the instance.
 // When it agrees, the intent is durable. What can change meanwhile is looked at
 // twice: a disk may take its time.
-func (f *follower) beforeSend(ctx context.Context, before ecsreboot.Baseline) error {
+func (f *follower) beforeSend(ctx context.Context, intent ecsreboot.SendIntent) error {
+	before := intent.Baseline
 	if err := f.mayLeave(before); err != nil {
 		return err
 	}

@@ -157,7 +157,7 @@ func TestCallsOfHooks(t *testing.T) {
 		require.NoError(t, s.AddInstance(ecstest.Instance{ID: another}))
 		s.Inject(ecstest.Fault{Action: "RebootInstance", InstanceID: another, Kind: ecstest.FaultDrop})
 		client := s.telemetry.Wrap(s.client)
-		_, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{BeforeSend: func(ctx context.Context, _ ecsreboot.Baseline) error {
+		_, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{BeforeSend: func(ctx context.Context, _ ecsreboot.SendIntent) error {
 			_, err := client.RebootInstance(ctx, ecsreboot.RebootInstanceRequest{InstanceID: another})
 			assert.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown)
 			return nil

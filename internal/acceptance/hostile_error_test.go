@@ -308,7 +308,7 @@ func entryPoints() map[string]entryPoint {
 		}},
 		"BeforeSend": {outcome: notSent, call: func(t *testing.T, server *ecstest.Server, poison error) error {
 			_, err := newClient(t, server).RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{
-				BeforeSend: func(context.Context, ecsreboot.Baseline) error { return poison },
+				BeforeSend: func(context.Context, ecsreboot.SendIntent) error { return poison },
 			})
 			return err
 		}},

@@ -403,7 +403,7 @@ func TestReservationIsToldOfTheHook(t *testing.T) {
 				func() {
 					defer func() { _ = recover() }()
 					_, _ = client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{
-						BeforeSend: func(context.Context, ecsreboot.Baseline) error {
+						BeforeSend: func(context.Context, ecsreboot.SendIntent) error {
 							pacer.told = append(pacer.told, "hook")
 							return c.hook()
 						},
