@@ -175,9 +175,9 @@ type wholeValue struct {
 func newWholeValue(value string, exact, secret bool) wholeValue {
 	plain := make([]byte, 0, len(value))
 	for _, g := range decode(value, true) {
-		plain = append(plain, g.c)
+		plain = append(plain, lower(g.c))
 	}
-	w := wholeValue{strings.ToLower(string(plain)), exact, len(value) >= 4, secret}
+	w := wholeValue{string(plain), exact, len(value) >= 4, secret}
 	if !exact { // padding may be missing
 		w.value = strings.TrimFunc(w.value, func(r rune) bool { return !strings.ContainsRune(letters+"0123456789", r) })
 	}

@@ -472,7 +472,7 @@ func TestShortOfARequestID(t *testing.T) {
 }
 
 func FuzzScrub(f *testing.F) {
-	for _, secret := range []string{testSecret, testToken, "Zx9q", `%2F"\u`, "aaaaaaaa", "%%%%2525", "0%00"} {
+	for _, secret := range []string{testSecret, testToken, "Zx9q", `%2F"\u`, "aaaaaaaa", "%%%%2525", "0%00", "%8000"} {
 		f.Add(secret, "before ", " after")
 	}
 	f.Fuzz(func(t *testing.T, secret, before, after string) {
