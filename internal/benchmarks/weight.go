@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"debug/buildinfo"
 	"fmt"
-	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
