@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ecsreboot/ecsreboot/internal/apart"
 	"github.com/ecsreboot/ecsreboot/internal/credential"
 )
 
@@ -95,7 +96,7 @@ func (o *observation) end(res result, err error) {
 	}
 	for _, end := range slices.Backward(o.ends) {
 		func() {
-			defer ignorePanic()
+			defer apart.IgnorePanic()
 			end(became)
 		}()
 	}

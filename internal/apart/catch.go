@@ -13,3 +13,7 @@ func Catch(f func(), broken func(value any)) {
 	f()
 	returned = true
 }
+
+// IgnorePanic, deferred, ignores a panic in foreign code of which the result does not
+// matter, or is the zero value then.
+func IgnorePanic() { _ = recover() }
