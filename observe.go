@@ -63,7 +63,7 @@ func (o *observation) begin(ctx context.Context) context.Context {
 	for _, observer := range c.observers {
 		within, end := observer(ctx, call)
 		if within != nil {
-			ctx = within
+			ctx = within //nolint:fatcontext // one observer after the other
 		}
 		if end != nil {
 			o.ends = append(o.ends, end)

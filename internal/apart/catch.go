@@ -14,6 +14,6 @@ func Catch(f func(), broken func(value any)) {
 	returned = true
 }
 
-// IgnorePanic, deferred, ignores a panic in foreign code of which the result does not
-// matter, or is the zero value then.
+// IgnorePanic is deferred where the result of foreign code that panics does not
+// matter, or is the zero value.
 func IgnorePanic() { _ = recover() }
