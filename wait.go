@@ -263,7 +263,7 @@ func (e *WaitError) Unwrap() error { return e.Err }
 // restart that it was about to send is of unknown outcome then.
 func (c *Client) RebootAndWait(ctx context.Context, request RebootInstanceRequest, options WaitOptions) (*RestartResult, error) {
 	const operation = "RebootAndWait"
-	if err := checkInstanceID(request.InstanceID); err != nil {
+	if err := checkCall(ctx, request.InstanceID); err != nil {
 		return nil, &OperationError{Operation: operation, InstanceID: request.InstanceID, Outcome: OutcomeNotSent, Err: err}
 	}
 	if request.DryRun {
@@ -282,7 +282,7 @@ func (c *Client) RebootAndWait(ctx context.Context, request RebootInstanceReques
 // before it is restarted by other means.
 func (c *Client) TakeBaseline(ctx context.Context, instanceID string) (Baseline, error) {
 	const operation = "TakeBaseline"
-	if err := checkInstanceID(instanceID); err != nil {
+	if err := checkCall(ctx, instanceID); err != nil {
 		return Baseline{}, &OperationError{Operation: operation, InstanceID: instanceID, Err: err}
 	}
 	baseline, _, err := c.readBaseline(ctx, instanceID)
@@ -322,7 +322,7 @@ func (c *Client) readBaseline(ctx context.Context, id string) (baseline Baseline
 // no send. Keep that field: a baseline without it is never proven by StartTime.
 func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, options WaitOptions) (*RestartResult, error) {
 	const operation = "WaitUntilRestarted"
-	err := checkInstanceID(baseline.InstanceID)
+	err := checkCall(ctx, baseline.InstanceID)
 	switch {
 	case err != nil:
 	case baseline.TakenAt.IsZero():
@@ -355,6 +355,9 @@ func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, opti
 // the restart was sent, which the service would have refused, it proves nothing.
 func (c *Client) Resolve(ctx context.Context, unknown error, options WaitOptions) (*RestartResult, error) {
 	const operation = "Resolve"
+	if err := checkContext(ctx); err != nil {
+		return nil, &OperationError{Operation: operation, Outcome: OutcomeOf(unknown), Err: err}
+	}
 	var failed *OperationError
 	count := 0
 	for failed = range operationErrors(unknown) {

@@ -59,6 +59,9 @@ const defaultDryRuns = 5
 // instance, sends dry runs as Options.DryRuns says, and does the sums. Its error is
 // of the input or of the readings; what would hinder the run is in the forecast.
 func Preflight(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Forecast, error) {
+	if err := checkContext(ctx); err != nil {
+		return nil, err
+	}
 	options = options.withDefaults()
 	if err := options.check(client, plan); err != nil {
 		return nil, err

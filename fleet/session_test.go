@@ -336,3 +336,29 @@ func TestWhatAnEarlierSessionSaw(t *testing.T) {
 		s.restartedOnce(s.ids...)
 	}, func(i *ecstest.Instance) { i.Reboot.KeepStartTime = true })
 }
+
+func TestNilContext(t *testing.T) {
+	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
+		var ctx context.Context
+		plan := s.plan()
+		target := plan.Targets[0]
+		tell := func(e fleet.Event) { t.Errorf("told %v", e) }
+		lost := &ecsreboot.OperationError{Outcome: ecsreboot.OutcomeNotSent, Err: errors.New("lost")}
+		s.ForgetCalls()
+		for name, call := range map[string]func() error{
+			"NewPlan":     func() error { _, err := fleet.NewPlan(ctx, s.client, fleet.Selection{All: true}); return err },
+			"Preflight":   func() error { _, err := fleet.Preflight(ctx, s.client, plan, fleet.Options{}); return err },
+			"Run":         func() error { _, err := fleet.Run(ctx, s.client, plan, fleet.Options{}); return err },
+			"Resume":      func() error { _, err := fleet.Resume(ctx, s.client, plan, fleet.Options{}); return err },
+			"Resolve":     func() error { _, err := fleet.Resolve(ctx, s.client, plan, fleet.Options{}); return err },
+			"Follow":      func() error { return fleet.Follow(ctx, s.client, fleet.Sent{Target: target}, fleet.Options{}, tell) },
+			"AwaitOthers": func() error { _, err := fleet.AwaitOthers(ctx, s.client, target, fleet.Options{}, tell); return err },
+			"Judge":       func() error { _, err := fleet.Judge(ctx, s.client, target, lost); return err },
+		} {
+			refused, ok := errors.AsType[*ecsreboot.InputError](call())
+			require.True(t, ok, name)
+			require.Equal(t, ecsreboot.InputError{Field: "ctx", Problem: "is nil"}, *refused, name)
+		}
+		require.Empty(t, s.Calls())
+	})
+}

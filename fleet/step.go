@@ -26,7 +26,7 @@ type Sent struct {
 // MinReady, ReadyTimeout, which counts from now, and UnknownGrace count. Tell is called
 // in the goroutine of the call.
 func Follow(ctx context.Context, client *ecsreboot.Client, sent Sent, options Options, tell func(Event)) error {
-	f, err := newStep(client, sent.Target, options)
+	f, err := newStep(ctx, client, sent.Target, options)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func Follow(ctx context.Context, client *ecsreboot.Client, sent Sent, options Op
 // tells [EventSkipped] or [EventFailed], and returns true without one if the instance
 // is Running after all. Options and tell are those of [Follow].
 func AwaitOthers(ctx context.Context, client *ecsreboot.Client, target Target, options Options, tell func(Event)) (running bool, err error) {
-	f, err := newStep(client, target, options)
+	f, err := newStep(ctx, client, target, options)
 	if err != nil {
 		return false, err
 	}
@@ -79,7 +79,7 @@ type Judgement struct {
 // its outcome is [ecsreboot.OutcomeNotSent] or [ecsreboot.OutcomeRejected]. It may
 // read the instance. It is what a run makes of such an error.
 func Judge(ctx context.Context, client *ecsreboot.Client, target Target, err error) (Judgement, error) {
-	f, bad := newStep(client, target, Options{})
+	f, bad := newStep(ctx, client, target, Options{})
 	if bad != nil {
 		return Judgement{}, bad
 	}
@@ -94,7 +94,10 @@ func Judge(ctx context.Context, client *ecsreboot.Client, target Target, err err
 }
 
 // newStep returns a follower that belongs to no run.
-func newStep(client *ecsreboot.Client, target Target, options Options) (*follower, error) {
+func newStep(ctx context.Context, client *ecsreboot.Client, target Target, options Options) (*follower, error) {
+	if err := checkContext(ctx); err != nil {
+		return nil, err
+	}
 	plan := Plan{Targets: []Target{target}}
 	if client != nil {
 		plan.Region = client.Region()

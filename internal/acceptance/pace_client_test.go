@@ -330,13 +330,11 @@ func TestPaceOptionsAreChecked(t *testing.T) {
 		text    string
 	}{
 		"hint: operation":  {[]ecsreboot.Option{ecsreboot.WithRateHint("StopInstance", 10)}, "WithRateHint", `"StopInstance"`},
-		"hint: zero":       {[]ecsreboot.Option{ecsreboot.WithRateHint("RebootInstance", 0)}, "WithRateHint", "is 0 calls a minute"},
 		"hint: negative":   {[]ecsreboot.Option{ecsreboot.WithRateHint("RebootInstance", -1)}, "WithRateHint", "between 1 and 1,000,000"},
 		"hint: NaN":        {[]ecsreboot.Option{ecsreboot.WithRateHint("RebootInstance", math.NaN())}, "WithRateHint", "NaN"},
 		"hint: Inf":        {[]ecsreboot.Option{ecsreboot.WithRateHint("DescribeInstances", math.Inf(1))}, "WithRateHint", "+Inf"},
 		"pacer: operation": {[]ecsreboot.Option{ecsreboot.WithPacer("", new(fakePacer))}, "WithPacer", `""`},
-		"pacer: nil":       {[]ecsreboot.Option{ecsreboot.WithPacer("RebootInstance", nil)}, "WithPacer", "is nil"},
-		"pacer: typed nil": {[]ecsreboot.Option{ecsreboot.WithPacer("RebootInstance", none)}, "WithPacer", "is nil"},
+		"pacer: typed nil": {[]ecsreboot.Option{ecsreboot.WithPacer("RebootInstance", none)}, "WithPacer", "is a nil *pace.Adaptive"},
 		"pacer: one":       {[]ecsreboot.Option{ecsreboot.WithPacer("RebootInstance", one), ecsreboot.WithPacer("DescribeInstances", one)}, "WithPacer", "both operations"},
 		"both":             {[]ecsreboot.Option{ecsreboot.WithPacer("RebootInstance", new(fakePacer)), ecsreboot.WithRateHint("RebootInstance", 10)}, "WithRateHint", "contradicts WithPacer for RebootInstance"},
 	} {
