@@ -15,10 +15,10 @@ const (
 
 // Action is something that a Planner asks for.
 type Action struct {
-	Kind       ActionKind
-	InstanceID string
-	Stage      int // counts from 1
-	Reason     Reason
+	Kind       ActionKind `json:"kind"`
+	InstanceID string     `json:"id,omitempty"`
+	Stage      int        `json:"stage,omitempty"` // counts from 1
+	Reason     Reason     `json:"reason,omitempty"`
 }
 
 // State is where an instance of a run is.

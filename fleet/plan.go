@@ -54,7 +54,7 @@ type Plan struct {
 	Region    string   `json:"region"`
 	Endpoint  string   `json:"endpoint"` // that the plan was made at
 	ForceStop bool     `json:"forceStop,omitempty"`
-	Targets   []Target `json:"targets"`
+	Targets   []Target `json:"targets,omitzero"`
 }
 
 // Target is an instance of a plan.

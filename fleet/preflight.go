@@ -16,22 +16,22 @@ import (
 type Forecast struct {
 	Plan   Plan            `json:"plan"`
 	Digest string          `json:"digest"`
-	Rules  Rules           `json:"rules"`  // defaults filled in
-	Width  int             `json:"width"`  // how many instances may be unavailable at once
-	Groups []GroupForecast `json:"groups"` // in the order of their names; none if the plan has no groups
+	Rules  Rules           `json:"rules"`            // defaults filled in
+	Width  int             `json:"width"`            // how many instances may be unavailable at once
+	Groups []GroupForecast `json:"groups,omitempty"` // in the order of their names; none if the plan has no groups
 	// Findings are the instances that would not simply be restarted, in the order
 	// of the plan.
-	Findings []Finding `json:"findings"`
+	Findings []Finding `json:"findings,omitempty"`
 	// Problems are why the run would come to no good end: a width that is used up
 	// before it begins, permissions that are missing. Empty if it may begin.
-	Problems []string `json:"problems"`
+	Problems []string `json:"problems,omitempty"`
 	DryRuns  int      `json:"dryRuns"` // how many were made and passed
 	// OpensAt is when the maintenance window opens; zero if it is open or there is
 	// none.
 	OpensAt time.Time `json:"opensAt,omitzero"`
 	// AtLeast is how long the run takes if every instance is healthy again at once,
 	// after MinReady: what the width and the canaries alone cost.
-	AtLeast time.Duration `json:"atLeast"`
+	AtLeast time.Duration `json:"-"`
 }
 
 // GroupForecast is a group of the plan.

@@ -22,7 +22,7 @@ type Report struct {
 	// empty if it goes on or has crashed. Error says more.
 	Reason  Reason   `json:"reason,omitempty"`
 	Error   string   `json:"error,omitempty"`
-	Records []Record `json:"records"` // in the order of the plan
+	Records []Record `json:"records,omitzero"` // in the order of the plan
 
 	index map[string]int
 }

@@ -29,7 +29,7 @@ type Rules struct {
 	// the one before are healthy and Options.Approve agrees, and halts the run if
 	// one of its own fails or is unknown, whatever MaxFailed says. Default: 1, then
 	// 5; empty but not nil: none.
-	Canary []int `json:"canary"`
+	Canary []int `json:"canary,omitzero"`
 }
 
 const (
