@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ecsreboot/ecsreboot/internal/credential"
+	"github.com/ecsreboot/ecsreboot/internal/document"
 	"github.com/ecsreboot/ecsreboot/internal/redact"
 	"github.com/ecsreboot/ecsreboot/pace"
 )
@@ -240,10 +241,10 @@ type APIError struct {
 
 // keepReceived makes errors.Is go by the answer as it was received, even if a text in
 // it happens to hold a secret.
-func (e *APIError) keepReceived(d *document) {
+func (e *APIError) keepReceived(d *document.Document) {
 	raw := &APIError{
-		Code: ErrorCode(d.code), Message: d.text(), StatusCode: e.StatusCode,
-		AccessDenied: AccessDenied{PolicyType: d.denied.policyType, NoPermissionType: d.denied.noPermissionType},
+		Code: ErrorCode(d.Code), Message: d.Text(), StatusCode: e.StatusCode,
+		AccessDenied: AccessDenied{PolicyType: d.Denied.PolicyType, NoPermissionType: d.Denied.NoPermissionType},
 	}
 	class := classOf(raw)
 	if class == ErrThrottled && e.RequestID == "" { //nolint:errorlint // sentinels
