@@ -33,10 +33,10 @@ var errBodyTooLong = errors.New("the answer is too long")
 
 // readAnswer reads an answer and makes of it what the decision and the caller
 // need.
-func readAnswer(op operation, resp *http.Response, r *redact.Scrubber) result {
+func readAnswer(op operation, resp *http.Response, r *redact.Scrubber) attempted {
 	received, readErr := readBody(resp)
 	_ = resp.Body.Close()
-	res := result{event: event{stage: stageAnswered, status: resp.StatusCode}}
+	res := attempted{event: event{stage: stageAnswered, status: resp.StatusCode}}
 	// A year far off is nobody's clock; stamps made from it would be nonsense.
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil && 1990 < date.Year() && date.Year() < 2100 {
 		res.clock, res.event.serverTime = date, true
@@ -82,7 +82,7 @@ func readAnswer(op operation, resp *http.Response, r *redact.Scrubber) result {
 	if failure.AccessDenied.Action == "" && errors.Is(failure, ErrAccessDenied) {
 		failure.AccessDenied.Action = "ecs:" + op.action
 	}
-	res.err = failure
+	res.err, res.retryAfter, res.event.stale = failure, failure.RetryAfter, isStale(failure)
 	return res
 }
 

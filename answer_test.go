@@ -25,7 +25,7 @@ func response(status int, body string, header ...string) *http.Response {
 	return resp
 }
 
-func read(t *testing.T, resp *http.Response) (result, *APIError) {
+func read(t *testing.T, resp *http.Response) (attempted, *APIError) {
 	t.Helper()
 	res := readAnswer(operation{action: "RebootInstance"}, resp, redact.New("testid", "testsecret", "5a5a"))
 	if res.err == nil {
