@@ -76,6 +76,25 @@ func TestRowsAreReached(t *testing.T) {
 	}
 }
 
+// A row that stands before the row of its family has the family's class, with two
+// exceptions.
+func TestRowsAgreeWithTheirFamily(t *testing.T) {
+	others := map[ErrorCode]error{ErrForbiddenAccessKeyDisabled: ErrUnauthenticated, ErrForbiddenInstanceNotFound: nil}
+	for i := range codeTable {
+		row := &codeTable[i]
+		for n := i + 1; n < len(codeTable); n++ {
+			if family := &codeTable[n]; row.parameter == "" && family.matches(row.code, "") {
+				want, isOther := others[row.code]
+				if !isOther {
+					want = family.class
+				}
+				assert.Equal(t, want, row.class, row.code)
+				assert.Equal(t, family.effect, row.effect, row.code)
+			}
+		}
+	}
+}
+
 // The rules of matching: case, subcodes and everything that begins so.
 func TestRowsMatch(t *testing.T) {
 	const token = `The specified parameter "SecurityToken.Expired" is not valid.`

@@ -56,10 +56,10 @@ var (
 	ErrAccepted = errors.New(prefix + "restart accepted")
 )
 
-// Findings about a restart, for errors.Is. Each comes together with an outcome.
+// Findings about a restart, for errors.Is.
 var (
 	// ErrDryRunIgnored matches if a dry run was answered as if it had been a real
-	// restart, so the instance may be restarting. The outcome is [ErrAccepted].
+	// restart, so the instance may be restarting. The error matches [ErrAccepted] too.
 	ErrDryRunIgnored = errors.New(prefix + "the service ignored DryRun and accepted a real restart")
 	// ErrNotProven matches if a wait ended without proof that the instance restarted. It
 	// does not say that the instance did not restart.
