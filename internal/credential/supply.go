@@ -41,8 +41,8 @@ func NewSupply(c credentials.Credential) (*Supply, error) {
 }
 
 func supplyOf(c credentials.Credential) (supply *Supply, problem string) {
-	// A nil pointer in the interface is not nil. Only reflection finds it for types that
-	// this package does not know, and a call would panic in another goroutine.
+	// A nil pointer in the interface is not nil. Only reflection finds it where the type
+	// is unknown; otherwise the first call would panic.
 	v := reflect.ValueOf(c)
 	if isNil(v) {
 		return nil, "is a nil " + v.Type().String()
