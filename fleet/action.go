@@ -20,18 +20,3 @@ type Action struct {
 	Stage      int // counts from 1
 	Reason     Reason
 }
-
-// State is where an instance of a run is.
-type State string
-
-// The states of an instance.
-const (
-	StateWaiting    State = "waiting"    // nothing was sent, or nothing that happened
-	StateRestarting State = "restarting" // its turn has come, and it is not yet healthy again
-	StateHealthy    State = "healthy"    // restarted, with proof
-	StateFailed     State = "failed"     // it was refused, or is not back
-	StateUnknown    State = "unknown"    // it may have restarted
-	StateSkipped    State = "skipped"    // left alone
-)
-
-func (s State) broken() bool { return s == StateFailed || s == StateUnknown }

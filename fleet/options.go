@@ -71,9 +71,40 @@ const (
 	defaultReadyTimeout    = 25 * time.Minute
 	defaultUnknownGrace    = time.Minute
 	defaultBlockerInterval = 10 * time.Second
+	defaultDryRuns         = 5 // enough to see missing permissions
 )
 
-func (o Options) withDefaults() Options {
+// Complete returns the options as a run of the plan applies them: every field that
+// has a default and is zero is set to it, among them the Rules, whose defaults depend
+// on the plan. It returns an [ecsreboot.InputError] that names the field whose value
+// is invalid. Other engines complete the options that they share with a run by it.
+func (o Options) Complete(plan Plan) (Options, error) {
+	o, err := o.forInstance()
+	if err != nil {
+		return Options{}, err
+	}
+	if o.Window != nil {
+		if err := o.Window.check(); err != nil {
+			return Options{}, err
+		}
+	}
+	if err := plan.check(); err != nil {
+		return Options{}, err
+	}
+	if o.Rules, err = o.Rules.forPlan(plan); err != nil {
+		return Options{}, err
+	}
+	if o.DryRuns == 0 {
+		o.DryRuns = defaultDryRuns
+	}
+	if o.Control == nil {
+		o.Control = new(Control)
+	}
+	return o, nil
+}
+
+// forInstance completes the options that matter to a single instance.
+func (o Options) forInstance() (Options, error) {
 	for _, d := range []struct {
 		field    *time.Duration
 		standard time.Duration
@@ -87,10 +118,22 @@ func (o Options) withDefaults() Options {
 			*d.field = d.standard
 		}
 	}
-	if o.Control == nil {
-		o.Control = new(Control)
+	if o.MinReady > 0 && o.ReadyTimeout > 0 && o.MinReady >= o.ReadyTimeout {
+		return Options{}, input("MinReady", fmt.Sprintf("of %v is not less than ReadyTimeout, %v, so no instance could ever be healthy in time", o.MinReady, o.ReadyTimeout))
 	}
-	return o
+	return o, nil
+}
+
+// forRun completes the options, after it has checked that the plan is of the
+// client's region.
+func (o Options) forRun(client *ecsreboot.Client, plan Plan) (Options, error) {
+	switch {
+	case client == nil:
+		return Options{}, input("client", "is nil")
+	case plan.Region != client.Region():
+		return Options{}, input("Plan", "is of region "+plan.Region+", the client of "+client.Region())
+	}
+	return o.Complete(plan)
 }
 
 // hooks names those that are set, for the next session to have them too.
@@ -122,22 +165,6 @@ func (o Options) checkHooks(before string, lookOnly bool) error {
 		return input("Approve", again)
 	case o.Window == nil && slices.Contains(had, "window"):
 		return input("Window", again)
-	}
-	return nil
-}
-
-func (o Options) check(client *ecsreboot.Client, plan Plan) error {
-	switch {
-	case client == nil:
-		return input("client", "is nil")
-	case plan.Region != client.Region():
-		return input("Plan", "is of region "+plan.Region+", the client of "+client.Region())
-	}
-	if o.MinReady > 0 && o.ReadyTimeout > 0 && o.MinReady >= o.ReadyTimeout {
-		return input("MinReady", fmt.Sprintf("of %v is not less than ReadyTimeout, %v, so no instance could ever be healthy in time", o.MinReady, o.ReadyTimeout))
-	}
-	if o.Window != nil {
-		return o.Window.check()
 	}
 	return nil
 }

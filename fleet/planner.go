@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"cmp"
+	"time"
 )
 
 // Planner decides what a run does next: which instance is restarted when, when to
@@ -19,11 +20,13 @@ type Planner struct {
 	index    map[string]int // by id
 	groups   []*group
 	ready    readyGroups // those with room and somebody waiting
+	queued   []bool      // the targets that are in the queue of their group
 	width    int
 	down     int           // taken from the width
 	counts   map[State]int // of targets
+	failed   map[int]bool  // the targets that have failed at any time
 	spent    int           // of MaxFailed
-	looking  int           // targets, failed or unknown, that are looked at once more
+	looking  map[int]bool  // the targets, failed or unknown, that are looked at once more
 	stage    stage
 	paused   map[Reason]bool
 	stopping Reason // why nothing more is asked for; empty if that is not so
@@ -42,22 +45,9 @@ type stage struct {
 
 type target struct {
 	group    *group
-	state    State
+	state    targetState
 	stage    int // in which it was started, from 1; 0 if it was in none
 	attempts int
-	intended bool // there is an intent, and it was not taken back
-	accepted bool // the last attempt
-	sent     bool // the last attempt, as far as is known: it may have restarted
-	broken   bool // has failed
-	down     bool // takes from the width
-	looking  bool
-	queued   bool // is in its group's heap
-	excused  bool // was skipped for what may be mended
-}
-
-// mayCome reports whether it may be the turn of a target once more that was given up.
-func (t *target) mayCome() bool {
-	return t.state == StateSkipped && t.excused || t.state == StateFailed && !t.sent
 }
 
 // NewPlanner returns a planner. The rules are completed by their defaults.
@@ -76,6 +66,9 @@ func NewPlanner(plan Plan, rules Rules) (*Planner, error) {
 		index:   make(map[string]int, len(plan.Targets)),
 		width:   width(rules.MaxUnavailable, len(plan.Targets)),
 		counts:  map[State]int{StateWaiting: len(plan.Targets)},
+		queued:  make([]bool, len(plan.Targets)),
+		failed:  make(map[int]bool),
+		looking: make(map[int]bool),
 		paused:  make(map[Reason]bool),
 	}
 	byName := make(map[string]*group)
@@ -87,7 +80,8 @@ func NewPlanner(plan Plan, rules Rules) (*Planner, error) {
 			p.groups = append(p.groups, g)
 		}
 		g.waiting = append(g.waiting, i) // ascending, and so a heap
-		p.targets[i] = target{group: g, state: StateWaiting, queued: true}
+		p.targets[i] = target{group: g, state: waiting}
+		p.queued[i] = true
 		p.index[t.ID] = i
 	}
 	for _, g := range p.groups {
@@ -119,7 +113,7 @@ func (p *Planner) StateOf(id string) State {
 	if !ok {
 		return ""
 	}
-	return p.targets[i].state
+	return p.targets[i].state.public()
 }
 
 // Attempts returns how many intents there were for an instance.
@@ -151,6 +145,15 @@ func (p *Planner) Next(events ...Event) ([]Action, error) {
 	return p.decide(actions), nil
 }
 
+// isOver reports whether nothing is under way and nothing more will be asked for.
+func (p *Planner) isOver() bool { return p.ended }
+
+// stopped returns why nothing more will be asked for; empty if that is not so.
+func (p *Planner) stopped() Reason { return p.stopping }
+
+// isPaused reports whether a pause for this reason is under way.
+func (p *Planner) isPaused(reason Reason) bool { return p.paused[reason] }
+
 // held returns why nothing is asked for at present, or nothing.
 func (p *Planner) held() Reason {
 	if p.stopping != "" {
@@ -178,7 +181,7 @@ func (p *Planner) ending() Reason {
 func (p *Planner) again() []string {
 	var ids []string
 	for i := range p.targets {
-		if p.targets[i].mayCome() {
+		if factsOf[p.targets[i].state].unsent {
 			ids = append(ids, p.plan.Targets[i].ID)
 		}
 	}
@@ -189,20 +192,14 @@ func (p *Planner) again() []string {
 func (p *Planner) unfinished() []Action {
 	var actions []Action
 	for i := range p.targets {
-		t := &p.targets[i]
-		kind := ActionResolve
-		if t.accepted {
-			kind = ActionFollow
-		}
-		switch {
-		case t.state == StateRestarting:
-		case t.state == StateUnknown, t.state == StateFailed && t.sent:
-			t.looking = true
-			p.looking++
-		default:
+		facts := factsOf[p.targets[i].state]
+		if facts.look == "" {
 			continue
 		}
-		actions = append(actions, Action{Kind: kind, InstanceID: p.plan.Targets[i].ID})
+		if facts.public.broken() {
+			p.looking[i] = true
+		}
+		actions = append(actions, Action{Kind: facts.look, InstanceID: p.plan.Targets[i].ID})
 	}
 	return actions
 }
@@ -215,7 +212,7 @@ func (p *Planner) decide(actions []Action) []Action {
 	if p.stopping == "" {
 		actions = p.start(actions)
 	}
-	if p.counts[StateRestarting] == 0 && p.looking == 0 && (p.stopping != "" || p.counts[StateWaiting] == 0) {
+	if p.counts[StateRestarting] == 0 && len(p.looking) == 0 && (p.stopping != "" || p.counts[StateWaiting] == 0) {
 		p.ended = true
 		actions = append(actions, Action{Kind: ActionEnd, Reason: p.ending()})
 	}
@@ -242,7 +239,7 @@ func (p *Planner) start(actions []Action) []Action {
 			reason = ReasonWidth // nobody will ever make room
 		}
 	}
-	if reason != "" && p.looking == 0 { // who is looked at may be well by now
+	if reason != "" && len(p.looking) == 0 { // who is looked at may be well by now
 		p.stopping = reason
 		actions = append(actions, Action{Kind: ActionHalt, Reason: reason})
 	}
@@ -274,4 +271,16 @@ func (p *Planner) mayStart() bool {
 		return false
 	}
 	return p.down < p.width && len(p.ready) > 0
+}
+
+// atLeast is how long the run takes if each instance takes so long.
+func (p *Planner) atLeast(each time.Duration) time.Duration {
+	left, rounds := len(p.targets), 0
+	for _, size := range p.rules.Canary {
+		size = min(size, left)
+		left -= size
+		rounds += (size + p.width - 1) / p.width
+	}
+	rounds += (left + p.width - 1) / p.width
+	return time.Duration(rounds) * max(0, each)
 }

@@ -17,16 +17,7 @@ func (p *Planner) Replay(e Event) error {
 	}
 	switch e.Kind {
 	case EventResume:
-		// What made an earlier session stop is judged anew.
-		p.stopping, p.ended, p.live = "", false, false
-		p.stage.asked = false
-		clear(p.paused)
-		for i := range p.targets {
-			t := &p.targets[i]
-			t.looking = false
-			t.sent = t.sent || t.state == StateRestarting // nobody saw what became of it
-		}
-		p.looking = 0
+		p.replayResume()
 	case EventStage:
 		if e.Stage != p.stage.passed+1 {
 			return fmt.Errorf("fleet: canary stage %d cannot pass, it is the turn of stage %d", e.Stage, p.stage.passed+1)
@@ -41,6 +32,17 @@ func (p *Planner) Replay(e Event) error {
 		return fmt.Errorf("fleet: event %q is of no instance", e.Kind)
 	}
 	return nil
+}
+
+// replayResume judges anew what made an earlier session stop.
+func (p *Planner) replayResume() {
+	p.stopping, p.ended, p.live = "", false, false
+	p.stage.asked = false
+	clear(p.paused)
+	clear(p.looking)
+	for i := range p.targets {
+		p.targets[i].state = p.targets[i].state.resumed() // restarting before and after: no count changes
+	}
 }
 
 // replayHold takes in that nothing may be sent, or that it may again. Without a
@@ -62,57 +64,80 @@ func (p *Planner) replayHold(e Event) error {
 
 func (p *Planner) replayTarget(i int, e Event) error {
 	t := &p.targets[i]
-	switch from := t.state; {
-	case (e.Kind == EventIntent || e.Kind == EventSkipped) && (from == StateWaiting || from == StateRestarting && !t.accepted):
-	case e.Kind == EventUnsent && from == StateRestarting && !t.accepted:
-	case e.Kind == EventFailed && (from == StateWaiting || from == StateRestarting || from.broken()):
-	case e.Kind == EventUnsent && t.mayCome():
-	case e.Kind == EventUnsent && from == StateWaiting, e.Kind == EventHeld: // its turn has come, which no event tells
+	next, ok := t.state.after(e)
+	switch {
+	case !ok:
+		return fmt.Errorf("fleet: event %q cannot be of %s, which is %s after %d attempts", e.Kind, e.InstanceID, t.state.public(), t.attempts)
+	case e.Kind == EventHeld, next == waiting && t.state == waiting: // its turn has come, which no event tells
 		return nil
-	case (e.Kind == EventAccepted || e.Kind == EventDoubt) && from == StateRestarting && t.intended:
-	case (e.Kind == EventUnknown || e.Kind == EventHealthy || e.Kind == EventDown || e.Kind == EventUp) &&
-		(from == StateRestarting || from.broken()) && t.intended:
-	default:
-		return fmt.Errorf("fleet: event %q cannot be of %s, which is %s after %d attempts", e.Kind, e.InstanceID, from, t.attempts)
-	}
-	if t.state == StateWaiting { // an earlier session made it its turn
+	case t.state == waiting: // an earlier session made it its turn
 		p.take(i)
-	}
-	if t.looking && (e.Kind == EventHealthy || e.Kind == EventFailed || e.Kind == EventUnknown) {
-		t.looking = false
-		p.looking--
 	}
 	switch e.Kind {
 	case EventIntent:
-		t.attempts, t.intended, t.sent = e.Attempt, true, false
-	case EventAccepted:
-		t.accepted, t.sent = true, true
-	case EventDoubt, EventDown:
-		t.sent = true
-	case EventUnsent:
-		t.intended, t.sent = false, false
-		if t.broken && t.state == StateFailed { // it was never sent: forgiven
-			t.broken = false
-			p.spent--
-		}
+		t.attempts = e.Attempt
+	case EventHealthy, EventFailed, EventUnknown:
+		delete(p.looking, i)
+	case EventUnsent, EventSkipped:
 		p.release(t)
-		p.become(t, StateWaiting)
-		p.occupy(t, false)
-		p.requeue(i)
-	case EventSkipped:
-		p.release(t)
-		p.become(t, StateSkipped)
-		p.occupy(t, e.Unavailable)
-		t.excused = e.Reason == ReasonNotRunning || e.Reason == ReasonLocked
-	case EventHealthy:
-		p.become(t, StateHealthy)
-		p.occupy(t, false)
-	case EventUnknown:
-		t.sent = true
-		p.become(t, StateUnknown)
-	case EventFailed:
-		p.become(t, StateFailed)
-	default: // that it is up changes nothing that is decided here
+	default:
 	}
+	p.move(i, next)
 	return nil
+}
+
+// take makes it a waiting target's turn.
+func (p *Planner) take(i int) {
+	p.move(i, chosen)
+	if _, canary := p.canary(); canary {
+		p.targets[i].stage = p.stage.passed + 1
+		p.stage.started++
+	}
+}
+
+// release makes a target that was not restarted leave its canary stage.
+func (p *Planner) release(t *target) {
+	if p.inStage(t) {
+		p.stage.started--
+		p.stage.broken -= b2i(t.state.public().broken())
+	}
+	t.stage = 0
+}
+
+func (p *Planner) inStage(t *target) bool { return t.stage == p.stage.passed+1 }
+
+// move puts a target into a state, and keeps all counts.
+func (p *Planner) move(i int, next targetState) {
+	t := &p.targets[i]
+	before, after, spent := factsOf[t.state], factsOf[next], p.isSpent(i)
+	t.state = next
+	switch {
+	case after.public == StateFailed:
+		p.failed[i] = true
+	case before.public == StateFailed && next == waiting: // it was never sent: forgiven
+		delete(p.failed, i)
+	}
+	p.spent += b2i(p.isSpent(i)) - b2i(spent)
+	p.counts[before.public]--
+	p.counts[after.public]++
+	if p.inStage(t) {
+		p.stage.healthy += b2i(after.public == StateHealthy) - b2i(before.public == StateHealthy)
+		p.stage.broken += b2i(after.public.broken()) - b2i(before.public.broken())
+	}
+	change := b2i(after.down) - b2i(before.down)
+	p.down += change
+	t.group.down += change
+	p.queue(i)
+}
+
+// isSpent reports whether a target counts against MaxFailed.
+func (p *Planner) isSpent(i int) bool {
+	return p.failed[i] || p.targets[i].state.public() == StateUnknown
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

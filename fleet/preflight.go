@@ -52,15 +52,12 @@ type Finding struct {
 	Error  string              `json:"error,omitempty"`
 }
 
-// defaultDryRuns is the size of the sample, enough to see missing permissions.
-const defaultDryRuns = 5
-
 // Preflight looks at what a run would meet, and changes nothing: it reads every
 // instance, sends dry runs as Options.DryRuns says, and does the sums. Its error is
 // of the input or of the readings; what would hinder the run is in the forecast.
 func Preflight(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Forecast, error) {
-	options = options.withDefaults()
-	if err := options.check(client, plan); err != nil {
+	options, err := options.forRun(client, plan)
+	if err != nil {
 		return nil, err
 	}
 	planner, err := NewPlanner(plan, options.Rules)
@@ -121,9 +118,6 @@ func (f *Forecast) sort(found map[string]ecsreboot.Instance, options Options) (s
 
 // dryRun asks the service about n of the targets, spread evenly.
 func (f *Forecast) dryRun(ctx context.Context, client *ecsreboot.Client, sound []Target, n int) error {
-	if n == 0 {
-		n = defaultDryRuns
-	}
 	n = min(max(n, 0), len(sound))
 	for i := range n {
 		t := sound[i*len(sound)/n]
@@ -194,18 +188,6 @@ func (f *Forecast) sum() {
 
 func (f *Forecast) problem(format string, args ...any) {
 	f.Problems = append(f.Problems, fmt.Sprintf(format, args...))
-}
-
-// atLeast is how long the run takes if each instance takes so long.
-func (p *Planner) atLeast(each time.Duration) time.Duration {
-	left, rounds := len(p.targets), 0
-	for _, size := range p.rules.Canary {
-		size = min(size, left)
-		left -= size
-		rounds += (size + p.width - 1) / p.width
-	}
-	rounds += (left + p.width - 1) / p.width
-	return time.Duration(rounds) * max(0, each)
 }
 
 // String says in some lines what would happen.

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"time"
@@ -21,32 +20,53 @@ const (
 	freshTime = 10 * time.Second
 )
 
+// sender restarts one instance, as soon as it may, and has it followed.
+type sender struct {
+	session  *session
+	follower *follower
+	target   Target
+
+	held      Event         // the last one told
+	consent   time.Time     // the blocker's last
+	thought   time.Duration // how long the blocker took for it
+	first     time.Time     // the StartTime when its turn had come
+	departure *Departure    // of the send under way
+	onWay     bool          // a token of session.sending is ours
+}
+
+func newSender(f *follower) *sender {
+	return &sender{session: f.session, follower: f, target: f.target}
+}
+
+// work restarts the instance and follows it to its end.
+func (s *sender) work(ctx context.Context) { s.follower.tellEnd(ctx, s.restart(ctx)) }
+
 // restart restarts the instance and follows it. It tells the proof and returns
 // nil, or returns why there is none.
-func (f *follower) restart(ctx context.Context) error {
-	if f.target.ID == f.options.SelfID {
+func (s *sender) restart(ctx context.Context) error {
+	if s.target.ID == s.session.options.SelfID {
 		return &withheldError{reason: ReasonSelf, skip: true}
 	}
 	var failing time.Time // since when tries fail for what should pass soon
 	for {
-		if err := f.askBlocker(ctx); err != nil {
+		if err := s.askBlocker(ctx); err != nil {
 			failing = time.Time{}
-			if err := f.hold(ctx, f.options.BlockerInterval, ReasonBlocked, err); err != nil {
+			if err := s.hold(ctx, s.session.options.BlockerInterval, ReasonBlocked, err); err != nil {
 				return err
 			}
 			continue
 		}
-		if reason := f.takeWay(ctx); reason != "" {
+		if reason := s.takeWay(ctx); reason != "" {
 			return &withheldError{reason: reason}
 		}
-		err := f.rebootAndWait(ctx)
-		f.leaveWay()
+		err := s.rebootAndWait(ctx)
+		s.leaveWay()
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		why := f.mayPass(err)
-		if errors.Is(err, ecsreboot.ErrIncorrectInstanceStatus) && !f.settled {
-			if other := f.awaitOthers(ctx); other != nil {
+		why := mayPass(err)
+		if errors.Is(err, ecsreboot.ErrIncorrectInstanceStatus) && !s.follower.settled {
+			if other := s.awaitOthers(ctx); other != nil {
 				return other
 			}
 			why = ReasonRefused // for a moment, as it seems
@@ -56,7 +76,7 @@ func (f *follower) restart(ctx context.Context) error {
 		case why == "":
 			return err
 		case why == ReasonBlocked:
-			wait, failing = f.options.BlockerInterval, time.Time{}
+			wait, failing = s.session.options.BlockerInterval, time.Time{}
 		case why == ReasonThrottled:
 			failing = time.Time{}
 		case failing.IsZero():
@@ -67,96 +87,56 @@ func (f *follower) restart(ctx context.Context) error {
 		if why == reasonStale {
 			wait = 0
 		}
-		if err := f.hold(ctx, wait, why, err); err != nil {
+		if err := s.hold(ctx, wait, why, err); err != nil {
 			return err
 		}
 	}
 }
 
-// reasonStale is why a send is tried once more at once: the reading before it is
-// too old by now. It is never told.
-const reasonStale Reason = "stale"
-
 // hold waits before the next try, and tells why. The error is what else came up.
-func (f *follower) hold(ctx context.Context, d time.Duration, why Reason, err error) error {
-	if e := (Event{Kind: EventHeld, Reason: why, Error: text(err)}); why != reasonStale && (why != f.held.Reason || e.Error != f.held.Error) {
-		f.held = e
-		f.tell(e)
+func (s *sender) hold(ctx context.Context, d time.Duration, why Reason, err error) error {
+	if e := (Event{Kind: EventHeld, Reason: why, Error: text(err)}); why != reasonStale && (why != s.held.Reason || e.Error != s.held.Error) {
+		s.held = e
+		s.follower.tell(e)
 	}
-	f.sleep(ctx, d)
+	s.sleep(ctx, d)
 	if ctx.Err() != nil {
 		return &withheldError{reason: ReasonInterrupted}
 	}
-	if reason := f.withheld(); reason != "" {
+	if reason := s.session.withheld(); reason != "" {
 		return &withheldError{reason: reason}
 	}
 	return nil
 }
 
-// mayPass returns why a send that certainly did not happen may succeed later, or
-// nothing.
-func (f *follower) mayPass(err error) Reason {
-	withheld, isWithheld := errors.AsType[*withheldError](err)
-	_, badCertificate := errors.AsType[*tls.CertificateVerificationError](err)
-	apiErr, answered := errors.AsType[*ecsreboot.APIError](err)
-	outcome := ecsreboot.OutcomeOf(err)
-	switch {
-	case outcome != ecsreboot.OutcomeNotSent && outcome != ecsreboot.OutcomeRejected:
-		return ""
-	case isWithheld && (withheld.reason == ReasonBlocked || withheld.reason == reasonStale):
-		return withheld.reason
-	case isWithheld:
-		return ""
-	case errors.Is(err, ecsreboot.ErrThrottled):
-		return ReasonThrottled
-	case busy(err):
-		return ReasonRefused
-	case outcome == ecsreboot.OutcomeNotSent && answered && apiErr.StatusCode >= 500: // a reading
-		return ReasonNotSent
-	case outcome == ecsreboot.OutcomeRejected, badCertificate, answered, errors.Is(err, ecsreboot.ErrInvalidInput):
-		return ""
-	}
-	return ReasonNotSent
-}
-
-// busy reports whether the service refuses for a moment only.
-func busy(err error) bool {
-	for _, code := range []ecsreboot.ErrorCode{
-		ecsreboot.ErrOperationConflict, ecsreboot.ErrInvalidOperationConflict, ecsreboot.ErrLastTokenProcessing,
-		ecsreboot.ErrInstanceNotReady, ecsreboot.ErrIncorrectInstanceStatusInitializing,
-	} {
-		if errors.Is(err, code) {
-			return true
-		}
-	}
-	return false
-}
-
 // rebootAndWait sends the restart and follows it. The limit of ReadyTimeout counts
 // from the send; until there is an intent, it is called off when nothing may be
 // sent any more.
-func (f *follower) rebootAndWait(ctx context.Context) error {
+func (s *sender) rebootAndWait(ctx context.Context) error {
 	limited, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	f.commitment = newCommitment()
+	s.departure = NewDeparture(0)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		f.callOff(limited, cancel)
+		s.callOff(limited, cancel)
 	}()
-	options := f.waitOptions()
-	options.BeforeSend = f.beforeSend
+	options := s.follower.waitOptions()
+	options.BeforeSend = s.beforeSend
 	seen := options.OnEvent
 	options.OnEvent = func(e ecsreboot.Event) {
-		before := f.settled
+		if e.Kind == ecsreboot.EventAccepted || e.Kind == ecsreboot.EventOutcomeUnknown {
+			s.leaveWay()
+		}
+		before := s.follower.settled
 		seen(e)
-		if limit := f.options.ReadyTimeout; f.settled && !before && limit >= 0 {
+		if limit := s.session.options.ReadyTimeout; s.follower.settled && !before && limit >= 0 {
 			timer := time.AfterFunc(limit, func() { cancel(fmt.Errorf("%w: %v are over", errNotReady, limit)) })
 			context.AfterFunc(limited, func() { timer.Stop() })
 		}
 	}
-	request := ecsreboot.RebootInstanceRequest{InstanceID: f.target.ID, ForceStop: f.plan.ForceStop}
-	result, err := f.client.RebootAndWait(limited, request, options)
+	request := ecsreboot.RebootInstanceRequest{InstanceID: s.target.ID, ForceStop: s.session.plan.ForceStop}
+	result, err := s.session.client.RebootAndWait(limited, request, options)
 	cause := context.Cause(limited)
 	cancel(nil)
 	<-watched
@@ -166,20 +146,20 @@ func (f *follower) rebootAndWait(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f.proven(result)
+	s.follower.proven(result)
 	return nil
 }
 
 // takeWay waits until one more restart may be on its way, or returns why none may.
-func (f *follower) takeWay(ctx context.Context) Reason {
+func (s *sender) takeWay(ctx context.Context) Reason {
 	for {
-		_, changed := f.brake.state()
-		if reason := f.withheld(); reason != "" {
+		_, changed := s.session.brake.state()
+		if reason := s.session.withheld(); reason != "" {
 			return reason
 		}
 		select {
-		case f.sending <- struct{}{}:
-			f.onWay = true
+		case s.session.sending <- struct{}{}:
+			s.onWay = true
 			return ""
 		case <-changed:
 		case <-ctx.Done():
@@ -189,18 +169,18 @@ func (f *follower) takeWay(ctx context.Context) Reason {
 }
 
 // leaveWay makes room for the next.
-func (f *follower) leaveWay() {
-	if f.onWay {
-		f.onWay = false
-		<-f.sending
+func (s *sender) leaveWay() {
+	if s.onWay {
+		s.onWay = false
+		<-s.session.sending
 	}
 }
 
 // sleep waits, unless something happens to the session meanwhile.
-func (f *follower) sleep(ctx context.Context, d time.Duration) {
+func (s *sender) sleep(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(max(0, d))
 	defer timer.Stop()
-	_, changed := f.brake.state()
+	_, changed := s.session.brake.state()
 	select {
 	case <-timer.C:
 	case <-changed:

@@ -6,118 +6,82 @@ import (
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/fleet/internal/bridge"
 )
 
-// Sent is a restart that somebody sent, or may have sent, who drives a [Planner] by
-// other means than a run of this package, as a durable workflow does.
-type Sent struct {
-	Target   Target
-	Before   Reading   // zero if nobody looked
-	At       time.Time // an answer that was lost may take Options.UnknownGrace from then to show
-	Accepted bool      // or else its answer was lost
-	Down     bool      // the instance was seen in another status since
+// single does for one instance what a run does, for those who drive a [Planner] by
+// other means: package driver is its exported form.
+type single struct {
+	client  *ecsreboot.Client
+	options Options
 }
 
-// Follow follows a restart that was sent as a run does, and tells what it sees as
-// events; the last is [EventHealthy], [EventFailed] or [EventUnknown]. It sends
-// nothing. After a failure it goes on looking, as the instance may come back, until
-// ctx ends; if that ends earlier, the end is not told. Of the options, Health,
-// MinReady, ReadyTimeout, which counts from now, and UnknownGrace count. Tell is called
-// in the goroutine of the call.
-func Follow(ctx context.Context, client *ecsreboot.Client, sent Sent, options Options, tell func(Event)) error {
-	f, err := newStep(client, sent.Target, options)
+var _ = bridge.Lend(newSingle)
+
+func newSingle(client *ecsreboot.Client, options Options) (bridge.Single[Target, Event, Reason], error) {
+	options, err := options.forInstance()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	f.before, f.sentAt, f.down = sent.Before, sent.At, sent.Down
-	kind := ActionResolve
-	if sent.Accepted {
-		kind = ActionFollow
-	}
-	f.step(tell, func() { f.work(ctx, kind) })
-	return nil
+	options.Control, options.Window = new(Control), nil // nothing is sent here
+	return &single{client: client, options: options}, nil
 }
 
-// AwaitOthers looks what keeps an instance from being restarted that is not Running
-// when its turn has come. If others restart it, it waits until it is healthy. It
-// tells [EventSkipped] or [EventFailed], and returns true without one if the instance
-// is Running after all. Options and tell are those of [Follow].
-func AwaitOthers(ctx context.Context, client *ecsreboot.Client, target Target, options Options, tell func(Event)) (running bool, err error) {
-	f, err := newStep(client, target, options)
-	if err != nil {
-		return false, err
-	}
-	f.step(tell, func() {
-		err := f.awaitOthers(ctx)
+// follower returns a follower that belongs to no run.
+func (s *single) follower(target Target) *follower {
+	return newFollower(newBareSession(s.client, s.options), target)
+}
+
+// Follow follows a restart that was sent by other means than a run.
+func (s *single) Follow(ctx context.Context, sent bridge.Sent[Target], tell func(Event)) {
+	f := s.follower(sent.Target)
+	b := sent.Before
+	f.before = Reading{Status: b.Status, StartTime: b.StartTime, Locks: b.Locks, At: b.TakenAt, ServiceTime: b.ServiceTime}
+	f.sentAt, f.down = sent.At, sent.Down
+	f.session.hearAll(tell, func() { f.work(ctx, sent.Accepted) })
+}
+
+// AwaitOthers waits for an instance that is not Running when its turn has come.
+func (s *single) AwaitOthers(ctx context.Context, target Target, tell func(Event)) (running bool) {
+	f := s.follower(target)
+	f.session.hearAll(tell, func() {
+		err := newSender(f).awaitOthers(ctx)
 		running = err == nil && ctx.Err() == nil
 		if ctx.Err() == nil {
 			f.tellEnd(ctx, err)
 		}
 	})
-	return running, nil
+	return running
 }
 
-// Judgement is what an error means for an instance that it kept from being
-// restarted.
-type Judgement struct {
-	// Event tells what becomes of the instance if nobody tries again: [EventFailed],
-	// [EventSkipped], or [EventUnsent].
-	Event Event
-	// Retry is why another try may succeed later; empty if none would.
-	Retry Reason
-	// NotRunning tells that it is not Running; see [AwaitOthers].
-	NotRunning bool
-	// ForAll tells that the error would meet every instance: the run must halt.
-	ForAll bool
-}
-
-// Judge says what the error of a restart means that certainly did not happen, as
-// its outcome is [ecsreboot.OutcomeNotSent] or [ecsreboot.OutcomeRejected]. It may
-// read the instance. It is what a run makes of such an error.
-func Judge(ctx context.Context, client *ecsreboot.Client, target Target, err error) (Judgement, error) {
-	f, bad := newStep(client, target, Options{})
-	if bad != nil {
-		return Judgement{}, bad
-	}
+// Judge classifies the error of a restart that did not happen, as a run does.
+func (s *single) Judge(ctx context.Context, target Target, err error) (bridge.Judgement[Event, Reason], error) {
 	if outcome := ecsreboot.OutcomeOf(err); outcome != ecsreboot.OutcomeNotSent && outcome != ecsreboot.OutcomeRejected {
-		return Judgement{}, input("err", "is of a restart that may have happened, or of none: "+outcome.String())
+		return bridge.Judgement[Event, Reason]{}, input("err", "is of a restart that may have happened, or of none: "+outcome.String())
 	}
-	j := Judgement{Retry: f.mayPass(err), NotRunning: errors.Is(err, ecsreboot.ErrIncorrectInstanceStatus)}
-	e, fatal := f.verdict(ctx, err)
+	e, fatal := s.follower(target).verdict(ctx, err)
 	e.InstanceID = target.ID
-	j.Event, j.ForAll = e, fatal != nil
-	return j, nil
+	return bridge.Judgement[Event, Reason]{
+		Event: e, Retry: mayPass(err), NotRunning: errors.Is(err, ecsreboot.ErrIncorrectInstanceStatus), ForAll: fatal != nil,
+	}, nil
 }
 
-// newStep returns a follower that belongs to no run.
-func newStep(client *ecsreboot.Client, target Target, options Options) (*follower, error) {
-	plan := Plan{Targets: []Target{target}}
-	if client != nil {
-		plan.Region = client.Region()
-	}
-	options.Rules, options.Control, options.Window = Rules{}, nil, nil
-	s, err := newSession(client, plan, options)
-	if err != nil {
-		return nil, err
-	}
-	return s.newFollower(target.ID), nil
-}
-
-// step has a follower work, and tells what it tells. A panic in it panics here.
-func (f *follower) step(tell func(Event), work func()) {
+// hearAll does some work, and calls tell with what it tells, in the goroutine of the
+// caller. A panic in the work panics here.
+func (s *session) hearAll(tell func(Event), work func()) {
 	done := make(chan struct{})
-	f.start(func() {
+	s.start(func() {
 		defer close(done)
 		work()
 	})
 	for over := false; !over; {
 		select {
-		case <-f.told.filled:
+		case <-s.told.filled:
 		case <-done:
 			over = true
-			f.working.Wait()
+			s.working.Wait()
 		}
-		for _, t := range f.told.empty() {
+		for _, t := range s.told.empty() {
 			if t.panicked != nil {
 				panic(t.panicked)
 			}
