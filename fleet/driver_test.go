@@ -74,14 +74,14 @@ func (s *service) follow(sent driver.Sent, options fleet.Options) []fleet.Event 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var events []fleet.Event
-	s.driver(options).Follow(ctx, sent, func(e fleet.Event) {
+	require.NoError(s.t, s.driver(options).Follow(ctx, sent, func(e fleet.Event) {
 		require.Equal(s.t, s.ids[0], e.InstanceID)
 		require.NotZero(s.t, e.At)
 		events = append(events, e)
 		if e.Kind == fleet.EventHealthy || e.Kind == fleet.EventFailed || e.Kind == fleet.EventUnknown {
 			cancel()
 		}
-	})
+	}))
 	return events
 }
 
@@ -120,7 +120,7 @@ func TestFollowComesBack(t *testing.T) {
 		defer cancel()
 		var kinds []fleet.EventKind
 		sent := s.sent()
-		s.driver(fleet.Options{ReadyTimeout: time.Minute}).Follow(ctx, sent, func(e fleet.Event) { kinds = append(kinds, e.Kind) })
+		require.NoError(t, s.driver(fleet.Options{ReadyTimeout: time.Minute}).Follow(ctx, sent, func(e fleet.Event) { kinds = append(kinds, e.Kind) }))
 		require.Equal(t, []fleet.EventKind{fleet.EventDown, fleet.EventFailed, fleet.EventUp, fleet.EventHealthy}, kinds)
 		require.NoError(t, ctx.Err(), "it did not return when the instance was back")
 	}, func(i *ecstest.Instance) { i.Reboot.Graceful = 5 * time.Minute })
@@ -137,7 +137,7 @@ func TestFollowPending(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 		defer cancel()
 		var kinds []fleet.EventKind
-		s.driver(fleet.Options{}).Follow(ctx, sent, func(e fleet.Event) { kinds = append(kinds, e.Kind) })
+		require.NoError(t, s.driver(fleet.Options{}).Follow(ctx, sent, func(e fleet.Event) { kinds = append(kinds, e.Kind) }))
 		require.Equal(t, []fleet.EventKind{fleet.EventUnknown}, kinds)
 		require.Zero(t, s.Reboots(s.ids[0]))
 	}, func(i *ecstest.Instance) { i.Reboot.KeepStartTime = true })
@@ -159,7 +159,7 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		var kinds []fleet.EventKind
-		s.driver(fleet.Options{}).Follow(ctx, s.sent(), func(e fleet.Event) { kinds = append(kinds, e.Kind) })
+		require.NoError(t, s.driver(fleet.Options{}).Follow(ctx, s.sent(), func(e fleet.Event) { kinds = append(kinds, e.Kind) }))
 		require.Equal(t, []fleet.EventKind{fleet.EventDown}, kinds)
 	})
 }

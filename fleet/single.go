@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
@@ -33,12 +34,16 @@ func (s *single) follower(target Target) *follower {
 }
 
 // Follow follows a restart that was sent by other means than a run.
-func (s *single) Follow(ctx context.Context, sent bridge.Sent[Target], tell func(Event)) {
+func (s *single) Follow(ctx context.Context, sent bridge.Sent[Target], tell func(Event)) error {
+	if id := sent.Before.InstanceID; id != "" && id != sent.Target.ID {
+		return input("Before", "is of "+strconv.Quote(id))
+	}
 	f := s.follower(sent.Target)
 	b := sent.Before
 	f.before = Reading{Status: b.Status, StartTime: b.StartTime, Locks: b.Locks, At: b.TakenAt, ServiceTime: b.ServiceTime}
 	f.sentAt, f.down = sent.At, sent.Down
 	f.session.hearAll(tell, func() { f.work(ctx, sent.Accepted) })
+	return nil
 }
 
 // AwaitOthers waits for an instance that is not Running when its turn has come.

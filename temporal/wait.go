@@ -73,7 +73,7 @@ func (a *activities) follow(ctx context.Context, in waitInput, accepted bool) (w
 	defer cancel()
 	stopBeating := seen.beat(ctx)
 	over := false
-	drive.Follow(watched, sent, func(e fleet.Event) {
+	err = drive.Follow(watched, sent, func(e fleet.Event) {
 		switch {
 		case over, e.Kind == fleet.EventHalt, in.Late && e.Kind != fleet.EventHealthy:
 			return
@@ -84,6 +84,9 @@ func (a *activities) follow(ctx context.Context, in waitInput, accepted bool) (w
 		seen.add(e)
 	})
 	stopBeating()
+	if err != nil {
+		return waitResult{}, err
+	}
 	return seen.result(ctx, over)
 }
 

@@ -48,7 +48,8 @@ func New(client *ecsreboot.Client, options fleet.Options) (*Driver, error) {
 // Sent is a restart that an engine sent, or may have sent.
 type Sent struct {
 	Target fleet.Target
-	// Before is the instance before the restart; zero if nothing was read.
+	// Before is the baseline of the instance, read before the restart; zero if nothing
+	// was read.
 	Before ecsreboot.Baseline
 	// At is from when UnknownGrace applies to a restart of unknown outcome.
 	At time.Time
@@ -66,8 +67,10 @@ type Sent struct {
 //
 // ReadyTimeout applies from the call. If ctx ends before the end is known, Follow
 // returns without telling one. A panic in Health panics in the goroutine of the call.
-func (d *Driver) Follow(ctx context.Context, sent Sent, tell func(fleet.Event)) {
-	d.single.Follow(ctx, bridge.Sent[fleet.Target](sent), tell)
+// Follow returns an error, an [ecsreboot.InputError], only if the baseline is one of
+// another instance.
+func (d *Driver) Follow(ctx context.Context, sent Sent, tell func(fleet.Event)) error {
+	return d.single.Follow(ctx, bridge.Sent[fleet.Target](sent), tell)
 }
 
 // AwaitOthers finds out why an instance is not Running when its turn has come. If
