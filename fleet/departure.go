@@ -7,13 +7,13 @@ import (
 
 // Departure is the point of no return of a restart. Until [Departure.Leave] agrees,
 // the restart can be revoked, and has certainly not been sent. From then on it may
-// have been sent, so that [Departure.Revoke] fails; whatever happens then, the
-// instance is looked at and the restart is never sent again.
+// have been sent: [Departure.Revoke] fails, and whatever happens, the restart is not
+// sent again but resolved.
 //
-// Who sends a restart records the intent durably first, and calls Leave as the last
-// thing before the request leaves: in [ecsreboot.WaitOptions].BeforeSend, after
-// every other check. A run of this package does so, and so does whoever drives a
-// [Planner] by other means. A Departure is safe for concurrent use.
+// The sender of a restart first records the intent durably, and then calls Leave in
+// [ecsreboot.WaitOptions].BeforeSend, after every other check, so that nothing comes
+// between Leave and the request. A run does so, and so does an engine that uses
+// package fleet/driver. A Departure is safe for concurrent use.
 type Departure struct {
 	begin time.Time
 	limit time.Duration
@@ -29,13 +29,14 @@ func NewDeparture(limit time.Duration) *Departure {
 	return &Departure{begin: time.Now(), limit: limit, left: make(chan struct{})}
 }
 
-// Leave reports whether a request may leave now. If not, the restart is revoked.
-// A client that retries, because nothing came of the request before, asks again.
+// Leave reports whether a request may leave now. If it reports false, the restart is
+// revoked. A client that retries a request that certainly did nothing calls Leave
+// again, which may be too late then.
 //
-// The limit is measured twice, because no clock serves for all: by the monotonic
-// clock, which the setting of a clock does not touch, and by the wall clock, which
-// goes on while a process is suspended or a machine is moved. Both are differences on
-// one machine, so that the skew between machines does not matter.
+// The limit is measured by two clocks: by the monotonic clock, because the wall clock
+// can be set, and by the wall clock, because the monotonic clock may stand still while
+// a process is suspended or a machine is moved. Both measure differences on one
+// machine, so the skew between machines does not matter.
 func (d *Departure) Leave() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -48,7 +49,8 @@ func (d *Departure) Leave() bool {
 	return !d.revoked
 }
 
-// Revoke reports whether the restart is revoked: no request leaves any more.
+// Revoke revokes the restart unless a request has left. It reports whether the restart
+// is revoked, so that no request leaves any more.
 func (d *Departure) Revoke() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Planner decides what a run does next: which instance is restarted when, when to
-// ask for approval, when to halt. It has no clock and does no I/O; what it asks
-// for follows from the plan, the rules and the events alone, so that a run, its
-// resumption and a durable workflow decide alike. It is not safe for concurrent
-// use.
+// Planner decides what a run does next: which instance to restart when, when to ask
+// for approval, when to halt. It has no clock and does no I/O. Its state changes only
+// by the events that it is given, and its actions follow from the plan, the rules and
+// the events alone, so a run, its resumption and a durable workflow decide alike. A
+// Planner is not safe for concurrent use.
 //
-// A new run begins with [EventRun]. For one that goes on, the events so far are
-// given to [Planner.Replay], and then [EventResume] to [Planner.Next].
+// A new run begins with [EventRun]. To resume one, give its events so far to
+// [Planner.Replay], and then [EventResume] to [Planner.Next].
 type Planner struct {
 	plan     Plan
 	rules    Rules
@@ -50,7 +50,8 @@ type target struct {
 	attempts int
 }
 
-// NewPlanner returns a planner. The rules are completed by their defaults.
+// NewPlanner returns a Planner for the plan. It fills in the defaults of the rules. Its
+// error is an [ecsreboot.InputError].
 func NewPlanner(plan Plan, rules Rules) (*Planner, error) {
 	if err := plan.check(); err != nil {
 		return nil, err
@@ -91,23 +92,23 @@ func NewPlanner(plan Plan, rules Rules) (*Planner, error) {
 	return p, nil
 }
 
-// Rules returns the rules, defaults filled in.
+// Rules returns the rules, with their defaults filled in.
 func (p *Planner) Rules() Rules { return p.rules }
 
 // Width returns how many instances may be unavailable at once.
 func (p *Planner) Width() int { return p.width }
 
-// Unavailable returns how many instances count as unavailable now.
+// Unavailable returns how many instances are unavailable now.
 func (p *Planner) Unavailable() int { return p.down }
 
-// Count returns how many instances are in a state.
+// Count returns the number of instances in a state.
 func (p *Planner) Count(s State) int { return p.counts[s] }
 
-// Failed returns how much of MaxFailed is used: the instances that failed at any
-// time, and those that are unknown now.
+// Failed returns how much of MaxFailed is used: the number of instances that failed
+// at any time, or are unknown now.
 func (p *Planner) Failed() int { return p.spent }
 
-// StateOf returns the state of an instance; empty if it is not in the plan.
+// StateOf returns the state of an instance, or "" if it is not in the plan.
 func (p *Planner) StateOf(id string) State {
 	i, ok := p.index[id]
 	if !ok {
@@ -116,7 +117,7 @@ func (p *Planner) StateOf(id string) State {
 	return p.targets[i].state.public()
 }
 
-// Attempts returns how many intents there were for an instance.
+// Attempts returns the number of intents that were recorded for an instance.
 func (p *Planner) Attempts(id string) int {
 	i, ok := p.index[id]
 	if !ok {
@@ -125,8 +126,8 @@ func (p *Planner) Attempts(id string) int {
 	return p.targets[i].attempts
 }
 
-// Next takes events in and returns what to do after all of them. Of events that
-// cannot be, the first ends it with an error; those before it count.
+// Next applies events and returns what to do after all of them. Next stops at the
+// first invalid event, with an error; earlier events have been applied.
 func (p *Planner) Next(events ...Event) ([]Action, error) {
 	var actions []Action
 	for _, e := range events {

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Replay takes in an event without asking for anything: one that an earlier
-// session has recorded. An event that cannot be is an error, and changes nothing.
+// Replay applies an event that an earlier session has recorded, and returns no
+// actions. An invalid event is an error, and changes nothing.
 func (p *Planner) Replay(e Event) error {
 	if e.InstanceID != "" {
 		i, ok := p.index[e.InstanceID]

@@ -1,16 +1,16 @@
 package fleet
 
-// State is where an instance of a run is, as reports show it.
+// State is the state of an instance of a run, as reports show it.
 type State string
 
 // The states of an instance.
 const (
-	StateWaiting    State = "waiting"    // nothing was sent, or nothing that happened
+	StateWaiting    State = "waiting"    // its turn has not come, or will come again; it was not restarted
 	StateRestarting State = "restarting" // its turn has come, and it is not yet healthy again
-	StateHealthy    State = "healthy"    // restarted, with proof
-	StateFailed     State = "failed"     // it was refused, or is not back
+	StateHealthy    State = "healthy"    // it restarted, with proof, and is healthy
+	StateFailed     State = "failed"     // the restart was refused, or the instance is not healthy in time
 	StateUnknown    State = "unknown"    // it may have restarted
-	StateSkipped    State = "skipped"    // left alone
+	StateSkipped    State = "skipped"    // the run leaves it alone
 )
 
 func (s State) broken() bool { return s == StateFailed || s == StateUnknown }
