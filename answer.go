@@ -1,9 +1,7 @@
 package ecsreboot
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,13 +10,11 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/ecsreboot/ecsreboot/internal/once"
 	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
 const (
-	// maxBodyBytes bounds what is read of an answer; the service's are far
-	// smaller.
-	maxBodyBytes = 4 << 20
 	// maxTextBytes bounds each text that an error keeps of an answer.
 	maxTextBytes = 1 << 10
 	// maxDiagnosticBytes bounds the EncodedDiagnosticMessage.
@@ -27,23 +23,18 @@ const (
 	maxRetryAfter = 24 * time.Hour
 )
 
-// errBodyTooLong is in place of what was not read.
-var errBodyTooLong = errors.New("the answer is too long")
-
 // readAnswer reads an answer and makes of it what the decision and the caller
 // need.
-func readAnswer(op operation, resp *http.Response, r *redact.Scrubber) result {
-	received, readErr := readBody(resp)
-	_ = resp.Body.Close()
-	res := result{event: event{stage: stageAnswered, status: resp.StatusCode}}
+func readAnswer(op operation, resp *once.Response, r *redact.Scrubber) attempted {
+	res := attempted{event: event{stage: stageAnswered, status: resp.StatusCode}}
 	// A year far off is nobody's clock; stamps made from it would be nonsense.
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil && 1990 < date.Year() && date.Year() < 2100 {
 		res.clock, res.event.serverTime = date, true
 	}
-	body := trimBody(received)
+	body := trimBody(resp.Body)
 	var answer document
 	readable := false
-	if readErr == nil {
+	if resp.BodyErr == nil {
 		answer, readable = readDocument(op.action, body)
 	}
 	res.requestID = r.ID(answer.requestID)
@@ -76,32 +67,13 @@ func readAnswer(op operation, resp *http.Response, r *redact.Scrubber) result {
 	case resp.StatusCode/100 == 3:
 		failure.Message = r.Text(redirectMessage(resp.Header.Get("Location")), maxTextBytes)
 	case failure.Code == "" || failure.Message == "":
-		failure.Message = describeBody(received, readErr, r)
+		failure.Message = describeBody(resp, r)
 	}
 	if failure.AccessDenied.Action == "" && errors.Is(failure, ErrAccessDenied) {
 		failure.AccessDenied.Action = "ecs:" + op.action
 	}
-	res.err = failure
+	res.err, res.retryAfter, res.event.stale = failure, failure.RetryAfter, isStale(failure)
 	return res
-}
-
-// readBody reads the body up to the limit. What was read before an error is
-// returned with it. A body of another length than the one that was announced is cut
-// short.
-func readBody(resp *http.Response) ([]byte, error) {
-	var body bytes.Buffer
-	if n := resp.ContentLength; 0 < n && n <= maxBodyBytes {
-		body.Grow(int(n) + bytes.MinRead)
-	}
-	read, err := body.ReadFrom(io.LimitReader(resp.Body, maxBodyBytes+1))
-	switch {
-	case err != nil:
-	case read > maxBodyBytes:
-		err = errBodyTooLong
-	case resp.ContentLength >= 0 && read != resp.ContentLength:
-		err = io.ErrUnexpectedEOF
-	}
-	return body.Bytes(), err
 }
 
 func (d *wireDenied) clean(r *redact.Scrubber) AccessDenied {
@@ -136,18 +108,18 @@ func cutStringToSign(message string) string {
 }
 
 // describeBody tells what came in place of an answer of the service.
-func describeBody(body []byte, readErr error, r *redact.Scrubber) string {
+func describeBody(resp *once.Response, r *redact.Scrubber) string {
 	switch {
-	case readErr != nil && len(body) == 0:
+	case resp.BodyErr != nil && len(resp.Body) == 0:
 		return "the answer's body did not arrive"
-	case errors.Is(readErr, errBodyTooLong):
+	case errors.Is(resp.BodyErr, once.ErrBodyTooLong):
 		return "the answer is longer than any of the service's"
-	case readErr != nil:
+	case resp.BodyErr != nil:
 		return "the answer was cut short"
 	}
 	// Scrubbed before it is cut: half a secret would not be recognized.
 	const read, shown = 4 << 10, 120
-	begin := string(body[:min(len(body), read)])
+	begin := string(resp.Body[:min(len(resp.Body), read)])
 	text, hidden := r.Text(begin, maxTextBytes), unprintable(begin)
 	if text == "" && hidden == "" {
 		return "an answer without a body"

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot/internal/credential"
+	"github.com/ecsreboot/ecsreboot/internal/once"
 	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
@@ -25,9 +26,9 @@ func response(status int, body string, header ...string) *http.Response {
 	return resp
 }
 
-func read(t *testing.T, resp *http.Response) (result, *APIError) {
+func read(t *testing.T, resp *http.Response) (attempted, *APIError) {
 	t.Helper()
-	res := readAnswer(operation{action: "RebootInstance"}, resp, redact.New("testid", "testsecret", "5a5a"))
+	res := readAnswer(operation{action: "RebootInstance"}, once.Read(resp), redact.New("testid", "testsecret", "5a5a"))
 	if res.err == nil {
 		return res, nil
 	}
@@ -117,7 +118,7 @@ func TestBodiesAreBounded(t *testing.T) {
 	assert.Equal(t, "the answer is longer than any of the service's", got.Message)
 	assert.Equal(t, "R", got.RequestID)
 
-	resp = &http.Response{StatusCode: 400, Header: http.Header{}, ContentLength: maxBodyBytes + 1, Body: io.NopCloser(endlessReader{})}
+	resp = &http.Response{StatusCode: 400, Header: http.Header{}, ContentLength: once.MaxBody + 1, Body: io.NopCloser(endlessReader{})}
 	_, got = read(t, resp)
 	assert.Equal(t, "the answer is longer than any of the service's", got.Message)
 }
@@ -214,7 +215,7 @@ func FuzzReadAnswer(f *testing.F) {
 	keys := credential.AccessKey("LTAI5tFuzzed", "sEcReT/fuzzed+0=", "tOkEn/fuzzed+1=")
 	f.Fuzz(func(t *testing.T, status int, hint string, body []byte) {
 		resp := response(status, string(body)+keys.AccessKeySecret(), "X-Acs-Retry-After", hint, "X-Acs-Request-Id", keys.SecurityToken())
-		res := readAnswer(operation{action: "RebootInstance"}, resp, keys.Scrubber())
+		res := readAnswer(operation{action: "RebootInstance"}, once.Read(resp), keys.Scrubber())
 		outcome, then := decide(operation{action: "RebootInstance"}, res.event)
 		if res.err == nil {
 			require.Equal(t, OutcomeAccepted, outcome)

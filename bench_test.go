@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot/internal/credential"
+	"github.com/ecsreboot/ecsreboot/internal/once"
 	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
@@ -83,7 +84,7 @@ func (f *floor) reboot(ctx context.Context, id string) (string, error) {
 		return "", err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBodyBytes))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, once.MaxBody))
 	if err != nil {
 		return "", err
 	}
@@ -287,7 +288,7 @@ func BenchmarkErrorAnswer(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if res := readAnswer(op, resp, r); res.event.code != ErrIncorrectInstanceStatus {
+		if res := readAnswer(op, once.Read(resp), r); res.event.code != ErrIncorrectInstanceStatus {
 			b.Fatal(res.event)
 		}
 	}
@@ -328,7 +329,7 @@ func BenchmarkPage(b *testing.B) {
 		for b.Loop() {
 			var page wirePage[wireReading]
 			op := operation{action: "DescribeInstances", into: &page}
-			if res := readAnswer(op, response(http.StatusOK, string(body)), redact.New("")); res.err != nil {
+			if res := readAnswer(op, once.Read(response(http.StatusOK, string(body))), redact.New("")); res.err != nil {
 				b.Fatal(res.err)
 			}
 		}

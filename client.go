@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"sync"
@@ -28,13 +29,12 @@ type Client struct {
 	endpointGiven  bool // host is not the region's own
 	transport      *once.Transport
 	credentials    *credential.Supply
-	sign           func(message, credential.Secrets) signed
+	signature      func(message, credential.Secrets) signed
 	retry          RetryPolicy
 	attemptTimeout time.Duration
-	logRetry       func(ctx context.Context, failed *OperationError, wait time.Duration) // nil: nobody wants to know
-	logCredentials func(ctx context.Context, keys credential.Secrets)                    // likewise
-	saidKeys       atomic.Pointer[credential.Secrets]                                    // what that was told last
-	call           caller                                                                // do, with those around it that are told
+	logger         *slog.Logger                       // never nil
+	loggedKeys     atomic.Pointer[credential.Secrets] // those whose source was logged last
+	observers      []CallObserver
 	userAgent      string
 	clockOffset    atomic.Int64 // service's clock less ours, in nanoseconds, once it refused ours
 	rebootGate     gate
@@ -61,11 +61,11 @@ func NewClient(region string, options ...Option) (*Client, error) {
 		endpointGiven:  s.endpointGiven,
 		scheme:         s.scheme,
 		host:           s.host,
-		sign:           s.sign,
+		signature:      s.sign,
 		retry:          s.retry.withDefaults(),
 		attemptTimeout: s.attemptTimeout,
-		logRetry:       s.logRetry,
-		logCredentials: s.logCredentials,
+		logger:         s.logger,
+		observers:      s.observers,
 		userAgent:      s.userAgent,
 		rebootGate:     newGate(s.pacer(pace.RebootInstance)),
 		describeGate:   newGate(s.pacer(pace.DescribeInstances)),
@@ -80,13 +80,6 @@ func NewClient(region string, options ...Option) (*Client, error) {
 		return nil, err
 	}
 	client.poller.source = client
-	client.call = client.do
-	if s.logCalls != nil {
-		client.call = s.logCalls(client, client.call)
-	}
-	for i := range s.observed { // the first one given comes outermost
-		client.call = s.observed[len(s.observed)-1-i](client, client.call)
-	}
 	return client, nil
 }
 
@@ -107,7 +100,7 @@ func (c *Client) String() string { return "ecsreboot.Client(" + c.Endpoint() + "
 // GoString is String, for %#v.
 func (c *Client) GoString() string { return c.String() }
 
-// operation is one call of the API.
+// operation is what is sent: one call of the API.
 type operation struct {
 	action     string
 	instanceID string
@@ -115,32 +108,60 @@ type operation struct {
 	repeatable bool    // changes nothing: a read or a dry run
 	dryRun     bool
 	forceStop  bool
-	attempts   int                         // at most
-	before     func(context.Context) error // asked before each attempt; nil asks nobody
-	leaving    func()                      // told right before its request leaves; nil tells nobody
-	waited     time.Duration               // for the service to stop throttling, before the call
+	attempts   int // at most
 	gate       *gate
-	spent      []string // the secrets of earlier attempts, which a response may still show
-	into       page     // takes the body of a success; nil if there is nothing in it
+	into       page // takes the body of a success; nil if there is nothing in it
 }
 
-// result is what came of one attempt.
+// hooks are what a wait adds to a call. The zero value adds nothing.
+type hooks struct {
+	consent func(context.Context) error // asked right before each attempt, and may refuse it; nil consents
+	leaving func()                      // called right before each request leaves; nil if nobody needs it
+	waited  time.Duration               // for the service to stop throttling, before the call
+}
+
+// result is an accepted request, or a dry run or read that passed.
 type result struct {
+	requestID string
+	attempts  int // of the call
+	exchange
+}
+
+// exchange says when a request and its response passed, by which clock.
+type exchange struct {
+	sentAt time.Time     // by our clock; zero if nothing can have reached the service
+	offset time.Duration // of the request's time from our clock
+	clock  time.Time     // the Date of the response, if it is readable; see serviceClock
+}
+
+// attempted is what came of one attempt.
+type attempted struct {
+	exchange
 	event      event
 	requestID  string
-	attempts   int                // of the whole call, in what do returns
-	retryAfter time.Duration      // awaitGate: how long the service asks to wait; 0 if it does not say
-	clock      time.Time          // the Date of the answer, if event.serverTime; see serviceClock
-	offset     time.Duration      // of the request's time from our clock
-	sentAt     time.Time          // zero if nothing can have reached the service
-	err        error              // what the answer, or its lack, is to the caller
-	keys       credential.Secrets // of the attempt
-	signature  string             // likewise
+	err        error         // nil if there is a result
+	retryAfter time.Duration // how long the service asks to wait; 0 if it does not say
+	keys       credential.Secrets
+	signature  string
 }
+
+// errBrokenOff is the error of a call that ends by a panic in the caller's code.
+var errBrokenOff = errors.New("broken off by a panic")
 
 // do sends an operation until it is decided, and returns the accepted or passed
 // attempt. All its errors are OperationErrors.
-func (c *Client) do(ctx context.Context, op operation) (result, error) {
+func (c *Client) do(ctx context.Context, op operation, wait hooks) (res result, err error) {
+	err = errBrokenOff // until there is another one, or none
+	var reservation pace.Reservation
+	observed := c.observe(op)
+	defer func() {
+		if reservation != nil {
+			reservation.Report(pace.Result{})
+		}
+		observed.end(res, err)
+	}()
+	ctx = observed.begin(ctx)
+
 	failed := OperationError{Operation: op.action, InstanceID: op.instanceID, Outcome: OutcomeNotSent}
 	if op.repeatable && !op.dryRun {
 		failed.Outcome = OutcomeNone
@@ -148,107 +169,118 @@ func (c *Client) do(ctx context.Context, op operation) (result, error) {
 	if ctx.Err() != nil {
 		return result{}, failed.with(contextEnd(ctx))
 	}
-	throttleBudget := max(0, c.retry.MaxThrottleWait-op.waited)
+	budget := max(0, c.retry.MaxThrottleWait-wait.waited)
 	throttled, clockFixed, renewed := 0, false, false
+	var spent []string // the secrets of earlier attempts, which a response may still show
 	for {
-		reservation, err := op.gate.enter(ctx, &throttleBudget, throttled)
-		if err != nil {
-			return result{}, failed.with(afterwards(failed.Err, err))
+		entered, heldUp := op.gate.enter(ctx, &budget, throttled)
+		if heldUp != nil {
+			return result{}, failed.with(afterwards(failed.Err, heldUp))
 		}
-		res, outcome, then := c.through(ctx, op, reservation)
+		reservation = entered
+		tried := c.attempt(ctx, op, wait, reservation, spent)
+		outcome, then := decide(op, tried.event)
+		reservation.Report(tried.forPacer(then))
+		reservation = nil
 		failed.Attempts++
-		if !res.sentAt.IsZero() {
-			failed.SentAt = res.sentAt
+		if !tried.sentAt.IsZero() {
+			failed.SentAt = tried.sentAt
 		}
-		if then == done {
-			res.attempts = failed.Attempts
-			return res, nil
-		}
-		op.spent = append(res.keys.And(op.spent), res.signature)
-		failed.Outcome, failed.Err = outcome, res.err
-		if outcome == OutcomeAccepted {
-			failed.Err = fmt.Errorf("%w (request %s)", ErrDryRunIgnored, res.requestID)
+		failed.Outcome, failed.Err = outcome, tried.err
+		if outcome == OutcomeAccepted && op.dryRun {
+			failed.Err = fmt.Errorf("%w (request %s)", ErrDryRunIgnored, tried.requestID)
 		}
 		if then == fixClock {
-			c.clockOffset.Store(int64(time.Until(res.clock))) // for the calls to come as well
+			c.clockOffset.Store(int64(time.Until(tried.clock))) // for the calls to come as well
 		}
+
+		var pause, closed time.Duration // before the next attempt: by us, and by the gate
+		mayRetry := failed.Attempts < op.attempts
 		switch {
+		case then == done:
+			return result{requestID: tried.requestID, attempts: failed.Attempts, exchange: tried.exchange}, nil
 		case ctx.Err() != nil && (then != stop || outcome == OutcomeUnknown): // the context may be why
 			return result{}, failed.with(interrupted(ctx, failed.Err))
-		case then == stop, then == fixClock && clockFixed, then == renew && (renewed || !c.credentials.Renew(ctx, c.attemptTimeout, res.keys)):
-			return result{}, failed.with(failed.Err)
-		case failed.Attempts < op.attempts: // and a poll, which has one attempt, gets one more for new credentials
-		case then != renew || failed.Attempts >= c.retry.MaxAttempts:
-			return result{}, failed.with(failed.Err)
-		}
-		var wait, closed time.Duration
-		switch then {
-		case again:
-			wait = c.retry.backoff(failed.Attempts)
-		case fixClock:
+		case then == again && mayRetry:
+			pause = c.retry.backoff(failed.Attempts)
+		case then == fixClock && mayRetry && !clockFixed:
 			clockFixed = true
-		case renew:
-			renewed = true
-		case awaitGate: // the gate waits at the top of the loop, unless that is in vain
+		case then == renew && !renewed && c.credentials.Renew(ctx, c.attemptTimeout, tried.keys) && failed.Attempts < c.retry.MaxAttempts:
+			renewed = true // also a poll, which has one attempt, gets one more
+		case then == awaitGate && mayRetry: // the gate waits at the top of the loop, unless that is in vain
 			throttled++
-			state := op.gate.stateAfter(res.retryAfter)
-			if err := state.Refusal(ctx, throttleBudget); err != nil {
-				return result{}, failed.with(afterwards(failed.Err, heldBack(err)))
+			state := op.gate.stateAfter(tried.retryAfter)
+			if inVain := state.Refusal(ctx, budget); inVain != nil {
+				return result{}, failed.with(afterwards(failed.Err, heldBack(inVain)))
 			}
 			closed = time.Until(state.Until).Round(time.Millisecond)
-		case stop, done:
+		default:
+			return result{}, failed.with(failed.Err)
 		}
-		if c.logRetry != nil {
-			c.logRetry(ctx, failed.with(failed.Err), max(wait, closed))
-		}
-		if !sleep(ctx, wait) {
+		spent = append(tried.keys.And(spent), tried.signature)
+		c.logRetry(ctx, failed.with(failed.Err), max(pause, closed))
+		if !sleep(ctx, pause) {
 			return result{}, failed.with(interrupted(ctx, failed.Err))
 		}
 	}
 }
 
-// through makes one attempt with a reservation of the gate, and reports to it.
-func (c *Client) through(ctx context.Context, op operation, reservation pace.Reservation) (_ result, outcome Outcome, then next) {
-	returned := false
-	defer func() {
-		if !returned { // a RoundTripper or hook of the caller's panicked
-			reservation.Report(pace.Result{})
-		}
-	}()
-	keys, res := c.prepare(ctx, op, reservation)
-	if res.err == nil {
-		res = c.attempt(ctx, op, keys)
-	}
-	res.event.stale = res.event.stage == stageAnswered && isStale(res.err)
-	outcome, then = decide(op, res.event)
-	returned = true
+// forPacer is what an attempt means for the pace.
+func (a attempted) forPacer(then next) pace.Result {
 	switch {
 	case then == awaitGate:
-		if refusal, ok := errors.AsType[*APIError](res.err); ok {
-			res.retryAfter = refusal.RetryAfter
-		}
-		reservation.Report(pace.Result{Outcome: pace.Throttled, RetryAfter: res.retryAfter, ServiceTime: res.clock})
-	case res.event.stage == stageAnswered && res.event.hasRequestID:
-		reservation.Report(pace.Result{Outcome: pace.Accepted, ServiceTime: res.clock})
-	default:
-		reservation.Report(pace.Result{})
+		return pace.Result{Outcome: pace.Throttled, RetryAfter: a.retryAfter, ServiceTime: a.clock}
+	case a.event.stage == stageAnswered && a.event.hasRequestID:
+		return pace.Result{Outcome: pace.Accepted, ServiceTime: a.clock}
 	}
-	return res, outcome, then
+	return pace.Result{}
+}
+
+// attempt sends the operation once, with nonce, time and signature of its own.
+func (c *Client) attempt(ctx context.Context, op operation, wait hooks, reservation pace.Reservation, spent []string) attempted {
+	keys, lasting, err := c.prepare(ctx, wait, reservation)
+	if err != nil {
+		return attempted{err: err, event: event{stage: stageBefore, permanent: lasting}}
+	}
+	now, offset := time.Now(), time.Duration(c.clockOffset.Load())
+	request, signature, err := c.sign(op, now.Add(offset), keys)
+	if err != nil {
+		return attempted{err: err, event: event{stage: stageBefore, permanent: true}}
+	}
+	scrubber := keys.Scrubber(append([]string{signature}, spent...)...)
+	try := c.transport.Begin(ctx, c.attemptTimeout, !op.repeatable)
+	defer try.End()
+	resp, err := try.Send(request)
+	tried := attempted{event: event{stage: stageSent}}
+	switch {
+	case err == nil:
+		tried = readAnswer(op, resp, scrubber)
+	case try.GiveUp(err):
+		tried.event = event{stage: stageConnect, permanent: once.Lasts(err)}
+		tried.err = c.transportFailure(ctx, try, true, err, scrubber)
+	default:
+		tried.err = c.transportFailure(ctx, try, false, err, scrubber)
+	}
+	if tried.event.stage != stageConnect {
+		tried.sentAt = try.SentAt(now)
+	}
+	tried.keys, tried.signature, tried.offset = keys, signature, offset
+	return tried
 }
 
 // keysLifetime is how long credentials may wait for the hook. Temporary ones are
 // renewed minutes before they expire.
 const keysLifetime = 30 * time.Second
 
-// prepare does what comes before an attempt. The hook comes last, so that nothing
-// stands between its consent and the request; only after one that took long are
-// the credentials fetched anew.
-func (c *Client) prepare(ctx context.Context, op operation, reservation pace.Reservation) (credential.Secrets, result) {
-	keys, err := c.fetchCredentials(ctx)
-	if err == nil && op.before != nil {
+// prepare does what comes before an attempt, and reports whether an error of it lasts.
+// The hook comes last, so that nothing stands between its consent and the request; only
+// after one that took long are the credentials fetched anew.
+func (c *Client) prepare(ctx context.Context, wait hooks, reservation pace.Reservation) (keys credential.Secrets, lasting bool, err error) {
+	keys, err = c.fetchCredentials(ctx)
+	if err == nil && wait.consent != nil {
 		begin := time.Now()
-		if err := consent(ctx, reservation, op.before); err != nil {
-			return credential.Secrets{}, result{err: err, event: event{stage: stageBefore, permanent: true}}
+		if err = consent(ctx, reservation, wait.consent); err != nil {
+			return keys, true, err
 		}
 		if time.Since(begin) > keysLifetime {
 			keys, err = c.fetchCredentials(ctx)
@@ -256,9 +288,12 @@ func (c *Client) prepare(ctx context.Context, op operation, reservation pace.Res
 	}
 	if err != nil {
 		problem, ok := errors.AsType[*credentialError](err)
-		return credential.Secrets{}, result{err: err, event: event{stage: stageBefore, permanent: !ok || !problem.temporary}}
+		return keys, !ok || !problem.temporary, err
 	}
-	return keys, result{}
+	if wait.leaving != nil {
+		wait.leaving()
+	}
+	return keys, false, nil
 }
 
 // fetchCredentials returns the current credentials, and logs their source if they are
@@ -268,37 +303,20 @@ func (c *Client) fetchCredentials(ctx context.Context) (credential.Secrets, erro
 	if err != nil {
 		return credential.Secrets{}, credentialFailure(ctx, err)
 	}
-	if c.logCredentials != nil && keys.Source() != "" {
-		if said := c.saidKeys.Load(); (said == nil || !said.Same(*keys)) && c.saidKeys.CompareAndSwap(said, keys) {
-			c.logCredentials(ctx, *keys)
-		}
-	}
+	c.logCredentials(ctx, keys)
 	return *keys, nil
 }
 
-// attempt sends the operation once, with nonce, time and signature of its own.
-func (c *Client) attempt(ctx context.Context, op operation, keys credential.Secrets) result {
-	if op.leaving != nil {
-		op.leaving()
-	}
+// sign makes the request of an attempt and returns its signature with it.
+func (c *Client) sign(op operation, at time.Time, keys credential.Secrets) (*http.Request, string, error) {
 	nonce, err := uuid.NewRandom()
 	if err != nil { // no randomness
-		return result{err: fmt.Errorf("no nonce: %w", err), event: event{stage: stageBefore, permanent: true}}
+		return nil, "", fmt.Errorf("no nonce: %w", err)
 	}
-	now, offset := time.Now(), time.Duration(c.clockOffset.Load())
-	auth := c.sign(message{
-		host:   c.host,
-		action: op.action,
-		params: op.params,
-		at:     now.Add(offset),
-		nonce:  nonce.String(),
-	}, keys)
-	scrubber := keys.Scrubber(append([]string{auth.signature}, op.spent...)...)
+	auth := c.signature(message{host: c.host, action: op.action, params: op.params, at: at, nonce: nonce.String()}, keys)
 	auth.header.put("Accept", "application/json")
 	auth.header.put("User-Agent", c.userAgent)
-	try := c.transport.Begin(ctx, c.attemptTimeout, !op.repeatable)
-	defer try.End()
-	resp, err := try.Send(&http.Request{
+	return &http.Request{
 		Method:     http.MethodPost, // net/http may repeat a GET by itself
 		URL:        &url.URL{Scheme: c.scheme, Host: c.host, Path: "/", RawQuery: auth.rawQuery},
 		Proto:      "HTTP/1.1",
@@ -306,22 +324,5 @@ func (c *Client) attempt(ctx context.Context, op operation, keys credential.Secr
 		ProtoMinor: 1,
 		Header:     auth.header.Header,
 		Host:       c.host,
-	})
-	if err != nil {
-		unsent := try.GiveUp(err)
-		res := result{
-			event: event{stage: stageSent}, keys: keys, signature: auth.signature,
-			err: c.transportFailure(ctx, try, unsent, err, scrubber),
-		}
-		if unsent {
-			res.event = event{stage: stageConnect, permanent: once.Lasts(err)}
-		} else {
-			res.sentAt = try.SentAt(now)
-		}
-		return res
-	}
-	res := readAnswer(op, resp, scrubber)
-	res.keys, res.signature = keys, auth.signature
-	res.sentAt, res.offset = try.SentAt(now), offset
-	return res
+	}, auth.signature, nil
 }

@@ -45,13 +45,13 @@ func describePage[W interface{ instance() Instance }](ctx context.Context, c *Cl
 	}
 	params = append(params, field{"RegionId", c.region})
 	params = append(params, q.filter...)
-	op := operation{action: "DescribeInstances", params: params, repeatable: true, gate: &c.describeGate, attempts: attempts, leaving: q.onLeave, waited: q.waited}
+	op := operation{action: "DescribeInstances", params: params, repeatable: true, gate: &c.describeGate, attempts: attempts}
 	if len(q.ids) == 1 {
 		op.instanceID = q.ids[0]
 	}
 	var wire wirePage[W]
 	op.into = &wire
-	res, err := c.call(ctx, op)
+	res, err := c.do(ctx, op, hooks{leaving: q.onLeave, waited: q.waited})
 	if err != nil {
 		return instancePage{}, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/ecsreboot/ecsreboot/internal/once"
 	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
@@ -36,7 +37,7 @@ func TestParseMinute(t *testing.T) {
 func decodePage(body string) (wirePage[wireInstance], bool) {
 	var page wirePage[wireInstance]
 	op := operation{action: "DescribeInstances", repeatable: true, into: &page}
-	res := readAnswer(op, response(200, body), redact.New("testid", "testsecret", "5a5a"))
+	res := readAnswer(op, once.Read(response(200, body)), redact.New("testid", "testsecret", "5a5a"))
 	_, then := decide(op, res.event)
 	return page, then == done
 }

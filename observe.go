@@ -3,7 +3,12 @@ package ecsreboot
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"slices"
 	"time"
+
+	"github.com/ecsreboot/ecsreboot/internal/apart"
+	"github.com/ecsreboot/ecsreboot/internal/credential"
 )
 
 // Call is one call of the API, with all the requests that it may take.
@@ -32,49 +37,110 @@ type CallResult struct {
 // panic in the function is ignored: what became of the restart must not be lost.
 type CallObserver func(ctx context.Context, call Call) (context.Context, func(CallResult))
 
-// caller sends an operation until it is decided, as Client.do does.
-type caller func(ctx context.Context, op operation) (result, error)
+// observation is a call as its observers see it.
+type observation struct {
+	client *Client
+	op     operation
+	began  time.Time
+	ends   []func(CallResult) // of the observers that have begun, the log among them
+}
 
-// around puts something around the calls of a client. Only a program that has such an
-// option links what that takes.
-type around func(c *Client, call caller) caller
+func (c *Client) observe(op operation) observation {
+	return observation{client: c, op: op, began: time.Now()}
+}
 
-func (observe CallObserver) around(c *Client, call caller) caller {
-	return func(ctx context.Context, op operation) (result, error) {
-		begin := time.Now()
-		within, end := observe(ctx, Call{
-			Operation: op.action, InstanceID: op.instanceID, ForceStop: op.forceStop, DryRun: op.dryRun,
-			Region: c.region, Endpoint: c.Endpoint(),
-		})
+// begin reports the call to the observers, the first one given first, and returns the
+// context that they make of the given one.
+func (o *observation) begin(ctx context.Context) context.Context {
+	c, op := o.client, o.op
+	if len(c.observers) == 0 && !c.logger.Enabled(ctx, slog.LevelDebug) {
+		return ctx
+	}
+	call := Call{
+		Operation: op.action, InstanceID: op.instanceID, ForceStop: op.forceStop, DryRun: op.dryRun,
+		Region: c.region, Endpoint: c.Endpoint(),
+	}
+	for _, observer := range c.observers {
+		within, end := observer(ctx, call)
 		if within != nil {
-			ctx = within
+			ctx = within //nolint:fatcontext // one observer after the other
 		}
-		if end == nil {
-			return call(ctx, op)
+		if end != nil {
+			o.ends = append(o.ends, end)
 		}
-		became := CallResult{Outcome: OutcomeUnknown, Err: errors.New("broken off by a panic")}
-		if op.repeatable {
-			became.Outcome = OutcomeNone
+	}
+	if c.logger.Enabled(ctx, slog.LevelDebug) {
+		o.ends = append(o.ends, func(became CallResult) { c.logCall(ctx, call, became) })
+	}
+	return ctx
+}
+
+// end reports what became of the call, the last one first.
+func (o *observation) end(res result, err error) {
+	if len(o.ends) == 0 {
+		return
+	}
+	became := CallResult{RequestID: res.requestID, Attempts: res.attempts, Elapsed: time.Since(o.began), Err: err}
+	switch failed, ok := errors.AsType[*OperationError](err); {
+	case ok:
+		became.Attempts, became.Outcome = failed.Attempts, failed.Outcome
+		if answer, ok := errors.AsType[*APIError](err); ok {
+			became.RequestID = answer.RequestID
 		}
-		defer func() {
-			became.Elapsed = time.Since(begin)
-			tell(end, became)
+	case o.op.repeatable:
+		became.Outcome = OutcomeNone
+	case err != nil:
+		became.Outcome = OutcomeUnknown
+	default:
+		became.Outcome = OutcomeAccepted
+	}
+	for _, end := range slices.Backward(o.ends) {
+		func() {
+			defer apart.IgnorePanic()
+			end(became)
 		}()
-		res, err := call(ctx, op)
-		became = CallResult{RequestID: res.requestID, Attempts: res.attempts, Err: err}
-		if failed, ok := errors.AsType[*OperationError](err); ok {
-			became.Attempts, became.Outcome = failed.Attempts, failed.Outcome
-			if answer, ok := errors.AsType[*APIError](err); ok {
-				became.RequestID = answer.RequestID
-			}
-		} else if !op.repeatable {
-			became.Outcome = OutcomeAccepted
-		}
-		return res, err
 	}
 }
 
-func tell(end func(CallResult), became CallResult) {
-	defer func() { _ = recover() }()
-	end(became)
+// The names of log records and of their attributes are stable.
+
+func (c *Client) logCall(ctx context.Context, call Call, became CallResult) {
+	attributes := []slog.Attr{
+		slog.String("operation", call.Operation),
+		slog.String("instance_id", call.InstanceID),
+		slog.Bool("force_stop", call.ForceStop),
+		slog.Bool("dry_run", call.DryRun),
+		slog.Int("attempts", became.Attempts),
+		slog.String("outcome", became.Outcome.String()),
+		slog.String("request_id", became.RequestID),
+		slog.Duration("elapsed", became.Elapsed),
+	}
+	if became.Err != nil {
+		attributes = append(attributes, slog.Any("error", became.Err))
+	}
+	c.logger.LogAttrs(ctx, slog.LevelDebug, "ecsreboot: called", attributes...)
+}
+
+func (c *Client) logRetry(ctx context.Context, failed *OperationError, wait time.Duration) {
+	c.logger.LogAttrs(ctx, slog.LevelWarn, "ecsreboot: sending again",
+		slog.String("operation", failed.Operation),
+		slog.String("instance_id", failed.InstanceID),
+		slog.Int("attempts", failed.Attempts),
+		slog.Duration("wait", wait),
+		slog.Any("error", failed))
+}
+
+// logCredentials logs the source of credentials that are from the default chain, if
+// they are others than those logged last.
+func (c *Client) logCredentials(ctx context.Context, keys *credential.Secrets) {
+	if keys.Source() == "" || !c.logger.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	last := c.loggedKeys.Load()
+	if last != nil && last.Same(*keys) || !c.loggedKeys.CompareAndSwap(last, keys) {
+		return
+	}
+	c.logger.LogAttrs(ctx, slog.LevelDebug, "ecsreboot: credentials",
+		slog.String("source", keys.Scrubber().Text(keys.Source(), maxErrorText)),
+		slog.String("credentials", keys.String()))
 }

@@ -1,7 +1,6 @@
 package ecsreboot
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,10 +29,8 @@ type settings struct {
 	sign           func(message, credential.Secrets) signed
 	retry          RetryPolicy
 	attemptTimeout time.Duration
-	logRetry       func(context.Context, *OperationError, time.Duration)
-	logCredentials func(context.Context, credential.Secrets)
-	logCalls       around // nil: nobody wants to know
-	observed       []around
+	logger         *slog.Logger
+	observers      []CallObserver
 	userAgent      string
 	pacers         map[pace.Operation]pace.Pacer
 	hinted         map[pace.Operation]*pace.Adaptive // those of WithRateHint
@@ -46,6 +43,7 @@ func newSettings(region string, options []Option) (*settings, error) {
 	s := &settings{
 		attemptTimeout: defaultAttemptTimeout,
 		sign:           signV3,
+		logger:         slog.New(slog.DiscardHandler),
 		userAgent:      "ecsreboot/" + Version + " go/" + strings.TrimPrefix(runtime.Version(), "go"),
 	}
 	problems := []error{checkRegion(region), s.apply(options)}
@@ -286,7 +284,7 @@ func WithCallObserver(observer CallObserver) Option {
 		if observer == nil {
 			return &InputError{Field: "WithCallObserver", Problem: "is nil"}
 		}
-		s.observed = append(s.observed, observer.around)
+		s.observers = append(s.observers, observer)
 		return nil
 	}
 }
@@ -301,41 +299,7 @@ func WithLogger(logger *slog.Logger) Option {
 		if logger == nil {
 			return &InputError{Field: "WithLogger", Problem: "is nil"}
 		}
-		// Only a program that logs links what logging takes.
-		s.logRetry = func(ctx context.Context, failed *OperationError, wait time.Duration) {
-			logger.LogAttrs(ctx, slog.LevelWarn, "ecsreboot: sending again",
-				slog.String("operation", failed.Operation),
-				slog.String("instance_id", failed.InstanceID),
-				slog.Int("attempts", failed.Attempts),
-				slog.Duration("wait", wait),
-				slog.Any("error", failed))
-		}
-		s.logCredentials = func(ctx context.Context, keys credential.Secrets) {
-			logger.LogAttrs(ctx, slog.LevelDebug, "ecsreboot: credentials",
-				slog.String("source", keys.Scrubber().Text(keys.Source(), maxErrorText)),
-				slog.String("credentials", keys.String()))
-		}
-		s.logCalls = CallObserver(func(ctx context.Context, call Call) (context.Context, func(CallResult)) {
-			if !logger.Enabled(ctx, slog.LevelDebug) {
-				return ctx, nil
-			}
-			return ctx, func(became CallResult) {
-				attributes := []slog.Attr{
-					slog.String("operation", call.Operation),
-					slog.String("instance_id", call.InstanceID),
-					slog.Bool("force_stop", call.ForceStop),
-					slog.Bool("dry_run", call.DryRun),
-					slog.Int("attempts", became.Attempts),
-					slog.String("outcome", became.Outcome.String()),
-					slog.String("request_id", became.RequestID),
-					slog.Duration("elapsed", became.Elapsed),
-				}
-				if became.Err != nil {
-					attributes = append(attributes, slog.Any("error", became.Err))
-				}
-				logger.LogAttrs(ctx, slog.LevelDebug, "ecsreboot: called", attributes...)
-			}
-		}).around
+		s.logger = logger
 		return nil
 	}
 }

@@ -40,7 +40,7 @@ func (c *Client) RebootInstance(ctx context.Context, request RebootInstanceReque
 	if err := checkInstanceID(request.InstanceID); err != nil {
 		return nil, &OperationError{Operation: "RebootInstance", InstanceID: request.InstanceID, Outcome: OutcomeNotSent, Err: err}
 	}
-	res, err := c.call(ctx, c.rebootOperation(request))
+	res, err := c.do(ctx, c.rebootOperation(request), hooks{})
 	if err != nil {
 		return nil, err
 	}

@@ -291,23 +291,23 @@ func (w *watch) first(ctx context.Context) bool {
 func (w *watch) second(ctx context.Context) bool { return w.sendOnce(ctx, nil) }
 
 func (w *watch) sendOnce(ctx context.Context, before func(context.Context) error) bool {
-	op := w.client.rebootOperation(w.request)
 	sending := false
-	op.before = func(ctx context.Context) error {
-		if before != nil {
-			if err := before(ctx); err != nil {
-				return err
+	res, err := w.client.do(ctx, w.client.rebootOperation(w.request), hooks{
+		consent: func(ctx context.Context) error {
+			if before != nil {
+				if err := before(ctx); err != nil {
+					return err
+				}
 			}
-		}
-		return w.askFirst(ctx)
-	}
-	op.leaving = func() {
-		if !sending {
-			sending = true
-			w.add(fact{Event: Event{Kind: EventSending}})
-		}
-	}
-	res, err := w.client.call(ctx, op)
+			return w.askFirst(ctx)
+		},
+		leaving: func() {
+			if !sending {
+				sending = true
+				w.add(fact{Event: Event{Kind: EventSending}})
+			}
+		},
+	})
 	failed, ok := errors.AsType[*OperationError](err)
 	if !ok {
 		failed = new(OperationError)

@@ -198,7 +198,8 @@ func FuzzAnswerRoundTrip(f *testing.F) {
 			require.Equal(t, ecsreboot.ErrorCode(code), told[0].Code)
 		}
 		lower := strings.ToLower(message)
-		if normal := strings.Join(strings.Fields(message), " "); len(normal) <= 1000 && !strings.Contains(lower, "string") && !strings.Contains(lower, "canonicalrequest") {
+		if normal := strings.Join(strings.Fields(message), " "); len(normal) <= 1000 && !strings.Contains(lower, "string") && !strings.Contains(lower, "canonicalrequest") &&
+			!strings.Contains(told[0].Message, "[redacted]") { // a text that names a secret loses it
 			require.Equal(t, normal, told[0].Message)
 		}
 		want := (fault.Hint + time.Millisecond - 1).Truncate(time.Millisecond)

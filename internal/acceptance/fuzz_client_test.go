@@ -18,7 +18,7 @@ import (
 // The credentials of the fuzz targets. All of them have what URLs, JSON and base64
 // write in other ways.
 const (
-	fuzzKeyID  = "LTAI5tFuzzed0000000000AB"
+	fuzzKeyID  = "LTAI5tFuzzedKq7Zw3Xv9RhB"
 	fuzzSecret = "sEcReT/fuzzed+0=aB3dE6gH9"
 	fuzzToken  = "CAIStOkEn/fuzzed+1=kL2mN5oP8qR1sT4"
 )

@@ -48,9 +48,15 @@ type Ending[T any] struct {
 // ended.
 func Go[T any](f func() T, done func(Ending[T])) {
 	go func() {
-		var e Ending[T]
-		defer func() { done(e) }() // also after a Goexit
-		Catch(func() { e.Value = f() }, func(value any) { e.Exited, e.Panicked = true, value })
+		e := Ending[T]{Exited: true}
+		defer func() { // also after a Goexit
+			if e.Exited {
+				e.Panicked = recover()
+			}
+			done(e)
+		}()
+		e.Value = f()
+		e.Exited = false
 	}()
 }
 

@@ -10,33 +10,41 @@ import (
 	"github.com/ecsreboot/ecsreboot/internal/apart"
 )
 
-// maxBody is how much of the body of a response is read. The client reads less than that.
-const maxBody = 5 << 20
+// MaxBody is how much of the body of a response is read. The service's are far smaller.
+const MaxBody = 4 << 20
 
-var errBodyTooLong = errors.New("the body of the response is too long")
+// ErrBodyTooLong is in place of what was not read of a body.
+var ErrBodyTooLong = errors.New("the body of the response is too long")
+
+// Response is a response that was read whole, or as far as its body arrived.
+type Response struct {
+	StatusCode int
+	Header     http.Header
+	Body       []byte
+	BodyErr    error // why the body is cut short; nil if it is whole
+}
 
 // Send sends the request under the context of the attempt, and reads the response with its
 // body. It returns within [apart.Grace] of the end of the attempt, whatever RoundTrippers
 // do: one that does not heed the context goes on in a goroutine of its own, and what it
 // returns is dropped. Whether the request left is as unknown then as after a lost
 // response; GiveUp and End see to it that it does not leave later.
-func (a *Attempt) Send(req *http.Request) (*http.Response, error) {
-	type response struct {
-		*http.Response
-
-		err error
+func (a *Attempt) Send(req *http.Request) (*Response, error) {
+	type ending struct {
+		response *Response
+		err      error
 	}
-	got, ok := apart.Do(a.ctx, func() response {
+	got, ok := apart.Do(a.ctx, func() ending {
 		resp, err := a.transport.send(a.bind(req))
-		if err == nil {
-			resp.Body = readAhead(resp)
+		if err != nil {
+			return ending{err: err}
 		}
-		return response{resp, err}
+		return ending{response: Read(resp)}
 	})
 	if !ok {
 		return nil, context.Cause(a.ctx)
 	}
-	return got.Response, got.err
+	return got.response, got.err
 }
 
 // bind returns the request under the context of the attempt. A wrapper may detach a copy
@@ -50,35 +58,21 @@ func (a *Attempt) bind(req *http.Request) *http.Request {
 	return req
 }
 
-// readAhead reads the body of a response and returns one that is read, with the error that
-// ended it.
-func readAhead(resp *http.Response) io.ReadCloser {
-	var read bytes.Buffer
-	read.Grow(int(min(max(0, resp.ContentLength), maxBody)) + bytes.MinRead)
-	n, err := read.ReadFrom(io.LimitReader(resp.Body, maxBody+1))
-	switch {
-	case err == nil && n <= maxBody:
-		err = io.EOF
-	case err == nil:
-		err = errBodyTooLong
+// Read reads the body of a response and closes it. A body of another length than the one
+// that was announced is cut short.
+func Read(resp *http.Response) *Response {
+	var body bytes.Buffer
+	if n := resp.ContentLength; 0 < n && n <= MaxBody {
+		body.Grow(int(n) + bytes.MinRead)
 	}
+	n, err := body.ReadFrom(io.LimitReader(resp.Body, MaxBody+1))
 	_ = resp.Body.Close()
-	return &readBody{read: &read, end: err}
-}
-
-// readBody is a body that was read ahead.
-type readBody struct {
-	read *bytes.Buffer
-	end  error
-}
-
-// Read returns what was read, and then the error that ended it.
-func (b *readBody) Read(p []byte) (int, error) {
-	if b.read.Len() == 0 {
-		return 0, b.end
+	switch {
+	case err != nil:
+	case n > MaxBody:
+		err = ErrBodyTooLong
+	case resp.ContentLength >= 0 && n != resp.ContentLength:
+		err = io.ErrUnexpectedEOF
 	}
-	return b.read.Read(p)
+	return &Response{StatusCode: resp.StatusCode, Header: resp.Header, Body: body.Bytes(), BodyErr: err}
 }
-
-// Close does nothing: the body of the response is closed already.
-func (b *readBody) Close() error { return nil }
