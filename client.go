@@ -229,9 +229,9 @@ func (c *Client) do(ctx context.Context, op operation, wait hooks) (res result, 
 func (a attempted) forPacer(then next) pace.Result {
 	switch {
 	case then == awaitGate:
-		return pace.Result{Outcome: pace.Throttled, RetryAfter: a.retryAfter, ServiceTime: a.clock}
+		return pace.Result{Response: pace.Throttled, RetryAfter: a.retryAfter, ServiceTime: a.clock}
 	case a.event.stage == stageAnswered && a.event.hasRequestID:
-		return pace.Result{Outcome: pace.Accepted, ServiceTime: a.clock}
+		return pace.Result{Response: pace.Accepted, ServiceTime: a.clock}
 	}
 	return pace.Result{}
 }

@@ -92,7 +92,8 @@ func (a *activities) Send(ctx context.Context, in sendInput) (sendResult, error)
 	defer patience.Stop()
 	_, err := a.client.RebootAndWait(limited, ecsreboot.RebootInstanceRequest{InstanceID: in.Target.ID, ForceStop: in.ForceStop}, ecsreboot.WaitOptions{
 		Timeout: -1,
-		BeforeSend: func(_ context.Context, before ecsreboot.Baseline) error {
+		BeforeSend: func(_ context.Context, intent ecsreboot.SendIntent) error {
+			before := intent.Baseline
 			result.Before = &before
 			if before.StartTime.After(in.StartTime) && !in.StartTime.IsZero() {
 				return new(restartedError)

@@ -105,7 +105,7 @@ func (a *activities) AwaitOthers(ctx context.Context, in waitInput) (waitResult,
 	defer cancel()
 	stopBeating := seen.beat(ctx)
 	over := false
-	running := drive.AwaitOthers(watched, in.Target, func(e fleet.Event) {
+	running, err := drive.AwaitOthers(watched, in.Target, func(e fleet.Event) {
 		over = over || isEnd(e.Kind)
 		if isEnd(e.Kind) || e.Kind == fleet.EventHalt {
 			seen.add(e)
@@ -142,11 +142,6 @@ func (a *activities) begin(ctx context.Context, in waitInput) (*sightings, fleet
 		}
 	}
 	return seen, options, nil
-}
-
-// reading is what fleet keeps of a baseline.
-func reading(b ecsreboot.Baseline) fleet.Reading {
-	return fleet.Reading{Status: b.Status, StartTime: b.StartTime, Locks: b.Locks, At: b.TakenAt, ServiceTime: b.ServiceTime}
 }
 
 // text is an error's, as fleet has it, and not too long for a history.
