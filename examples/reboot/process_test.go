@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot/ecstest"
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
 )
 
 // The program as a script meets it: a process, signals, exit codes.
@@ -62,7 +62,7 @@ func TestProcess(t *testing.T) {
 		cmd.Stdout, cmd.Stderr = writer, &stderr
 		require.NoError(t, cmd.Run(), stderr.String())
 		require.NoError(t, writer.Close())
-		require.Contains(t, stderr.String(), "the result could not be written to stdout: ")
+		require.Contains(t, stderr.String(), "failed to write the result to stdout: ")
 		require.Contains(t, stderr.String(), `"outcome":"accepted"`)
 		require.Equal(t, 1, server.Reboots(id))
 	})
@@ -70,7 +70,7 @@ func TestProcess(t *testing.T) {
 		server := serve(t, ecstest.Instance{})
 		got := execute(t, binary, nil, nil, at(server, "-force", id)...)
 		require.Equal(t, exitcode.Usage, got.code, got.stderr)
-		require.Contains(t, got.stderr, "it needs -yes")
+		require.Contains(t, got.stderr, "-force needs -yes")
 		require.Empty(t, server.Calls())
 	})
 	t.Run("accepted", func(t *testing.T) {
