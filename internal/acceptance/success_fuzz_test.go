@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode"
@@ -112,6 +113,17 @@ func FuzzSuccess(f *testing.F) {
 	})
 }
 
+var serviceID = regexp.MustCompile(`^[0-9A-F-]{1,64}$`)
+
+// requireID checks that an id comes as it was sent. One that is not made as the ids of
+// the service are may look like a secret, and is then removed.
+func requireID(t *testing.T, sent, got string) {
+	t.Helper()
+	if serviceID.MatchString(sent) || !strings.Contains(got, "[redacted]") {
+		require.Equal(t, sent, got)
+	}
+}
+
 // FuzzAccepted writes successes in all ways in which the service does: each is
 // accepted, with its request id. So are passed dry runs.
 func FuzzAccepted(f *testing.F) {
@@ -156,12 +168,12 @@ func FuzzAccepted(f *testing.F) {
 		}
 		response, err := fuzzClient(t, answered(200, nil, write("RebootInstanceResponse", ""), -1)).RebootInstance(t.Context(), request)
 		require.NoError(t, err, body.String())
-		require.Equal(t, id, response.RequestID)
+		requireID(t, id, response.RequestID)
 
 		response, err = fuzzClient(t, answered(400, nil, write("Error", "DryRunOperation"), -1)).
 			RebootInstance(t.Context(), ecsreboot.RebootInstanceRequest{InstanceID: request.InstanceID, DryRun: true})
 		require.NoError(t, err, body.String())
-		require.Equal(t, id, response.RequestID)
+		requireID(t, id, response.RequestID)
 		require.True(t, response.DryRun)
 	})
 }

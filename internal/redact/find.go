@@ -156,7 +156,7 @@ func (k *knownRuns) findWhole(text string, view []glyph, found []span) []span {
 				continue
 			}
 			from, to := int(view[i].from), int(view[i+n-1].to)
-			if len(w.value) >= 4 || standsAlone(text, from, to) {
+			if w.long || standsAlone(text, from, to) {
 				found = append(found, span{from, to, w.secret})
 			}
 		}
@@ -168,15 +168,16 @@ func (k *knownRuns) findWhole(text string, view []glyph, found []span) []span {
 type wholeValue struct {
 	value  string // with its encodings undone, in lower case
 	exact  bool   // one with hardly any letters and digits
+	long   bool   // so long that it is no accident, wherever it stands
 	secret bool
 }
 
 func newWholeValue(value string, exact, secret bool) wholeValue {
 	plain := make([]byte, 0, len(value))
 	for _, g := range decode(value, true) {
-		plain = append(plain, g.c)
+		plain = append(plain, lower(g.c))
 	}
-	w := wholeValue{strings.ToLower(string(plain)), exact, secret}
+	w := wholeValue{string(plain), exact, len(value) >= 4, secret}
 	if !exact { // padding may be missing
 		w.value = strings.TrimFunc(w.value, func(r rune) bool { return !strings.ContainsRune(letters+"0123456789", r) })
 	}

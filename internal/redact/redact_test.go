@@ -471,14 +471,27 @@ func TestShortOfARequestID(t *testing.T) {
 	}
 }
 
+// lettersOf returns the letters and digits of a text.
+func lettersOf(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 0x80 || base36(byte(r)) < 0 {
+			return -1
+		}
+		return r
+	}, text)
+}
+
 func FuzzScrub(f *testing.F) {
-	for _, secret := range []string{testSecret, testToken, "Zx9q", `%2F"\u`, "aaaaaaaa", "%%%%2525"} {
+	for _, secret := range []string{testSecret, testToken, "Zx9q", `%2F"\u`, "aaaaaaaa", "%%%%2525", "0%00", "%8000"} {
 		f.Add(secret, "before ", " after")
 	}
 	f.Fuzz(func(t *testing.T, secret, before, after string) {
 		keys := New("id", secret)
 		if len(secret) < 4 || strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }) || strings.Contains(before+Mask+after, secret) {
 			t.Skip()
+		}
+		if strings.ContainsAny(secret[len(secret)-1:], `\&`) && len(lettersOf(secret)) < runLength {
+			t.Skip() // it may be an escape together with what follows it
 		}
 		for name, spell := range spellings {
 			if strings.HasPrefix(name, "base64") && len(secret) < 8 {

@@ -21,7 +21,8 @@ const runLength = 12
 // digits, in lower case. Where runLength consecutive ones of the text are a
 // secret's, it removes them and all the letters and digits that they adjoin.
 //
-// A secret with fewer letters and digits is looked for as a whole.
+// A secret with fewer letters and digits is looked for as a whole. One of these that ends
+// in a backslash or ampersand is not found where that and what follows it are an escape.
 type Scrubber struct {
 	keyID   string
 	secrets []string
