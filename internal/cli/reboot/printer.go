@@ -3,7 +3,6 @@ package reboot
 import (
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
@@ -42,10 +41,10 @@ func (p *Printer) Progress(format string, args ...any) {
 
 // stopwatch returns a Progress that prints lines with the elapsed time.
 func (p *Printer) stopwatch() func(format string, args ...any) {
-	start := time.Now()
-	return func(format string, args ...any) {
-		p.Progress("%6.2f s  %s\n", time.Since(start).Seconds(), fmt.Sprintf(format, args...))
+	if p.settings.Quiet {
+		return func(string, ...any) {}
 	}
+	return view.Stopwatch(p.streams.Stderr)
 }
 
 // Follow begins to show the events of a wait: as JSON on stdout, or on stderr,

@@ -4,6 +4,7 @@ package service
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
@@ -32,6 +33,11 @@ type Emulation struct {
 
 // Note prints what goes on, for a person.
 type Note func(format string, args ...any)
+
+// NoteTo returns a Note that prints to w.
+func NoteTo(w io.Writer) Note {
+	return func(format string, args ...any) { fmt.Fprintf(w, format, args...) }
+}
 
 // Connect returns a connection to a target: for -emulate, to an emulated service
 // that Connect starts as described. Note prints which service it is, and the
@@ -78,6 +84,16 @@ func (c Connector) emulate(to target.Target, program string, emulated Emulation,
 		return nil, err
 	}
 	return &Connection{Client: client, Server: server}, nil
+}
+
+// Environ returns environment variables for a command that calls the same service:
+// ENDPOINT, and the key of the service if that is emulated.
+func (c *Connection) Environ() []string {
+	environ := []string{"ENDPOINT=" + c.Endpoint()}
+	if c.Server != nil {
+		environ = append(environ, "ALIBABA_CLOUD_ACCESS_KEY_ID=testid", "ALIBABA_CLOUD_ACCESS_KEY_SECRET=testsecret")
+	}
+	return environ
 }
 
 // Close closes the client's idle connections and ends the emulated service.

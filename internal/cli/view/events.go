@@ -110,3 +110,12 @@ func describeStatus(e ecsreboot.Event) string {
 }
 
 func reason(err error) string { return strings.TrimPrefix(err.Error(), "ecsreboot: ") }
+
+// Stopwatch returns a function that prints lines with the time since this call, such
+// as for [Lines].
+func Stopwatch(w io.Writer) func(format string, args ...any) {
+	start := time.Now()
+	return func(format string, args ...any) {
+		fmt.Fprintf(w, "%6.2f s  %s\n", time.Since(start).Seconds(), fmt.Sprintf(format, args...))
+	}
+}
