@@ -28,7 +28,7 @@ Usage: fleet (-emulate | -region <region>) [flags]
 Flags:
   -region <id>      region of the instances, such as cn-hangzhou
   -emulate          practise on 12 instances, without an account
-  -tag <key=value>  restart the Running instances with this tag; default role=web
+  -tag <key=value>  tag of the Running instances to restart; default role=web
   -dir <directory>  where the journals are; default the current one
 
 Examples:

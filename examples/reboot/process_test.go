@@ -66,6 +66,20 @@ func TestProcess(t *testing.T) {
 		require.Contains(t, stderr.String(), `"outcome":"accepted"`)
 		require.Equal(t, 1, server.Reboots(id))
 	})
+	t.Run("stdout is full", func(t *testing.T) {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Skip("there is no /dev/full")
+		}
+		defer full.Close()
+		server := serve(t, ecstest.Instance{})
+		var stderr bytes.Buffer
+		cmd := exec.CommandContext(t.Context(), binary, at(server, "-json", id)...)
+		cmd.Stdout, cmd.Stderr = full, &stderr
+		require.NoError(t, cmd.Run(), stderr.String())
+		require.Contains(t, stderr.String(), "failed to write the result to stdout: ")
+		require.Contains(t, stderr.String(), `"outcome":"accepted"`)
+	})
 	t.Run("stdin is /dev/null", func(t *testing.T) {
 		server := serve(t, ecstest.Instance{})
 		got := execute(t, binary, nil, nil, at(server, "-force", id)...)
