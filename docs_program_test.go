@@ -16,6 +16,10 @@ import (
 	"github.com/ecsreboot/ecsreboot/ecstest"
 )
 
+// goEnvironment is the environment before TestMain changes it: the go command finds
+// its caches by it.
+var goEnvironment = os.Environ()
+
 // wholeProgram builds the one program that a page prints and returns a function that
 // runs it against a fake service. Each change is "before\x00after", made in the text
 // first: the page shows the real service and waits as long as a real run does.
@@ -40,7 +44,9 @@ func wholeProgram(t *testing.T, page string, server *ecstest.Server, changes ...
 	dir := t.TempDir()
 	source, program := filepath.Join(dir, "main.go"), filepath.Join(dir, "program.exe")
 	require.NoError(t, os.WriteFile(source, []byte(text), 0o600))
-	output, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, source).CombinedOutput() //nolint:gosec // what the page prints
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, source) //nolint:gosec // what the page prints
+	build.Env = goEnvironment
+	output, err := build.CombinedOutput()
 	require.NoError(t, err, "%s: %s", page, output)
 	return func(arguments ...string) (string, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
