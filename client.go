@@ -314,15 +314,15 @@ func (c *Client) sign(op operation, at time.Time, keys credential.Secrets) (*htt
 		return nil, "", fmt.Errorf("no nonce: %w", err)
 	}
 	auth := c.signature(message{host: c.host, action: op.action, params: op.params, at: at, nonce: nonce.String()}, keys)
-	auth.header.put("Accept", "application/json")
-	auth.header.put("User-Agent", c.userAgent)
+	auth.header.Set("Accept", "application/json")
+	auth.header.Set("User-Agent", c.userAgent)
 	return &http.Request{
 		Method:     http.MethodPost, // net/http may repeat a GET by itself
 		URL:        &url.URL{Scheme: c.scheme, Host: c.host, Path: "/", RawQuery: auth.rawQuery},
 		Proto:      "HTTP/1.1",
 		ProtoMajor: 1,
 		ProtoMinor: 1,
-		Header:     auth.header.Header,
+		Header:     auth.header,
 		Host:       c.host,
 	}, auth.signature, nil
 }

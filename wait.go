@@ -7,10 +7,6 @@ import (
 	"time"
 )
 
-// ErrNotProven means that a wait ended without proof that the instance restarted.
-// It does not say that it did not.
-var ErrNotProven = errors.New(prefix + "restart not proven")
-
 // Baseline is an instance as it was before a restart. It is plain data, for those
 // who keep it while they send by other means.
 type Baseline struct {

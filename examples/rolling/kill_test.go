@@ -74,7 +74,7 @@ type killedFleet struct {
 // args are those of the first session, and of those that go on.
 func (k *killedFleet) args() []string {
 	common := []string{
-		"-journal", k.journal, "-yes", "-json", "-progress", "none", "-min-ready", "0", "-settle", "1s", "-ready-timeout", "20s",
+		"-journal", k.journal, "-yes", "-json", "-progress", "none", "-min-ready", "0", "-settle", "1s", "-ready-timeout", "2m",
 		"-max-unavailable", "60%", "-allow-wide", "-max-failed", "100%", "-canary", "none",
 	}
 	if _, err := fleet.Load(k.journal); err == nil {
@@ -114,7 +114,7 @@ func (k *killedFleet) run() {
 	d := drive(k.T, k.args()...)
 	code := d.code(k.T)
 	k.tail = d.summary(k.T)
-	require.Contains(k, []int{exitcode.Done, exitcode.Unknown}, code, d.stderr.String())
+	require.Contains(k, []int{exitcode.Done, exitcode.Unknown}, code, "%+v %s", k.tail.NotRestarted, d.stderr.String())
 }
 
 // awaitDoom waits for a moment that nobody can foresee: after some time, be the

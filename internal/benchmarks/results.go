@@ -49,7 +49,7 @@ func (m *measurement) results() (string, error) {
 	about += fmt.Sprintf("- load average: %s before, %s after the timings\n", loadBefore, loadAfter)
 	return strings.Join([]string{
 		introduction, about,
-		"## Targets\n", targetSection(times, weights),
+		"## Targets\n", targetSection(times),
 		"## Time, memory, connections\n", ratioText, times.String(), times.transportText(),
 		"## What a program weighs\n", weightText, weightSection(weights),
 		"## Lost answers\n", lostText, lost,

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"debug/buildinfo"
 	"fmt"
-	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -163,14 +162,3 @@ func weightSection(weights []weight) string {
 const notMeasured = "not measured"
 
 func megabytes(size int64) float64 { return float64(size) / 1e6 }
-
-// smallestOfVendor is the size of the smaller of the vendor's programs.
-func smallestOfVendor(weights []weight) int64 {
-	smallest := int64(math.MaxInt64)
-	for _, w := range weights {
-		if w.client == "classic" || w.client == "openapi" {
-			smallest = min(smallest, w.stripped)
-		}
-	}
-	return smallest
-}
