@@ -30,8 +30,8 @@ var (
 )
 
 // testFiles returns the files that declare each test of the module, as slash paths
-// relative to its root. Files of this package come first, because a name that
-// several packages use means the test of the client's behavior.
+// relative to its root. A name that several packages use means the test of the
+// client: files of this package come first, then those of the root package.
 func testFiles(t *testing.T) map[string][]string {
 	t.Helper()
 	root, module, err := testindex.Root(moduleRoot)
@@ -43,11 +43,13 @@ func testFiles(t *testing.T) map[string][]string {
 		path, err := filepath.Rel(root, test.File)
 		require.NoError(t, err)
 		path = filepath.ToSlash(path)
-		if strings.HasPrefix(path, "internal/acceptance/") {
-			files[test.Name] = slices.Insert(files[test.Name], 0, path)
-		} else {
-			files[test.Name] = append(files[test.Name], path)
-		}
+		files[test.Name] = append(files[test.Name], path)
+	}
+	place := func(path string) int {
+		return slices.Index([]string{".", "internal/acceptance"}, filepath.ToSlash(filepath.Dir(path)))
+	}
+	for _, paths := range files {
+		slices.SortStableFunc(paths, func(a, b string) int { return place(b) - place(a) })
 	}
 	return files
 }
