@@ -180,7 +180,7 @@ func ExampleClient_Check() {
 			}
 		}
 		fmt.Println("restarts:", server.TotalReboots())
-	}, ecstest.Instance{ID: "i-1"}, ecstest.Instance{ID: "i-2", Status: ecstest.Stopped})
+	}, ecstest.Instance{ID: "i-1"}, ecstest.Instance{ID: "i-2", Status: ecsreboot.StatusStopped})
 	// Output:
 	// i-1 would restart; it is Running
 	// i-2 would be refused: it is not Running
@@ -253,7 +253,7 @@ func ExampleClient_DescribeInstances() {
 			}
 			fmt.Println(instance.ID, instance.Status)
 		}
-	}, ecstest.Instance{ID: "i-1", Tags: web}, ecstest.Instance{ID: "i-2", Tags: web, Status: ecstest.Stopped}, ecstest.Instance{ID: "i-3"})
+	}, ecstest.Instance{ID: "i-1", Tags: web}, ecstest.Instance{ID: "i-2", Tags: web, Status: ecsreboot.StatusStopped}, ecstest.Instance{ID: "i-3"})
 	// Unordered output:
 	// i-1 Running
 	// i-2 Stopped

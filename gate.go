@@ -55,7 +55,7 @@ func newGate(p pace.Pacer) gate {
 // budget.
 func (g *gate) enter(ctx context.Context, budget *time.Duration, throttled int) (pace.Reservation, error) {
 	begin := time.Now()
-	reservation, err := g.pacer.Acquire(ctx, pace.Call{MaxWait: *budget, Throttled: throttled})
+	reservation, err := g.pacer.Acquire(ctx, pace.Request{MaxWait: *budget, Throttled: throttled})
 	// What takes less than a millisecond is no wait: a service that asks for the whole
 	// budget gets it.
 	*budget = max(0, *budget-time.Since(begin).Truncate(time.Millisecond))
@@ -135,7 +135,7 @@ type guardedPacer struct{ pacer pace.Pacer }
 
 // Acquire asks the pacer in a goroutine that is left alone if the pacer does not heed
 // the context: others may wait for this call to end.
-func (g guardedPacer) Acquire(ctx context.Context, call pace.Call) (pace.Reservation, error) {
+func (g guardedPacer) Acquire(ctx context.Context, call pace.Request) (pace.Reservation, error) {
 	type answer struct {
 		reservation pace.Reservation
 		err         error

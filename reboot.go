@@ -3,27 +3,50 @@ package ecsreboot
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
 // RebootInstanceRequest asks for one restart.
 type RebootInstanceRequest struct {
 	// InstanceID names the instance: "i-bp67acfmxazb4ph0001".
-	InstanceID string
+	InstanceID string `json:"instanceId"`
 	// ForceStop restarts like a power cut: what the guest has not written to disk
 	// is lost. The default shuts the guest down in order.
-	ForceStop bool
+	ForceStop bool `json:"forceStop,omitempty"`
 	// DryRun only checks whether the restart would be accepted: parameters,
 	// permissions, status, locks. Nothing restarts.
-	DryRun bool
+	DryRun bool `json:"dryRun,omitempty"`
+}
+
+// LogValue gives slog the fields of the request that are set under stable keys.
+func (r RebootInstanceRequest) LogValue() slog.Value {
+	var a attributes
+	a.add(slog.String("instance_id", redact.Line(r.InstanceID, maxInstanceIDLength)))
+	a.flag("force_stop", r.ForceStop)
+	a.flag("dry_run", r.DryRun)
+	return a.group()
 }
 
 // RebootInstanceResponse is the service's consent.
 type RebootInstanceResponse struct {
-	RequestID string // the vendor's support asks for it
-	DryRun    bool   // the request was a dry run, and it passed
+	RequestID string `json:"requestId"`        // the vendor's support asks for it
+	DryRun    bool   `json:"dryRun,omitempty"` // the request was a dry run, and it passed
+}
+
+// LogValue gives slog the fields of the response under stable keys.
+func (r *RebootInstanceResponse) LogValue() slog.Value {
+	if r == nil {
+		return slog.Value{}
+	}
+	var a attributes
+	a.add(slog.String("request_id", r.RequestID))
+	a.flag("dry_run", r.DryRun)
+	return a.group()
 }
 
 // RebootInstance asks the service to restart a running instance, and returns when
@@ -37,7 +60,7 @@ type RebootInstanceResponse struct {
 //
 // Every error is an [OperationError]. Needs the RAM action ecs:RebootInstance.
 func (c *Client) RebootInstance(ctx context.Context, request RebootInstanceRequest) (*RebootInstanceResponse, error) {
-	if err := checkInstanceID(request.InstanceID); err != nil {
+	if err := checkCall(ctx, request.InstanceID); err != nil {
 		return nil, &OperationError{Operation: "RebootInstance", InstanceID: request.InstanceID, Outcome: OutcomeNotSent, Err: err}
 	}
 	res, err := c.do(ctx, c.rebootOperation(request), hooks{})
@@ -62,6 +85,22 @@ func (c *Client) rebootOperation(request RebootInstanceRequest) operation {
 		attempts:   c.retry.MaxAttempts,
 		gate:       &c.rebootGate,
 	}
+}
+
+// checkCall refuses what every call of one instance refuses.
+func checkCall(ctx context.Context, instanceID string) error {
+	if err := checkContext(ctx); err != nil {
+		return err
+	}
+	return checkInstanceID(instanceID)
+}
+
+// checkContext refuses a nil context, which would panic deep inside a call.
+func checkContext(ctx context.Context) error {
+	if ctx == nil {
+		return &InputError{Field: "ctx", Problem: "is nil"}
+	}
+	return nil
 }
 
 // maxInstanceIDLength is generous: ids have some 22 characters.
@@ -106,8 +145,16 @@ func instanceIDProblem(id string) string {
 type CheckResult struct {
 	// Instance is the instance as it is now. It may be not Listed although the
 	// restart would be accepted: the permission to read is another one.
-	Instance  Instance
-	RequestID string // of the dry run
+	Instance  Instance `json:"instance"`
+	RequestID string   `json:"requestId"` // of the dry run
+}
+
+// LogValue gives slog the instance and the request id.
+func (r *CheckResult) LogValue() slog.Value {
+	if r == nil {
+		return slog.Value{}
+	}
+	return slog.GroupValue(slog.Any("instance", r.Instance), slog.String("request_id", r.RequestID))
 }
 
 // Check asks whether a restart would be accepted now. It reads the instance's
@@ -124,7 +171,7 @@ func (c *Client) Check(ctx context.Context, request RebootInstanceRequest) (*Che
 		failed := &OperationError{Operation: operation, InstanceID: request.InstanceID, Outcome: OutcomeOf(err), Err: causeOf(err)}
 		return nil, failed
 	}
-	if err := checkInstanceID(request.InstanceID); err != nil {
+	if err := checkCall(ctx, request.InstanceID); err != nil {
 		return fail(err)
 	}
 	instance, page, err := c.lookUp(ctx, request.InstanceID, c.retry.MaxAttempts)

@@ -4,30 +4,38 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 )
 
 // Baseline is an instance as it was before a restart. It is plain data, for those
 // who keep it while they send by other means.
 type Baseline struct {
-	InstanceID string
-	Status     Status
-	StartTime  time.Time // to the minute; zero if the service did not tell
-	Locks      []string  // as [Instance] has them
-	TakenAt    time.Time // when the poll left
+	InstanceID string    `json:"instanceId"`
+	Status     Status    `json:"status"`
+	StartTime  time.Time `json:"startTime,omitzero"` // to the minute; zero if the service did not tell
+	Locks      []string  `json:"locks,omitempty"`    // as [Instance] has them
+	TakenAt    time.Time `json:"takenAt,omitzero"`   // when the poll left
 	// ServiceTime is the time by the service's clock then, to the second. StartTime is
 	// by that clock too, so it proves a restart only where ServiceTime is known. It is
 	// zero if the answer had no Date, or one that is more than 15 minutes from our
 	// clock as corrected by the service: the service refuses requests that are further
 	// away, so such a Date is not that of its clock.
-	ServiceTime time.Time
+	ServiceTime time.Time `json:"serviceTime,omitzero"`
+}
+
+// SendIntent is a request that is about to be sent and may restart the instance. See
+// [WaitOptions].BeforeSend.
+type SendIntent struct {
+	Baseline Baseline `json:"baseline"` // the instance when it was last read
+	Request  int      `json:"request"`  // number of the request in this call, 1 for the first
 }
 
 // Observation is what one poll showed.
 type Observation struct {
-	At        time.Time
-	Status    Status // empty: the service did not list the instance
-	StartTime time.Time
+	At        time.Time `json:"at,omitzero"`
+	Status    Status    `json:"status"` // empty: the service did not list the instance
+	StartTime time.Time `json:"startTime,omitzero"`
 }
 
 // WaitOptions says how a restart is followed. A zero field means its default.
@@ -56,19 +64,18 @@ type WaitOptions struct {
 	// BeforeSend is asked right before each request that may restart the instance:
 	// the first, each that is sent again because the one before certainly did
 	// nothing, and the one of ResendUnknown. It is for writing the intent down where
-	// it lasts, or for a last look; before is what the instance was when it was last
-	// read. Nil lets all pass, an error calls the send off: the call ends with it,
+	// it lasts, or for a last look. Nil lets all pass, an error calls the send off: the call ends with it,
 	// and with [ErrNotSent] unless an earlier send is unknown. Credentials are there when
 	// it is asked; if it takes more than 30 s they are fetched anew after it.
 	//
 	// One call asks once at a time, calls for several instances concurrently, in no
 	// particular goroutine. The context ends with the call. It may make calls of its
-	// own, such as [Client.Check]. It should not block for long: before grows old, the
+	// own, such as [Client.Check]. It should not block for long: the Baseline becomes stale, the
 	// call cannot return meanwhile, and other calls of a throttled client may wait for
 	// this very send, although for no more than two seconds. A call with BeforeSend
 	// shares its restart with no other call. [Client.WaitUntilRestarted] and
 	// [Client.Resolve] send nothing and never ask.
-	BeforeSend func(ctx context.Context, before Baseline) error
+	BeforeSend func(ctx context.Context, intent SendIntent) error
 	// ResendUnknown sends once more if a send of unknown outcome has not shown
 	// within UnknownGrace. This may restart the instance twice: the first send may
 	// still be on its way. A second send that fails ends the wait.
@@ -113,6 +120,27 @@ const (
 	ProbeRestarted                    // ready, and proof of the restart by itself, such as another boot id
 )
 
+// String returns "pending", "healthy" or "restarted".
+func (r ProbeResult) String() string {
+	switch r {
+	case ProbePending:
+		return "pending"
+	case ProbeHealthy:
+		return "healthy"
+	case ProbeRestarted:
+		return "restarted"
+	}
+	return "ProbeResult(" + strconv.Itoa(int(r)) + ")"
+}
+
+// MarshalText returns what [ProbeResult.String] returns.
+func (r ProbeResult) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads what [ProbeResult.MarshalText] writes for the results that exist.
+func (r *ProbeResult) UnmarshalText(text []byte) error {
+	return unmarshalWord(r, text, ProbePending, ProbeHealthy, ProbeRestarted)
+}
+
 // EventKind says what happened.
 type EventKind string
 
@@ -130,12 +158,12 @@ const (
 
 // Event is one step on the way of a restart.
 type Event struct {
-	Kind      EventKind
-	At        time.Time
-	Status    Status
-	StartTime time.Time
-	RequestID string
-	Err       error
+	Kind      EventKind `json:"kind"`
+	At        time.Time `json:"at,omitzero"`
+	Status    Status    `json:"status,omitempty"`
+	StartTime time.Time `json:"startTime,omitzero"`
+	RequestID string    `json:"requestId,omitempty"`
+	Err       error     `json:"-"` // in JSON its text, under "error"
 }
 
 // Proof says what proved a restart.
@@ -165,34 +193,34 @@ const (
 // RestartResult is a restart that took place, with the evidence. It proves that
 // the instance restarted since the baseline, not that this call was the reason.
 type RestartResult struct {
-	InstanceID     string
-	Proof          Proof
-	RequestID      string        // of the accepted send; empty if its answer was lost, or if others sent
-	Requests       int           // how often this client sent the restart
-	Before         Baseline      // in the result of [Client.Resolve], that of the error, or zero
-	StartTimeAfter time.Time     // to the minute
-	Observations   []Observation // the polls after the send, those without news left out
-	SentAt         time.Time     // when the last send left; zero if others sent
-	Elapsed        time.Duration // from the send, or else the beginning of the wait, to the proof
+	InstanceID     string        `json:"instanceId"`
+	Proof          Proof         `json:"proof"`
+	RequestID      string        `json:"requestId,omitempty"`     // of the accepted send; empty if its answer was lost, or if others sent
+	Requests       int           `json:"requests"`                // how often this client sent the restart
+	Before         Baseline      `json:"before,omitzero"`         // in the result of [Client.Resolve], that of the error, or zero
+	StartTimeAfter time.Time     `json:"startTimeAfter,omitzero"` // to the minute
+	Observations   []Observation `json:"observations,omitempty"`  // the polls after the send, those without news left out
+	SentAt         time.Time     `json:"sentAt,omitzero"`         // when the last send left; zero if others sent
+	Elapsed        time.Duration `json:"-"`                       // from the send, or else the beginning of the wait, to the proof
 }
 
 // WaitError is why a wait ended without proof, and what it had seen.
 type WaitError struct {
-	LastStatus   Status    // the last that was read; empty if nothing was
-	LastSeen     time.Time // when that was; zero if nothing was
-	Requests     int       // how often the restart was sent
-	RequestID    string    // of the accepted send
-	Before       Baseline
-	Observations []Observation // the polls after the send, those without news left out
-	Locks        []string      // as last read, as [Instance] has them; Before's if nothing was read since
-	Err          error         // why the wait ended
+	LastStatus   Status        `json:"lastStatus,omitempty"` // the last that was read; empty if nothing was
+	LastSeen     time.Time     `json:"lastSeen,omitzero"`    // when that was; zero if nothing was
+	Requests     int           `json:"requests"`             // how often the restart was sent
+	RequestID    string        `json:"requestId,omitempty"`  // of the accepted send
+	Before       Baseline      `json:"before,omitzero"`
+	Observations []Observation `json:"observations,omitempty"` // the polls after the send, those without news left out
+	Locks        []string      `json:"locks,omitempty"`        // as last read, as [Instance] has them; Before's if nothing was read since
+	Err          error         `json:"-"`                      // why the wait ended
 
 	at time.Time // when that was
 }
 
 // Error says why the wait ended, what was seen last, and which locks the instance has.
 func (e *WaitError) Error() string {
-	text := e.Err.Error()
+	text := errorText(e.Err)
 	switch {
 	case e.LastSeen.IsZero():
 		text += "; the instance was not seen since"
@@ -253,7 +281,7 @@ func (e *WaitError) Unwrap() error { return e.Err }
 // restart that it was about to send is of unknown outcome then.
 func (c *Client) RebootAndWait(ctx context.Context, request RebootInstanceRequest, options WaitOptions) (*RestartResult, error) {
 	const operation = "RebootAndWait"
-	if err := checkInstanceID(request.InstanceID); err != nil {
+	if err := checkCall(ctx, request.InstanceID); err != nil {
 		return nil, &OperationError{Operation: operation, InstanceID: request.InstanceID, Outcome: OutcomeNotSent, Err: err}
 	}
 	if request.DryRun {
@@ -272,7 +300,7 @@ func (c *Client) RebootAndWait(ctx context.Context, request RebootInstanceReques
 // before it is restarted by other means.
 func (c *Client) TakeBaseline(ctx context.Context, instanceID string) (Baseline, error) {
 	const operation = "TakeBaseline"
-	if err := checkInstanceID(instanceID); err != nil {
+	if err := checkCall(ctx, instanceID); err != nil {
 		return Baseline{}, &OperationError{Operation: operation, InstanceID: instanceID, Err: err}
 	}
 	baseline, _, err := c.readBaseline(ctx, instanceID)
@@ -312,7 +340,7 @@ func (c *Client) readBaseline(ctx context.Context, id string) (baseline Baseline
 // no send. Keep that field: a baseline without it is never proven by StartTime.
 func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, options WaitOptions) (*RestartResult, error) {
 	const operation = "WaitUntilRestarted"
-	err := checkInstanceID(baseline.InstanceID)
+	err := checkCall(ctx, baseline.InstanceID)
 	switch {
 	case err != nil:
 	case baseline.TakenAt.IsZero():
@@ -341,10 +369,15 @@ func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, opti
 // the sender's clock was behind by d, a start up to d before the send is taken for one
 // after it; if it was ahead, a restart may be missed.
 //
+// An [OperationError] can be stored as JSON until then.
+//
 // It cannot tell whose restart it sees: of an instance that was not Running when
 // the restart was sent, which the service would have refused, it proves nothing.
 func (c *Client) Resolve(ctx context.Context, unknown error, options WaitOptions) (*RestartResult, error) {
 	const operation = "Resolve"
+	if err := checkContext(ctx); err != nil {
+		return nil, &OperationError{Operation: operation, Outcome: OutcomeOf(unknown), Err: err}
+	}
 	var failed *OperationError
 	count := 0
 	for failed = range operationErrors(unknown) {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot"
 )
 
 func TestOptions(t *testing.T) {
@@ -68,7 +70,7 @@ func TestCloseEndsWhatHangs(t *testing.T) {
 // Everything a server starts ends with Close: a bubble waits for it.
 func TestCloseLeavesNothingBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := inMemory(t, Options{OnStatus: func(string, string) {}})
+		s := inMemory(t, Options{OnStatus: func(string, ecsreboot.Status) {}})
 		require.NoError(t, s.AddInstance(Instance{ID: "i-slow", Reboot: RebootProfile{Graceful: time.Hour}}))
 		s.Inject(Fault{Kind: FaultHang, Skip: 2})
 		c := newCaller(s)
@@ -152,8 +154,8 @@ func TestDropUnderTLS(t *testing.T) {
 // No client sees an answer before OnCall was told and Calls is complete.
 func TestOnCall(t *testing.T) {
 	var mu sync.Mutex
-	var told []Call
-	s := inMemory(t, Options{OnCall: func(c Call) {
+	var told []ReceivedCall
+	s := inMemory(t, Options{OnCall: func(c ReceivedCall) {
 		mu.Lock()
 		defer mu.Unlock()
 		told = append(told, c)
@@ -220,4 +222,10 @@ func TestRefusedConnectionWasGot(t *testing.T) {
 	_, err := c.send(c.request(t, actionReboot, "InstanceId", id).WithContext(ctx))
 	require.Error(t, err)
 	require.True(t, got)
+}
+
+func TestReceivedCallIsLoggedWithoutSecrets(t *testing.T) {
+	call := ReceivedCall{Action: "RebootInstance", AccessKeyID: "LTAI", Nonce: "n", Header: http.Header{"Authorization": {"Signature=x"}}, Code: "Throttling"}
+	require.Equal(t, "[action=RebootInstance instance_id= force_stop=false dry_run=false status=0 code=Throttling request_id= acted=false fault=]",
+		call.LogValue().String())
 }

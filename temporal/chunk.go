@@ -5,6 +5,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
@@ -31,8 +32,8 @@ type chunkInput struct {
 type underWay struct {
 	ask
 
-	Known    *fleet.Reading `json:"known,omitempty"` // before its intent, if that was told
-	Accepted bool           `json:"accepted,omitempty"`
+	Known    *ecsreboot.Baseline `json:"known,omitempty"` // before its intent, if that was told
+	Accepted bool                `json:"accepted,omitempty"`
 }
 
 // chunk is the state of RebootChunk: it does what the run commands, and tells what
@@ -58,7 +59,7 @@ type chunkTarget struct {
 	busy      bool
 	final     bool                         // it has an end, and is not restarted any more
 	known     []fleet.Event                // all that is known since the last ask
-	before    *fleet.Reading               // the instance before the last intent
+	before    *ecsreboot.Baseline          // the instance before the last intent
 	heard     int                          // how many events of the workflow at work are known
 	throttled int                          // how often it was
 	other     *account                     // what the workflow of another run tells

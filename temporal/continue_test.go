@@ -57,7 +57,7 @@ func TestContinueAsNew(t *testing.T) {
 			for _, a := range c.Asks {
 				at := worldBegin.Add(24 * time.Hour)
 				for _, e := range []fleet.Event{
-					{Kind: fleet.EventIntent, Attempt: 1, Before: &fleet.Reading{Status: ecsreboot.StatusRunning, At: at}},
+					{Kind: fleet.EventIntent, Attempt: 1, Before: &ecsreboot.Baseline{InstanceID: a.ID, Status: ecsreboot.StatusRunning, TakenAt: at}},
 					{Kind: fleet.EventAccepted},
 					{Kind: fleet.EventHealthy},
 				} {

@@ -26,10 +26,10 @@ type oneInput struct {
 	SendQueue string    `json:"sendQueue"`
 	// Look sends nothing: an earlier workflow of the instance ended without telling
 	// what it did. Late follows one that was given up. Both need what was known.
-	Look     bool           `json:"look,omitempty"`
-	Late     bool           `json:"late,omitempty"`
-	Known    *fleet.Reading `json:"known,omitempty"`    // the instance before its intent was told
-	Accepted bool           `json:"accepted,omitempty"` // that was told as well
+	Look     bool                `json:"look,omitempty"`
+	Late     bool                `json:"late,omitempty"`
+	Known    *ecsreboot.Baseline `json:"known,omitempty"`    // the instance before its intent was told
+	Accepted bool                `json:"accepted,omitempty"` // that was told as well
 }
 
 // limits are the settings that matter to a single instance.

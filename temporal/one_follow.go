@@ -101,7 +101,7 @@ func (w *one) look(ctx workflow.Context) {
 		w.follow(ctx, resolveActivity, w.in.AskedAt) // a restart since then is what is looked for
 		return
 	}
-	w.before = baseline(w.in.Target.ID, *w.in.Known)
+	w.before = *w.in.Known
 	activity := resolveActivity
 	if w.in.Accepted {
 		activity = waitActivity
@@ -115,7 +115,7 @@ func (w *one) followLate(ctx workflow.Context) {
 	if w.in.Known == nil || w.held != "" {
 		return
 	}
-	w.before = baseline(w.in.Target.ID, *w.in.Known)
+	w.before = *w.in.Known
 	in := w.waitInput(time.Time{})
 	in.Late = true
 	cancellable, cancel := workflow.WithCancel(w.watching(ctx))
@@ -128,9 +128,4 @@ func (w *one) followLate(ctx workflow.Context) {
 	for _, e := range seen.Events {
 		w.tell(ctx, e)
 	}
-}
-
-// baseline is what a reading was of.
-func baseline(id string, r fleet.Reading) ecsreboot.Baseline {
-	return ecsreboot.Baseline{InstanceID: id, Status: r.Status, StartTime: r.StartTime, Locks: r.Locks, TakenAt: r.At, ServiceTime: r.ServiceTime}
 }

@@ -44,8 +44,7 @@ func (w *one) send(ctx workflow.Context) (why *verdict, sent bool) {
 	if result.SentAt.IsZero() {
 		result.SentAt = scheduled
 	}
-	was := reading(w.before)
-	w.tell(ctx, fleet.Event{Kind: fleet.EventIntent, At: result.SentAt, Attempt: w.in.Attempts + 1, Before: &was})
+	w.tell(ctx, fleet.Event{Kind: fleet.EventIntent, At: result.SentAt, Attempt: w.in.Attempts + 1, Before: new(w.before)})
 	if result.Outcome == sendAccepted {
 		w.tell(ctx, fleet.Event{Kind: fleet.EventAccepted, RequestID: result.RequestID})
 	} else {

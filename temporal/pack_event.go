@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
@@ -30,7 +31,7 @@ const (
 	hasError
 	hasRest // of what is rare: JSON
 	isUnavailable
-	hasServiceTime // of the reading
+	hasServiceTime // of the baseline
 )
 
 // packer appends events. Texts that come again are written once.
@@ -64,7 +65,7 @@ func (p *packer) event(e *fleet.Event) {
 		p.count(e.Attempt)
 	}
 	if e.Before != nil {
-		p.reading(e.Before, at)
+		p.baseline(e.Before, at)
 	}
 	for _, text := range []string{string(e.Proof), string(e.Reason), string(e.Code), e.Error} {
 		if text != "" {
@@ -96,16 +97,16 @@ func restOf(e *fleet.Event) []byte {
 	return text
 }
 
-func (p *packer) reading(r *fleet.Reading, at int64) {
-	p.word(string(r.Status))
-	p.varint(startMinute(r.StartTime))
-	p.varint(at - r.At.UnixMilli())
-	p.count(len(r.Locks))
-	for _, lock := range r.Locks {
+func (p *packer) baseline(b *ecsreboot.Baseline, at int64) {
+	p.word(string(b.Status))
+	p.varint(startMinute(b.StartTime))
+	p.varint(at - b.TakenAt.UnixMilli())
+	p.count(len(b.Locks))
+	for _, lock := range b.Locks {
 		p.word(lock)
 	}
-	if !r.ServiceTime.IsZero() {
-		p.varint(at/1000 - r.ServiceTime.Unix())
+	if !b.ServiceTime.IsZero() {
+		p.varint(at/1000 - b.ServiceTime.Unix())
 	}
 }
 

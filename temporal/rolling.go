@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
@@ -37,7 +38,7 @@ type run struct {
 type runTarget struct {
 	asks     int // how often it was asked for
 	askedAt  time.Time
-	before   *fleet.Reading // its intent
+	before   *ecsreboot.Baseline // its intent
 	accepted bool
 	told     int // the last ask that its chunk has heard
 	held     int // where in the events is why it is held back, from 1; 0 if nowhere

@@ -43,7 +43,7 @@ func (u *unpacker) event(e *fleet.Event) {
 		e.Attempt = int(min(u.uvarint(), math.MaxInt32))
 	}
 	if flags&hasBefore != 0 {
-		e.Before = u.reading()
+		e.Before = u.baseline(e.InstanceID)
 		if flags&hasServiceTime != 0 {
 			e.Before.ServiceTime = time.Unix(u.last/1000-u.varint(), 0).UTC()
 		}
@@ -79,16 +79,16 @@ func (u *unpacker) instanceID() string {
 	return u.plan.Targets[i].ID
 }
 
-func (u *unpacker) reading() *fleet.Reading {
-	r := &fleet.Reading{Status: ecsreboot.Status(u.word())}
+func (u *unpacker) baseline(id string) *ecsreboot.Baseline {
+	b := &ecsreboot.Baseline{InstanceID: id, Status: ecsreboot.Status(u.word())}
 	if minute := u.varint(); minute != 0 {
-		r.StartTime = time.Unix(minute*60, 0).UTC()
+		b.StartTime = time.Unix(minute*60, 0).UTC()
 	}
-	r.At = milli(u.last - u.varint())
+	b.TakenAt = milli(u.last - u.varint())
 	for range min(u.uvarint(), uint64(len(u.b))) {
-		r.Locks = append(r.Locks, u.word())
+		b.Locks = append(b.Locks, u.word())
 	}
-	return r
+	return b
 }
 
 func (u *unpacker) requestID(instance string) string {

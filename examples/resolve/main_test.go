@@ -48,7 +48,7 @@ func TestKnownOutcomes(t *testing.T) {
 		calls    int
 	}{
 		"accepted": {code: exitcode.Done, calls: 1},
-		"refused":  {instance: ecstest.Instance{Status: ecstest.Stopped}, code: exitcode.Failed, calls: 1},
+		"refused":  {instance: ecstest.Instance{Status: ecsreboot.StatusStopped}, code: exitcode.Failed, calls: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

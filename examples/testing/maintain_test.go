@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	maintain "github.com/ecsreboot/ecsreboot/examples/testing"
 )
@@ -31,7 +32,7 @@ func TestRestart(t *testing.T) {
 			action:   maintain.AskHuman, restarts: 1,
 		},
 		"stopped": {
-			instance: ecstest.Instance{Status: ecstest.Stopped}, action: maintain.GiveUp,
+			instance: ecstest.Instance{Status: ecsreboot.StatusStopped}, action: maintain.GiveUp,
 		},
 		"throttled for an hour": {
 			fault: ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: time.Hour}, action: maintain.TryLater,

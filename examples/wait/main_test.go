@@ -86,7 +86,7 @@ func TestNotProven(t *testing.T) {
 // run.
 func TestNotRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, connector := serving(t, ecstest.Instance{Status: ecstest.Stopped})
+		_, connector := serving(t, ecstest.Instance{Status: ecsreboot.StatusStopped})
 		code, _, stderr := invoke(t.Context(), connector, "-region", "cn-hangzhou", id, "--", "no-such-command")
 		require.Equal(t, exitcode.Failed, code, stderr)
 		require.Contains(t, stderr, id+" is Stopped")
@@ -111,7 +111,7 @@ func TestCommand(t *testing.T) {
 	code, _, stderr := invoke(t.Context(), connector, "-region", "cn-hangzhou", id, "--", "false")
 	require.Equal(t, exitcode.Failed, code, stderr)
 
-	require.NoError(t, server.SetStatus(id, ecstest.Running))
+	require.NoError(t, server.SetStatus(id, ecsreboot.StatusRunning))
 	code, stdout, stderr := invoke(t.Context(), connector, "-region", "cn-hangzhou", "-timeout", "1s", id, "--", "sh", "-c", "echo at $ENDPOINT; exit 7")
 	require.Equal(t, exitcode.Unknown, code, stderr)
 	require.Empty(t, stdout)

@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 
+	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
 )
@@ -82,8 +83,8 @@ func (s *Settings) Log(w io.Writer) {
 		return
 	}
 	logger := slog.New(slog.NewTextHandler(w, nil))
-	s.Options.OnStatus = func(id, status string) { logger.Info("status", "id", id, "status", status) }
-	s.onCall(func(c ecstest.Call) {
+	s.Options.OnStatus = func(id string, status ecsreboot.Status) { logger.Info("status", "id", id, "status", status) }
+	s.onCall(func(c ecstest.ReceivedCall) {
 		logger.Info("call", "action", c.Action, "id", c.InstanceID, "status", c.Status, "code", cmp.Or(c.Code, "-"),
 			"restarted", c.Acted, "fault", cmp.Or(c.Fault, "-"))
 	})
@@ -110,9 +111,9 @@ func (s *Settings) LogRestarts() (stop func() error, err error) {
 }
 
 // onCall adds a function that is called for each call.
-func (s *Settings) onCall(add func(ecstest.Call)) {
+func (s *Settings) onCall(add func(ecstest.ReceivedCall)) {
 	others := s.Options.OnCall
-	s.Options.OnCall = func(c ecstest.Call) {
+	s.Options.OnCall = func(c ecstest.ReceivedCall) {
 		if others != nil {
 			others(c)
 		}

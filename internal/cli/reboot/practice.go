@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/internal/cli/service"
 	"github.com/ecsreboot/ecsreboot/internal/cli/view"
@@ -49,7 +50,7 @@ func Practise(s Settings, out *Printer, connector service.Connector, restartTime
 // waitedFor is a restart that is worth watching: the polls of a wait meet it
 // stopping, and a moment later it is over.
 var waitedFor = ecstest.RebootProfile{
-	Path:     []string{ecstest.Stopping, ecstest.Starting},
+	Path:     []ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStarting},
 	Graceful: 3800 * time.Millisecond,
 	Forced:   1900 * time.Millisecond,
 }
@@ -57,16 +58,16 @@ var waitedFor = ecstest.RebootProfile{
 // shown are the options of a service that shows what it sees.
 func (p *Practice) shown(show service.Note) ecstest.Options {
 	return ecstest.Options{
-		OnCall: func(c ecstest.Call) {
+		OnCall: func(c ecstest.ReceivedCall) {
 			answer := fmt.Sprint(c.Status)
 			if c.Code != "" {
 				answer += " " + c.Code
 			}
 			show("%s answered %s", c.Action, answer)
 		},
-		OnStatus: func(_, status string) {
+		OnStatus: func(_ string, status ecsreboot.Status) {
 			show("%s", status)
-			if status == ecstest.Running {
+			if status == ecsreboot.StatusRunning {
 				p.running <- struct{}{} // one restart, so one value
 			}
 		},
