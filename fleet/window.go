@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Window is when restarts may be sent: on the given days, from Start until End of
-// the local clock. One whose End is not after its Start ends on the next day.
+// Window is a maintenance window: on the given days, from Start until End of the
+// local clock. If End is not after Start, the window ends on the next day.
 type Window struct {
-	Days       []time.Weekday // on which it begins; none means every day
-	Start, End time.Duration  // since midnight, by the clock on the wall
+	Days       []time.Weekday // the days on which it begins; none means every day
+	Start, End time.Duration  // since midnight, by the wall clock
 	Location   *time.Location // nil means UTC
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/fleet/driver"
 	"github.com/ecsreboot/ecsreboot/pace"
 )
 
@@ -81,7 +82,11 @@ func cause(err error) error {
 
 // judge says what an error means that kept an instance from being restarted.
 func (a *activities) judge(ctx context.Context, target fleet.Target, err error) (*verdict, error) {
-	j, bad := fleet.Judge(ctx, a.client, target, err)
+	drive, bad := driver.New(a.client, fleet.Options{})
+	if bad != nil {
+		return nil, bad
+	}
+	j, bad := drive.Judge(ctx, target, err)
 	if bad != nil {
 		return nil, bad
 	}

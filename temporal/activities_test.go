@@ -137,25 +137,6 @@ func TestSendTooLate(t *testing.T) {
 	})
 }
 
-func TestDeparture(t *testing.T) {
-	t.Run("in time", func(t *testing.T) {
-		d := &departure{begin: time.Now(), limit: time.Minute}
-		require.NoError(t, d.leave())
-		require.False(t, d.rule(), "it was ruled out after it left")
-	})
-	t.Run("ruled out", func(t *testing.T) {
-		d := &departure{begin: time.Now(), limit: time.Minute}
-		require.True(t, d.rule())
-		require.ErrorIs(t, d.leave(), errTooLate)
-	})
-	t.Run("suspended", func(t *testing.T) {
-		// The monotonic clock stood still: only that on the wall went on.
-		d := &departure{begin: time.Now().Round(0).Add(-2 * time.Minute), limit: time.Minute}
-		require.ErrorIs(t, d.leave(), errTooLate)
-		require.True(t, d.rule())
-	})
-}
-
 // TestSendLooksOnceMore at what may have changed since the snapshot.
 func TestSendLooksOnceMore(t *testing.T) {
 	onBench(t, ecstest.Options{}, func(b *bench) {

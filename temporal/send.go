@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -62,11 +61,7 @@ func (*restartedError) Error() string { return "ecstemporal: others have restart
 // instance is looked at; a restart that left after that look would contradict the
 // report. So the client may hold it back, for throttling, connections and
 // credentials, for a third of the limit only; what is about to leave later is not
-// let go, and certainly not sent. That is measured twice, as no clock serves for all:
-// by the monotonic clock, which the setting of a clock does not touch, and by that on
-// the wall, which goes on while a process is suspended or a machine is moved. Both
-// are differences on one machine, so that the skew between it and the server does not
-// count.
+// let go, and certainly not sent: see [fleet.Departure].
 func (a *activities) Send(ctx context.Context, in sendInput) (sendResult, error) {
 	if v := a.misplaced(in.work); v != nil {
 		return sendResult{Outcome: sendNot, Verdict: v}, nil
@@ -85,12 +80,12 @@ func (a *activities) Send(ctx context.Context, in sendInput) (sendResult, error)
 	limited, cancel := context.WithCancelCause(limited)
 	defer cancel(nil)
 	result := sendResult{Outcome: sendNot}
-	way := &departure{begin: time.Now(), limit: in.Timeout / 3}
+	departure := fleet.NewDeparture(in.Timeout / 3)
 	if v := a.unwanted(limited, in); v != nil {
 		return sendResult{Outcome: sendNot, Verdict: v}, nil
 	}
-	patience := time.AfterFunc(way.limit, func() {
-		if way.rule() {
+	patience := time.AfterFunc(in.Timeout/3, func() {
+		if departure.Revoke() {
 			cancel(errTooLate)
 		}
 	})
@@ -102,7 +97,10 @@ func (a *activities) Send(ctx context.Context, in sendInput) (sendResult, error)
 			if before.StartTime.After(in.StartTime) && !in.StartTime.IsZero() {
 				return new(restartedError)
 			}
-			return way.leave()
+			if !departure.Leave() {
+				return errTooLate
+			}
+			return nil
 		},
 		OnEvent: func(e ecsreboot.Event) {
 			switch e.Kind {
@@ -178,35 +176,4 @@ func (a *activities) notSent(ctx context.Context, in sendInput, result sendResul
 		}
 	}
 	return result, nil
-}
-
-// departure decides once whether a restart leaves.
-type departure struct {
-	begin time.Time
-	limit time.Duration
-
-	mu       sync.Mutex
-	left     bool
-	ruledOut bool
-}
-
-// leave lets the restart go, or returns why not.
-func (d *departure) leave() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	now := time.Now()
-	if d.ruledOut || now.Sub(d.begin) > d.limit || now.Round(0).Sub(d.begin.Round(0)) > d.limit {
-		d.ruledOut = true
-		return errTooLate
-	}
-	d.left = true
-	return nil
-}
-
-// rule reports whether the restart will not leave.
-func (d *departure) rule() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.ruledOut = d.ruledOut || !d.left
-	return d.ruledOut
 }

@@ -40,36 +40,21 @@ type Settings struct {
 }
 
 const (
-	defaultMinReady     = 30 * time.Second
-	defaultReadyTimeout = 25 * time.Minute
-	defaultUnknownGrace = time.Minute
 	defaultSendTimeout  = 45 * time.Second
 	shortestSendTimeout = 5 * time.Second
 )
 
 // forPlan fills in the defaults and refuses what makes no sense.
 func (s Settings) forPlan(plan fleet.Plan) (Settings, error) {
-	planner, err := fleet.NewPlanner(plan, s.Rules)
+	o, err := fleet.Options{Rules: s.Rules, MinReady: s.MinReady, ReadyTimeout: s.ReadyTimeout, UnknownGrace: s.UnknownGrace}.Complete(plan)
 	if err != nil {
 		return Settings{}, err
 	}
-	s.Rules = planner.Rules()
-	for _, d := range []struct {
-		field    *time.Duration
-		standard time.Duration
-	}{
-		{&s.MinReady, defaultMinReady},
-		{&s.ReadyTimeout, defaultReadyTimeout},
-		{&s.UnknownGrace, defaultUnknownGrace},
-		{&s.SendTimeout, defaultSendTimeout},
-	} {
-		if *d.field == 0 {
-			*d.field = d.standard
-		}
+	s.Rules, s.MinReady, s.ReadyTimeout, s.UnknownGrace = o.Rules, o.MinReady, o.ReadyTimeout, o.UnknownGrace
+	if s.SendTimeout == 0 {
+		s.SendTimeout = defaultSendTimeout
 	}
 	switch {
-	case s.MinReady > 0 && s.ReadyTimeout > 0 && s.MinReady >= s.ReadyTimeout:
-		return Settings{}, input("MinReady", fmt.Sprintf("of %v is not less than ReadyTimeout, %v, so no instance could ever be healthy in time", s.MinReady, s.ReadyTimeout))
 	case s.SendTimeout < shortestSendTimeout:
 		return Settings{}, input("SendTimeout", fmt.Sprintf("is %v; the service needs %v at least to answer", s.SendTimeout, shortestSendTimeout))
 	case s.ContinueAfter < 0:

@@ -61,10 +61,8 @@ func (s *sightings) beat(ctx context.Context) (stop func()) {
 }
 
 // result is what to return; over tells that there was an end.
-func (s *sightings) result(ctx context.Context, over bool, err error) (waitResult, error) {
+func (s *sightings) result(ctx context.Context, over bool) (waitResult, error) {
 	switch {
-	case err != nil:
-		return waitResult{}, err
 	case over:
 		return waitResult{Events: s.all()}, nil
 	case ctx.Err() != nil:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/fleet/driver"
 )
 
 // waitInput says what to follow.
@@ -63,12 +64,16 @@ func (a *activities) follow(ctx context.Context, in waitInput, accepted bool) (w
 	if since := time.Since(in.SentAt); !seen.resumed && since > 0 && since < min(heartbeatTimeout, options.ReadyTimeout-in.MinReady) {
 		options.ReadyTimeout -= since
 	}
-	sent := fleet.Sent{Target: in.Target, Before: reading(in.Before), At: in.SentAt, Accepted: accepted, Down: seen.has(fleet.EventDown)}
+	drive, err := driver.New(a.client, options)
+	if err != nil {
+		return waitResult{}, err
+	}
+	sent := driver.Sent{Target: in.Target, Before: in.Before, At: in.SentAt, Accepted: accepted, Down: seen.has(fleet.EventDown)}
 	watched, cancel := untilStop(ctx)
 	defer cancel()
 	stopBeating := seen.beat(ctx)
 	over := false
-	err = fleet.Follow(watched, a.client, sent, options, func(e fleet.Event) {
+	err = drive.Follow(watched, sent, func(e fleet.Event) {
 		switch {
 		case over, e.Kind == fleet.EventHalt, in.Late && e.Kind != fleet.EventHealthy:
 			return
@@ -79,7 +84,10 @@ func (a *activities) follow(ctx context.Context, in waitInput, accepted bool) (w
 		seen.add(e)
 	})
 	stopBeating()
-	return seen.result(ctx, over, err)
+	if err != nil {
+		return waitResult{}, err
+	}
+	return seen.result(ctx, over)
 }
 
 // AwaitOthers waits for an instance that was not Running when its turn came, as
@@ -89,11 +97,15 @@ func (a *activities) AwaitOthers(ctx context.Context, in waitInput) (waitResult,
 	if err != nil {
 		return waitResult{}, err
 	}
+	drive, err := driver.New(a.client, options)
+	if err != nil {
+		return waitResult{}, err
+	}
 	watched, cancel := untilStop(ctx)
 	defer cancel()
 	stopBeating := seen.beat(ctx)
 	over := false
-	running, err := fleet.AwaitOthers(watched, a.client, in.Target, options, func(e fleet.Event) {
+	running := drive.AwaitOthers(watched, in.Target, func(e fleet.Event) {
 		over = over || isEnd(e.Kind)
 		if isEnd(e.Kind) || e.Kind == fleet.EventHalt {
 			seen.add(e)
@@ -103,7 +115,7 @@ func (a *activities) AwaitOthers(ctx context.Context, in waitInput) (waitResult,
 		}
 	})
 	stopBeating()
-	result, err := seen.result(ctx, over || running, err)
+	result, err := seen.result(ctx, over || running)
 	result.Running = running
 	return result, err
 }

@@ -35,9 +35,18 @@ func (b *bench) run(wait any, in waitInput, heartbeat []fleet.Event) waitResult 
 }
 
 func (b *bench) following(before ecsreboot.Baseline) waitInput {
+	l := defaults(b.t).limits()
 	return waitInput{
-		work: b.work(), Before: before, SentAt: time.Now(), MinReady: defaultMinReady, ReadyTimeout: defaultReadyTimeout, UnknownGrace: defaultUnknownGrace,
+		work: b.work(), Before: before, SentAt: time.Now(), MinReady: l.MinReady, ReadyTimeout: l.ReadyTimeout, UnknownGrace: l.UnknownGrace,
 	}
+}
+
+// defaults are the settings of a run that sets none.
+func defaults(tb testing.TB) Settings {
+	tb.Helper()
+	settings, err := Settings{}.forPlan(smallPlan())
+	require.NoError(tb, err)
+	return settings
 }
 
 func kinds(events []fleet.Event) []fleet.EventKind {
@@ -63,7 +72,7 @@ func TestWait(t *testing.T) {
 		in.Health = true
 		result := b.run(b.Wait, in, nil)
 		require.Equal(t, []fleet.EventKind{fleet.EventDown, fleet.EventUp, fleet.EventHealthy}, kinds(result.Events))
-		require.GreaterOrEqual(t, result.Events[2].At.Sub(begin), 2*time.Minute+defaultMinReady)
+		require.GreaterOrEqual(t, result.Events[2].At.Sub(begin), 2*time.Minute+defaults(t).MinReady)
 	})
 }
 

@@ -51,8 +51,8 @@ func (r *recorder) close() error {
 	return journalError(r.journal.Close())
 }
 
-// ErrJournal means that the journal cannot be read or written. Without it, nothing
-// is sent.
+// ErrJournal is returned when the journal cannot be read or written. A run sends
+// nothing more then.
 var ErrJournal = errors.New("fleet: journal not usable")
 
 func journalError(err error) error {
@@ -97,17 +97,17 @@ func (s *session) replay(contents *journal.Contents) error {
 // shortDigest is as much of a digest as tells plans apart.
 const shortDigest = 12
 
-// History is what a journal tells of a run.
+// History is the content of a journal: the plan of a run, and its events.
 type History struct {
 	Plan   Plan
 	Events []Event
-	// Torn is how many bytes at the end of the journal cannot be read: after a crash
-	// in the middle of a write, or while the run goes on.
+	// Torn is the number of bytes at the end of the journal that cannot be read: after
+	// a crash in the middle of a write, or while the run goes on.
 	Torn int
 }
 
-// Load reads a journal, of a run that is over, has crashed, or goes on. It changes
-// nothing.
+// Load reads the journal of a run that is over, has crashed, or goes on. It does not
+// change the journal.
 func Load(path string) (*History, error) { return load(path, journal.Options{}) }
 
 func load(path string, options journal.Options) (*History, error) {
@@ -144,7 +144,7 @@ func (h *History) hooks() string {
 	return hooks
 }
 
-// Report returns what became of the run, as far as the journal tells.
+// Report returns the report of the run, as far as the journal records it.
 func (h *History) Report() *Report {
 	report := newReport(h.Plan)
 	for _, e := range h.Events {

@@ -11,16 +11,16 @@ import (
 // Running. One that others restart is waited for until it is healthy, as a second
 // restart would do nobody any good. It returns nil if the instance is Running after
 // all.
-func (f *follower) awaitOthers(ctx context.Context) error {
+func (s *sender) awaitOthers(ctx context.Context) error {
 	var before ecsreboot.Status
 	begin := time.Now()
 	read := begin // when it last was
 	for {
-		now, err := f.status(ctx)
+		now, err := s.follower.status(ctx)
 		if err == nil {
 			read = time.Now()
 		}
-		over := f.options.ReadyTimeout >= 0 && time.Since(begin) > f.options.ReadyTimeout
+		over := s.session.options.ReadyTimeout >= 0 && time.Since(begin) > s.session.options.ReadyTimeout
 		switch {
 		case err != nil && time.Since(read) > sendPatience:
 			return err
@@ -28,21 +28,21 @@ func (f *follower) awaitOthers(ctx context.Context) error {
 		case now == ecsreboot.StatusRunning && before == "":
 			return nil
 		case now == ecsreboot.StatusRunning:
-			switch result, err := f.probe(ctx, ecsreboot.Observation{}); {
+			switch result, err := s.follower.probe(ctx, ecsreboot.Observation{}); {
 			case err == nil && result != ecsreboot.ProbePending:
 				return &withheldError{reason: ReasonOthers, skip: true}
 			case over:
-				return &othersError{f.unhealthy}
+				return &othersError{s.follower.unhealthy}
 			}
 		case now == "" && before == "", now == ecsreboot.StatusStopped && (before == now || before == ""), over:
 			return &withheldError{reason: ReasonNotRunning, skip: true, unavailable: true}
 		default:
-			f.since = time.Time{}
+			s.follower.since = time.Time{}
 		}
 		if err == nil && now != ecsreboot.StatusRunning {
 			before = now
 		}
-		if err := f.hold(ctx, retryInterval, ReasonOthers, err); err != nil {
+		if err := s.hold(ctx, retryInterval, ReasonOthers, err); err != nil {
 			return err
 		}
 	}
@@ -60,11 +60,3 @@ func (e *othersError) Error() string {
 }
 
 func (e *othersError) Unwrap() error { return e.unhealthy }
-
-// status reads the status of the instance; empty if it is not listed.
-func (f *follower) status(ctx context.Context) (ecsreboot.Status, error) {
-	for instance, err := range f.client.DescribeInstances(ctx, ecsreboot.DescribeInstancesRequest{InstanceIDs: []string{f.target.ID}}) {
-		return instance.Status, err
-	}
-	return "", nil
-}

@@ -2,10 +2,21 @@ package fleet
 
 import "container/heap"
 
+// queue keeps the queues after a target has changed: that of its group, and that of
+// the groups that have room and somebody waiting.
+func (p *Planner) queue(i int) {
+	g := p.targets[i].group
+	if p.targets[i].state == waiting && !p.queued[i] { // back to where it was in the plan
+		p.queued[i] = true
+		heap.Push(&g.waiting, i)
+	}
+	p.settle(g)
+}
+
 // settle puts a group among the ready ones, or takes it out.
 func (p *Planner) settle(g *group) {
-	for len(g.waiting) > 0 && p.targets[g.waiting[0]].state != StateWaiting {
-		p.targets[heap.Pop(&g.waiting).(int)].queued = false
+	for len(g.waiting) > 0 && p.targets[g.waiting[0]].state != waiting {
+		p.queued[heap.Pop(&g.waiting).(int)] = false
 	}
 	switch isReady := len(g.waiting) > 0 && g.down < g.width; {
 	case isReady && g.at < 0:
@@ -15,16 +26,6 @@ func (p *Planner) settle(g *group) {
 	case g.at >= 0:
 		heap.Remove(&p.ready, g.at)
 	}
-}
-
-// requeue puts a target back to where it was in the plan.
-func (p *Planner) requeue(i int) {
-	t := &p.targets[i]
-	if !t.queued {
-		t.queued = true
-		heap.Push(&t.group.waiting, i)
-	}
-	p.settle(t.group)
 }
 
 // group is a group of targets.

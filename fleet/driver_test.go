@@ -12,27 +12,69 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/fleet/driver"
 )
 
+// driver returns a driver of the service.
+func (s *service) driver(options fleet.Options) *driver.Driver {
+	s.t.Helper()
+	d, err := driver.New(s.client, options)
+	require.NoError(s.t, err)
+	return d
+}
+
+func TestDriverInput(t *testing.T) {
+	s := newService(t, 1, ecstest.Options{})
+	for field, test := range map[string]struct {
+		client  *ecsreboot.Client
+		options fleet.Options
+	}{
+		"client":   {nil, fleet.Options{}},
+		"MinReady": {s.client, fleet.Options{MinReady: time.Hour}},
+	} {
+		_, err := driver.New(test.client, test.options)
+		bad, ok := errors.AsType[*ecsreboot.InputError](err)
+		require.True(t, ok, err)
+		require.Equal(t, field, bad.Field)
+	}
+}
+
+// TestDriverHoldsNothingBack ignores the options that only a run has.
+func TestDriverHoldsNothingBack(t *testing.T) {
+	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
+		stopped := new(fleet.Control)
+		stopped.Stop()
+		now := time.Now().UTC()
+		closed := &fleet.Window{Days: []time.Weekday{(now.Weekday() + 3) % 7}, Start: time.Hour, End: 2 * time.Hour}
+		require.NoError(t, s.Restart(s.ids[0], false))
+		time.Sleep(time.Second)
+		var end fleet.Event
+		d := s.driver(fleet.Options{Control: stopped, Window: closed, SelfID: s.ids[0]})
+		require.False(t, d.AwaitOthers(context.Background(), fleet.Target{ID: s.ids[0]}, func(e fleet.Event) { end = e }))
+		require.Equal(t, fleet.EventSkipped, end.Kind)
+		require.Equal(t, fleet.ReasonOthers, end.Reason)
+	})
+}
+
 // sent sends a restart by other means than a run, and tells what Follow needs.
-func (s *service) sent() fleet.Sent {
+func (s *service) sent() driver.Sent {
 	s.t.Helper()
 	before, err := s.client.TakeBaseline(context.Background(), s.ids[0])
 	require.NoError(s.t, err)
 	_, err = s.client.RebootInstance(context.Background(), ecsreboot.RebootInstanceRequest{InstanceID: s.ids[0]})
-	return fleet.Sent{
+	return driver.Sent{
 		Target: fleet.Target{ID: s.ids[0]}, At: time.Now(), Accepted: err == nil,
-		Before: fleet.Reading{Status: before.Status, StartTime: before.StartTime, At: before.TakenAt, ServiceTime: before.ServiceTime},
+		Before: before,
 	}
 }
 
 // follow follows a restart until its end is told.
-func (s *service) follow(sent fleet.Sent, options fleet.Options) []fleet.Event {
+func (s *service) follow(sent driver.Sent, options fleet.Options) []fleet.Event {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var events []fleet.Event
-	require.NoError(s.t, fleet.Follow(ctx, s.client, sent, options, func(e fleet.Event) {
+	require.NoError(s.t, s.driver(options).Follow(ctx, sent, func(e fleet.Event) {
 		require.Equal(s.t, s.ids[0], e.InstanceID)
 		require.NotZero(s.t, e.At)
 		events = append(events, e)
@@ -78,7 +120,7 @@ func TestFollowComesBack(t *testing.T) {
 		defer cancel()
 		var kinds []fleet.EventKind
 		sent := s.sent()
-		require.NoError(t, fleet.Follow(ctx, s.client, sent, fleet.Options{ReadyTimeout: time.Minute}, func(e fleet.Event) { kinds = append(kinds, e.Kind) }))
+		require.NoError(t, s.driver(fleet.Options{ReadyTimeout: time.Minute}).Follow(ctx, sent, func(e fleet.Event) { kinds = append(kinds, e.Kind) }))
 		require.Equal(t, []fleet.EventKind{fleet.EventDown, fleet.EventFailed, fleet.EventUp, fleet.EventHealthy}, kinds)
 		require.NoError(t, ctx.Err(), "it did not return when the instance was back")
 	}, func(i *ecstest.Instance) { i.Reboot.Graceful = 5 * time.Minute })
@@ -95,7 +137,7 @@ func TestFollowPending(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 		defer cancel()
 		var kinds []fleet.EventKind
-		require.NoError(t, fleet.Follow(ctx, s.client, sent, fleet.Options{}, func(e fleet.Event) { kinds = append(kinds, e.Kind) }))
+		require.NoError(t, s.driver(fleet.Options{}).Follow(ctx, sent, func(e fleet.Event) { kinds = append(kinds, e.Kind) }))
 		require.Equal(t, []fleet.EventKind{fleet.EventUnknown}, kinds)
 		require.Zero(t, s.Reboots(s.ids[0]))
 	}, func(i *ecstest.Instance) { i.Reboot.KeepStartTime = true })
@@ -117,7 +159,7 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		var kinds []fleet.EventKind
-		require.NoError(t, fleet.Follow(ctx, s.client, s.sent(), fleet.Options{}, func(e fleet.Event) { kinds = append(kinds, e.Kind) }))
+		require.NoError(t, s.driver(fleet.Options{}).Follow(ctx, s.sent(), func(e fleet.Event) { kinds = append(kinds, e.Kind) }))
 		require.Equal(t, []fleet.EventKind{fleet.EventDown}, kinds)
 	})
 }
@@ -135,13 +177,11 @@ func TestAwaitOthers(t *testing.T) {
 	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
 		var ends []fleet.Event
 		await := func() bool {
-			running, err := fleet.AwaitOthers(context.Background(), s.client, fleet.Target{ID: s.ids[0]}, fleet.Options{}, func(e fleet.Event) {
+			return s.driver(fleet.Options{}).AwaitOthers(context.Background(), fleet.Target{ID: s.ids[0]}, func(e fleet.Event) {
 				if e.Kind != fleet.EventHeld {
 					ends = append(ends, e)
 				}
 			})
-			require.NoError(t, err)
-			return running
 		}
 		require.True(t, await())
 		require.Empty(t, ends)
@@ -169,7 +209,7 @@ func TestJudge(t *testing.T) {
 			report, _ := s.run(fleet.Options{})
 			_, err := s.client.RebootInstance(context.Background(), ecsreboot.RebootInstanceRequest{InstanceID: s.ids[0]})
 			require.ErrorIs(t, err, code)
-			j, bad := fleet.Judge(context.Background(), s.client, fleet.Target{ID: s.ids[0]}, err)
+			j, bad := s.driver(fleet.Options{}).Judge(context.Background(), fleet.Target{ID: s.ids[0]}, err)
 			require.NoError(t, bad)
 			record := report.Records[0]
 			require.Equal(t, record.Reason, j.Event.Reason)
@@ -194,14 +234,14 @@ func TestJudgeRetries(t *testing.T) {
 			{errors.New("no route"), fleet.ReasonNotSent},
 			{ecsreboot.ErrInvalidInput, ""},
 		} {
-			j, err := fleet.Judge(context.Background(), s.client, fleet.Target{ID: s.ids[0]}, &ecsreboot.OperationError{Outcome: ecsreboot.OutcomeNotSent, Err: test.err})
+			j, err := s.driver(fleet.Options{}).Judge(context.Background(), fleet.Target{ID: s.ids[0]}, &ecsreboot.OperationError{Outcome: ecsreboot.OutcomeNotSent, Err: test.err})
 			require.NoError(t, err)
 			require.Equal(t, test.retry, j.Retry, fmt.Sprint(test.err))
 		}
-		j, err := fleet.Judge(context.Background(), s.client, fleet.Target{ID: s.ids[0]}, &ecsreboot.OperationError{Outcome: ecsreboot.OutcomeRejected, Err: ecsreboot.ErrIncorrectInstanceStatus})
+		j, err := s.driver(fleet.Options{}).Judge(context.Background(), fleet.Target{ID: s.ids[0]}, &ecsreboot.OperationError{Outcome: ecsreboot.OutcomeRejected, Err: ecsreboot.ErrIncorrectInstanceStatus})
 		require.NoError(t, err)
 		require.True(t, j.NotRunning)
-		_, err = fleet.Judge(context.Background(), s.client, fleet.Target{ID: s.ids[0]}, &ecsreboot.OperationError{Outcome: ecsreboot.OutcomeUnknown, Err: errors.New("lost")})
+		_, err = s.driver(fleet.Options{}).Judge(context.Background(), fleet.Target{ID: s.ids[0]}, &ecsreboot.OperationError{Outcome: ecsreboot.OutcomeUnknown, Err: errors.New("lost")})
 		require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
 	})
 }
