@@ -16,9 +16,9 @@
 //
 // # What a run holds to
 //
-// At most MaxUnavailable instances are unavailable at once. Every instance that is not
-// proven healthy is unavailable: one that is restarting, has failed, is unknown, or
-// was found not to be Running.
+// At most MaxUnavailable instances are unavailable at once. An instance is unavailable
+// from its turn on until it is proven healthy: while it is restarting, and as long as
+// it is failed or unknown. One that was found not to be Running is unavailable too.
 //
 // The canaries go first: one instance, then five. Any failure among them ends the run.
 // After them the failure budget applies, over the whole run: once more than MaxFailed
@@ -26,8 +26,8 @@
 // followed to their end in every case.
 //
 // An instance is healthy when its restart is proven, as
-// [ecsreboot.Client.RebootAndWait] proves it, and it has been Running, with
-// Options.Health content, for MinReady without a break.
+// [ecsreboot.Client.RebootAndWait] proves it, and it has been Running and passed
+// Options.Health for MinReady without a break.
 //
 // # Crashes
 //
@@ -67,7 +67,7 @@
 //	intended --unsent---> waiting           failed-intended --unsent--> waiting
 //	deferred --unsent---> waiting           failed-chosen   --unsent--> waiting
 //
-// A turn is no event: the planner asks for the restart. The states mean:
+// The turn is not an event: the planner asks for the restart. The states mean:
 //
 //	state      in a Report  meaning
 //	waiting    waiting      its turn has not come, or will come again
@@ -77,15 +77,15 @@
 //	accepted   restarting   the service accepted the restart
 //	healthy    healthy      the restart is proven, and the instance is healthy
 //	failed-…   failed       it failed in the state that the name ends with
-//	unknown-…  unknown      nobody could tell whether it restarted, or saw it healthy
-//	skipped    skipped      it is left alone for good
-//	deferred   skipped      it is left alone for what may pass: a resumed run tries again
+//	unknown-…  unknown      polls did not show whether it restarted, or is healthy
+//	skipped    skipped      it is left alone, also by a resumed run
+//	deferred   skipped      it is left alone for now: a resumed run tries again
 //
-// Skipped-down and deferred-down are for an instance that is not Running, and so is
-// unavailable. Unavailable are also those that are restarting, failed or unknown.
+// An instance that is not Running is skipped-down or deferred-down instead, and is
+// unavailable.
 //
-// These are all transitions. Every other event in a state is an error, and changes
-// nothing. The event "held" changes no state, and "resume" only those listed.
+// This table has all transitions. Any other event in a state is an error, and changes
+// nothing. The event "held" changes no state, and "resume" only those in the table.
 //
 //	event     in the states                                                  -> new state
 //	turn      waiting                                                        -> chosen
