@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/workflowservice/v1"
-	sdklog "go.temporal.io/sdk/log"
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
@@ -32,7 +30,6 @@ func TestMeasure(t *testing.T) {
 	if *record == "" || *measure == "" {
 		t.Skip("needs a server and numbers: -record, -measure")
 	}
-	_ = sdklog.NewStructuredLogger(slog.Default())
 	c := dial(t)
 	defer c.Close()
 	for text := range strings.SplitSeq(*measure, ",") {

@@ -17,7 +17,7 @@ import (
 )
 
 // run runs a wait in the SDK's environment; heartbeat is that of an earlier try.
-func (b *bench) run(wait any, in waitInput, heartbeat []fleet.Event) waitResult {
+func (b *bench) run(wait any, in followInput, heartbeat []fleet.Event) followResult {
 	b.t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
@@ -29,15 +29,15 @@ func (b *bench) run(wait any, in waitInput, heartbeat []fleet.Event) waitResult 
 	}
 	value, err := env.ExecuteActivity(wait, in)
 	require.NoError(b.t, err)
-	var result waitResult
+	var result followResult
 	require.NoError(b.t, value.Get(&result))
 	return result
 }
 
-func (b *bench) following(before ecsreboot.Baseline) waitInput {
-	l := defaults(b.t).limits()
-	return waitInput{
-		work: b.work(), Before: before, SentAt: time.Now(), MinReady: l.MinReady, ReadyTimeout: l.ReadyTimeout, UnknownGrace: l.UnknownGrace,
+func (b *bench) following(before ecsreboot.Baseline) followInput {
+	l := defaults(b.t).forInstance()
+	return followInput{
+		work: b.work(), Before: before, SentAt: time.Now(), Accepted: true, MinReady: l.MinReady, ReadyTimeout: l.ReadyTimeout, UnknownGrace: l.UnknownGrace,
 	}
 }
 
@@ -70,7 +70,7 @@ func TestWait(t *testing.T) {
 		sent := b.mustSend(b.input())
 		in := b.following(*sent.Before)
 		in.Health = true
-		result := b.run(b.Wait, in, nil)
+		result := b.run(b.Follow, in, nil)
 		require.Equal(t, []fleet.EventKind{fleet.EventDown, fleet.EventUp, fleet.EventHealthy}, kinds(result.Events))
 		require.GreaterOrEqual(t, result.Events[2].At.Sub(begin), 2*time.Minute+defaults(t).MinReady)
 	})
@@ -81,7 +81,7 @@ func TestWaitGoesOn(t *testing.T) {
 	onBench(t, ecstest.Options{}, func(b *bench) {
 		sent := b.mustSend(b.input())
 		time.Sleep(40 * time.Second) // it is over, in the same minute
-		result := b.run(b.Wait, b.following(*sent.Before), []fleet.Event{{Kind: fleet.EventDown, At: time.Now(), InstanceID: id}})
+		result := b.run(b.Follow, b.following(*sent.Before), []fleet.Event{{Kind: fleet.EventDown, At: time.Now(), InstanceID: id}})
 		require.Equal(t, fleet.EventDown, result.Events[0].Kind)
 		require.Equal(t, fleet.EventHealthy, result.Events[len(result.Events)-1].Kind)
 	}, func(i *ecstest.Instance) { i.Reboot.KeepStartTime = true })
@@ -93,7 +93,7 @@ func TestWaitFails(t *testing.T) {
 		begin := time.Now()
 		in := b.following(*sent.Before)
 		in.ReadyTimeout = 5 * time.Minute
-		result := b.run(b.Wait, in, nil)
+		result := b.run(b.Follow, in, nil)
 		end := result.Events[len(result.Events)-1]
 		require.Equal(t, fleet.EventFailed, end.Kind)
 		require.Equal(t, fleet.ReasonNotBack, end.Reason)
@@ -108,7 +108,9 @@ func TestResolve(t *testing.T) {
 				b.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", Act: act})
 				sent := b.mustSend(b.input())
 				require.Equal(t, sendUnknown, sent.Outcome)
-				result := b.run(b.Resolve, b.following(*sent.Before), nil)
+				in := b.following(*sent.Before)
+				in.Accepted = false
+				result := b.run(b.Follow, in, nil)
 				end := result.Events[len(result.Events)-1]
 				if act {
 					require.Equal(t, fleet.EventHealthy, end.Kind)
