@@ -52,7 +52,7 @@ const readTimeout = 20 * time.Second
 
 // Snapshot polls an instance before its restart.
 func (a *activities) Snapshot(ctx context.Context, in work) (snapshot, error) {
-	if v := a.misplaced(in); v != nil {
+	if v := haltAll(in, a.unfit(in, Settings{})); v != nil {
 		return snapshot{Verdict: v}, nil
 	}
 	limited, cancel := context.WithTimeout(ctx, readTimeout)
@@ -98,16 +98,24 @@ func (a *activities) judge(ctx context.Context, target fleet.Target, err error) 
 	return v, nil
 }
 
-// misplaced returns why this worker cannot work on the region; nil if it can.
-func (a *activities) misplaced(in work) *verdict {
-	if in.Region == a.client.Region() {
-		return nil
+// unfit returns why this worker cannot do some work as it was set up; empty if it can.
+func (a *activities) unfit(in work, s Settings) string {
+	switch {
+	case in.Region != a.client.Region():
+		return "the run is of region " + in.Region + ", the worker's client of " + a.client.Region()
+	case s.Health && a.health == nil:
+		return "the run needs Health, which this worker does not have"
+	case s.Blocker && a.blocker == nil:
+		return "the run needs Blocker, which this worker does not have"
 	}
-	return haltAll(in, "the run is of region "+in.Region+", the worker's client of "+a.client.Region())
+	return ""
 }
 
-// haltAll is the verdict of a worker that was not set up for the run.
+// haltAll is the verdict of a worker that is unfit, or nil.
 func haltAll(in work, problem string) *verdict {
+	if problem == "" {
+		return nil
+	}
 	return &verdict{ForAll: true, Event: fleet.Event{
 		Kind: fleet.EventUnsent, InstanceID: in.Target.ID, Reason: fleet.ReasonAccess, Error: problem,
 	}}

@@ -18,15 +18,14 @@ import (
 type followInput struct {
 	work
 
-	Before       ecsreboot.Baseline `json:"before"`
-	SentAt       time.Time          `json:"sentAt"`
-	Accepted     bool               `json:"accepted,omitempty"`
-	MinReady     time.Duration      `json:"minReady"`
-	ReadyTimeout time.Duration      `json:"readyTimeout"`
-	UnknownGrace time.Duration      `json:"unknownGrace"`
-	Health       bool               `json:"health,omitempty"`
-	// Late follows an instance that is failed or unknown, until it is healthy.
-	Late bool `json:"late,omitempty"`
+	Settings Settings           `json:"settings"`
+	Before   ecsreboot.Baseline `json:"before"`
+	SentAt   time.Time          `json:"sentAt,omitzero"`
+	Accepted bool               `json:"accepted,omitempty"`
+	// Late follows an instance that is failed or unknown, until it is healthy. Others
+	// follows one that is not Running when its turn has come.
+	Late   bool `json:"late,omitempty"`
+	Others bool `json:"others,omitempty"`
 }
 
 // followResult has the events that were observed; the last is the end.
@@ -44,101 +43,59 @@ const (
 	heartbeatInterval = 5 * time.Second
 )
 
-// Follow follows a restart that was or may have been sent, until the end is known. It
-// sends nothing, so it is retried for ever, from where its heartbeats had come. All
-// activities of a worker share their polls.
+// Follow follows an instance until the end is known: a restart that was or may have been
+// sent, or one by others. It sends nothing, so it is retried for ever, from where its
+// heartbeats had come. All activities of a worker share their polls.
 func (a *activities) Follow(ctx context.Context, in followInput) (followResult, error) {
-	f, err := a.newFollowing(ctx, in)
-	if err != nil {
-		return followResult{}, err
+	in.Settings.Blocker = false // is of no use here
+	if problem := a.unfit(in.work, in.Settings); problem != "" {
+		return followResult{}, temporal.NewApplicationError(problem, "Unfit")
 	}
-	sent := driver.Sent{Target: in.Target, Before: in.Before, At: in.SentAt, Accepted: in.Accepted, Down: f.isDown()}
-	return f.run(ctx, func(ctx context.Context, end context.CancelFunc) (running bool) {
-		f.drive.Follow(ctx, sent, func(e fleet.Event) {
-			if f.ended || e.Kind == fleet.EventHalt || in.Late && e.Kind != fleet.EventHealthy {
-				return
-			}
-			f.add(e)
-			if f.ended {
-				end()
-			}
-		})
-		return false
-	})
-}
-
-// AwaitOthers waits for an instance that was not Running when its turn came, because
-// others may be restarting it.
-func (a *activities) AwaitOthers(ctx context.Context, in followInput) (followResult, error) {
-	f, err := a.newFollowing(ctx, in)
-	if err != nil {
-		return followResult{}, err
-	}
-	return f.run(ctx, func(ctx context.Context, end context.CancelFunc) (running bool) {
-		return f.drive.AwaitOthers(ctx, in.Target, func(e fleet.Event) {
-			if isEnd(e.Kind) || e.Kind == fleet.EventHalt {
-				f.add(e)
-			}
-			if f.ended {
-				end()
-			}
-		})
-	})
-}
-
-// following is one attempt of an activity that follows an instance.
-type following struct {
-	drive *driver.Driver
-	ended bool // the events have the end
-
-	mu     sync.Mutex
-	events []fleet.Event // which the heartbeats report
-}
-
-// newFollowing checks that this worker can follow the instance, and takes up what an
-// earlier attempt has observed.
-func (a *activities) newFollowing(ctx context.Context, in followInput) (*following, error) {
-	options := fleet.Options{MinReady: in.MinReady, ReadyTimeout: in.ReadyTimeout, UnknownGrace: in.UnknownGrace}
-	if v := a.misplaced(in.work); v != nil {
-		return nil, temporal.NewApplicationError(v.Event.Error, "Misplaced")
-	}
-	if in.Health {
-		if options.Health = a.health; options.Health == nil {
-			return nil, temporal.NewApplicationError("the run needs Health, which this worker does not have", "NoHealth")
-		}
+	options := fleet.Options{MinReady: in.Settings.MinReady, ReadyTimeout: in.Settings.ReadyTimeout, UnknownGrace: in.Settings.UnknownGrace}
+	if in.Settings.Health {
+		options.Health = a.health
 	}
 	// If nobody has watched since the request, the time starts now; likewise if the
 	// clocks of two workers disagree.
 	since := time.Since(in.SentAt)
-	resumed := activity.GetInfo(ctx).Attempt > 1
 	switch {
 	case in.Late:
 		options.ReadyTimeout = -1
-	case !resumed && since > 0 && since < min(heartbeatTimeout, options.ReadyTimeout-in.MinReady):
+	case activity.GetInfo(ctx).Attempt == 1 && since > 0 && since < min(heartbeatTimeout, options.ReadyTimeout-options.MinReady):
 		options.ReadyTimeout -= since
 	}
 	drive, err := driver.New(a.client, options)
 	if err != nil {
-		return nil, err
+		return followResult{}, err
 	}
-	f := &following{drive: drive}
+	f := new(following)
 	if activity.HasHeartbeatDetails(ctx) {
 		if err := activity.GetHeartbeatDetails(ctx, &f.events); err != nil {
 			f.events = nil // from the beginning
 		}
 	}
-	return f, nil
-}
-
-// run follows the instance until its end, the end of ctx, or the worker's stop.
-func (f *following) run(ctx context.Context, follow func(ctx context.Context, end context.CancelFunc) (running bool)) (followResult, error) {
 	limited, cancel := untilStop(ctx)
 	defer cancel()
+	ended := false
+	tell := func(e fleet.Event) {
+		if ended || in.Late && e.Kind != fleet.EventHealthy || in.Others && !isEnd(e.Kind) && e.Kind != fleet.EventHalt || !in.Others && e.Kind == fleet.EventHalt {
+			return
+		}
+		f.add(e)
+		if ended = isEnd(e.Kind); ended {
+			cancel()
+		}
+	}
 	stop := f.heartbeat(ctx)
-	running := follow(limited, cancel)
+	running := false
+	if in.Others {
+		running = drive.AwaitOthers(limited, in.Target, tell)
+	} else {
+		drive.Follow(limited, driver.Sent{Target: in.Target, Before: in.Before, At: in.SentAt, Accepted: in.Accepted, Down: f.isDown()}, tell)
+	}
 	stop()
 	switch {
-	case f.ended, running:
+	case ended, running:
 		return followResult{Events: f.all(), Running: running}, nil
 	case ctx.Err() != nil:
 		return followResult{}, ctx.Err() // canceled, or out of time
@@ -146,12 +103,17 @@ func (f *following) run(ctx context.Context, follow func(ctx context.Context, en
 	return followResult{}, errStopping
 }
 
+// following is what was observed of an instance, and what heartbeats report.
+type following struct {
+	mu     sync.Mutex
+	events []fleet.Event
+}
+
 func (f *following) add(e fleet.Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	e.Error = shorten(e.Error)
 	f.events = append(f.events, e)
-	f.ended = f.ended || isEnd(e.Kind)
 }
 
 func (f *following) all() []fleet.Event {

@@ -35,10 +35,7 @@ func (b *bench) run(wait any, in followInput, heartbeat []fleet.Event) followRes
 }
 
 func (b *bench) following(before ecsreboot.Baseline) followInput {
-	l := defaults(b.t).forInstance()
-	return followInput{
-		work: b.work(), Before: before, SentAt: time.Now(), Accepted: true, MinReady: l.MinReady, ReadyTimeout: l.ReadyTimeout, UnknownGrace: l.UnknownGrace,
-	}
+	return followInput{work: b.work(), Settings: defaults(b.t), Before: before, SentAt: time.Now(), Accepted: true}
 }
 
 // defaults are the settings of a run that sets none.
@@ -69,7 +66,7 @@ func TestWait(t *testing.T) {
 		}
 		sent := b.mustSend(b.input())
 		in := b.following(*sent.Before)
-		in.Health = true
+		in.Settings.Health = true
 		result := b.run(b.Follow, in, nil)
 		require.Equal(t, []fleet.EventKind{fleet.EventDown, fleet.EventUp, fleet.EventHealthy}, kinds(result.Events))
 		require.GreaterOrEqual(t, result.Events[2].At.Sub(begin), 2*time.Minute+defaults(t).MinReady)
@@ -92,12 +89,12 @@ func TestWaitFails(t *testing.T) {
 		sent := b.mustSend(b.input())
 		begin := time.Now()
 		in := b.following(*sent.Before)
-		in.ReadyTimeout = 5 * time.Minute
+		in.Settings.ReadyTimeout = 5 * time.Minute
 		result := b.run(b.Follow, in, nil)
 		end := result.Events[len(result.Events)-1]
 		require.Equal(t, fleet.EventFailed, end.Kind)
 		require.Equal(t, fleet.ReasonNotBack, end.Reason)
-		require.InDelta(t, in.ReadyTimeout.Seconds(), time.Since(begin).Seconds(), 20)
+		require.InDelta(t, in.Settings.ReadyTimeout.Seconds(), time.Since(begin).Seconds(), 20)
 	}, func(i *ecstest.Instance) { i.Reboot.Hang = true })
 }
 
@@ -135,17 +132,19 @@ func TestAwaitOthers(t *testing.T) {
 	onBench(t, ecstest.Options{}, func(b *bench) {
 		require.NoError(t, b.Restart(id, false))
 		time.Sleep(time.Second)
-		result := b.run(b.AwaitOthers, b.following(ecsreboot.Baseline{}), nil)
+		others := b.following(ecsreboot.Baseline{})
+		others.Others = true
+		result := b.run(b.Follow, others, nil)
 		require.False(t, result.Running)
 		require.Equal(t, []fleet.EventKind{fleet.EventSkipped}, kinds(result.Events))
 		require.Equal(t, fleet.ReasonOthers, result.Events[0].Reason)
 
-		result = b.run(b.AwaitOthers, b.following(ecsreboot.Baseline{}), nil)
+		result = b.run(b.Follow, others, nil)
 		require.True(t, result.Running)
 		require.Empty(t, result.Events)
 
 		require.NoError(t, b.SetStatus(id, ecstest.Stopped))
-		result = b.run(b.AwaitOthers, b.following(ecsreboot.Baseline{}), nil)
+		result = b.run(b.Follow, others, nil)
 		require.Equal(t, fleet.ReasonNotRunning, result.Events[0].Reason)
 		require.True(t, result.Events[0].Unavailable)
 	})

@@ -17,13 +17,10 @@ import (
 type sendInput struct {
 	work
 
-	ForceStop  bool          `json:"forceStop,omitempty"`
-	StartTime  time.Time     `json:"startTime,omitzero"`  // when it became the instance's turn
-	SendBefore time.Time     `json:"sendBefore,omitzero"` // the end of the maintenance window
-	Timeout    time.Duration `json:"timeout"`
-	MinUptime  time.Duration `json:"minUptime,omitempty"`
-	Health     bool          `json:"health,omitempty"` // will be needed
-	Blocker    bool          `json:"blocker,omitempty"`
+	Settings   Settings  `json:"settings"`
+	ForceStop  bool      `json:"forceStop,omitempty"`
+	StartTime  time.Time `json:"startTime,omitzero"`  // when it became the instance's turn
+	SendBefore time.Time `json:"sendBefore,omitzero"` // the end of the maintenance window
 }
 
 // sendResult is the result of a sendInput.
@@ -66,27 +63,21 @@ func (e *withheldError) Error() string { return "ecstemporal: held back: " + str
 // for a third of the limit only. A request that is about to leave later is not sent:
 // see [fleet.Departure].
 func (a *activities) Send(ctx context.Context, in sendInput) (sendResult, error) {
-	result := sendResult{Outcome: sendNot, Verdict: a.misplaced(in.work)}
-	switch {
-	case result.Verdict != nil:
-		return result, nil
-	case in.Health && a.health == nil:
-		result.Verdict = haltAll(in.work, "the run needs Health, which this worker does not have")
-		return result, nil
-	case in.Blocker && a.blocker == nil:
-		result.Verdict = haltAll(in.work, "the run needs Blocker, which this worker does not have")
+	result := sendResult{Outcome: sendNot, Verdict: haltAll(in.work, a.unfit(in.work, in.Settings))}
+	if result.Verdict != nil {
 		return result, nil
 	}
 	// By the deadline, the client knows when not to wait for a service that throttles.
 	// Nothing else cancels the request: a server that can cancel an activity without a
 	// heartbeat would turn a pause into a lost response.
 	ctx = context.WithoutCancel(ctx)
-	limited, stop := context.WithTimeoutCause(ctx, in.Timeout, fmt.Errorf("ecstemporal: SendTimeout, %v, is over", in.Timeout))
+	timeout := in.Settings.SendTimeout
+	limited, stop := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("ecstemporal: SendTimeout, %v, is over", timeout))
 	defer stop()
 	limited, cancel := context.WithCancelCause(limited)
 	defer cancel(nil)
-	departure := fleet.NewDeparture(in.Timeout / 3)
-	patience := time.AfterFunc(in.Timeout/3, func() {
+	departure := fleet.NewDeparture(timeout / 3)
+	patience := time.AfterFunc(timeout/3, func() {
 		if departure.Revoke() {
 			cancel(errTooLate)
 		}
@@ -134,7 +125,7 @@ func (a *activities) askBefore(ctx context.Context, in sendInput) *verdict {
 			return in.retry(fleet.EventFailed, fleet.ReasonNotSent, "the Temporal server does not confirm that it is to be sent: "+text(err))
 		}
 	}
-	if in.Blocker {
+	if in.Settings.Blocker {
 		if err := recovered(func() error { return a.blocker(ctx, in.Target) }); err != nil {
 			return in.retry(fleet.EventUnsent, fleet.ReasonBlocked, text(err))
 		}
@@ -165,7 +156,7 @@ func (in sendInput) withheld(before ecsreboot.Baseline) error {
 	switch {
 	case !in.StartTime.IsZero() && before.StartTime.After(in.StartTime):
 		end.Reason = fleet.ReasonOthers
-	case in.MinUptime > 0 && now.Add(ahead(before)).Sub(before.StartTime) < in.MinUptime:
+	case in.Settings.MinUptime > 0 && now.Add(ahead(before)).Sub(before.StartTime) < in.Settings.MinUptime:
 		end.Reason = fleet.ReasonUptime
 	case !in.SendBefore.IsZero() && !now.Before(in.SendBefore):
 		end.Kind, end.Reason = fleet.EventUnsent, fleet.ReasonWindow

@@ -13,11 +13,10 @@ const (
 	rollingWorkflow = "RollingReboot"
 	oneWorkflow     = "RebootOne"
 
-	snapshotActivity    = "Snapshot"
-	sendActivity        = "Send"
-	followActivity      = "Follow"
-	awaitOthersActivity = "AwaitOthers"
-	notifyActivity      = "Notify"
+	snapshotActivity = "Snapshot"
+	sendActivity     = "Send"
+	followActivity   = "Follow"
+	notifyActivity   = "Notify"
 )
 
 // The signals between a run and the RebootOne of an instance.
@@ -34,10 +33,10 @@ type runHead struct {
 	Digest           string       `json:"digest"`
 	SearchAttributes bool         `json:"searchAttributes,omitempty"`
 	// The other fields are what a run hands over when it continues as new.
-	Key       string        `json:"key,omitempty"`       // distinguishes the run from others with its ID
-	InFlight  []inFlight    `json:"inFlight,omitempty"`  // the targets whose turn has come
-	Throttled int           `json:"throttled,omitempty"` // see Progress
-	Rate      float64       `json:"rate,omitempty"`
+	Key       string     `json:"key,omitempty"`       // distinguishes the run from others with its ID
+	InFlight  []inFlight `json:"inFlight,omitempty"`  // the targets whose turn has come
+	Throttled int        `json:"throttled,omitempty"` // see Progress
+	Rate      float64    `json:"rate,omitempty"`
 }
 
 // inFlight is a target whose turn has come and whose end is not known.

@@ -108,7 +108,6 @@ func newWorld(tb testing.TB, n int, settings Settings) *world {
 		{snapshotActivity, w.snapshot, func() time.Duration { return 200 * time.Millisecond }},
 		{sendActivity, w.send, func() time.Duration { return w.sendTakes() }},
 		{followActivity, w.follow, func() time.Duration { return w.waitTakes() }},
-		{awaitOthersActivity, w.awaitOthers, func() time.Duration { return time.Minute }},
 		{notifyActivity, w.notify, func() time.Duration { return 0 }},
 	}
 	for _, a := range modelled {
@@ -218,7 +217,10 @@ func (w *world) change(m *machine, down bool) {
 }
 
 func (w *world) follow(ctx context.Context, in followInput) (followResult, error) {
-	if !in.Accepted {
+	switch {
+	case in.Others:
+		return w.awaitOthers(ctx, in)
+	case !in.Accepted:
 		return w.resolve(ctx, in)
 	}
 	w.mu.Lock()

@@ -16,15 +16,15 @@ import (
 type oneInput struct {
 	work
 
-	Key        string           `json:"key"`
-	Run        string           `json:"run"` // the workflow ID of the run, which gets the status
-	Number     int              `json:"n"`   // how often it was the instance's turn
-	ForceStop  bool             `json:"forceStop,omitempty"`
-	Attempts   int              `json:"attempts,omitempty"` // requests that may have left before
-	AskedAt    time.Time        `json:"askedAt"`
-	SendBefore time.Time        `json:"sendBefore,omitzero"` // the end of the maintenance window
-	Settings   instanceSettings `json:"settings"`
-	SendQueue  string           `json:"sendQueue"`
+	Key        string    `json:"key"`
+	Run        string    `json:"run"` // the workflow ID of the run, which gets the status
+	Number     int       `json:"n"`   // how often it was the instance's turn
+	ForceStop  bool      `json:"forceStop,omitempty"`
+	Attempts   int       `json:"attempts,omitempty"` // requests that may have left before
+	AskedAt    time.Time `json:"askedAt"`
+	SendBefore time.Time `json:"sendBefore,omitzero"` // the end of the maintenance window
+	Settings   Settings  `json:"settings"`            // forInstance
+	SendQueue  string    `json:"sendQueue"`
 	// Look sends nothing: an earlier RebootOne ended and did not say what it had done.
 	// Known and Accepted are what it had said.
 	Look     bool           `json:"look,omitempty"`
@@ -246,7 +246,8 @@ func spread(id string, attempt int) int {
 // returns why nothing was sent; nil if there is an end, or the reason has passed.
 func (o *one) attempt(ctx workflow.Context) *verdict {
 	var before snapshot
-	if err := workflow.ExecuteActivity(o.shortPoll(ctx), snapshotActivity, o.in.work).Get(ctx, &before); err != nil {
+	poll := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: readTimeout + sendSlack, RetryPolicy: retryPolicy})
+	if err := workflow.ExecuteActivity(poll, snapshotActivity, o.in.work).Get(ctx, &before); err != nil {
 		return &verdict{Retry: fleet.ReasonNotSent, Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent, Error: text(err)}}
 	}
 	switch {

@@ -17,20 +17,18 @@ import (
 // tried again at once.
 func (o *one) send(ctx workflow.Context) *verdict {
 	scheduled := workflow.Now(ctx)
-	s := o.in.Settings
 	limited, done := o.revocable(ctx)
 	var result sendResult
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(limited, workflow.ActivityOptions{
 		TaskQueue:              o.in.SendQueue,
 		ScheduleToStartTimeout: queueTime,
-		StartToCloseTimeout:    s.SendTimeout + sendSlack,
+		StartToCloseTimeout:    o.in.Settings.SendTimeout + sendSlack,
 		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
 		// An activity that waits for a worker is canceled at once, for certain. One that
 		// has begun does not learn of it, and its result applies.
 		WaitForCancellation: true,
 	}), sendActivity, sendInput{
-		work: o.in.work, ForceStop: o.in.ForceStop, StartTime: o.before.StartTime, SendBefore: o.in.SendBefore,
-		Timeout: s.SendTimeout, MinUptime: s.MinUptime, Health: s.Health, Blocker: s.Blocker,
+		work: o.in.work, Settings: o.in.Settings, ForceStop: o.in.ForceStop, StartTime: o.before.StartTime, SendBefore: o.in.SendBefore,
 	}).Get(ctx, &result)
 	done()
 	o.status.Rate = result.Rate
@@ -71,43 +69,28 @@ func neverStarted(err error) bool {
 	return temporal.IsCanceledError(err) || ok && timeout.TimeoutType() == enums.TIMEOUT_TYPE_SCHEDULE_TO_START
 }
 
-// shortPoll is the context of an activity that polls once. It is retried.
-func (o *one) shortPoll(ctx workflow.Context) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: readTimeout + sendSlack,
-		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, MaximumInterval: retryInterval},
-	})
-}
+// retryPolicy is that of activities that send nothing: they are retried for ever.
+var retryPolicy = &temporal.RetryPolicy{InitialInterval: time.Second, MaximumInterval: retryInterval}
 
-// longPoll is the context of an activity that polls until something is known. It
-// changes nothing, so it is retried for ever.
-func (o *one) longPoll(ctx workflow.Context) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: forEver,
-		HeartbeatTimeout:    heartbeatTimeout,
-		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, MaximumInterval: retryInterval},
-	})
-}
-
-// forEver is longer than any poll: the activities limit themselves.
+// forEver is longer than any activity that follows an instance: it limits itself.
 const forEver = 10 * 365 * 24 * time.Hour
 
-func (o *one) followInput(accepted bool, sentAt time.Time) followInput {
-	s := o.in.Settings
-	return followInput{
-		work: o.in.work, Before: o.before, SentAt: sentAt, Accepted: accepted,
-		MinReady: s.MinReady, ReadyTimeout: s.ReadyTimeout, UnknownGrace: s.UnknownGrace, Health: s.Health,
-	}
+// poll executes the activity that follows an instance.
+func (o *one) poll(ctx workflow.Context, in followInput) (result followResult, err error) {
+	in.work, in.Before, in.Settings = o.in.work, o.before, o.in.Settings
+	err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: forEver, HeartbeatTimeout: heartbeatTimeout, RetryPolicy: retryPolicy,
+	}), followActivity, in).Get(ctx, &result)
+	return result, err
 }
 
 // follow follows a restart that was or may have been sent to its end.
 func (o *one) follow(ctx workflow.Context, accepted bool, sentAt time.Time) {
-	var seen followResult
-	if err := workflow.ExecuteActivity(o.longPoll(ctx), followActivity, o.followInput(accepted, sentAt)).Get(ctx, &seen); err != nil {
-		o.add(ctx, fleet.Event{Kind: fleet.EventUnknown, Reason: fleet.ReasonNotWatched, Error: text(err)})
-		return
+	result, err := o.poll(ctx, followInput{Accepted: accepted, SentAt: sentAt})
+	if err != nil {
+		result.Events = []fleet.Event{{Kind: fleet.EventUnknown, Reason: fleet.ReasonNotWatched, Error: text(err)}}
 	}
-	o.add(ctx, seen.Events...)
+	o.add(ctx, result.Events...)
 }
 
 // awaitOthers waits for an instance that is not Running. It returns why the restart is
@@ -115,21 +98,19 @@ func (o *one) follow(ctx workflow.Context, accepted bool, sentAt time.Time) {
 func (o *one) awaitOthers(ctx workflow.Context) *verdict {
 	o.add(ctx, fleet.Event{Kind: fleet.EventHeld, Reason: fleet.ReasonOthers})
 	o.report(ctx, o.in.Run)
-	limited, done := o.revocable(o.longPoll(ctx))
-	var seen followResult
-	err := workflow.ExecuteActivity(limited, awaitOthersActivity, o.followInput(false, time.Time{})).Get(ctx, &seen)
+	limited, done := o.revocable(ctx)
+	result, err := o.poll(limited, followInput{Others: true})
 	done()
-	o.add(ctx, seen.Events...)
+	o.add(ctx, result.Events...)
+	failed := fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent, Error: text(err)}
 	switch {
 	case o.revoked != "", temporal.IsCanceledError(err):
 		return nil
 	case err != nil:
-		return &verdict{Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent, Error: text(err)}}
-	case seen.Running: // it was not Running for a moment
-		return &verdict{
-			Retry: fleet.ReasonRefused,
-			Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonRefused, Code: ecsreboot.ErrIncorrectInstanceStatus},
-		}
+		return &verdict{Event: failed}
+	case result.Running: // it was not Running for a moment
+		failed.Reason, failed.Code = fleet.ReasonRefused, ecsreboot.ErrIncorrectInstanceStatus
+		return &verdict{Retry: fleet.ReasonRefused, Event: failed}
 	}
 	return nil
 }
@@ -153,13 +134,10 @@ func (o *one) watch(ctx workflow.Context) {
 	if !o.sent || o.revoked != "" {
 		return
 	}
-	in := o.followInput(true, time.Time{})
-	in.Late = true
-	limited, done := o.revocable(o.longPoll(ctx))
+	limited, done := o.revocable(ctx)
 	defer done()
-	var seen followResult
-	if err := workflow.ExecuteActivity(limited, followActivity, in).Get(ctx, &seen); err == nil && len(seen.Events) > 0 {
-		o.add(ctx, seen.Events...)
+	if result, err := o.poll(limited, followInput{Accepted: true, Late: true}); err == nil && len(result.Events) > 0 {
+		o.add(ctx, result.Events...)
 		o.reportAll(ctx)
 	}
 }

@@ -37,11 +37,11 @@ type run struct {
 	ended    bool
 
 	// For continuing as new.
-	settled  int  // targets that reached an end in this execution
-	children int  // RebootOnes started by it
-	busy     int  // requests to the server, and notices, that must not get lost
-	leaving  bool // nothing new is begun
-	slots    workflow.Semaphore
+	settled int  // targets that reached an end in this execution
+	open    int  // RebootOnes that it started and whose end is not known
+	busy    int  // requests to the server, and notices, that must not get lost
+	leaving bool // nothing new is begun
+	slots   workflow.Semaphore
 }
 
 type runTarget struct {
@@ -64,9 +64,9 @@ const (
 	// maxSlots limits the requests to the server that are under way; a server refuses
 	// more than 2,000.
 	maxSlots = 200
-	// maxChildren is after how many started RebootOnes a run continues as new; a server
-	// refuses more than 2,000 that have not closed.
-	maxChildren = 1_000
+	// maxOpen is the number of open RebootOnes at which a run continues as new. A server
+	// refuses more than 2,000 for one execution.
+	maxOpen = 1_000
 )
 
 // rollingReboot runs a whole plan. It returns the packed history.
@@ -105,7 +105,7 @@ func rollingReboot(ctx workflow.Context, head runHead, packed []byte) ([]byte, e
 // isLong reports whether the execution is long enough to continue as new.
 func (r *run) isLong(ctx workflow.Context) bool {
 	limit := r.head.Settings.ContinueAfter
-	return limit > 0 && r.settled >= limit || r.children >= maxChildren || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
+	return limit > 0 && r.settled >= limit || r.open >= maxOpen || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
 }
 
 // newRun takes up a run where its history ends.

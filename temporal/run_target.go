@@ -145,9 +145,10 @@ func (r *run) runOne(ctx workflow.Context, i int, in oneInput, over func() bool)
 		t.started = before || !temporal.IsWorkflowExecutionAlreadyStartedError(err)
 		return err
 	}
-	if r.children++; r.children >= maxChildren {
+	if r.open++; r.open >= maxOpen {
 		r.leaving = !r.ended
 	}
+	defer func() { r.open-- }()
 	if r.held() != "" && !in.Look {
 		r.revoke(ctx, i, r.held())
 	}

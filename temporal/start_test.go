@@ -94,7 +94,7 @@ func TestSignals(t *testing.T) {
 	c := new(mocks.Client)
 	for name, send := range map[string]func() error{
 		SignalPause:         func() error { return Pause(context.Background(), c, "run") },
-		SignalUnpause:        func() error { return Unpause(context.Background(), c, "run") },
+		SignalUnpause:       func() error { return Unpause(context.Background(), c, "run") },
 		SignalAbort:         func() error { return Abort(context.Background(), c, "run") },
 		SignalApproveCanary: func() error { return ApproveCanary(context.Background(), c, "run", 1) },
 	} {

@@ -8,24 +8,22 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
-// windowInput is a [fleet.Window] that can be a part of a workflow's input: it has the
-// location by its name.
+// windowInput is a [fleet.Window] as a part of a workflow's input, with the name of its
+// location.
 type windowInput struct {
-	Days     []time.Weekday `json:"days,omitempty"`
-	Start    time.Duration  `json:"start"`
-	End      time.Duration  `json:"end"`
-	Location string         `json:"location"`
+	fleet.Window
+
+	Location string // hides that of the window
 }
 
 func newWindowInput(w *fleet.Window) *windowInput {
-	if w == nil {
+	switch {
+	case w == nil:
 		return nil
+	case w.Location == nil:
+		return &windowInput{Window: *w, Location: "UTC"}
 	}
-	in := &windowInput{Days: w.Days, Start: w.Start, End: w.End, Location: "UTC"}
-	if w.Location != nil {
-		in.Location = w.Location.String()
-	}
-	return in
+	return &windowInput{Window: *w, Location: w.Location.String()}
 }
 
 // checkLocation refuses a location that workers cannot find by its name.
@@ -56,7 +54,8 @@ func (in windowInput) at(now time.Time) windowState {
 	if err != nil {
 		return windowState{Until: now.Add(windowRetry), Error: err.Error()}
 	}
-	open, until := fleet.Window{Days: in.Days, Start: in.Start, End: in.End, Location: location}.At(now)
+	in.Window.Location = location
+	open, until := in.At(now)
 	return windowState{Open: open, Until: until.UTC()}
 }
 

@@ -113,7 +113,6 @@ func (a *activities) register(main, send worker.ActivityRegistry) {
 	}{
 		{snapshotActivity, a.Snapshot},
 		{followActivity, a.Follow},
-		{awaitOthersActivity, a.AwaitOthers},
 		{notifyActivity, a.Notify},
 	} {
 		main.RegisterActivityWithOptions(named.work, activity.RegisterOptions{Name: named.name})
