@@ -12,8 +12,8 @@ import (
 
 // run is the state of RollingReboot.
 //
-// The planner decides. A coroutine for each target in flight (run_target.go) does what
-// the planner asks for; signals and ends come back as events for the planner
+// The planner decides. For each restart that it asks for, the run starts a RebootOne
+// (run_target.go), whose status comes back by signals and becomes events for the planner
 // (run_events.go). Everything else here serves to continue as new: the history so far
 // is handed over and replayed, and the next execution subscribes to the RebootOnes that
 // its predecessor has started.
@@ -45,13 +45,16 @@ type run struct {
 }
 
 type runTarget struct {
-	number   int // how often its turn has come
-	askedAt  time.Time
-	started  bool                         // its RebootOne was or is about to be started
-	child    workflow.ChildWorkflowFuture // of this execution, as started last
-	events   int                          // how many of its RebootOne are known
-	throttle int                          // how often it was throttled
-	other    *targetStatus                // from the RebootOne of another run
+	number    int // how often its turn has come
+	askedAt   time.Time
+	started   bool          // its RebootOne was or is about to be started
+	open      bool          // that counts in run.open
+	heardAt   time.Time     // when it last reported or was asked to; zero until the server has it
+	patience  time.Duration // for how long it may report nothing
+	looks     int           // how often it was lost
+	events    int           // how many of its RebootOne are known
+	throttled int           // how often it was
+	other     *targetStatus // from the RebootOne of another run
 
 	// What is known since its turn came.
 	sent     bool // it may have been sent: there is an intent
@@ -150,15 +153,14 @@ func newRun(ctx workflow.Context, head runHead, packed []byte) (*run, error) {
 	}
 	for _, f := range head.InFlight {
 		t := &r.targets[f.Index]
-		t.askedAt, t.started, t.events, t.throttle = milli(f.Milli), f.Started, f.Events, f.Throttled
+		t.askedAt, t.started, t.events, t.throttled = milli(f.Milli), f.Started, f.Events, f.Throttled
 	}
 	return r, nil
 }
 
 // choose makes it a target's turn.
 func (r *run) choose(i int, at time.Time) {
-	t := &r.targets[i]
-	r.targets[i] = runTarget{number: t.number + 1, askedAt: at, child: t.child}
+	r.targets[i] = runTarget{number: r.targets[i].number + 1, askedAt: at}
 }
 
 // isInFlight reports whether a target's turn has come and its end is not known.
@@ -238,7 +240,7 @@ func (r *run) handOver() runHead {
 	head.InFlight = nil
 	for i, t := range r.targets {
 		if r.isInFlight(i) {
-			head.InFlight = append(head.InFlight, inFlight{Index: i, Milli: t.askedAt.UnixMilli(), Started: t.started, Events: t.events, Throttled: t.throttle})
+			head.InFlight = append(head.InFlight, inFlight{Index: i, Milli: t.askedAt.UnixMilli(), Started: t.started, Events: t.events, Throttled: t.throttled})
 		}
 	}
 	return head

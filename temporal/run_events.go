@@ -15,7 +15,7 @@ import (
 func (r *run) begin(ctx workflow.Context) {
 	for i := range r.targets { // before events make it the turn of others
 		if r.isInFlight(i) {
-			r.start(ctx, i)
+			r.work(ctx, i, r.resume)
 		}
 	}
 	if r.begun.IsZero() {
@@ -51,6 +51,10 @@ func (r *run) take(ctx workflow.Context, e fleet.Event) {
 	r.keep(e)
 	if e.InstanceID != "" && isEnd(e.Kind) {
 		r.settled++
+		if t := &r.targets[r.index[e.InstanceID]]; t.open {
+			t.open = false
+			r.open--
+		}
 	}
 	r.todo = append(r.todo, actions...)
 	switch e.Kind {
@@ -92,7 +96,7 @@ func (r *run) act(ctx workflow.Context) {
 		}
 	}
 	for _, i := range restarts {
-		r.start(ctx, i)
+		r.work(ctx, i, r.start)
 	}
 }
 
@@ -153,6 +157,7 @@ func (r *run) listen(ctx, canceled workflow.Context) {
 		canceled.Done().Receive(ctx, nil)
 		r.stop(ctx)
 	})
+	workflow.Go(ctx, r.supervise)
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		signals := workflow.NewSelector(ctx)
 		for _, name := range heard {
@@ -214,8 +219,9 @@ func (r *run) hear(ctx workflow.Context, s targetStatus) {
 	if s.Number != t.number {
 		return // from before it was its turn once more
 	}
-	r.head.Throttled += max(0, s.Throttled-t.throttle)
-	t.throttle = s.Throttled
+	t.heardAt, t.patience = workflow.Now(ctx), checkInterval
+	r.head.Throttled += max(0, s.Throttled-t.throttled)
+	t.throttled = s.Throttled
 	r.head.Rate = cmp.Or(s.Rate, r.head.Rate)
 	for ; t.events < len(s.Events) && !r.ended; t.events++ {
 		e := s.Events[t.events]

@@ -20,83 +20,86 @@ const (
 	// otherInterval is the time between two attempts to start a RebootOne after another
 	// one has left the instance.
 	otherInterval = 10 * time.Second
-	// A RebootOne that this execution has not started is asked for its status after
-	// firstCheck, and then ever more seldom: if it was terminated, it tells nobody.
-	firstCheck = 30 * time.Second
-	lastCheck  = 10 * time.Minute
+	// checkInterval is after how long without a status a run checks whether a RebootOne
+	// is still there, and then ever more seldom: one that was terminated tells nobody.
+	checkInterval = 5 * time.Minute
 )
 
 // oneID is the ID of the RebootOne of a target, whichever run starts it.
 func (r *run) oneID(i int) string { return "reboot/" + r.plan.Region + "/" + r.plan.Targets[i].ID }
 
-// start works on a target in a coroutine of its own, until its end is known.
-func (r *run) start(ctx workflow.Context, i int) {
+// work begins to work on a target in flight. A coroutine does so only while it waits for
+// the server. Then the target waits for signals: the SDK resumes every coroutine for
+// every event, so that one for each target would make the events of large runs slow.
+func (r *run) work(ctx workflow.Context, i int, do func(ctx workflow.Context, i int, over func() bool)) {
+	number := r.targets[i].number
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		r.work(ctx, i)
+		do(ctx, i, func() bool { return r.targets[i].number != number || !r.isInFlight(i) })
 		r.act(ctx)
 	})
 }
 
-// work has a target restarted. If its RebootOne ends and has not said what became of
-// the instance, it was terminated or took for ever, and may have sent the restart. Then
-// a second RebootOne sends nothing and looks.
-func (r *run) work(ctx workflow.Context, i int) {
-	t := &r.targets[i]
-	number := t.number
-	over := func() bool { return t.number != number || !r.isInFlight(i) }
-	in := r.input(i)
-	adopt := t.started // by an earlier execution
-	for looks := 0; !over(); {
-		err := errGone
+// start starts the RebootOne of a target, which restarts the instance or, if an earlier
+// one was started, looks what that has done.
+func (r *run) start(ctx workflow.Context, i int, over func() bool) {
+	look := r.targets[i].started
+	for !over() {
+		if !look && r.held() != "" {
+			r.take(ctx, fleet.Event{Kind: fleet.EventUnsent, InstanceID: r.plan.Targets[i].ID, Reason: r.held()})
+			return
+		}
+		err := r.startOne(ctx, i, look)
 		switch {
-		case adopt:
-			adopt = false
-			r.subscribe(ctx, i, over)
-		case !in.Look && r.held() != "":
-			r.take(ctx, fleet.Event{Kind: fleet.EventUnsent, InstanceID: in.Target.ID, Reason: r.held()})
-			return
-		default:
-			if err = r.runOne(ctx, i, in, over); temporal.IsWorkflowExecutionAlreadyStartedError(err) {
-				r.awaitOther(ctx, i, in.Look, over)
-				continue
-			}
+		case temporal.IsWorkflowExecutionAlreadyStartedError(err):
+			r.awaitOther(ctx, i, look, over)
+			continue
+		case err != nil:
+			r.lose(ctx, i, over, err)
+		case r.held() != "" && !look:
+			r.revoke(ctx, i, r.held())
 		}
-		if over() {
-			return
-		}
-		workflow.GetLogger(ctx).Warn("A RebootOne has no result.", "instance", in.Target.ID, "error", err)
-		if looks++; looks > maxLooks {
-			r.giveUp(ctx, i, err)
-			return
-		}
-		in = r.input(i)
+		return
+	}
+}
+
+// startOne starts a RebootOne, and returns when the server has it.
+func (r *run) startOne(ctx workflow.Context, i int, look bool) error {
+	defer r.enter(ctx)()
+	t, target, s, info := &r.targets[i], r.plan.Targets[i], r.head.Settings, workflow.GetInfo(ctx)
+	in := oneInput{
+		work: work{Region: r.plan.Region, Target: target}, Key: r.head.Key, Run: info.WorkflowExecution.ID, Number: t.number, ForceStop: r.plan.ForceStop,
+		Attempts: r.planner.Attempts(target.ID), AskedAt: t.askedAt, Settings: s.forInstance(), SendQueue: sendQueue(info.TaskQueueName),
+	}
+	if r.head.Window != nil {
+		in.SendBefore = r.window.Until
+	}
+	if look {
 		in.Look, in.Known, in.Accepted = true, t.before, t.accepted
-		t.events, t.throttle = 0, 0
+		t.events, t.throttled = 0, 0
 	}
+	options := workflow.ChildWorkflowOptions{
+		WorkflowID:            r.oneID(i),
+		ParentClosePolicy:     enums.PARENT_CLOSE_POLICY_ABANDON,
+		TypedSearchAttributes: r.head.searchAttributes(target.Group),
+	}
+	if s.ReadyTimeout >= 0 {
+		options.WorkflowExecutionTimeout = strayTime + holdTimeout + retryTimeout + queueTime + 2*s.ReadyTimeout + 2*s.SendTimeout + 2*max(0, s.UnknownGrace)
+	}
+	t.started = true
+	err := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, options), oneWorkflow, in).GetChildWorkflowExecution().Get(ctx, nil)
+	if err != nil {
+		t.started = look || !temporal.IsWorkflowExecutionAlreadyStartedError(err)
+		return err
+	}
+	t.open, t.heardAt, t.patience = true, workflow.Now(ctx), checkInterval
+	if r.open++; r.open >= maxOpen {
+		r.leaving = !r.ended
+	}
+	return nil
 }
 
-var errGone = errors.New("its workflow ended and did not say what became of the instance")
-
-func (r *run) input(i int) oneInput {
-	t := &r.targets[i]
-	target := r.plan.Targets[i]
-	return oneInput{
-		work: work{Region: r.plan.Region, Target: target}, Key: r.head.Key, ForceStop: r.plan.ForceStop, Number: t.number,
-		Attempts: r.planner.Attempts(target.ID), AskedAt: t.askedAt, Settings: r.head.Settings.forInstance(),
-	}
-}
-
-// giveUp records that nobody knows what became of a target.
-func (r *run) giveUp(ctx workflow.Context, i int, err error) {
-	t, id := &r.targets[i], r.plan.Targets[i].ID
-	if !t.sent {
-		r.take(ctx, fleet.Event{Kind: fleet.EventIntent, At: t.askedAt, InstanceID: id, Attempt: r.planner.Attempts(id) + 1})
-	}
-	r.take(ctx, fleet.Event{Kind: fleet.EventUnknown, InstanceID: id, Reason: fleet.ReasonNotWatched, Error: text(err)})
-}
-
-// enter waits for a slot to send a request to the server in, and returns what frees it.
-// A run that is about to continue as new begins nothing: its successor does.
+// enter waits for a slot for a request to the server, and returns what frees it. A run
+// that is about to continue as new begins nothing: its successor does.
 func (r *run) enter(ctx workflow.Context) (leave func()) {
 	for {
 		_ = workflow.Await(ctx, func() bool { return !r.leaving })
@@ -113,78 +116,73 @@ func (r *run) enter(ctx workflow.Context) (leave func()) {
 	}
 }
 
-// runOne starts the RebootOne of a target, and returns when the end of the target is
-// known or the RebootOne has ended.
-func (r *run) runOne(ctx workflow.Context, i int, in oneInput, over func() bool) error {
+// subscribe has the RebootOne of a target report to this execution. The error means
+// that there is none.
+func (r *run) subscribe(ctx workflow.Context, i int) error {
+	defer r.enter(ctx)()
+	return workflow.SignalExternalWorkflow(ctx, r.oneID(i), "", signalSubscribe, workflow.GetInfo(ctx).WorkflowExecution.ID).Get(ctx, nil)
+}
+
+// check subscribes to a RebootOne that this run has started.
+func (r *run) check(ctx workflow.Context, i int, over func() bool) {
 	t := &r.targets[i]
-	if t.child != nil {
-		_ = t.child.Get(ctx, nil) // its last one has reported the end, and closes
+	t.heardAt, t.patience = workflow.Now(ctx), 2*max(t.patience, checkInterval)
+	if err := r.subscribe(ctx, i); err != nil {
+		r.drain(ctx) // it may have reported its end
+		r.lose(ctx, i, over, errGone)
 	}
-	leave := r.enter(ctx)
-	info := workflow.GetInfo(ctx)
-	in.Run, in.SendQueue = info.WorkflowExecution.ID, sendQueue(info.TaskQueueName)
-	if r.head.Window != nil {
-		in.SendBefore = r.window.Until
-	}
-	s := in.Settings
-	options := workflow.ChildWorkflowOptions{
-		WorkflowID:            r.oneID(i),
-		ParentClosePolicy:     enums.PARENT_CLOSE_POLICY_ABANDON,
-		TypedSearchAttributes: r.head.searchAttributes(in.Target.Group),
-	}
-	if s.ReadyTimeout >= 0 {
-		options.WorkflowExecutionTimeout = strayTime + holdTimeout + retryTimeout + queueTime + 2*s.ReadyTimeout + 2*s.SendTimeout + 2*max(0, s.UnknownGrace)
-	}
-	before := t.started
-	t.started = true
-	t.child = workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, options), oneWorkflow, in)
-	err := t.child.GetChildWorkflowExecution().Get(ctx, nil)
-	leave()
-	if err != nil {
-		t.child = nil
-		t.started = before || !temporal.IsWorkflowExecutionAlreadyStartedError(err)
-		return err
-	}
-	if r.open++; r.open >= maxOpen {
-		r.leaving = !r.ended
-	}
-	defer func() { r.open-- }()
-	if r.held() != "" && !in.Look {
-		r.revoke(ctx, i, r.held())
-	}
-	_ = workflow.Await(ctx, func() bool { return over() || t.child.IsReady() })
-	if over() {
-		return nil
-	}
-	var result targetStatus
-	if err := t.child.Get(ctx, &result); err != nil {
-		return err
-	}
-	r.hear(ctx, result)
-	return errGone
 }
 
-// subscribe has the RebootOne of a target report to this execution. It returns when done
-// returns true or the RebootOne has ended.
-func (r *run) subscribe(ctx workflow.Context, i int, done func() bool) {
-	for interval := firstCheck; !done(); interval = min(2*interval, lastCheck) {
-		leave := r.enter(ctx)
-		err := workflow.SignalExternalWorkflow(ctx, r.oneID(i), "", signalSubscribe, workflow.GetInfo(ctx).WorkflowExecution.ID).Get(ctx, nil)
-		leave()
-		if err != nil {
-			r.drain(ctx) // it may have reported its end
-			return
+// resume takes up a target that an earlier execution had in flight.
+func (r *run) resume(ctx workflow.Context, i int, over func() bool) {
+	if r.targets[i].started {
+		r.check(ctx, i, over)
+	} else {
+		r.start(ctx, i, over)
+	}
+}
+
+// supervise checks the RebootOnes that have reported nothing for long.
+func (r *run) supervise(ctx workflow.Context) {
+	for workflow.Sleep(ctx, checkInterval) == nil {
+		for i := range r.targets {
+			if t := &r.targets[i]; t.started && r.isInFlight(i) && workflow.Now(ctx).Sub(t.heardAt) >= t.patience {
+				r.work(ctx, i, r.check)
+			}
 		}
-		_, _ = workflow.AwaitWithTimeout(ctx, interval, done)
 	}
 }
 
-// awaitOther waits for a RebootOne of another run, or one that this run did not know to
-// have started. If the other run restarts the instance, this run need not.
+var errGone = errors.New("its workflow ended and did not say what became of the instance")
+
+// lose takes in that the RebootOne of a target has ended, and has not said what became
+// of the instance: it was terminated, and may have sent the restart. A second one sends
+// nothing and looks.
+func (r *run) lose(ctx workflow.Context, i int, over func() bool, err error) {
+	t, id := &r.targets[i], r.plan.Targets[i].ID
+	if over() {
+		return
+	}
+	workflow.GetLogger(ctx).Warn("A RebootOne has no result.", "instance", id, "error", err)
+	if t.looks++; t.looks <= maxLooks {
+		r.start(ctx, i, over)
+		return
+	}
+	if !t.sent {
+		r.take(ctx, fleet.Event{Kind: fleet.EventIntent, At: t.askedAt, InstanceID: id, Attempt: r.planner.Attempts(id) + 1})
+	}
+	r.take(ctx, fleet.Event{Kind: fleet.EventUnknown, InstanceID: id, Reason: fleet.ReasonNotWatched, Error: text(err)})
+}
+
+// awaitOther waits for the RebootOne of another run, or an earlier one of this run, to
+// leave the instance. If the other run restarts the instance, this run need not.
 func (r *run) awaitOther(ctx workflow.Context, i int, look bool, over func() bool) {
 	t := &r.targets[i]
 	t.other = nil
-	r.subscribe(ctx, i, func() bool { return over() || t.other != nil && t.other.Ended || !look && r.held() != "" })
+	done := func() bool { return over() || t.other != nil && t.other.Ended || !look && r.held() != "" }
+	for interval := otherInterval; !done() && r.subscribe(ctx, i) == nil; interval = min(2*interval, checkInterval) {
+		_, _ = workflow.AwaitWithTimeout(ctx, interval, done)
+	}
 	switch {
 	case over():
 	case t.other != nil && t.other.end().Kind == fleet.EventHealthy && !look:
@@ -197,7 +195,7 @@ func (r *run) awaitOther(ctx workflow.Context, i int, look bool, over func() boo
 // revokeAll revokes every restart that may not have been sent.
 func (r *run) revokeAll(ctx workflow.Context) {
 	for i := range r.targets {
-		if t := &r.targets[i]; t.started && !t.sent && r.isInFlight(i) {
+		if t := &r.targets[i]; t.started && !t.heardAt.IsZero() && !t.sent && r.isInFlight(i) {
 			r.revoke(ctx, i, r.held())
 		}
 	}
@@ -209,9 +207,6 @@ func (r *run) revoke(ctx workflow.Context, i int, reason fleet.Reason) {
 	r.busy++ // until it is sent: a run that continues as new would forget it
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		defer func() { r.busy-- }()
-		if child := r.targets[i].child; child != nil {
-			_ = child.GetChildWorkflowExecution().Get(ctx, nil)
-		}
 		_ = r.slots.Acquire(ctx, 1)
 		defer r.slots.Release(1)
 		_ = workflow.SignalExternalWorkflow(ctx, r.oneID(i), "", signalRevoke, revocation{Key: r.head.Key, Reason: reason}).Get(ctx, nil)
