@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/ecsreboot/ecsreboot/internal/document"
 	"github.com/ecsreboot/ecsreboot/internal/once"
 	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
@@ -31,36 +32,36 @@ func readAnswer(op operation, resp *once.Response, r *redact.Scrubber) attempted
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil && 1990 < date.Year() && date.Year() < 2100 {
 		res.clock, res.event.serverTime = date, true
 	}
-	body := trimBody(resp.Body)
-	var answer document
+	body := document.Trim(resp.Body)
+	var answer document.Document
 	readable := false
 	if resp.BodyErr == nil {
-		answer, readable = readDocument(op.action, body)
+		answer, readable = document.Read(op.action, body)
 	}
-	res.requestID = r.ID(answer.requestID)
+	res.requestID = r.ID(answer.RequestID)
 	ownID := res.requestID != ""
 	if !ownID {
 		res.requestID = r.ID(resp.Header.Get("X-Acs-Request-Id"))
 	}
 	// The decision goes by what was received; only what is shown is scrubbed.
-	res.event.code = ErrorCode(answer.code)
+	res.event.code = ErrorCode(answer.Code)
 	res.event.hasRequestID = res.requestID != ""
 	if resp.StatusCode/100 == 2 {
-		res.event.hasRequestID = readable && ownID && !answer.failure && (op.into == nil || op.into.read(body, r.ID))
+		res.event.hasRequestID = readable && ownID && !answer.Failure && (op.into == nil || op.into.read(body, r.ID))
 		if res.event.hasRequestID {
 			return res
 		}
 	}
 
 	failure := &APIError{
-		Code:         ErrorCode(r.ID(answer.code)),
+		Code:         ErrorCode(r.ID(answer.Code)),
 		StatusCode:   resp.StatusCode,
 		RequestID:    res.requestID,
-		HostID:       r.ID(answer.hostID),
-		Recommend:    r.ID(answer.recommend),
+		HostID:       r.ID(answer.HostID),
+		Recommend:    r.ID(answer.Recommend),
 		RetryAfter:   retryAfter(resp.Header),
-		AccessDenied: answer.denied.clean(r),
-		Message:      r.Text(cutStringToSign(answer.text()), maxTextBytes),
+		AccessDenied: cleanDenied(answer.Denied, r),
+		Message:      r.Text(cutStringToSign(answer.Text()), maxTextBytes),
 	}
 	failure.keepReceived(&answer)
 	switch {
@@ -76,21 +77,21 @@ func readAnswer(op operation, resp *once.Response, r *redact.Scrubber) attempted
 	return res
 }
 
-func (d *wireDenied) clean(r *redact.Scrubber) AccessDenied {
-	if *d == (wireDenied{}) {
+func cleanDenied(d document.Denied, r *redact.Scrubber) AccessDenied {
+	if d == (document.Denied{}) {
 		return AccessDenied{}
 	}
-	diagnostic := r.Known(redact.Cut(d.diagnostic))
+	diagnostic := r.Known(redact.Cut(d.Diagnostic))
 	if len(diagnostic) > maxDiagnosticBytes || diagnostic != redact.Printable(diagnostic) {
 		diagnostic = "" // a part of it could not be decoded
 	}
 	return AccessDenied{
-		Action:                   r.ID(d.action),
-		PrincipalType:            r.ID(d.principalType),
-		PrincipalOwnerID:         r.ID(d.principalOwnerID),
-		PrincipalDisplayName:     r.ID(d.principalDisplayName),
-		PolicyType:               r.ID(d.policyType),
-		NoPermissionType:         r.ID(d.noPermissionType),
+		Action:                   r.ID(d.Action),
+		PrincipalType:            r.ID(d.PrincipalType),
+		PrincipalOwnerID:         r.ID(d.PrincipalOwnerID),
+		PrincipalDisplayName:     r.ID(d.PrincipalDisplayName),
+		PolicyType:               r.ID(d.PolicyType),
+		NoPermissionType:         r.ID(d.NoPermissionType),
 		EncodedDiagnosticMessage: diagnostic,
 	}
 }

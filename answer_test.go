@@ -260,17 +260,3 @@ func TestHostileTextsAreCheap(t *testing.T) {
 		assert.Less(t, len(got.Message), 1100)
 	}
 }
-
-// What is a byte short of a consent is none, nor is a document with an error in it.
-func TestNoConsent(t *testing.T) {
-	for _, body := range []string{
-		`{"RequestId":"473469C7"`, `{"RequestId":"473469C7-AA6F",`, `{"RequestId":"473469C7-AA6F","`, `{"RequestId":"473469C7"]`, `{"RequestId":"AB""}`,
-		`<RebootInstanceResponse><RequestId>R</RequestId><Code>OperationDenied</RebootInstanceResponse>`,
-		`<RebootInstanceResponse><Code>InternalError<RequestId>R</RequestId></RebootInstanceResponse>`,
-		`<RebootInstanceResponse><RequestId>R</RequestId><Code type="s">X</Code></RebootInstanceResponse>`,
-		`<ErrorResponse><RequestId>R</RequestId><Message>m</Message></ErrorResponse>`,
-	} {
-		_, ok := readDocument("RebootInstance", []byte(body))
-		assert.False(t, ok, body)
-	}
-}

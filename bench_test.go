@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot/internal/credential"
+	"github.com/ecsreboot/ecsreboot/internal/document"
 	"github.com/ecsreboot/ecsreboot/internal/once"
 	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
@@ -319,7 +320,7 @@ func BenchmarkPage(b *testing.B) {
 	b.Run("part=unique", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if !uniqueInstances(body) {
+			if !document.UniqueNames(body, "Instances", "Instance") {
 				b.Fatal("a key occurs twice")
 			}
 		}

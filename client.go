@@ -229,9 +229,9 @@ func (c *Client) do(ctx context.Context, op operation, wait hooks) (res result, 
 func (a attempted) forPacer(then next) pace.Result {
 	switch {
 	case then == awaitGate:
-		return pace.Result{Outcome: pace.Throttled, RetryAfter: a.retryAfter, ServiceTime: a.clock}
+		return pace.Result{Response: pace.Throttled, RetryAfter: a.retryAfter, ServiceTime: a.clock}
 	case a.event.stage == stageAnswered && a.event.hasRequestID:
-		return pace.Result{Outcome: pace.Accepted, ServiceTime: a.clock}
+		return pace.Result{Response: pace.Accepted, ServiceTime: a.clock}
 	}
 	return pace.Result{}
 }
@@ -314,15 +314,15 @@ func (c *Client) sign(op operation, at time.Time, keys credential.Secrets) (*htt
 		return nil, "", fmt.Errorf("no nonce: %w", err)
 	}
 	auth := c.signature(message{host: c.host, action: op.action, params: op.params, at: at, nonce: nonce.String()}, keys)
-	auth.header.put("Accept", "application/json")
-	auth.header.put("User-Agent", c.userAgent)
+	auth.header.Set("Accept", "application/json")
+	auth.header.Set("User-Agent", c.userAgent)
 	return &http.Request{
 		Method:     http.MethodPost, // net/http may repeat a GET by itself
 		URL:        &url.URL{Scheme: c.scheme, Host: c.host, Path: "/", RawQuery: auth.rawQuery},
 		Proto:      "HTTP/1.1",
 		ProtoMajor: 1,
 		ProtoMinor: 1,
-		Header:     auth.header.Header,
+		Header:     auth.header,
 		Host:       c.host,
 	}, auth.signature, nil
 }

@@ -2,13 +2,14 @@ package ecsreboot
 
 import "strings"
 
-// ErrorCode is an error code of the service, as its answer spells it. It is an
-// error itself, so that errors.Is(err, [ErrInstanceLockedForSecurity]) finds the
-// answer in any error of this package. Codes without a constant here work the
-// same way: errors.Is(err, ErrorCode("Some.New.Code")). The empty code matches
-// nothing.
+// ErrorCode is an error code of the service, as its response spells it. It is an error
+// itself: errors.Is(err, [ErrInstanceLockedForSecurity]) reports whether err, any error
+// of this package, holds a response with that code. A code without a constant works the
+// same way: errors.Is(err, ErrorCode("Some.New.Code")). The empty code matches nothing.
 //
-// Throttling codes have no constants; they are the class [ErrThrottled].
+// The constants below are the codes. The other errors named Err are variables: [ErrNotSent]
+// and its like are outcomes, [ErrThrottled] and its like are classes of codes. Throttling
+// codes have no constants, only their class.
 type ErrorCode string
 
 // Error returns the code with this package's prefix.
@@ -16,209 +17,314 @@ func (c ErrorCode) Error() string { return prefix + string(c) }
 
 // Advice says what the caller of a restart can do about the code, in one or two
 // sentences; it is empty for a code that this package does not know.
-func (c ErrorCode) Advice() string {
-	if isThrottlingCode(c) {
-		return "Wait for the next minute and send fewer calls; the limit counts per account, region and operation."
-	}
-	for _, entry := range catalogue() {
-		if entry.code == c {
-			return entry.advice
-		}
-	}
-	switch {
-	case isServiceFailure(c):
-		return ErrInternalError.Advice()
-	case strings.HasPrefix(string(c), "InvalidInstanceIds."):
-		return ErrInvalidInstanceIDsMalformed.Advice()
-	}
-	return ""
-}
+func (c ErrorCode) Advice() string { return rowOf(c, "").advice }
 
-// The codes that RebootInstance documents.
+// Error codes that the vendor documents for RebootInstance.
 const (
-	// ErrIncorrectInstanceStatus is IncorrectInstanceStatus (HTTP 403): the instance is not Running, so it cannot be restarted. Look at its status; right after a restart it means that one is under way.
+	// ErrIncorrectInstanceStatus is IncorrectInstanceStatus (HTTP 403): the instance is not Running, so it cannot be restarted.
 	ErrIncorrectInstanceStatus ErrorCode = "IncorrectInstanceStatus"
-	// ErrInstanceLockedForSecurity is InstanceLockedForSecurity (HTTP 403): the instance is locked for security reasons. Have the lock lifted in the Security Center; do not stop the instance, it could not be started again.
+	// ErrInstanceLockedForSecurity is InstanceLockedForSecurity (HTTP 403): the instance is locked for security reasons.
 	ErrInstanceLockedForSecurity ErrorCode = "InstanceLockedForSecurity"
-	// ErrDiskError is DiskError (HTTP 403): a disk of the instance is in a state that does not allow the operation. Wait until its disks are In_use, then try again.
+	// ErrDiskError is DiskError (HTTP 403): a disk of the instance is in a state that does not allow the operation.
 	ErrDiskError ErrorCode = "DiskError"
-	// ErrInstanceExpiredOrInArrears is InstanceExpiredOrInArrears (HTTP 403): the subscription has expired or the account is in arrears. Renew the instance or settle the bill.
+	// ErrInstanceExpiredOrInArrears is InstanceExpiredOrInArrears (HTTP 403): the subscription has expired or the account is in arrears.
 	ErrInstanceExpiredOrInArrears ErrorCode = "InstanceExpiredOrInArrears"
-	// ErrInvalidParameterKMSKeyIDCMKUnauthorized is InvalidParameter.KMSKeyId.CMKUnauthorized (HTTP 403): the KMS key of an encrypted disk may not be used. Authorize ECS to use the key.
+	// ErrInvalidParameterKMSKeyIDCMKUnauthorized is InvalidParameter.KMSKeyId.CMKUnauthorized (HTTP 403): the KMS key of an encrypted disk may not be used.
 	ErrInvalidParameterKMSKeyIDCMKUnauthorized ErrorCode = "InvalidParameter.KMSKeyId.CMKUnauthorized"
-	// ErrInvalidParameterKMSKeyIDCMKNotEnabled is InvalidParameter.KMSKeyId.CMKNotEnabled (HTTP 403): the KMS key of an encrypted disk is not enabled. Enable the key in KMS.
+	// ErrInvalidParameterKMSKeyIDCMKNotEnabled is InvalidParameter.KMSKeyId.CMKNotEnabled (HTTP 403): the KMS key of an encrypted disk is not enabled.
 	ErrInvalidParameterKMSKeyIDCMKNotEnabled ErrorCode = "InvalidParameter.KMSKeyId.CMKNotEnabled"
-	// ErrInvalidParameterKMSKeyIDKMSUnauthorized is InvalidParameter.KMSKeyId.KMSUnauthorized (HTTP 403): ECS may not access KMS. Grant ECS its KMS service role.
+	// ErrInvalidParameterKMSKeyIDKMSUnauthorized is InvalidParameter.KMSKeyId.KMSUnauthorized (HTTP 403): ECS may not access KMS.
 	ErrInvalidParameterKMSKeyIDKMSUnauthorized ErrorCode = "InvalidParameter.KMSKeyId.KMSUnauthorized"
-	// ErrInvalidParameterKMSKeyIDNotFound is InvalidParameter.KMSKeyId.NotFound (HTTP 404): the KMS key of an encrypted disk does not exist. Restore the key if its deletion is only scheduled.
+	// ErrInvalidParameterKMSKeyIDNotFound is InvalidParameter.KMSKeyId.NotFound (HTTP 404): the KMS key of an encrypted disk does not exist.
 	ErrInvalidParameterKMSKeyIDNotFound ErrorCode = "InvalidParameter.KMSKeyId.NotFound"
-	// ErrInvalidInstanceIDNotFound is InvalidInstanceId.NotFound (HTTP 404): no such instance in this region and account. Check the id, the region and whose credentials are in use.
+	// ErrInvalidInstanceIDNotFound is InvalidInstanceId.NotFound (HTTP 404): no such instance in this region and account.
 	ErrInvalidInstanceIDNotFound ErrorCode = "InvalidInstanceId.NotFound"
-	// ErrInternalError is InternalError (HTTP 500): the service failed, perhaps after it acted. Look at the instance before sending again.
+	// ErrInternalError is InternalError (HTTP 500): the service failed, perhaps after it acted.
 	ErrInternalError ErrorCode = "InternalError"
-	// ErrLimitedOperationServiceUnavailable is LimitedOperation.ServiceUnavailable (HTTP 503): the service is unavailable for the moment. Look at the instance before sending again.
+	// ErrLimitedOperationServiceUnavailable is LimitedOperation.ServiceUnavailable (HTTP 503): the service is unavailable for the moment.
 	ErrLimitedOperationServiceUnavailable ErrorCode = "LimitedOperation.ServiceUnavailable"
-	// ErrDryRunOperation is DryRunOperation (HTTP 400): a dry run passed; a call that asked for one returns a nil error instead. As an error it means that a restart was answered as if it had been a dry run: look at what stands between.
+	// ErrDryRunOperation is DryRunOperation (HTTP 400): a dry run passed; a call that asked for one returns a nil error instead.
 	ErrDryRunOperation ErrorCode = "DryRunOperation"
 )
 
-// The service's common codes that the caller of a restart acts on.
+// Error codes common to all operations on which the caller of a restart can act.
 const (
-	// ErrUnknownError is UnknownError (HTTP 400): the service failed for an unknown reason, perhaps after it acted. Look at the instance before sending again.
+	// ErrUnknownError is UnknownError (HTTP 400): the service failed for an unknown reason, perhaps after it acted.
 	ErrUnknownError ErrorCode = "UnknownError"
-	// ErrServiceUnavailable is ServiceUnavailable (HTTP 503): the service is unavailable for the moment. Look at the instance before sending again.
+	// ErrServiceUnavailable is ServiceUnavailable (HTTP 503): the service is unavailable for the moment.
 	ErrServiceUnavailable ErrorCode = "ServiceUnavailable"
-	// ErrServiceUnavailableRegionMaintaining is ServiceUnavailable.RegionMaintaining (HTTP 503): the region is under maintenance. Wait some minutes, then look at the instance.
+	// ErrServiceUnavailableRegionMaintaining is ServiceUnavailable.RegionMaintaining (HTTP 503): the region is under maintenance.
 	ErrServiceUnavailableRegionMaintaining ErrorCode = "ServiceUnavailable.RegionMaintaining"
-	// ErrInvalidAccessKeyID is InvalidAccessKeyId (HTTP 403): the access key is unknown or invalid. Check which credentials are in use.
+	// ErrInvalidAccessKeyID is InvalidAccessKeyId (HTTP 403): the access key is unknown or invalid.
 	ErrInvalidAccessKeyID ErrorCode = "InvalidAccessKeyId"
-	// ErrInvalidAccessKeyIDNotFound is InvalidAccessKeyId.NotFound (HTTP 404): there is no such access key. Check which credentials are in use.
+	// ErrInvalidAccessKeyIDNotFound is InvalidAccessKeyId.NotFound (HTTP 404): there is no such access key.
 	ErrInvalidAccessKeyIDNotFound ErrorCode = "InvalidAccessKeyId.NotFound"
-	// ErrInvalidAccessKeyIDInactive is InvalidAccessKeyId.Inactive (HTTP 400): the access key is disabled. Enable it or use another.
+	// ErrInvalidAccessKeyIDInactive is InvalidAccessKeyId.Inactive (HTTP 400): the access key is disabled.
 	ErrInvalidAccessKeyIDInactive ErrorCode = "InvalidAccessKeyId.Inactive"
-	// ErrForbiddenAccessKeyDisabled is Forbidden.AccessKeyDisabled (HTTP 403): the access key is disabled. Enable it or use another.
+	// ErrForbiddenAccessKeyDisabled is Forbidden.AccessKeyDisabled (HTTP 403): the access key is disabled.
 	ErrForbiddenAccessKeyDisabled ErrorCode = "Forbidden.AccessKeyDisabled"
-	// ErrSignatureDoesNotMatch is SignatureDoesNotMatch (HTTP 400): the signature is not the one the service calculates. Check the access key secret, and that no proxy rewrites the request.
+	// ErrSignatureDoesNotMatch is SignatureDoesNotMatch (HTTP 400): the signature is not the one the service calculates.
 	ErrSignatureDoesNotMatch ErrorCode = "SignatureDoesNotMatch"
-	// ErrIncompleteSignature is IncompleteSignature (HTTP 400): the signature is not the one the service calculates (older wording). Check the access key secret, and that no proxy rewrites the request.
+	// ErrIncompleteSignature is IncompleteSignature (HTTP 400): the signature is not the one the service calculates (older wording).
 	ErrIncompleteSignature ErrorCode = "IncompleteSignature"
-	// ErrInvalidSecurityTokenExpired is InvalidSecurityToken.Expired (HTTP 400): the STS token has expired. Use a credential that renews itself, and check the clock.
+	// ErrInvalidSecurityTokenExpired is InvalidSecurityToken.Expired (HTTP 400): the STS token has expired.
 	ErrInvalidSecurityTokenExpired ErrorCode = "InvalidSecurityToken.Expired"
-	// ErrInvalidSecurityTokenMalformed is InvalidSecurityToken.Malformed (HTTP 400): the STS token is malformed. Fetch a new one and pass it on unchanged.
+	// ErrInvalidSecurityTokenMalformed is InvalidSecurityToken.Malformed (HTTP 400): the STS token is malformed.
 	ErrInvalidSecurityTokenMalformed ErrorCode = "InvalidSecurityToken.Malformed"
-	// ErrInvalidSecurityTokenMismatchWithAccessKey is InvalidSecurityToken.MismatchWithAccessKey (HTTP 400): the STS token belongs to another access key. Give key id, secret and token from one and the same answer.
+	// ErrInvalidSecurityTokenMismatchWithAccessKey is InvalidSecurityToken.MismatchWithAccessKey (HTTP 400): the STS token belongs to another access key.
 	ErrInvalidSecurityTokenMismatchWithAccessKey ErrorCode = "InvalidSecurityToken.MismatchWithAccessKey"
-	// ErrMissingSecurityToken is MissingSecurityToken (HTTP 400): a temporary access key came without its STS token. Give the token along with the key.
+	// ErrMissingSecurityToken is MissingSecurityToken (HTTP 400): a temporary access key came without its STS token.
 	ErrMissingSecurityToken ErrorCode = "MissingSecurityToken"
-	// ErrForbiddenRAM is Forbidden.RAM (HTTP 403): the identity may not restart this instance. Grant it the RAM action that the error names, on the instance.
+	// ErrForbiddenRAM is Forbidden.RAM (HTTP 403): the identity may not restart this instance.
 	ErrForbiddenRAM ErrorCode = "Forbidden.RAM"
-	// ErrForbiddenUnauthorized is Forbidden.Unauthorized (HTTP 403): the identity may not do this. Grant it the RAM action that the error names, on the instance.
+	// ErrForbiddenUnauthorized is Forbidden.Unauthorized (HTTP 403): the identity may not do this.
 	ErrForbiddenUnauthorized ErrorCode = "Forbidden.Unauthorized"
-	// ErrForbiddenSubUser is Forbidden.SubUser (HTTP 403): a RAM user may not do this. Grant it the RAM action that the error names, on the instance.
+	// ErrForbiddenSubUser is Forbidden.SubUser (HTTP 403): a RAM user may not do this.
 	ErrForbiddenSubUser ErrorCode = "Forbidden.SubUser"
-	// ErrForbiddenInstanceNotFound is Forbidden.InstanceNotFound (HTTP 404): this identity finds no such instance. Check the id, the region and whose credentials are in use.
+	// ErrForbiddenInstanceNotFound is Forbidden.InstanceNotFound (HTTP 404): this identity finds no such instance.
 	ErrForbiddenInstanceNotFound ErrorCode = "Forbidden.InstanceNotFound"
-	// ErrOperationDenied is OperationDenied (HTTP 403): the operation is denied; the message says why. Act on the message.
+	// ErrOperationDenied is OperationDenied (HTTP 403): the operation is denied; the message says why.
 	ErrOperationDenied ErrorCode = "OperationDenied"
-	// ErrInvalidTimeStampExpired is InvalidTimeStamp.Expired (HTTP 400): the clocks of client and service differ by more than 15 minutes. Synchronize the clock.
+	// ErrInvalidTimeStampExpired is InvalidTimeStamp.Expired (HTTP 400): the clocks of client and service differ by more than 15 minutes.
 	ErrInvalidTimeStampExpired ErrorCode = "InvalidTimeStamp.Expired"
-	// ErrInvalidTimeStampFormat is InvalidTimeStamp.Format (HTTP 400): the request's time could not be read. Check that no proxy rewrites the request.
+	// ErrInvalidTimeStampFormat is InvalidTimeStamp.Format (HTTP 400): the request's time could not be read.
 	ErrInvalidTimeStampFormat ErrorCode = "InvalidTimeStamp.Format"
-	// ErrIllegalTimestamp is IllegalTimestamp (HTTP 400): the clocks of client and service differ too much (older wording). Synchronize the clock.
+	// ErrIllegalTimestamp is IllegalTimestamp (HTTP 400): the clocks of client and service differ too much (older wording).
 	ErrIllegalTimestamp ErrorCode = "IllegalTimestamp"
-	// ErrSignatureNonceUsed is SignatureNonceUsed (HTTP 400): an identical request has arrived before, so something in between repeats requests. Look at the instance, then for a proxy or transport that retries.
+	// ErrSignatureNonceUsed is SignatureNonceUsed (HTTP 400): an identical request has arrived before, so something in between repeats requests.
 	ErrSignatureNonceUsed ErrorCode = "SignatureNonceUsed"
-	// ErrOperationConflict is OperationConflict (HTTP 409): another operation on the instance is under way. Look at the instance and try again later.
+	// ErrOperationConflict is OperationConflict (HTTP 409): another operation on the instance is under way.
 	ErrOperationConflict ErrorCode = "OperationConflict"
-	// ErrInvalidOperationConflict is InvalidOperation.Conflict (HTTP 409): another operation on the instance is under way. Look at the instance and try again later.
+	// ErrInvalidOperationConflict is InvalidOperation.Conflict (HTTP 409): another operation on the instance is under way.
 	ErrInvalidOperationConflict ErrorCode = "InvalidOperation.Conflict"
-	// ErrLastTokenProcessing is LastTokenProcessing (HTTP 403): an earlier request is still being processed. Look at the instance and try again later.
+	// ErrLastTokenProcessing is LastTokenProcessing (HTTP 403): an earlier request is still being processed.
 	ErrLastTokenProcessing ErrorCode = "LastTokenProcessing"
-	// ErrIncorrectInstanceStatusInitializing is IncorrectInstanceStatus.Initializing (HTTP 403): the instance is still being set up. Wait until it is Running.
+	// ErrIncorrectInstanceStatusInitializing is IncorrectInstanceStatus.Initializing (HTTP 403): the instance is still being set up.
 	ErrIncorrectInstanceStatusInitializing ErrorCode = "IncorrectInstanceStatus.Initializing"
-	// ErrInstanceNotReady is InstanceNotReady (HTTP 403): the instance is not ready for the operation. Wait and try again.
+	// ErrInstanceNotReady is InstanceNotReady (HTTP 403): the instance is not ready for the operation.
 	ErrInstanceNotReady ErrorCode = "InstanceNotReady"
-	// ErrInvalidAccountStatusNotEnoughBalance is InvalidAccountStatus.NotEnoughBalance (HTTP 403): the account's balance does not suffice. Top it up.
+	// ErrInvalidAccountStatusNotEnoughBalance is InvalidAccountStatus.NotEnoughBalance (HTTP 403): the account's balance does not suffice.
 	ErrInvalidAccountStatusNotEnoughBalance ErrorCode = "InvalidAccountStatus.NotEnoughBalance"
-	// ErrMissingParameter is MissingParameter (HTTP 400): a parameter did not arrive. Check that no proxy rewrites the request.
+	// ErrMissingParameter is MissingParameter (HTTP 400): a parameter did not arrive.
 	ErrMissingParameter ErrorCode = "MissingParameter"
-	// ErrInvalidParameter is InvalidParameter (HTTP 400): the service refuses a parameter; the message names it. Correct it.
+	// ErrInvalidParameter is InvalidParameter (HTTP 400): the service refuses a parameter; the message names it.
 	ErrInvalidParameter ErrorCode = "InvalidParameter"
-	// ErrInvalidRegionIDNotFound is InvalidRegionId.NotFound (HTTP 404): there is no such region. Correct the region.
+	// ErrInvalidRegionIDNotFound is InvalidRegionId.NotFound (HTTP 404): there is no such region.
 	ErrInvalidRegionIDNotFound ErrorCode = "InvalidRegionId.NotFound"
-	// ErrInvalidActionNotFound is InvalidAction.NotFound (HTTP 404): the endpoint does not know the operation. Check the endpoint.
+	// ErrInvalidActionNotFound is InvalidAction.NotFound (HTTP 404): the endpoint does not know the operation.
 	ErrInvalidActionNotFound ErrorCode = "InvalidAction.NotFound"
-	// ErrInvalidProductNotFound is InvalidProduct.NotFound (HTTP 404): the endpoint is none of ECS. Check the endpoint.
+	// ErrInvalidProductNotFound is InvalidProduct.NotFound (HTTP 404): the endpoint is none of ECS.
 	ErrInvalidProductNotFound ErrorCode = "InvalidProduct.NotFound"
 )
 
-// Codes that the vendor documents for other operations or services.
+// Error codes that the vendor documents for other operations or services.
 const (
-	// ErrRejectedThrottling is Rejected.Throttling (HTTP 429): the service held the request back, and does not say whether it acted. Look at the instance before sending again.
+	// ErrRejectedThrottling is Rejected.Throttling (HTTP 429): the service held the request back, and does not say whether it acted.
 	ErrRejectedThrottling ErrorCode = "Rejected.Throttling"
-	// ErrSystemBusy is SystemBusy (HTTP 449): the service is busy, and does not say whether it acted. Look at the instance before sending again.
+	// ErrSystemBusy is SystemBusy (HTTP 449): the service is busy, and does not say whether it acted.
 	ErrSystemBusy ErrorCode = "SystemBusy"
-	// ErrInvalidOperationNotSupportedEndpoint is InvalidOperation.NotSupportedEndpoint (HTTP 404): the endpoint does not serve the region. Check the endpoint: without WithEndpoint the client takes the region's own.
+	// ErrInvalidOperationNotSupportedEndpoint is InvalidOperation.NotSupportedEndpoint (HTTP 404): the endpoint does not serve the region.
 	ErrInvalidOperationNotSupportedEndpoint ErrorCode = "InvalidOperation.NotSupportedEndpoint"
-	// ErrInvalidInstanceNotFound is InvalidInstance.NotFound (HTTP 404): no such instance in this region and account. Check the id, the region and whose credentials are in use.
+	// ErrInvalidInstanceNotFound is InvalidInstance.NotFound (HTTP 404): no such instance in this region and account.
 	ErrInvalidInstanceNotFound ErrorCode = "InvalidInstance.NotFound"
-	// ErrInvalidInstanceIDsNotFound is InvalidInstanceIds.NotFound (HTTP 404): no such instance in this region and account. Check the ids, the region and whose credentials are in use.
+	// ErrInvalidInstanceIDsNotFound is InvalidInstanceIds.NotFound (HTTP 404): no such instance in this region and account.
 	ErrInvalidInstanceIDsNotFound ErrorCode = "InvalidInstanceIds.NotFound"
-	// ErrInvalidInstanceIDsMalformed is InvalidInstanceIds.Malformed (HTTP 400): an instance id, or the list of ids, is malformed. Check the ids.
+	// ErrInvalidInstanceIDsMalformed is InvalidInstanceIds.Malformed (HTTP 400): an instance id, or the list of ids, is malformed.
 	ErrInvalidInstanceIDsMalformed ErrorCode = "InvalidInstanceIds.Malformed"
 )
 
-// catalogueEntry describes one code. The constants' comments are written from
-// it; a test holds the two together.
-type catalogueEntry struct {
-	code    ErrorCode
-	status  int    // the HTTP status that the service documents
-	meaning string // completes "<code> means:"
-	advice  string
-	class   error  // nil: none
-	source  string // where the code is documented; empty: for RebootInstance, or as one of the common codes of ECS
+// codeRow is what this package knows of one code, or of a family of codes.
+type codeRow struct {
+	// What the row is about.
+	code      ErrorCode
+	covers    coverage
+	anyCase   bool   // the code may be spelled in any case
+	parameter string // if not empty, the row applies only if the message quotes a parameter whose name begins so
+
+	// What it says.
+	effect effect
+	class  error  // nil: none
+	source string // the document that the row comes from
+	advice string
 }
 
-// catalogue is a function so that programs link it only if they ask for advice.
-func catalogue() []catalogueEntry {
-	return []catalogueEntry{
-		{code: ErrIncorrectInstanceStatus, status: 403, meaning: "the instance is not Running, so it cannot be restarted", advice: "Look at its status; right after a restart it means that one is under way."},
-		{code: ErrInstanceLockedForSecurity, status: 403, meaning: "the instance is locked for security reasons", advice: "Have the lock lifted in the Security Center; do not stop the instance, it could not be started again."},
-		{code: ErrDiskError, status: 403, meaning: "a disk of the instance is in a state that does not allow the operation", advice: "Wait until its disks are In_use, then try again."},
-		{code: ErrInstanceExpiredOrInArrears, status: 403, meaning: "the subscription has expired or the account is in arrears", advice: "Renew the instance or settle the bill."},
-		{code: ErrInvalidParameterKMSKeyIDCMKUnauthorized, status: 403, meaning: "the KMS key of an encrypted disk may not be used", advice: "Authorize ECS to use the key.", class: ErrKMSKey},
-		{code: ErrInvalidParameterKMSKeyIDCMKNotEnabled, status: 403, meaning: "the KMS key of an encrypted disk is not enabled", advice: "Enable the key in KMS.", class: ErrKMSKey},
-		{code: ErrInvalidParameterKMSKeyIDKMSUnauthorized, status: 403, meaning: "ECS may not access KMS", advice: "Grant ECS its KMS service role.", class: ErrKMSKey},
-		{code: ErrInvalidParameterKMSKeyIDNotFound, status: 404, meaning: "the KMS key of an encrypted disk does not exist", advice: "Restore the key if its deletion is only scheduled.", class: ErrKMSKey},
-		{code: ErrInvalidInstanceIDNotFound, status: 404, meaning: "no such instance in this region and account", advice: "Check the id, the region and whose credentials are in use."},
-		{code: ErrInternalError, status: 500, meaning: "the service failed, perhaps after it acted", advice: "Look at the instance before sending again."},
-		{code: ErrLimitedOperationServiceUnavailable, status: 503, meaning: "the service is unavailable for the moment", advice: "Look at the instance before sending again."},
-		{code: ErrDryRunOperation, status: 400, meaning: "a dry run passed; a call that asked for one returns a nil error instead", advice: "As an error it means that a restart was answered as if it had been a dry run: look at what stands between."},
-		{code: ErrUnknownError, status: 400, meaning: "the service failed for an unknown reason, perhaps after it acted", advice: "Look at the instance before sending again."},
-		{code: ErrServiceUnavailable, status: 503, meaning: "the service is unavailable for the moment", advice: "Look at the instance before sending again."},
-		{code: ErrServiceUnavailableRegionMaintaining, status: 503, meaning: "the region is under maintenance", advice: "Wait some minutes, then look at the instance."},
-		{code: ErrInvalidAccessKeyID, status: 403, meaning: "the access key is unknown or invalid", advice: "Check which credentials are in use.", class: ErrUnauthenticated},
-		{code: ErrInvalidAccessKeyIDNotFound, status: 404, meaning: "there is no such access key", advice: "Check which credentials are in use.", class: ErrUnauthenticated},
-		{code: ErrInvalidAccessKeyIDInactive, status: 400, meaning: "the access key is disabled", advice: "Enable it or use another.", class: ErrUnauthenticated},
-		{code: ErrForbiddenAccessKeyDisabled, status: 403, meaning: "the access key is disabled", advice: "Enable it or use another.", class: ErrUnauthenticated},
-		{code: ErrSignatureDoesNotMatch, status: 400, meaning: "the signature is not the one the service calculates", advice: "Check the access key secret, and that no proxy rewrites the request.", class: ErrUnauthenticated},
-		{code: ErrIncompleteSignature, status: 400, meaning: "the signature is not the one the service calculates (older wording)", advice: "Check the access key secret, and that no proxy rewrites the request.", class: ErrUnauthenticated},
-		{code: ErrInvalidSecurityTokenExpired, status: 400, meaning: "the STS token has expired", advice: "Use a credential that renews itself, and check the clock.", class: ErrUnauthenticated},
-		{code: ErrInvalidSecurityTokenMalformed, status: 400, meaning: "the STS token is malformed", advice: "Fetch a new one and pass it on unchanged.", class: ErrUnauthenticated},
-		{code: ErrInvalidSecurityTokenMismatchWithAccessKey, status: 400, meaning: "the STS token belongs to another access key", advice: "Give key id, secret and token from one and the same answer.", class: ErrUnauthenticated},
-		{code: ErrMissingSecurityToken, status: 400, meaning: "a temporary access key came without its STS token", advice: "Give the token along with the key.", class: ErrUnauthenticated},
-		{code: ErrForbiddenRAM, status: 403, meaning: "the identity may not restart this instance", advice: "Grant it the RAM action that the error names, on the instance.", class: ErrAccessDenied},
-		{code: ErrForbiddenUnauthorized, status: 403, meaning: "the identity may not do this", advice: "Grant it the RAM action that the error names, on the instance.", class: ErrAccessDenied},
-		{code: ErrForbiddenSubUser, status: 403, meaning: "a RAM user may not do this", advice: "Grant it the RAM action that the error names, on the instance.", class: ErrAccessDenied},
-		{code: ErrForbiddenInstanceNotFound, status: 404, meaning: "this identity finds no such instance", advice: "Check the id, the region and whose credentials are in use."},
-		{code: ErrOperationDenied, status: 403, meaning: "the operation is denied; the message says why", advice: "Act on the message."},
-		{code: ErrInvalidTimeStampExpired, status: 400, meaning: "the clocks of client and service differ by more than 15 minutes", advice: "Synchronize the clock."},
-		{code: ErrInvalidTimeStampFormat, status: 400, meaning: "the request's time could not be read", advice: "Check that no proxy rewrites the request."},
-		{code: ErrIllegalTimestamp, status: 400, meaning: "the clocks of client and service differ too much (older wording)", advice: "Synchronize the clock."},
-		{code: ErrSignatureNonceUsed, status: 400, meaning: "an identical request has arrived before, so something in between repeats requests", advice: "Look at the instance, then for a proxy or transport that retries."},
-		{code: ErrOperationConflict, status: 409, meaning: "another operation on the instance is under way", advice: "Look at the instance and try again later."},
-		{code: ErrInvalidOperationConflict, status: 409, meaning: "another operation on the instance is under way", advice: "Look at the instance and try again later."},
-		{code: ErrLastTokenProcessing, status: 403, meaning: "an earlier request is still being processed", advice: "Look at the instance and try again later."},
-		{code: ErrIncorrectInstanceStatusInitializing, status: 403, meaning: "the instance is still being set up", advice: "Wait until it is Running."},
-		{code: ErrInstanceNotReady, status: 403, meaning: "the instance is not ready for the operation", advice: "Wait and try again."},
-		{code: ErrInvalidAccountStatusNotEnoughBalance, status: 403, meaning: "the account's balance does not suffice", advice: "Top it up."},
-		{code: ErrMissingParameter, status: 400, meaning: "a parameter did not arrive", advice: "Check that no proxy rewrites the request."},
-		{code: ErrInvalidParameter, status: 400, meaning: "the service refuses a parameter; the message names it", advice: "Correct it."},
-		{code: ErrInvalidRegionIDNotFound, status: 404, meaning: "there is no such region", advice: "Correct the region."},
-		{code: ErrInvalidActionNotFound, status: 404, meaning: "the endpoint does not know the operation", advice: "Check the endpoint."},
-		{code: ErrInvalidProductNotFound, status: 404, meaning: "the endpoint is none of ECS", advice: "Check the endpoint."},
-		{code: ErrRejectedThrottling, status: 429, meaning: "the service held the request back, and does not say whether it acted", advice: "Look at the instance before sending again.", source: "KMS, the vendor's documentation; none of ECS"},
-		{code: ErrSystemBusy, status: 449, meaning: "the service is busy, and does not say whether it acted", advice: "Look at the instance before sending again.", source: "Server Load Balancer, the vendor's documentation; none of ECS"},
-		{code: ErrInvalidOperationNotSupportedEndpoint, status: 404, meaning: "the endpoint does not serve the region", advice: "Check the endpoint: without WithEndpoint the client takes the region's own.", source: "the vendor's help page on debugging API calls; the status from the tests of a public client"},
-		{code: ErrInvalidInstanceNotFound, status: 404, meaning: "no such instance in this region and account", advice: "Check the id, the region and whose credentials are in use.", source: "API metadata of RunCommand and DescribeCloudAssistantStatus"},
-		{code: ErrInvalidInstanceIDsNotFound, status: 404, meaning: "no such instance in this region and account", advice: "Check the ids, the region and whose credentials are in use.", source: "API metadata of RebootInstances"},
-		{code: ErrInvalidInstanceIDsMalformed, status: 400, meaning: "an instance id, or the list of ids, is malformed", advice: "Check the ids.", source: "the vendor's documentation of DescribeInstanceRamRole"},
+// coverage is which codes a row stands for.
+type coverage uint8
+
+const (
+	itself        coverage = iota // the code alone
+	subcodes                      // the code and its subcodes: the code, a dot and anything
+	plainSubcodes                 // the same, but only subcodes that isPlainCode accepts
+	prefixed                      // every code that begins so
+)
+
+// effect is what a code says of the request that was answered with it.
+type effect uint8
+
+const (
+	effectRefused   effect = iota // the service did nothing; so says every code without a row
+	effectThrottled               // the service did nothing, and accepts the request later
+	effectClock                   // the service did nothing, because of the request's time
+	effectFailed                  // the service failed, perhaps after it acted
+	effectReplayed                // the service has received the same request before, and may have acted on it
+)
+
+// Sources of rows.
+const (
+	fromReboot  = "RebootInstance" // its error codes: https://www.alibabacloud.com/help/en/ecs/api-rebootinstance
+	fromECS     = "ECS"            // common errors, and those of other operations: https://github.com/AlibabaCloudDocs/ecs
+	fromGateway = "gateway"        // the gateway of all the vendor's APIs, by its responses or https://help.aliyun.com/document_detail/48054
+	fromFamily  = "family"         // no document: what the documented codes of the family have in common
+	fromCaution = "caution"        // no document: a code that speaks of a failure may follow a restart
+)
+
+// Advice that several rows give.
+const (
+	checkEndpoint = "Check the endpoint."
+	checkID       = "Check the id, the region and whose credentials are in use."
+	checkIDs      = "Check the ids."
+	checkKeys     = "Check which credentials are in use."
+	checkProxy    = "Check that no proxy rewrites the request."
+	checkSecret   = "Check the access key secret, and that no proxy rewrites the request."
+	enableKey     = "Enable it or use another."
+	grantAction   = "Grant it the RAM action that the error names, on the instance."
+	lookFirst     = "Look at the instance before sending again."
+	lookLater     = "Look at the instance and try again later."
+	setClock      = "Synchronize the clock."
+)
+
+// codeTable is the one place that says what a code means. The first row that matches
+// applies, so a row for one code stands before the row for its family. What a code means
+// to a reader is in the comment of its constant.
+var codeTable = [...]codeRow{
+	{code: ErrIncorrectInstanceStatus, source: fromReboot, advice: "Look at its status; right after a restart it means that one is under way."},
+	{code: ErrInstanceLockedForSecurity, source: fromReboot, advice: "Have the lock lifted in the Security Center; do not stop the instance, it could not be started again."},
+	{code: ErrDiskError, source: fromReboot, advice: "Wait until its disks are In_use, then try again."},
+	{code: ErrInstanceExpiredOrInArrears, source: fromReboot, advice: "Renew the instance or settle the bill."},
+	{code: ErrInvalidParameterKMSKeyIDCMKUnauthorized, class: ErrKMSKey, source: fromReboot, advice: "Authorize ECS to use the key."},
+	{code: ErrInvalidParameterKMSKeyIDCMKNotEnabled, class: ErrKMSKey, source: fromReboot, advice: "Enable the key in KMS."},
+	{code: ErrInvalidParameterKMSKeyIDKMSUnauthorized, class: ErrKMSKey, source: fromReboot, advice: "Grant ECS its KMS service role."},
+	{code: ErrInvalidParameterKMSKeyIDNotFound, class: ErrKMSKey, source: fromReboot, advice: "Restore the key if its deletion is only scheduled."},
+	{code: ErrInvalidInstanceIDNotFound, source: fromReboot, advice: checkID},
+	{code: ErrInternalError, covers: subcodes, anyCase: true, effect: effectFailed, source: fromReboot, advice: lookFirst},
+	{code: ErrLimitedOperationServiceUnavailable, covers: subcodes, anyCase: true, effect: effectFailed, source: fromReboot, advice: lookFirst},
+	{code: ErrDryRunOperation, source: fromReboot, advice: "As an error it means that a restart was answered as if it had been a dry run: look at what stands between."},
+	{code: ErrUnknownError, covers: subcodes, anyCase: true, effect: effectFailed, source: fromECS, advice: lookFirst},
+	{code: ErrServiceUnavailableRegionMaintaining, anyCase: true, effect: effectFailed, source: fromECS, advice: "Wait some minutes, then look at the instance."},
+	{code: ErrServiceUnavailable, covers: prefixed, anyCase: true, effect: effectFailed, source: fromECS, advice: lookFirst},
+	{code: ErrInvalidAccessKeyID, class: ErrUnauthenticated, source: "responses of the gateway, 2020 to 2025", advice: checkKeys},
+	{code: ErrInvalidAccessKeyIDNotFound, class: ErrUnauthenticated, source: fromGateway, advice: checkKeys},
+	{code: ErrInvalidAccessKeyIDInactive, class: ErrUnauthenticated, source: fromGateway, advice: enableKey},
+	{code: ErrForbiddenAccessKeyDisabled, class: ErrUnauthenticated, source: fromECS, advice: enableKey},
+	{code: ErrSignatureDoesNotMatch, class: ErrUnauthenticated, source: fromGateway, advice: checkSecret},
+	{code: ErrIncompleteSignature, class: ErrUnauthenticated, source: "responses of ECS, 2019 and 2020", advice: checkSecret},
+	{code: ErrInvalidSecurityTokenExpired, class: ErrUnauthenticated, source: fromGateway, advice: "Use a credential that renews itself, and check the clock."},
+	{code: ErrInvalidSecurityTokenMalformed, class: ErrUnauthenticated, source: fromGateway, advice: "Fetch a new one and pass it on unchanged."},
+	{code: ErrInvalidSecurityTokenMismatchWithAccessKey, class: ErrUnauthenticated, source: fromGateway, advice: "Give key id, secret and token from one and the same answer."},
+	{code: ErrMissingSecurityToken, class: ErrUnauthenticated, source: fromGateway, advice: "Give the token along with the key."},
+	{code: ErrForbiddenRAM, class: ErrAccessDenied, source: fromECS, advice: grantAction},
+	{code: ErrForbiddenUnauthorized, class: ErrAccessDenied, source: fromECS, advice: grantAction},
+	{code: ErrForbiddenSubUser, class: ErrAccessDenied, source: fromECS, advice: grantAction},
+	{code: ErrForbiddenInstanceNotFound, source: fromECS, advice: checkID},
+	{code: ErrOperationDenied, source: fromECS, advice: "Act on the message."},
+	{code: ErrInvalidTimeStampExpired, effect: effectClock, source: fromGateway, advice: setClock},
+	{code: ErrInvalidTimeStampFormat, source: fromGateway, advice: checkProxy},
+	{code: ErrIllegalTimestamp, effect: effectClock, source: fromECS, advice: setClock},
+	{code: ErrSignatureNonceUsed, anyCase: true, effect: effectReplayed, source: fromGateway, advice: "Look at the instance, then for a proxy or transport that retries."},
+	{code: ErrOperationConflict, source: fromECS, advice: lookLater},
+	{code: ErrInvalidOperationConflict, source: "API metadata of RebootInstances", advice: lookLater},
+	{code: ErrLastTokenProcessing, source: fromECS, advice: lookLater},
+	{code: ErrIncorrectInstanceStatusInitializing, source: "the Terraform provider and Packer, which retry it", advice: "Wait until it is Running."},
+	{code: ErrInstanceNotReady, source: "API metadata of RebootInstances", advice: "Wait and try again."},
+	{code: ErrInvalidAccountStatusNotEnoughBalance, source: fromECS, advice: "Top it up."},
+	// The older layer of ECS has no codes for tokens: it names them as a parameter.
+	{code: ErrMissingParameter, parameter: "SecurityToken", class: ErrUnauthenticated, source: "responses of ECS, 2024", advice: checkProxy},
+	{code: ErrMissingParameter, source: fromECS, advice: checkProxy},
+	{code: ErrInvalidParameter, parameter: "SecurityToken", class: ErrUnauthenticated, source: "responses of ECS, 2021", advice: "Correct it."},
+	{code: ErrInvalidParameter, source: fromECS, advice: "Correct it."},
+	{code: ErrInvalidRegionIDNotFound, source: fromECS, advice: "Correct the region."},
+	{code: ErrInvalidActionNotFound, source: fromGateway, advice: checkEndpoint},
+	{code: ErrInvalidProductNotFound, source: fromGateway, advice: checkEndpoint},
+	// Nothing says that the service refuses with this code before it acts, as it does with its throttling codes.
+	{code: ErrRejectedThrottling, covers: subcodes, anyCase: true, effect: effectFailed, source: "KMS, the vendor's documentation; none of ECS", advice: lookFirst},
+	{code: ErrSystemBusy, covers: subcodes, anyCase: true, effect: effectFailed, source: "Server Load Balancer, the vendor's documentation; none of ECS", advice: lookFirst},
+	{code: ErrInvalidOperationNotSupportedEndpoint, source: "the vendor's help page on debugging API calls; the status from the tests of a public client", advice: "Check the endpoint: without WithEndpoint the client takes the region's own."},
+	{code: ErrInvalidInstanceNotFound, source: "API metadata of RunCommand and DescribeCloudAssistantStatus", advice: checkID},
+	{code: ErrInvalidInstanceIDsNotFound, source: "API metadata of RebootInstances", advice: "Check the ids, the region and whose credentials are in use."},
+	{code: ErrInvalidInstanceIDsMalformed, source: "the vendor's documentation of DescribeInstanceRamRole", advice: checkIDs},
+
+	// Codes without a constant, and families of codes. They stand behind the codes that have rows of their own.
+	{code: "Throttling", covers: plainSubcodes, effect: effectThrottled, class: ErrThrottled, source: fromECS, advice: "Wait for the next minute and send fewer calls; the limit counts per account, region and operation."},
+	{code: "SystemError", covers: subcodes, anyCase: true, effect: effectFailed, source: fromCaution, advice: lookFirst},
+	{code: "ServiceBusy", covers: subcodes, anyCase: true, effect: effectFailed, source: fromCaution, advice: lookFirst},
+	{code: "RequestTimeout", covers: subcodes, anyCase: true, effect: effectFailed, source: fromCaution, advice: lookFirst},
+	{code: "OperationTimeout", covers: subcodes, anyCase: true, effect: effectFailed, source: fromCaution, advice: lookFirst},
+	{code: "InvalidAccessKeyId.", covers: prefixed, class: ErrUnauthenticated, source: fromFamily},
+	{code: "InvalidSecurityToken", covers: subcodes, class: ErrUnauthenticated, source: fromFamily},
+	{code: "Forbidden", covers: subcodes, class: ErrAccessDenied, source: fromFamily},
+	{code: "NoPermission", covers: subcodes, class: ErrAccessDenied, source: "other services of the vendor"},
+	{code: "InvalidParameter.KMSKeyId.", covers: prefixed, class: ErrKMSKey, source: fromFamily},
+	{code: "InvalidInstanceIds.", covers: prefixed, source: fromFamily, advice: checkIDs},
+}
+
+// matches reports whether the row is about a response with this code and message.
+func (r *codeRow) matches(code ErrorCode, message string) bool {
+	if len(code) < len(r.code) {
+		return false
 	}
+	head, rest := code[:len(r.code)], code[len(r.code):]
+	if head != r.code && (!r.anyCase || !strings.EqualFold(string(head), string(r.code))) {
+		return false
+	}
+	if r.parameter != "" && !strings.Contains(message, `"`+r.parameter) {
+		return false
+	}
+	switch r.covers {
+	case subcodes:
+		return rest == "" || rest[0] == '.'
+	case plainSubcodes:
+		return rest == "" || rest[0] == '.' && isPlainCode(code)
+	case prefixed:
+		return true
+	case itself:
+	}
+	return rest == ""
 }
 
-// isThrottlingCode reports whether code is one of the service's throttling codes:
-// Throttling, Throttling.User, Throttling.Api and whatever else begins so. In another
-// case it is none: a restart is sent again only on the codes that are documented.
-func isThrottlingCode(code ErrorCode) bool {
-	return code == "Throttling" || strings.HasPrefix(string(code), "Throttling.") && isPlainCode(code)
+// rowOf returns the row of a code, or the zero row. The message matters to the few codes
+// whose meaning depends on the parameter that it names.
+func rowOf(code ErrorCode, message string) codeRow {
+	for i := range codeTable {
+		if codeTable[i].matches(code, message) {
+			return codeTable[i]
+		}
+	}
+	return codeRow{}
 }
+
+// classOf returns the class of a response, or nil.
+func classOf(e *APIError) error {
+	row := rowOf(e.Code, e.Message)
+	denied := e.AccessDenied.PolicyType != "" || e.AccessDenied.NoPermissionType != ""
+	switch {
+	case row.effect == effectThrottled && e.StatusCode != 0 && !mayRefuse(e.StatusCode):
+		return nil // an odd code, perhaps after the request was processed
+	case row.effect == effectThrottled, row.class == ErrUnauthenticated, row.code == ErrForbiddenInstanceNotFound: //nolint:errorlint // sentinels
+		return row.class
+	case denied: // the detail says more than the code
+		return ErrAccessDenied
+	}
+	return row.class
+}
+
+// isPlainCode reports whether a code is spelled as all the codes of the service are.
+// A code that is not may be one of them with something added: an InternalError with an
+// invisible character is no refusal.
+func isPlainCode(code ErrorCode) bool {
+	return code != "" && len(code) <= maxCodeLength && strings.Trim(string(code), codeCharacters) == ""
+}
+
+const (
+	maxCodeLength  = 128
+	codeCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._"
+)

@@ -132,6 +132,10 @@ const maxInstanceIDs = 100
 // nothing, and does not say why.
 func (c *Client) DescribeInstances(ctx context.Context, request DescribeInstancesRequest) iter.Seq2[Instance, error] {
 	return func(yield func(Instance, error) bool) {
+		if err := checkContext(ctx); err != nil {
+			yield(Instance{}, &OperationError{Operation: "DescribeInstances", Err: err})
+			return
+		}
 		for _, id := range request.InstanceIDs {
 			if err := checkInstanceID(id); err != nil {
 				yield(Instance{}, &OperationError{Operation: "DescribeInstances", InstanceID: id, Err: err})

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ecsreboot/ecsreboot/internal/document"
 )
 
 // instancePage is one answer of DescribeInstances.
@@ -138,36 +140,11 @@ func quoteChanged(text string, scrub func(string) string) string {
 // encoding/json takes to decode them: about 1 ms; see BenchmarkPage.
 func (p *wirePage[W]) read(body []byte, scrub func(string) string) bool {
 	var page wirePage[W] // a new one, so that nothing of an unreadable page is left
-	if len(body) == 0 || body[0] != '{' || !uniqueInstances(body) || json.Unmarshal(body, &page) != nil {
+	if len(body) == 0 || body[0] != '{' || !document.UniqueNames(body, "Instances", "Instance") || json.Unmarshal(body, &page) != nil {
 		return false
 	}
 	page.scrub = scrub
 	*p = page
-	return true
-}
-
-// uniqueInstances reports whether no key of a list, nor of an instance in it, occurs
-// twice. The keys of the page itself have been checked.
-func uniqueInstances(page []byte) bool {
-	var names nameSet
-	for name, list := range jsonMembers(page) {
-		if !strings.EqualFold(string(name), "Instances") || list[0] != '{' {
-			continue
-		}
-		if !names.unique(list) {
-			return false
-		}
-		for name, array := range jsonMembers(list) {
-			if !strings.EqualFold(string(name), "Instance") || array[0] != '[' {
-				continue
-			}
-			for instance := range jsonElements(array) {
-				if instance[0] == '{' && !names.unique(instance) {
-					return false
-				}
-			}
-		}
-	}
 	return true
 }
 

@@ -1,9 +1,9 @@
 package ecsreboot
 
 import (
-	"cmp"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -14,7 +14,7 @@ import (
 
 var updateDocs = flag.Bool("update", false, "rewrite what is generated in docs/")
 
-// docs/errors.md tells what the catalogue and the decision tell.
+// docs/errors.md says what the constants' comments, the table of codes and the decision say.
 func TestDocsErrors(t *testing.T) {
 	const path, begin, end = "docs/errors.md", "by: make docs -->\n", "<!-- end -->"
 	data, err := os.ReadFile(path)
@@ -24,7 +24,7 @@ func TestDocsErrors(t *testing.T) {
 	require.True(t, found)
 	_, after, found := strings.Cut(rest, end)
 	require.True(t, found)
-	want := before + begin + errorTables() + "\n" + end + after
+	want := before + begin + errorTables(t) + "\n" + end + after
 	if *updateDocs {
 		require.NoError(t, os.WriteFile(path, []byte(want), 0o600))
 		return
@@ -35,11 +35,10 @@ func TestDocsErrors(t *testing.T) {
 }
 
 // errorTables are the tables of docs/errors.md, one a class.
-func errorTables() string {
-	throttling := catalogueEntry{code: "Throttling", status: 400, class: ErrThrottled, meaning: "too many calls were sent; the same for every code that begins with `Throttling.`"}
-	throttling.advice = throttling.code.Advice()
-	entries := append(catalogue(), throttling)
-	slices.SortFunc(entries, func(a, b catalogueEntry) int { return cmp.Compare(a.code, b.code) })
+func errorTables(t *testing.T) string {
+	t.Helper()
+	codes := describedCodes(t)
+	codes["Throttling"] = describedCode{status: 400, meaning: "too many calls were sent; the same for every code that begins with `Throttling.`"}
 	var b strings.Builder
 	for _, group := range []struct {
 		title string
@@ -51,24 +50,22 @@ func errorTables() string {
 		{"Permissions: the class `ErrAccessDenied`", ErrAccessDenied},
 		{"KMS keys of encrypted disks: the class `ErrKMSKey`", ErrKMSKey},
 	} {
-		fmt.Fprintf(&b, "\n## %s\n\n| code | HTTP | means | what to do | restarted? |\n|---|---|---|---|---|\n", group.title)
-		for _, entry := range entries {
-			if entry.class == group.class { //nolint:errorlint // sentinels
-				if entry.source != "" {
-					entry.meaning += " (source: " + entry.source + ")"
-				}
-				fmt.Fprintf(&b, "| `%s` | %d | %s | %s | %s |\n", string(entry.code), entry.status, entry.meaning, entry.advice, restarted(entry))
+		fmt.Fprintf(&b, "\n## %s\n\n| code | HTTP | means | what to do | restarted? | source |\n|---|---|---|---|---|---|\n", group.title)
+		for _, code := range slices.Sorted(maps.Keys(codes)) {
+			row, status := rowOf(code, ""), codes[code].status
+			if row.class == group.class { //nolint:errorlint // sentinels
+				fmt.Fprintf(&b, "| `%s` | %d | %s | %s | %s | %s |\n", string(code), status, codes[code].meaning, row.advice, restarted(code, status), row.source)
 			}
 		}
 	}
 	return b.String()
 }
 
-// restarted says what an answer with the entry's code makes of a restart.
-func restarted(entry catalogueEntry) string {
+// restarted says what an answer with the code makes of a restart.
+func restarted(code ErrorCode, status int) string {
 	outcome, then := decide(operation{}, event{
-		stage: stageAnswered, status: entry.status, code: entry.code, hasRequestID: true, serverTime: true,
-		stale: isStale(&APIError{StatusCode: entry.status, Code: entry.code}),
+		stage: stageAnswered, status: status, code: code, hasRequestID: true, serverTime: true,
+		stale: isStale(&APIError{StatusCode: status, Code: code}),
 	})
 	switch {
 	case outcome == OutcomeUnknown:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ecsreboot/ecsreboot/internal/credential"
+	"github.com/ecsreboot/ecsreboot/internal/document"
 	"github.com/ecsreboot/ecsreboot/internal/redact"
 	"github.com/ecsreboot/ecsreboot/pace"
 )
@@ -18,40 +19,52 @@ import (
 const prefix = "ecsreboot: "
 
 // Classes of failures, for errors.Is. An error may belong to a class, carry an
-// [ErrorCode] and an outcome, and match a context error, all at once.
+// [ErrorCode] and an outcome, and match a context error, all at once. These variables are
+// no codes of the service: each class stands for several codes, or for none.
 var (
-	// ErrThrottled: the service, or this client on its behalf or by its rate hint,
-	// held the call back because too many were sent. It was not processed.
+	// ErrThrottled is the class of a call that was held back because too many were
+	// sent: by the service, or by this client on its behalf or by its rate hint. The
+	// service did not process the call.
 	ErrThrottled = pace.ErrThrottled
-	// ErrUnauthenticated: the service did not accept the credentials or the
-	// signature.
+	// ErrUnauthenticated is the class of a response that does not accept the
+	// credentials or the signature.
 	ErrUnauthenticated = errors.New(prefix + "unauthenticated")
-	// ErrAccessDenied: the identity is known but lacks a permission.
+	// ErrAccessDenied is the class of a response to an identity that is known but lacks
+	// a permission.
 	ErrAccessDenied = errors.New(prefix + "access denied")
-	// ErrKMSKey: the KMS key of an encrypted disk cannot be used.
+	// ErrKMSKey is the class of a response about the KMS key of an encrypted disk, which
+	// cannot be used.
 	ErrKMSKey = errors.New(prefix + "KMS key not usable")
-	// ErrCredentials: no usable credentials could be had, so nothing was sent.
+	// ErrCredentials is the class of a call that had no usable credentials, so nothing
+	// was sent.
 	ErrCredentials = credential.ErrCredentials
-	// ErrInvalidInput: an argument or option was refused before anything was sent.
+	// ErrInvalidInput is the class of an [InputError]: an argument or option was refused
+	// before anything was sent.
 	ErrInvalidInput = errors.New(prefix + "invalid input")
 )
 
 // Outcomes of a failed restart, for errors.Is; see [Outcome].
 var (
-	// ErrNotSent: nothing reached the service, so the restart did not happen.
+	// ErrNotSent matches if nothing reached the service, so the restart did not happen.
 	ErrNotSent = errors.New(prefix + "not sent")
-	// ErrRejected: the service answered with a refusal, so the restart did not happen.
+	// ErrRejected matches if the service refused, so the restart did not happen.
 	ErrRejected = errors.New(prefix + "rejected by the service")
-	// ErrOutcomeUnknown: the restart may or may not have happened. Look at the
+	// ErrOutcomeUnknown matches if the restart may or may not have happened. Look at the
 	// instance before sending again.
 	ErrOutcomeUnknown = errors.New(prefix + "outcome unknown")
-	// ErrAccepted: the restart was accepted although the call failed.
+	// ErrAccepted matches if the restart was accepted although the call failed.
 	ErrAccepted = errors.New(prefix + "restart accepted")
 )
 
-// ErrDryRunIgnored means that a dry run was answered as if it had been a real
-// restart, so the instance may be restarting. It comes together with [ErrAccepted].
-var ErrDryRunIgnored = errors.New(prefix + "the service ignored DryRun and accepted a real restart")
+// Findings about a restart, for errors.Is.
+var (
+	// ErrDryRunIgnored matches if a dry run was answered as if it had been a real
+	// restart, so the instance may be restarting. The error matches [ErrAccepted] too.
+	ErrDryRunIgnored = errors.New(prefix + "the service ignored DryRun and accepted a real restart")
+	// ErrNotProven matches if a wait ended without proof that the instance restarted. It
+	// does not say that the instance did not restart.
+	ErrNotProven = errors.New(prefix + "restart not proven")
+)
 
 // Outcome says what became of the restart that a failed call asked for.
 type Outcome uint8
@@ -240,10 +253,10 @@ type APIError struct {
 
 // keepReceived makes errors.Is go by the answer as it was received, even if a text in
 // it happens to hold a secret.
-func (e *APIError) keepReceived(d *document) {
+func (e *APIError) keepReceived(d *document.Document) {
 	raw := &APIError{
-		Code: ErrorCode(d.code), Message: d.text(), StatusCode: e.StatusCode,
-		AccessDenied: AccessDenied{PolicyType: d.denied.policyType, NoPermissionType: d.denied.noPermissionType},
+		Code: ErrorCode(d.Code), Message: d.Text(), StatusCode: e.StatusCode,
+		AccessDenied: AccessDenied{PolicyType: d.Denied.PolicyType, NoPermissionType: d.Denied.NoPermissionType},
 	}
 	class := classOf(raw)
 	if class == ErrThrottled && e.RequestID == "" { //nolint:errorlint // sentinels
@@ -312,34 +325,6 @@ func (e *APIError) LogValue() slog.Value {
 		attrs = append(attrs, slog.String("missing_action", e.AccessDenied.Action))
 	}
 	return slog.GroupValue(append(attrs, slog.String("message", e.Message))...)
-}
-
-// classOf finds the class of an answer by the family of its code, as the service
-// has more codes than it documents. The catalogue's classes are tested against it.
-func classOf(e *APIError) error {
-	family, _, _ := strings.Cut(string(e.Code), ".")
-	switch {
-	case isThrottlingCode(e.Code):
-		if e.StatusCode != 0 && !mayRefuse(e.StatusCode) {
-			return nil // an odd code, perhaps after the request was processed
-		}
-		return ErrThrottled
-	case family == string(ErrInvalidAccessKeyID), family == "InvalidSecurityToken",
-		e.Code == ErrMissingSecurityToken, e.Code == ErrForbiddenAccessKeyDisabled,
-		e.Code == ErrSignatureDoesNotMatch, e.Code == ErrIncompleteSignature:
-		return ErrUnauthenticated
-	case (e.Code == ErrInvalidParameter || e.Code == ErrMissingParameter) && strings.Contains(e.Message, `"SecurityToken`):
-		// ECS's own layer has no code for an expired or missing token; its
-		// message names the parameter SecurityToken.
-		return ErrUnauthenticated
-	case e.Code == ErrForbiddenInstanceNotFound:
-		return nil
-	case family == "Forbidden", family == "NoPermission", e.AccessDenied.PolicyType != "", e.AccessDenied.NoPermissionType != "":
-		return ErrAccessDenied
-	case strings.HasPrefix(string(e.Code), "InvalidParameter.KMSKeyId."):
-		return ErrKMSKey
-	}
-	return nil
 }
 
 // InputError is an argument or option that was refused before anything was sent.

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/ecsreboot/ecsreboot/internal/apart"
 	"github.com/ecsreboot/ecsreboot/internal/credential"
 	"github.com/ecsreboot/ecsreboot/internal/once"
 	"github.com/ecsreboot/ecsreboot/internal/redact"
@@ -73,7 +74,7 @@ func (e *ForeignError) Format(f fmt.State, verb rune) {
 // Is reports whether Err is the target, which is false for the sentinels and codes of
 // this package, and if a method of Err panics.
 func (e *ForeignError) Is(target error) (is bool) {
-	defer func() { _ = recover() }() // what became of the call must not be lost
+	defer apart.IgnorePanic() // what became of the call must not be lost
 	return !isOwn(target) && errors.Is(e.Err, target)
 }
 
@@ -81,7 +82,7 @@ func (e *ForeignError) Is(target error) (is bool) {
 // and for a [url.Error], whose text is a URL with its query. It finds nothing if a method
 // of Err panics.
 func (e *ForeignError) As(target any) (found bool) {
-	defer func() { _ = recover() }()
+	defer apart.IgnorePanic()
 	if _, ok := target.(**url.Error); ok || !errors.As(e.Err, target) {
 		return false
 	}
@@ -99,7 +100,7 @@ func (e *ForeignError) As(target any) (found bool) {
 
 // Timeout reports whether Err is a timeout, as a [net.Error] reports it.
 func (e *ForeignError) Timeout() (timeout bool) {
-	defer func() { _ = recover() }()
+	defer apart.IgnorePanic()
 	return isTimeout(e.Err)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ecsreboot/ecsreboot/internal/apart"
 	"github.com/ecsreboot/ecsreboot/pace"
 )
 
@@ -54,7 +55,7 @@ func newGate(p pace.Pacer) gate {
 // budget.
 func (g *gate) enter(ctx context.Context, budget *time.Duration, throttled int) (pace.Reservation, error) {
 	begin := time.Now()
-	reservation, err := g.pacer.Acquire(ctx, pace.Call{MaxWait: *budget, Throttled: throttled})
+	reservation, err := g.pacer.Acquire(ctx, pace.Request{MaxWait: *budget, Throttled: throttled})
 	// What takes less than a millisecond is no wait: a service that asks for the whole
 	// budget gets it.
 	*budget = max(0, *budget-time.Since(begin).Truncate(time.Millisecond))
@@ -134,30 +135,30 @@ type guardedPacer struct{ pacer pace.Pacer }
 
 // Acquire asks the pacer in a goroutine that is left alone if the pacer does not heed
 // the context: others may wait for this call to end.
-func (g guardedPacer) Acquire(ctx context.Context, call pace.Call) (pace.Reservation, error) {
+func (g guardedPacer) Acquire(ctx context.Context, call pace.Request) (pace.Reservation, error) {
 	type answer struct {
 		reservation pace.Reservation
 		err         error
 	}
 	answers := make(chan answer, 1)
-	go func() {
-		a := answer{err: errors.New("the Pacer ended its goroutine")}
-		defer func() {
-			if value := recover(); value != nil {
-				a.err = fmt.Errorf("the Pacer panicked with a value of type %T", value)
-			}
-			answers <- a
-		}()
+	apart.Go(func() answer {
 		reservation, err := g.pacer.Acquire(ctx, call)
 		switch {
 		case err != nil:
-			a = answer{err: notLetGo(err)}
+			return answer{err: notLetGo(err)}
 		case reservation == nil:
-			a = answer{reservation: pace.ReportFunc(nil)}
-		default:
-			a = answer{reservation: guardedReservation{reservation}}
+			return answer{reservation: pace.ReportFunc(nil)}
 		}
-	}()
+		return answer{reservation: guardedReservation{reservation}}
+	}, func(e apart.Ending[answer]) {
+		switch {
+		case e.Panicked != nil:
+			e.Value.err = fmt.Errorf("the Pacer panicked with a value of type %T", e.Panicked)
+		case e.Exited:
+			e.Value.err = errors.New("the Pacer ended its goroutine")
+		}
+		answers <- e.Value
+	})
 	select {
 	case a := <-answers:
 		return a.reservation, a.err
@@ -185,19 +186,16 @@ func notLetGo(err error) error {
 type guardedReservation struct{ reservation pace.Reservation }
 
 func (r guardedReservation) Report(result pace.Result) {
-	defer ignorePanic()
+	defer apart.IgnorePanic()
 	r.reservation.Report(result)
 }
 
 func (r guardedReservation) Delay() {
-	defer ignorePanic()
+	defer apart.IgnorePanic()
 	r.reservation.Delay()
 }
 
 func (r guardedReservation) Proceed() {
-	defer ignorePanic()
+	defer apart.IgnorePanic()
 	r.reservation.Proceed()
 }
-
-// ignorePanic is deferred around foreign code that may panic after a restart.
-func ignorePanic() { _ = recover() }

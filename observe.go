@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ecsreboot/ecsreboot/internal/apart"
 	"github.com/ecsreboot/ecsreboot/internal/credential"
 )
 
@@ -62,7 +63,7 @@ func (o *observation) begin(ctx context.Context) context.Context {
 	for _, observer := range c.observers {
 		within, end := observer(ctx, call)
 		if within != nil {
-			ctx = within
+			ctx = within //nolint:fatcontext // one observer after the other
 		}
 		if end != nil {
 			o.ends = append(o.ends, end)
@@ -95,7 +96,7 @@ func (o *observation) end(res result, err error) {
 	}
 	for _, end := range slices.Backward(o.ends) {
 		func() {
-			defer ignorePanic()
+			defer apart.IgnorePanic()
 			end(became)
 		}()
 	}

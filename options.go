@@ -1,6 +1,7 @@
 package ecsreboot
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,8 +16,12 @@ import (
 	"github.com/ecsreboot/ecsreboot/pace"
 )
 
-// Option sets one thing of a [Client] that [NewClient] makes. Of the same option
-// given twice, the later counts.
+// Option sets one thing of a [Client] that [NewClient] makes. If an option is repeated,
+// the last one wins, except where the option says otherwise. A nil Option sets nothing.
+//
+// A value that is nil, empty or 0 selects the default, as if the option were not given,
+// so that a program can pass on a value that it does not have. A nil pointer in an
+// interface is a mistake, and an [InputError].
 type Option func(*settings) error
 
 type settings struct {
@@ -38,13 +43,17 @@ type settings struct {
 
 const defaultAttemptTimeout = 30 * time.Second
 
+func defaultUserAgent() string {
+	return "ecsreboot/" + Version + " go/" + strings.TrimPrefix(runtime.Version(), "go")
+}
+
 // newSettings applies the options and reports all problems at once.
 func newSettings(region string, options []Option) (*settings, error) {
 	s := &settings{
 		attemptTimeout: defaultAttemptTimeout,
 		sign:           signV3,
 		logger:         slog.New(slog.DiscardHandler),
-		userAgent:      "ecsreboot/" + Version + " go/" + strings.TrimPrefix(runtime.Version(), "go"),
+		userAgent:      defaultUserAgent(),
 	}
 	problems := []error{checkRegion(region), s.apply(options)}
 	if s.endpointGiven && s.vpc {
@@ -70,23 +79,22 @@ func newSettings(region string, options []Option) (*settings, error) {
 // apply applies options and reports the problems of all.
 func (s *settings) apply(options []Option) error {
 	var problems []error
-	for i, option := range options {
-		if option == nil {
-			problems = append(problems, &InputError{Field: fmt.Sprintf("option %d", i+1), Problem: "is nil"})
-			continue
+	for _, option := range options {
+		if option != nil {
+			problems = append(problems, option(s))
 		}
-		problems = append(problems, option(s))
 	}
 	return errors.Join(problems...)
 }
 
-// WithOptions makes one option of several.
+// WithOptions makes one option of several. Nil ones are left out.
 func WithOptions(options ...Option) Option {
 	return func(s *settings) error { return s.apply(options) }
 }
 
-// WithCredential sets where credentials come from; the default is credentials-go's
-// default chain. The credential is asked anew for every request, so that one that
+// WithCredential sets where credentials come from; nil selects credentials-go's default
+// chain, which is the default. A nil pointer in the interface, or a credential that wraps
+// one, is an error. The credential is asked anew for every request, so that one that
 // renews itself, as STS tokens and RAM roles do, always counts as it stands.
 //
 // The client guards the credential: it may be shared by goroutines and by several
@@ -94,9 +102,6 @@ func WithOptions(options ...Option) Option {
 // call's context; a panic in it becomes an error.
 func WithCredential(credential credentials.Credential) Option {
 	return func(s *settings) error {
-		if credential == nil {
-			return &InputError{Field: "WithCredential", Problem: "is nil; leave the option out for the default chain"}
-		}
 		s.credential = credential
 		return nil
 	}
@@ -104,9 +109,13 @@ func WithCredential(credential credentials.Credential) Option {
 
 // WithEndpoint sets the address of the service, such as
 // "https://ecs-vpc.cn-hangzhou.aliyuncs.com", in place of the region's own. It
-// must be https, except for a loopback host.
+// must be https, except for a loopback host. An empty address selects the region's own.
 func WithEndpoint(endpoint string) Option {
 	return func(s *settings) error {
+		if endpoint == "" {
+			s.endpointGiven = false
+			return nil
+		}
 		scheme, host, err := parseEndpoint(endpoint)
 		if err != nil {
 			return err
@@ -126,7 +135,8 @@ func WithVPCEndpoint() Option {
 }
 
 // WithHTTPClient sets the client whose dialer, proxy, TLS settings, cookie jar and
-// timeout are used. The client is copied, never changed, and follows no redirects.
+// timeout are used. The client is copied, never changed, and follows no redirects. A nil
+// client selects the default, one of the library's own.
 //
 // An *http.Transport in it is cloned twice, for restarts and for reads, under the rules
 // that keep a restart from being sent twice: HTTP/1.1 only, no proxy for plain http,
@@ -145,16 +155,14 @@ func WithVPCEndpoint() Option {
 // use [WithTransportWrapper].
 func WithHTTPClient(client *http.Client) Option {
 	return func(s *settings) error {
-		if client == nil {
-			return &InputError{Field: "WithHTTPClient", Problem: "is nil"}
-		}
 		s.httpClient = client
 		return nil
 	}
 }
 
 // WithTransportWrapper wraps the transport of the client in a RoundTripper, for tracing,
-// metrics or headers. Later wrappers wrap earlier ones.
+// metrics or headers. Repeated options all apply: later wrappers wrap earlier ones. A nil
+// wrapper wraps nothing; a wrapper that returns a nil RoundTripper is an error.
 //
 // A wrapper that sends a restart twice gets an error for the second request, whether it
 // sends by the client's transport or by a net/http transport of its own with the
@@ -168,15 +176,14 @@ func WithHTTPClient(client *http.Client) Option {
 // request.
 func WithTransportWrapper(wrap func(http.RoundTripper) http.RoundTripper) Option {
 	return func(s *settings) error {
-		if wrap == nil {
-			return &InputError{Field: "WithTransportWrapper", Problem: "is nil"}
+		if wrap != nil {
+			s.wrappers = append(s.wrappers, wrap)
 		}
-		s.wrappers = append(s.wrappers, wrap)
 		return nil
 	}
 }
 
-// WithSignatureVersion selects how requests are signed; the default is
+// WithSignatureVersion selects how requests are signed; the default, and 0, is
 // [SignatureV3].
 func WithSignatureVersion(version SignatureVersion) Option {
 	return func(s *settings) error {
@@ -192,7 +199,8 @@ func WithSignatureVersion(version SignatureVersion) Option {
 	}
 }
 
-// WithRetryPolicy limits how calls are sent again; see [RetryPolicy].
+// WithRetryPolicy limits how calls are sent again; see [RetryPolicy]. A zero field of the
+// policy means its default.
 func WithRetryPolicy(policy RetryPolicy) Option {
 	return func(s *settings) error {
 		if p := policy.withDefaults(); p.BaseDelay > p.MaxDelay {
@@ -208,14 +216,15 @@ func WithRetryPolicy(policy RetryPolicy) Option {
 // three quarters of the quota is a good hint. Without it the client finds the limit out
 // by itself; with it, it still goes slower where the service throttles. It counts
 // requests as they are let go: a slow [WaitOptions].BeforeSend or connection may make
-// them leave closer together. See [pace.Adaptive].
+// them leave closer together. 0 gives no hint. See [pace.Adaptive].
 func WithRateHint(operation pace.Operation, perMinute float64) Option {
 	return func(s *settings) error {
 		if err := checkOperation("WithRateHint", operation); err != nil {
 			return err
 		}
 		if perMinute == 0 {
-			return &InputError{Field: "WithRateHint", Problem: "is 0 calls a minute; leave the option out to set no limit"}
+			delete(s.hinted, operation)
+			return nil
 		}
 		adaptive, err := pace.NewAdaptive(perMinute)
 		if err != nil {
@@ -234,14 +243,15 @@ func WithRateHint(operation pace.Operation, perMinute float64) Option {
 
 // WithPacer sets the [pace.Pacer] that controls when the requests of an operation are
 // sent: a [pace.Adaptive] that several clients share, or the caller's own Pacer. Each
-// operation needs its own Adaptive. By default each client has one for each operation.
+// operation needs its own Adaptive. By default, and with a nil Pacer, each client has one
+// for each operation. A nil *pace.Adaptive is an error.
 func WithPacer(operation pace.Operation, pacer pace.Pacer) Option {
 	return func(s *settings) error {
 		if err := checkOperation("WithPacer", operation); err != nil {
 			return err
 		}
-		if adaptive, ok := pacer.(*pace.Adaptive); pacer == nil || ok && adaptive == nil {
-			return &InputError{Field: "WithPacer", Problem: "is nil"}
+		if adaptive, ok := pacer.(*pace.Adaptive); ok && adaptive == nil {
+			return &InputError{Field: "WithPacer", Problem: "is a nil *pace.Adaptive"}
 		}
 		if s.pacers == nil {
 			s.pacers = make(map[pace.Operation]pace.Pacer)
@@ -264,27 +274,27 @@ func (s *settings) pacer(operation pace.Operation) pace.Pacer {
 
 // WithAttemptTimeout limits each attempt of a call: the fetch of credentials, the
 // wait for a connection, and the wait for the whole answer may each take so long.
-// The default is 30 s, a little over the 27 s that the vendor's SDK gives
+// The default, and 0, is 30 s, a little over the 27 s that the vendor's SDK gives
 // RebootInstance to answer. The call as a whole is limited by its context.
 func WithAttemptTimeout(limit time.Duration) Option {
 	return func(s *settings) error {
-		if limit <= 0 {
+		if limit < 0 {
 			return &InputError{Field: "WithAttemptTimeout", Problem: fmt.Sprintf("is %v; it must be positive", limit)}
 		}
-		s.attemptTimeout = limit
+		s.attemptTimeout = orDefault(limit, defaultAttemptTimeout)
 		return nil
 	}
 }
 
-// WithCallObserver has somebody told of every call of the API, also of the readings
-// and restarts of [Client.RebootAndWait] and of package fleet. Given several times,
-// all are told; the first sees the caller's context. It must be safe for concurrent use.
+// WithCallObserver registers a function that is called for every call of the API, also
+// for the polls and restarts of [Client.RebootAndWait] and of package fleet. Repeated
+// options all apply; the first observer gets the caller's context. The function must be
+// safe for concurrent use. A nil observer observes nothing.
 func WithCallObserver(observer CallObserver) Option {
 	return func(s *settings) error {
-		if observer == nil {
-			return &InputError{Field: "WithCallObserver", Problem: "is nil"}
+		if observer != nil {
+			s.observers = append(s.observers, observer)
 		}
-		s.observers = append(s.observers, observer)
 		return nil
 	}
 }
@@ -292,30 +302,25 @@ func WithCallObserver(observer CallObserver) Option {
 // WithLogger sets where the client logs: at level Warn that it sends a call again,
 // "ecsreboot: sending again", at level Debug each call of the API that has ended,
 // "ecsreboot: called", and which source of the default chain the credentials come from,
-// with the masked key id, "ecsreboot: credentials", whenever they have changed. The names of records and attributes are stable. By default
-// nothing is logged. No record holds a secret.
+// with the masked key id, "ecsreboot: credentials", whenever they have changed. The names of records and attributes are stable. By default,
+// and with a nil logger, nothing is logged. No record holds a secret.
 func WithLogger(logger *slog.Logger) Option {
 	return func(s *settings) error {
-		if logger == nil {
-			return &InputError{Field: "WithLogger", Problem: "is nil"}
-		}
-		s.logger = logger
+		s.logger = cmp.Or(logger, slog.New(slog.DiscardHandler))
 		return nil
 	}
 }
 
-// WithUserAgent appends a product, such as "myapp/1.2", to the User-Agent header.
+// WithUserAgent appends a product, such as "myapp/1.2", to the User-Agent header. An
+// empty product appends nothing.
 func WithUserAgent(product string) Option {
 	return func(s *settings) error {
-		if product == "" {
-			return &InputError{Field: "WithUserAgent", Problem: "is empty"}
-		}
 		for _, c := range product {
 			if c < ' ' || c > '~' {
 				return &InputError{Field: "WithUserAgent", Problem: "holds a character outside printable ASCII"}
 			}
 		}
-		s.userAgent = fmt.Sprintf("ecsreboot/%s go/%s %s", Version, strings.TrimPrefix(runtime.Version(), "go"), product)
+		s.userAgent = strings.TrimSuffix(defaultUserAgent()+" "+product, " ")
 		return nil
 	}
 }

@@ -69,7 +69,7 @@ func mayBlameID(err error) bool {
 		ErrInvalidAccountStatusNotEnoughBalance:
 		return false
 	}
-	return !isServiceFailure(refusal.Code)
+	return rowOf(refusal.Code, "").effect != effectFailed
 }
 
 // enoughDenied is how many ids must be refused by themselves until the service is taken

@@ -37,7 +37,7 @@ type RebootInstanceResponse struct {
 //
 // Every error is an [OperationError]. Needs the RAM action ecs:RebootInstance.
 func (c *Client) RebootInstance(ctx context.Context, request RebootInstanceRequest) (*RebootInstanceResponse, error) {
-	if err := checkInstanceID(request.InstanceID); err != nil {
+	if err := checkCall(ctx, request.InstanceID); err != nil {
 		return nil, &OperationError{Operation: "RebootInstance", InstanceID: request.InstanceID, Outcome: OutcomeNotSent, Err: err}
 	}
 	res, err := c.do(ctx, c.rebootOperation(request), hooks{})
@@ -62,6 +62,22 @@ func (c *Client) rebootOperation(request RebootInstanceRequest) operation {
 		attempts:   c.retry.MaxAttempts,
 		gate:       &c.rebootGate,
 	}
+}
+
+// checkCall refuses what every call of one instance refuses.
+func checkCall(ctx context.Context, instanceID string) error {
+	if err := checkContext(ctx); err != nil {
+		return err
+	}
+	return checkInstanceID(instanceID)
+}
+
+// checkContext refuses a nil context, which would panic deep inside a call.
+func checkContext(ctx context.Context) error {
+	if ctx == nil {
+		return &InputError{Field: "ctx", Problem: "is nil"}
+	}
+	return nil
 }
 
 // maxInstanceIDLength is generous: ids have some 22 characters.
@@ -124,7 +140,7 @@ func (c *Client) Check(ctx context.Context, request RebootInstanceRequest) (*Che
 		failed := &OperationError{Operation: operation, InstanceID: request.InstanceID, Outcome: OutcomeOf(err), Err: causeOf(err)}
 		return nil, failed
 	}
-	if err := checkInstanceID(request.InstanceID); err != nil {
+	if err := checkCall(ctx, request.InstanceID); err != nil {
 		return fail(err)
 	}
 	instance, page, err := c.lookUp(ctx, request.InstanceID, c.retry.MaxAttempts)

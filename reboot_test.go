@@ -43,7 +43,7 @@ func TestRebootInstance(t *testing.T) {
 			require.NoError(t, err)
 			assert.False(t, resp.DryRun)
 			assert.Equal(t, 1, server.Reboots(id))
-			assert.Equal(t, ecstest.Starting, server.Status(id))
+			assert.Equal(t, ecsreboot.StatusStarting, server.Status(id))
 			require.Len(t, server.Calls(), 1)
 			call := server.Calls()[0]
 			assert.Equal(t, call.RequestID, resp.RequestID)
@@ -77,10 +77,10 @@ func TestDryRun(t *testing.T) {
 	assert.True(t, resp.DryRun)
 	assert.Equal(t, server.Calls()[0].RequestID, resp.RequestID)
 	assert.Zero(t, server.Reboots(id))
-	assert.Equal(t, ecstest.Running, server.Status(id))
+	assert.Equal(t, ecsreboot.StatusRunning, server.Status(id))
 
 	// One that fails has the code that the restart would have had.
-	require.NoError(t, server.SetStatus(id, ecstest.Stopped))
+	require.NoError(t, server.SetStatus(id, ecsreboot.StatusStopped))
 	_, err = client.RebootInstance(t.Context(), dryRun)
 	require.ErrorIs(t, err, ecsreboot.ErrIncorrectInstanceStatus)
 	require.ErrorIs(t, err, ecsreboot.ErrRejected)

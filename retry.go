@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
-	"strings"
 	"time"
 )
 
@@ -141,6 +140,7 @@ func decideRestart(op operation, e event) (Outcome, next) {
 		return OutcomeUnknown, stop
 	case stageAnswered:
 	}
+	effect := rowOf(e.code, "").effect
 	switch {
 	case e.code == ErrDryRunOperation && op.dryRun:
 		return OutcomeNone, done
@@ -149,25 +149,26 @@ func decideRestart(op operation, e event) (Outcome, next) {
 			return OutcomeUnknown, stop
 		}
 		return OutcomeAccepted, done
-	case !mayRefuse(e.status), e.status == 503 && !isThrottlingCode(e.code):
+	case !mayRefuse(e.status), e.status == http.StatusServiceUnavailable && effect != effectThrottled:
 		return OutcomeUnknown, stop
 	case !isPlainCode(e.code) || !e.hasRequestID:
 		return OutcomeUnknown, stop // the service's own refusals have both
-	case isThrottlingCode(e.code):
+	}
+	switch effect {
+	case effectThrottled:
 		return OutcomeRejected, awaitGate
-	case isServiceFailure(e.code):
+	case effectFailed:
 		return OutcomeUnknown, stop
-	case strings.EqualFold(string(e.code), string(ErrSignatureNonceUsed)):
+	case effectReplayed:
 		// Each nonce is sent once, so something between repeated the request,
 		// and its first copy may have restarted the instance.
 		return OutcomeUnknown, stop
-	}
-	switch e.code { //nolint:exhaustive // every other code is a plain refusal
-	case ErrInvalidTimeStampExpired, ErrIllegalTimestamp:
+	case effectClock:
 		if e.serverTime {
 			return OutcomeRejected, fixClock
 		}
 		return OutcomeRejected, stop
+	case effectRefused:
 	}
 	if e.stale {
 		return OutcomeRejected, renew
@@ -178,49 +179,6 @@ func decideRestart(op operation, e event) (Outcome, next) {
 // mayRefuse reports whether the service refuses requests with this status. With
 // every other one it has failed, or somebody else has answered.
 func mayRefuse(status int) bool { return status/100 == 4 || status == http.StatusServiceUnavailable }
-
-// isPlainCode reports whether a code is spelled as all the codes of the service are.
-// What is not may be one of them with something added: an InternalError with an
-// invisible character is no refusal.
-func isPlainCode(code ErrorCode) bool {
-	return code != "" && len(code) <= maxCodeLength && strings.Trim(string(code), idCharacters) == ""
-}
-
-const (
-	maxCodeLength = 128
-	idCharacters  = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._"
-)
-
-// serviceFailures are the codes that speak of the service's own state. They say
-// nothing about the instance, whatever the status and the case they come in. Each
-// stands for its subcodes too, such as InternalError.Dispatch.
-var serviceFailures = [...]ErrorCode{
-	ErrInternalError,
-	ErrUnknownError,
-	"SystemError",
-	ErrSystemBusy,
-	"ServiceBusy",
-	"RequestTimeout",
-	"OperationTimeout",
-	ErrLimitedOperationServiceUnavailable,
-	// Nothing says that the service refuses before it acts, as it does with its
-	// throttling codes.
-	ErrRejectedThrottling,
-}
-
-func isServiceFailure(code ErrorCode) bool {
-	text := strings.ToLower(string(code))
-	if strings.HasPrefix(text, strings.ToLower(string(ErrServiceUnavailable))) { // ServiceUnavailableTemporary and others
-		return true
-	}
-	for _, failure := range serviceFailures {
-		rest, found := strings.CutPrefix(text, strings.ToLower(string(failure)))
-		if found && (rest == "" || rest[0] == '.') {
-			return true
-		}
-	}
-	return false
-}
 
 // sleep waits under ctx and reports whether the time was slept out.
 func sleep(ctx context.Context, d time.Duration) bool {

@@ -1,7 +1,6 @@
 package ecsreboot
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/sha1" //nolint:gosec // signature version 1.0 is defined with HMAC-SHA1
 	"crypto/sha256"
@@ -56,136 +55,83 @@ type message struct {
 // signed is what a signature adds to a request.
 type signed struct {
 	rawQuery  string
-	header    headers
+	header    http.Header
 	signature string // known so that it can be kept out of error texts; empty for bearer tokens
 }
-
-// headers is a header under construction. One array holds all the values: a slice
-// for each costs twice.
-type headers struct {
-	http.Header
-
-	values []string
-}
-
-func newHeaders(n int) headers {
-	return headers{make(http.Header, n), make([]string, 0, n)}
-}
-
-// put sets a header, whose key is in the canonical form.
-func (h *headers) put(key, value string) {
-	h.values = append(h.values, value)
-	last := len(h.values)
-	h.Header[key] = h.values[last-1 : last : last]
-}
-
-// unsignedHeaders is how many headers a request has that are not signed.
-const unsignedHeaders = 2
-
-// signedHeader is a header that the signature covers: its name in lower case, and
-// as net/http keeps it.
-type signedHeader struct{ name, key, value string }
 
 // signV3 signs m with ACS3-HMAC-SHA256.
 //
 // The operation, time and nonce are headers; the parameters of ECS stand in the
 // query, also of a POST. Every x-acs- header and the host are signed.
 func signV3(m message, keys credential.Secrets) signed {
-	params := m.params
+	params, keyID := m.params, ""
 	if keys.BearerToken() != "" {
 		params = append(slices.Clip(params), field{"SignatureType", "BEARERTOKEN"}) // a copy
 	}
-	// In the order of their names, which the signature prescribes. The ones without
-	// a value are left out.
-	all := [...]signedHeader{
-		{"host", "Host", m.host},
-		{"x-acs-accesskey-id", "X-Acs-Accesskey-Id", ""},
-		{"x-acs-action", "X-Acs-Action", m.action},
-		{"x-acs-bearer-token", "X-Acs-Bearer-Token", keys.BearerToken()},
-		{"x-acs-content-sha256", "X-Acs-Content-Sha256", emptyPayloadHash},
-		{"x-acs-date", "X-Acs-Date", m.at.UTC().Format(timeLayout)},
-		{"x-acs-security-token", "X-Acs-Security-Token", keys.SecurityToken()},
-		{"x-acs-signature-nonce", "X-Acs-Signature-Nonce", m.nonce},
-		{"x-acs-version", "X-Acs-Version", apiVersion},
-	}
 	if keys.SecurityToken() != "" {
-		all[1].value = keys.AccessKeyID()
+		keyID = keys.AccessKeyID()
 	}
-	given := all[:0]
-	for _, h := range all {
-		if h.value != "" {
-			given = append(given, h)
-		}
+	given := []field{ // in the order of their names, which the signature prescribes
+		{"host", m.host},
+		{"x-acs-accesskey-id", keyID},
+		{"x-acs-action", m.action},
+		{"x-acs-bearer-token", keys.BearerToken()},
+		{"x-acs-content-sha256", emptyPayloadHash},
+		{"x-acs-date", m.at.UTC().Format(timeLayout)},
+		{"x-acs-security-token", keys.SecurityToken()},
+		{"x-acs-signature-nonce", m.nonce},
+		{"x-acs-version", apiVersion},
 	}
-	result := signed{rawQuery: canonicalQuery(params), header: newHeaders(len(given) + unsignedHeaders)}
+	given = slices.DeleteFunc(given, func(h field) bool { return h.value == "" })
+	result := signed{rawQuery: canonicalQuery(params), header: make(http.Header, len(given)+2)}
 	for _, h := range given[1:] { // net/http writes Host itself
-		result.header.put(h.key, h.value)
+		result.header.Set(h.name, h.value)
 	}
 	if keys.BearerToken() == "" {
 		authorization := acs3Authorization(http.MethodPost, result.rawQuery, given, emptyPayloadHash, keys)
-		result.header.put("Authorization", authorization)
+		result.header.Set("Authorization", authorization)
 		result.signature = authorization[len(authorization)-hex.EncodedLen(sha256.Size):]
 	}
 	return result
 }
 
 // acs3Authorization returns the Authorization header, which ends with the signature
-// in lower-case hex. The headers must be sorted by their names.
-func acs3Authorization(method, rawQuery string, given []signedHeader, payloadHash string, keys credential.Secrets) string {
-	text := bytes.NewBuffer(make([]byte, 0, 1024))
-	text.WriteString(method)
-	text.WriteString("\n/\n")
-	text.WriteString(rawQuery)
-	text.WriteByte('\n')
-	for _, h := range given {
-		text.WriteString(h.name)
-		text.WriteByte(':')
-		text.WriteString(strings.TrimSpace(h.value))
-		text.WriteByte('\n')
-	}
-	text.WriteByte('\n')
-	writeNames(text, given)
-	text.WriteByte('\n')
-	text.WriteString(payloadHash)
-
-	digest := sha256.Sum256(text.Bytes())
-	text.Reset()
-	text.WriteString(acs3Algorithm + "\n")
-	writeHex(text, digest[:])
-	mac := hmac.New(sha256.New, []byte(keys.AccessKeySecret()))
-	mac.Write(text.Bytes())
-	sum := mac.Sum(digest[:0])
-
-	text.Reset()
-	text.WriteString(acs3Algorithm + " Credential=")
-	text.WriteString(keys.AccessKeyID())
-	text.WriteString(",SignedHeaders=")
-	writeNames(text, given)
-	text.WriteString(",Signature=")
-	writeHex(text, sum)
-	return text.String()
-}
-
-func writeNames(text *bytes.Buffer, given []signedHeader) {
+// in lower-case hex. The headers have lower-case names and must be sorted by them.
+func acs3Authorization(method, rawQuery string, given []field, payloadHash string, keys credential.Secrets) string {
+	names := make([]string, len(given))
 	for i, h := range given {
-		if i > 0 {
-			text.WriteByte(';')
-		}
-		text.WriteString(h.name)
+		names[i] = h.name
 	}
-}
+	signedHeaders := strings.Join(names, ";")
 
-func writeHex(text *bytes.Buffer, sum []byte) {
-	var digits [2 * sha256.Size]byte
-	text.Write(digits[:hex.Encode(digits[:], sum)])
+	// The request to be signed is written into one buffer. Concatenated strings take 6 %
+	// more of a whole call: see BenchmarkSign and BenchmarkRebootInstance.
+	request := make([]byte, 0, 1024)
+	request = append(request, method...)
+	request = append(request, "\n/\n"...)
+	request = append(request, rawQuery...)
+	request = append(request, '\n')
+	for _, h := range given {
+		request = append(request, h.name...)
+		request = append(request, ':')
+		request = append(request, strings.TrimSpace(h.value)...)
+		request = append(request, '\n')
+	}
+	request = append(request, '\n')
+	request = append(request, signedHeaders...)
+	request = append(request, '\n')
+	request = append(request, payloadHash...)
+
+	digest := sha256.Sum256(request)
+	mac := hmac.New(sha256.New, []byte(keys.AccessKeySecret()))
+	mac.Write([]byte(acs3Algorithm + "\n" + hex.EncodeToString(digest[:])))
+	return acs3Algorithm + " Credential=" + keys.AccessKeyID() + ",SignedHeaders=" + signedHeaders + ",Signature=" + hex.EncodeToString(mac.Sum(nil))
 }
 
 // signV1 signs m with the RPC signature 1.0: everything is a query parameter, the
 // signature too.
 func signV1(m message, keys credential.Secrets) signed {
-	params := make([]field, 0, len(m.params)+10)
-	params = append(params, m.params...)
-	params = append(params,
+	params := append(slices.Clip(m.params), // a copy
 		field{"Action", m.action},
 		field{"Format", "JSON"},
 		field{"SignatureNonce", m.nonce},
@@ -195,7 +141,7 @@ func signV1(m message, keys credential.Secrets) signed {
 		params = append(params,
 			field{"BearerToken", keys.BearerToken()},
 			field{"SignatureType", "BEARERTOKEN"})
-		return signed{rawQuery: canonicalQuery(params), header: newHeaders(unsignedHeaders)}
+		return signed{rawQuery: canonicalQuery(params), header: make(http.Header)}
 	}
 	params = append(params,
 		field{"AccessKeyId", keys.AccessKeyID()},
@@ -207,7 +153,7 @@ func signV1(m message, keys credential.Secrets) signed {
 	query := canonicalQuery(params)
 	signature := rpcSignature(http.MethodPost, query, keys.AccessKeySecret())
 	rawQuery := query + "&Signature=" + encode(signature)
-	return signed{rawQuery: rawQuery, header: newHeaders(unsignedHeaders), signature: signature}
+	return signed{rawQuery: rawQuery, header: make(http.Header), signature: signature}
 }
 
 // rpcSignature returns the base64 signature over a canonical query.
@@ -221,25 +167,16 @@ func rpcSignature(method, canonicalQuery, secret string) string {
 // value keeps its "=".
 func canonicalQuery(params []field) string {
 	sortFields(params)
-	query := bytes.NewBuffer(make([]byte, 0, 1024))
+	pairs := make([]string, len(params))
 	for i, p := range params {
-		if i > 0 {
-			query.WriteByte('&')
-		}
-		query.WriteString(encode(p.name))
-		query.WriteByte('=')
-		query.WriteString(encode(p.value))
+		pairs[i] = encode(p.name) + "=" + encode(p.value)
 	}
-	return query.String()
+	return strings.Join(pairs, "&")
 }
 
-// sortFields sorts by the bytes of the names. They are few and almost in order.
+// sortFields sorts by the bytes of the names.
 func sortFields(fields []field) {
-	for i := range fields {
-		for j := i; j > 0 && fields[j].name < fields[j-1].name; j-- {
-			fields[j], fields[j-1] = fields[j-1], fields[j]
-		}
-	}
+	slices.SortFunc(fields, func(a, b field) int { return strings.Compare(a.name, b.name) })
 }
 
 // encode percent-encodes text by the rule of both signatures: all but letters, digits

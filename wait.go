@@ -7,31 +7,34 @@ import (
 	"time"
 )
 
-// ErrNotProven means that a wait ended without proof that the instance restarted.
-// It does not say that it did not.
-var ErrNotProven = errors.New(prefix + "restart not proven")
-
 // Baseline is an instance as it was before a restart. It is plain data, for those
 // who keep it while they send by other means.
 type Baseline struct {
-	InstanceID string
-	Status     Status
-	StartTime  time.Time // to the minute; zero if the service did not tell
-	Locks      []string  // as [Instance] has them
-	TakenAt    time.Time // when the poll left
+	InstanceID string    `json:"instanceId"`
+	Status     Status    `json:"status"`
+	StartTime  time.Time `json:"startTime,omitzero"` // to the minute; zero if the service did not tell
+	Locks      []string  `json:"locks,omitempty"`    // as [Instance] has them
+	TakenAt    time.Time `json:"takenAt,omitzero"`   // when the poll left
 	// ServiceTime is the time by the service's clock then, to the second. StartTime is
 	// by that clock too, so it proves a restart only where ServiceTime is known. It is
 	// zero if the answer had no Date, or one that is more than 15 minutes from our
 	// clock as corrected by the service: the service refuses requests that are further
 	// away, so such a Date is not that of its clock.
-	ServiceTime time.Time
+	ServiceTime time.Time `json:"serviceTime,omitzero"`
+}
+
+// SendIntent is a request that is about to be sent and may restart the instance. See
+// [WaitOptions].BeforeSend.
+type SendIntent struct {
+	Baseline Baseline `json:"baseline"` // the instance when it was last read
+	Request  int      `json:"request"`  // number of the request in this call, 1 for the first
 }
 
 // Observation is what one poll showed.
 type Observation struct {
-	At        time.Time
-	Status    Status // empty: the service did not list the instance
-	StartTime time.Time
+	At        time.Time `json:"at"`
+	Status    Status    `json:"status"` // empty: the service did not list the instance
+	StartTime time.Time `json:"startTime,omitzero"`
 }
 
 // WaitOptions says how a restart is followed. A zero field means its default.
@@ -60,19 +63,18 @@ type WaitOptions struct {
 	// BeforeSend is asked right before each request that may restart the instance:
 	// the first, each that is sent again because the one before certainly did
 	// nothing, and the one of ResendUnknown. It is for writing the intent down where
-	// it lasts, or for a last look; before is what the instance was when it was last
-	// read. Nil lets all pass, an error calls the send off: the call ends with it,
+	// it lasts, or for a last look. Nil lets all pass, an error calls the send off: the call ends with it,
 	// and with [ErrNotSent] unless an earlier send is unknown. Credentials are there when
 	// it is asked; if it takes more than 30 s they are fetched anew after it.
 	//
 	// One call asks once at a time, calls for several instances concurrently, in no
 	// particular goroutine. The context ends with the call. It may make calls of its
-	// own, such as [Client.Check]. It should not block for long: before grows old, the
+	// own, such as [Client.Check]. It should not block for long: the Baseline becomes stale, the
 	// call cannot return meanwhile, and other calls of a throttled client may wait for
 	// this very send, although for no more than two seconds. A call with BeforeSend
 	// shares its restart with no other call. [Client.WaitUntilRestarted] and
 	// [Client.Resolve] send nothing and never ask.
-	BeforeSend func(ctx context.Context, before Baseline) error
+	BeforeSend func(ctx context.Context, intent SendIntent) error
 	// ResendUnknown sends once more if a send of unknown outcome has not shown
 	// within UnknownGrace. This may restart the instance twice: the first send may
 	// still be on its way. A second send that fails ends the wait.
@@ -257,7 +259,7 @@ func (e *WaitError) Unwrap() error { return e.Err }
 // restart that it was about to send is of unknown outcome then.
 func (c *Client) RebootAndWait(ctx context.Context, request RebootInstanceRequest, options WaitOptions) (*RestartResult, error) {
 	const operation = "RebootAndWait"
-	if err := checkInstanceID(request.InstanceID); err != nil {
+	if err := checkCall(ctx, request.InstanceID); err != nil {
 		return nil, &OperationError{Operation: operation, InstanceID: request.InstanceID, Outcome: OutcomeNotSent, Err: err}
 	}
 	if request.DryRun {
@@ -276,7 +278,7 @@ func (c *Client) RebootAndWait(ctx context.Context, request RebootInstanceReques
 // before it is restarted by other means.
 func (c *Client) TakeBaseline(ctx context.Context, instanceID string) (Baseline, error) {
 	const operation = "TakeBaseline"
-	if err := checkInstanceID(instanceID); err != nil {
+	if err := checkCall(ctx, instanceID); err != nil {
 		return Baseline{}, &OperationError{Operation: operation, InstanceID: instanceID, Err: err}
 	}
 	baseline, _, err := c.readBaseline(ctx, instanceID)
@@ -316,7 +318,7 @@ func (c *Client) readBaseline(ctx context.Context, id string) (baseline Baseline
 // no send. Keep that field: a baseline without it is never proven by StartTime.
 func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, options WaitOptions) (*RestartResult, error) {
 	const operation = "WaitUntilRestarted"
-	err := checkInstanceID(baseline.InstanceID)
+	err := checkCall(ctx, baseline.InstanceID)
 	switch {
 	case err != nil:
 	case baseline.TakenAt.IsZero():
@@ -349,6 +351,9 @@ func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, opti
 // the restart was sent, which the service would have refused, it proves nothing.
 func (c *Client) Resolve(ctx context.Context, unknown error, options WaitOptions) (*RestartResult, error) {
 	const operation = "Resolve"
+	if err := checkContext(ctx); err != nil {
+		return nil, &OperationError{Operation: operation, Outcome: OutcomeOf(unknown), Err: err}
+	}
 	var failed *OperationError
 	count := 0
 	for failed = range operationErrors(unknown) {

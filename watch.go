@@ -17,7 +17,8 @@ type watch struct {
 	client  *Client
 	request RebootInstanceRequest
 	send    bool
-	ask     func(ctx context.Context, before Baseline) error // BeforeSend, or nil
+	ask     func(ctx context.Context, intent SendIntent) error // BeforeSend, or nil
+	asked   int                                                // how often; belongs to the goroutine that sends
 	cancel  context.CancelCauseFunc
 	resends chan resendRequest
 	done    chan struct{} // closed when the work has ended
@@ -334,7 +335,8 @@ func (w *watch) askFirst(ctx context.Context) error {
 	w.mu.Lock()
 	before := w.evidence.before
 	w.mu.Unlock()
-	err := w.ask(ctx, before)
+	w.asked++
+	err := w.ask(ctx, SendIntent{Baseline: before, Request: w.asked})
 	switch {
 	case ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))):
 		return contextEnd(ctx) // nobody waits any more

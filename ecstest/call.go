@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Call is a call as the server received it. It holds what the client sent,
+// ReceivedCall is a call as the server received it. It holds what the client sent,
 // secrets included.
-type Call struct {
+type ReceivedCall struct {
 	// Time is when it was received, by time.Now and not by the server's clock.
 	Time   time.Time
 	Action string
@@ -38,10 +38,10 @@ type Call struct {
 
 // Calls returns every call received so far, in order. Those still being served
 // are among them.
-func (s *Server) Calls() []Call {
+func (s *Server) Calls() []ReceivedCall {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	calls := make([]Call, len(s.calls))
+	calls := make([]ReceivedCall, len(s.calls))
 	for i, c := range s.calls {
 		calls[i] = *c
 	}
@@ -57,11 +57,11 @@ func (s *Server) ForgetCalls() {
 
 // receive records the call and uses up its nonce; fresh is false if that was
 // used before.
-func (s *Server) receive(r *http.Request, req *request) (call *Call, fresh bool) {
+func (s *Server) receive(r *http.Request, req *request) (call *ReceivedCall, fresh bool) {
 	conn, _ := r.Context().Value(connectionKey{}).(int)
 	forceStop, _ := req.boolean("ForceStop")
 	dryRun, _ := req.boolean("DryRun")
-	call = &Call{
+	call = &ReceivedCall{
 		Time: time.Now(), Action: req.action, InstanceID: strings.Join(req.ids, ","), ForceStop: forceStop, DryRun: dryRun,
 		Method: req.method, SignatureVersion: req.style, Nonce: req.nonce, AccessKeyID: req.keyID,
 		Query: req.query, Form: req.form, Header: req.header.Clone(), Proto: r.Proto,
@@ -74,7 +74,7 @@ func (s *Server) receive(r *http.Request, req *request) (call *Call, fresh bool)
 }
 
 // settle notes how the call ended and tells OnCall.
-func (s *Server) settle(call *Call, status int, code string) {
+func (s *Server) settle(call *ReceivedCall, status int, code string) {
 	s.mu.Lock()
 	call.Status, call.Code = status, code
 	settled := *call

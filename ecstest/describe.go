@@ -48,7 +48,7 @@ func (s *Server) checkRegion(req *request) *answer {
 	}
 }
 
-func (s *Server) describeInstances(req *request, _ *Call) *answer {
+func (s *Server) describeInstances(req *request, _ *ReceivedCall) *answer {
 	if refusal := s.checkRegion(req); refusal != nil {
 		return refusal
 	}
@@ -165,7 +165,7 @@ func cutPage(all []listed, page, size int) []listed {
 	return all[from:min(from+size, len(all))]
 }
 
-func (s *Server) describeInstanceStatus(req *request, _ *Call) *answer {
+func (s *Server) describeInstanceStatus(req *request, _ *ReceivedCall) *answer {
 	if refusal := s.checkRegion(req); refusal != nil {
 		return refusal
 	}
@@ -203,7 +203,7 @@ func (s *Server) hasZone(zone string) bool {
 
 // describeInstanceAttribute shows no StartTime and no tags, as the service's does
 // not.
-func (s *Server) describeInstanceAttribute(req *request, _ *Call) *answer {
+func (s *Server) describeInstanceAttribute(req *request, _ *ReceivedCall) *answer {
 	id := req.params.Get("InstanceId")
 	if id == "" {
 		return missingParameter("InstanceId")

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot"
 )
 
 func decode[T any](t *testing.T, r reply) T {
@@ -50,7 +52,7 @@ func TestDescribeInstancesBodies(t *testing.T) {
 	s := inMemory(t, Options{})
 	s.RemoveInstance(id)
 	require.NoError(t, s.AddInstance(Instance{
-		ID: "i-a", Status: Stopped, ZoneID: "cn-hangzhou-h", Locks: []string{"security"}, StoppedMode: "KeepCharging",
+		ID: "i-a", Status: ecsreboot.StatusStopped, ZoneID: "cn-hangzhou-h", Locks: []string{"security"}, StoppedMode: "KeepCharging",
 		Name: "web 1", Tags: map[string]string{"role": "web", "env": "", "a": "b"},
 		StartTime:    time.Date(2017, 12, 10, 4, 4, 59, 0, time.UTC),
 		CreationTime: time.Date(2017, 12, 10, 5, 4, 0, 0, time.FixedZone("", 3600)),
@@ -93,7 +95,7 @@ func TestDescribeInstancesBodies(t *testing.T) {
 
 func TestDescribeInstancesFilters(t *testing.T) {
 	s := many(t, 5)
-	require.NoError(t, s.SetStatus("i-001", Stopped))
+	require.NoError(t, s.SetStatus("i-001", ecsreboot.StatusStopped))
 	require.NoError(t, s.SetLocks("i-002", "security", "financial"))
 	require.NoError(t, s.AddInstance(Instance{ID: "i-far", ZoneID: "cn-hangzhou-z"}))
 	c := newCaller(s)
@@ -216,7 +218,7 @@ func TestDescribeInstanceStatus(t *testing.T) {
 	require.Len(t, got.InstanceStatuses.InstanceStatus, 10)
 	require.Equal(t, 12, got.TotalCount)
 	require.Len(t, c.statuses(t, "PageNumber", "2").InstanceStatuses.InstanceStatus, 2)
-	require.Equal(t, []statusView{{"i-003", Running}, {"i-007", Running}},
+	require.Equal(t, []statusView{{"i-003", "Running"}, {"i-007", "Running"}},
 		c.statuses(t, "InstanceId.1", "i-007", "InstanceId.2", "i-none", "InstanceId.3", "i-003").InstanceStatuses.InstanceStatus)
 	require.Equal(t, 12, c.statuses(t, "InstanceId", "i-003", "InstanceIds", `["i-001"]`).TotalCount, "misspelt filters are ignored")
 	require.Equal(t, 12, c.statuses(t, "ZoneId", "cn-hangzhou-a").TotalCount)

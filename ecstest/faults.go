@@ -141,7 +141,7 @@ func (s *Server) refuses() bool {
 }
 
 // faultOf returns the fault that hits the call, or nil, and notes it.
-func (s *Server) faultOf(req *request, call *Call) *Fault {
+func (s *Server) faultOf(req *request, call *ReceivedCall) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.takeFault(func(f *armedFault) bool {

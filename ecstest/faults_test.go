@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot"
 )
 
 // sockets runs a test over a socket and in memory: faults look the same.
@@ -74,7 +76,7 @@ func TestFaultHang(t *testing.T) {
 	for _, act := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			settled := 0
-			s := inMemory(t, Options{OnCall: func(c Call) {
+			s := inMemory(t, Options{OnCall: func(c ReceivedCall) {
 				settled++
 				require.Equal(t, FaultHang, c.Fault)
 			}})
@@ -248,10 +250,10 @@ func TestFaultLate(t *testing.T) {
 		require.Error(t, err)
 		time.Sleep(time.Minute - 1)
 		require.Zero(t, s.Reboots("i-slow"))
-		require.Equal(t, Running, s.Status("i-slow"))
+		require.Equal(t, ecsreboot.StatusRunning, s.Status("i-slow"))
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
-		require.Equal(t, Starting, s.Status("i-slow"))
+		require.Equal(t, ecsreboot.StatusStarting, s.Status("i-slow"))
 		require.True(t, s.Calls()[0].Acted)
 		time.Sleep(time.Minute)
 		require.Equal(t, 1, s.Reboots("i-slow"))

@@ -6,25 +6,18 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/ecsreboot/ecsreboot"
 )
 
-// The statuses of an instance.
-const (
-	Pending  = "Pending"
-	Starting = "Starting"
-	Running  = "Running"
-	Stopping = "Stopping"
-	Stopped  = "Stopped"
-)
-
-var statuses = []string{Pending, Starting, Running, Stopping, Stopped}
+var statuses = []ecsreboot.Status{ecsreboot.StatusPending, ecsreboot.StatusStarting, ecsreboot.StatusRunning, ecsreboot.StatusStopping, ecsreboot.StatusStopped}
 
 // Instance is an instance to add to a Server.
 type Instance struct {
 	ID     string
-	Name   string // default the ID
-	Status string // default Running
-	ZoneID string // default the region with "-a" added
+	Name   string           // default the ID
+	Status ecsreboot.Status // default Running
+	ZoneID string           // default the region with "-a" added
 	// Locks are the lock reasons: "security" makes a restart fail with
 	// InstanceLockedForSecurity, "financial" with InstanceExpiredOrInArrears;
 	// others only show.
@@ -43,7 +36,7 @@ type Instance struct {
 type RebootProfile struct {
 	// Path is the statuses on the way, in order, each for an equal share of
 	// the time; default Starting.
-	Path []string
+	Path []ecsreboot.Status
 	// Graceful and Forced are how long it takes until the instance is Running
 	// again, without and with ForceStop; default 30 s and 10 s; negative means
 	// no time at all.
@@ -65,14 +58,14 @@ type machine struct {
 	sequence int // counts up as instances are added
 	restart  *restart
 	removed  bool
-	told     string // the status that OnStatus knows
+	told     ecsreboot.Status // the status that OnStatus knows
 	timer    *time.Timer
 }
 
 type restart struct {
 	at, startTime time.Time
 	took          time.Duration
-	oldStatus     string
+	oldStatus     ecsreboot.Status
 	oldStart      time.Time
 }
 
@@ -82,7 +75,7 @@ func (s *Server) AddInstance(i Instance) error {
 	if i.ID == "" {
 		return errors.New("ecstest: an instance needs an id")
 	}
-	for _, status := range append([]string{i.Status}, i.Reboot.Path...) {
+	for _, status := range append([]ecsreboot.Status{i.Status}, i.Reboot.Path...) {
 		if status != "" && !slices.Contains(statuses, status) {
 			return unknownStatus(i.ID, status)
 		}
@@ -114,7 +107,7 @@ func (s *Server) fillDefaults(i *Instance) {
 		i.Name = i.ID
 	}
 	if i.Status == "" {
-		i.Status = Running
+		i.Status = ecsreboot.StatusRunning
 	}
 	if i.ZoneID == "" {
 		i.ZoneID = s.options.Region + "-a"
@@ -133,7 +126,7 @@ func (s *Server) fillDefaults(i *Instance) {
 	}
 	r := &i.Reboot
 	if len(r.Path) == 0 {
-		r.Path = []string{Starting}
+		r.Path = []ecsreboot.Status{ecsreboot.StatusStarting}
 	}
 	if r.Graceful == 0 {
 		r.Graceful = 30 * time.Second
@@ -143,7 +136,7 @@ func (s *Server) fillDefaults(i *Instance) {
 	}
 }
 
-func unknownStatus(id, status string) error {
+func unknownStatus(id string, status ecsreboot.Status) error {
 	return fmt.Errorf("ecstest: instance %s: unknown status %q", id, status)
 }
 
@@ -164,14 +157,14 @@ func (s *Server) change(id string, f func(m *machine)) error {
 // SetStatus puts an instance into a status at once and for good; a restart
 // under way is over. A change to Running moves its StartTime, as a start does,
 // unless the profile keeps it.
-func (s *Server) SetStatus(id, status string) error {
+func (s *Server) SetStatus(id string, status ecsreboot.Status) error {
 	if !slices.Contains(statuses, status) {
 		return unknownStatus(id, status)
 	}
 	return s.change(id, func(m *machine) {
 		now := time.Now()
 		old, start := m.state(now)
-		if status == Running && old != Running && !m.Reboot.KeepStartTime {
+		if status == ecsreboot.StatusRunning && old != ecsreboot.StatusRunning && !m.Reboot.KeepStartTime {
 			start = now.Add(s.offset)
 		}
 		m.Status, m.StartTime, m.restart = status, start, nil
@@ -201,7 +194,7 @@ func (s *Server) RemoveInstance(id string) {
 
 // Status returns the true status of an instance, whatever reads show, and ""
 // if there is no such instance.
-func (s *Server) Status(id string) string {
+func (s *Server) Status(id string) ecsreboot.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.machines[id]

@@ -1,6 +1,10 @@
 package ecstest
 
-import "time"
+import (
+	"time"
+
+	"github.com/ecsreboot/ecsreboot"
+)
 
 // begin starts a restart at now; offset is the server clock's.
 func (m *machine) begin(now time.Time, offset time.Duration, forced bool) {
@@ -20,14 +24,14 @@ func (m *machine) begin(now time.Time, offset time.Duration, forced bool) {
 }
 
 // state is the true status and StartTime at now.
-func (m *machine) state(now time.Time) (status string, startTime time.Time) {
+func (m *machine) state(now time.Time) (status ecsreboot.Status, startTime time.Time) {
 	r := m.restart
 	if r == nil {
 		return m.Status, m.StartTime
 	}
 	elapsed := now.Sub(r.at)
 	if elapsed >= r.took && !m.Reboot.Hang {
-		return Running, r.startTime
+		return ecsreboot.StatusRunning, r.startTime
 	}
 	last := len(m.Reboot.Path) - 1
 	if share := m.share(); share > 0 && elapsed/share < time.Duration(last) {
@@ -42,7 +46,7 @@ func (m *machine) share() time.Duration {
 }
 
 // shown is what reads show at now.
-func (m *machine) shown(now time.Time) (status string, startTime time.Time) {
+func (m *machine) shown(now time.Time) (status ecsreboot.Status, startTime time.Time) {
 	if r := m.restart; r != nil && now.Sub(r.at) < m.Reboot.Stale {
 		return r.oldStatus, r.oldStart
 	}
@@ -78,7 +82,10 @@ func (m *machine) stopTimer() {
 	}
 }
 
-type statusChange struct{ id, status string }
+type statusChange struct {
+	id     string
+	status ecsreboot.Status
+}
 
 // follow tells OnStatus if the shown status of m changed, and looks again when
 // it may change next. Without OnStatus it does nothing.

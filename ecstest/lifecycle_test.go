@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot"
 )
 
 // seen is what DescribeInstances shows of the instance.
@@ -35,16 +37,16 @@ func TestLifeCycle(t *testing.T) {
 			name: "forced", force: "true",
 			seen: map[time.Duration]string{10*time.Second - 1: "Starting 23:00Z", 10 * time.Second: "Running 00:01Z"},
 		}, {
-			name: "path", profile: RebootProfile{Path: []string{Stopping, Stopped, Starting}, Graceful: time.Minute},
+			name: "path", profile: RebootProfile{Path: []ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStopped, ecsreboot.StatusStarting}, Graceful: time.Minute},
 			seen: map[time.Duration]string{
 				0: "Stopping 23:00Z", 20*time.Second - 1: "Stopping 23:00Z", 20 * time.Second: "Stopped 23:00Z",
 				40 * time.Second: "Starting 23:00Z", time.Minute - 1: "Starting 23:00Z", time.Minute: "Running 00:01Z",
 			},
 		}, {
-			name: "uneven", profile: RebootProfile{Path: []string{Stopping, Starting, Pending}, Graceful: 10},
+			name: "uneven", profile: RebootProfile{Path: []ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStarting, ecsreboot.StatusPending}, Graceful: 10},
 			seen: map[time.Duration]string{2: "Stopping 23:00Z", 3: "Starting 23:00Z", 9: "Pending 23:00Z", 10: "Running 00:00Z"},
 		}, {
-			name: "too short to share", profile: RebootProfile{Path: []string{Stopping, Starting}, Graceful: 1},
+			name: "too short to share", profile: RebootProfile{Path: []ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStarting}, Graceful: 1},
 			seen: map[time.Duration]string{0: "Starting 23:00Z", 1: "Running 00:00Z"},
 		}, {
 			name: "no time", profile: RebootProfile{Graceful: -1},
@@ -53,7 +55,7 @@ func TestLifeCycle(t *testing.T) {
 			name: "start time kept", profile: RebootProfile{KeepStartTime: true},
 			seen: map[time.Duration]string{time.Minute: "Running 23:00Z"},
 		}, {
-			name: "hang", profile: RebootProfile{Path: []string{Stopping, Starting}, Hang: true},
+			name: "hang", profile: RebootProfile{Path: []ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStarting}, Hang: true},
 			seen: map[time.Duration]string{0: "Stopping 23:00Z", 15 * time.Second: "Starting 23:00Z", 24 * time.Hour: "Starting 23:00Z"},
 		}, {
 			name: "hang at once", profile: RebootProfile{Graceful: -1, Hang: true},
@@ -94,7 +96,7 @@ func TestRestartDuringARestart(t *testing.T) {
 		require.Empty(t, restart())
 		time.Sleep(10 * time.Second)
 		require.Equal(t, "Running", c.seen(t)[:7], "reads are stale")
-		require.Equal(t, Starting, s.Status("i-this"), "the truth is not")
+		require.Equal(t, ecsreboot.StatusStarting, s.Status("i-this"), "the truth is not")
 		require.Equal(t, "IncorrectInstanceStatus", restart())
 		time.Sleep(20 * time.Second)
 		require.Empty(t, restart())
@@ -116,7 +118,7 @@ func TestLifeCycleAndClock(t *testing.T) {
 		c := newCaller(s)
 		c.must(t, actionReboot, "InstanceId", "i-this")
 		s.SetClockOffset(0)
-		require.Equal(t, Starting, s.Status("i-this"))
+		require.Equal(t, ecsreboot.StatusStarting, s.Status("i-this"))
 		time.Sleep(30 * time.Second)
 		require.Equal(t, "Running 00:10Z", c.seen(t))
 	})
@@ -129,17 +131,17 @@ func TestSetStatus(t *testing.T) {
 		require.NoError(t, s.AddInstance(Instance{ID: "i-this"}))
 		c := newCaller(s)
 		c.must(t, actionReboot, "InstanceId", "i-this")
-		require.NoError(t, s.SetStatus("i-this", Stopped))
+		require.NoError(t, s.SetStatus("i-this", ecsreboot.StatusStopped))
 		time.Sleep(time.Minute)
 		require.Equal(t, "Stopped 23:00Z", c.seen(t), "the restart is over")
-		require.NoError(t, s.SetStatus("i-this", Running))
+		require.NoError(t, s.SetStatus("i-this", ecsreboot.StatusRunning))
 		require.Equal(t, "Running 00:01Z", c.seen(t))
 		time.Sleep(time.Minute)
-		require.NoError(t, s.SetStatus("i-this", Running))
+		require.NoError(t, s.SetStatus("i-this", ecsreboot.StatusRunning))
 		require.Equal(t, "Running 00:01Z", c.seen(t), "it ran before")
 
 		require.Error(t, s.SetStatus("i-this", "Rebooting"))
-		require.Error(t, s.SetStatus("i-none", Running))
+		require.Error(t, s.SetStatus("i-none", ecsreboot.StatusRunning))
 		require.Error(t, s.SetLocks("i-none"))
 		s.RemoveInstance("i-none")
 		s.RemoveInstance("i-this")
@@ -150,19 +152,19 @@ func TestSetStatus(t *testing.T) {
 
 func TestRestartByOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told []string
-		s := inMemory(t, Options{OnStatus: func(_, status string) { told = append(told, status) }})
+		var told []ecsreboot.Status
+		s := inMemory(t, Options{OnStatus: func(_ string, status ecsreboot.Status) { told = append(told, status) }})
 		defer s.Close()
 		require.NoError(t, s.AddInstance(Instance{ID: "i-this"}))
 		s.Inject(Fault{Kind: FaultDrop})
 		require.NoError(t, s.Restart("i-this", true))
-		require.Equal(t, Starting, s.Status("i-this"))
+		require.Equal(t, ecsreboot.StatusStarting, s.Status("i-this"))
 		require.ErrorContains(t, s.Restart("i-this", true), "IncorrectInstanceStatus")
 		require.ErrorContains(t, s.Restart("i-none", false), "InvalidInstanceId.NotFound")
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		require.Equal(t, Running, s.Status("i-this"))
-		require.Equal(t, []string{Starting, Running}, told)
+		require.Equal(t, ecsreboot.StatusRunning, s.Status("i-this"))
+		require.Equal(t, []ecsreboot.Status{ecsreboot.StatusStarting, ecsreboot.StatusRunning}, told)
 		require.Equal(t, 1, s.Reboots("i-this"))
 		require.Equal(t, 1, s.TotalReboots())
 		require.Empty(t, s.Calls())
@@ -174,8 +176,8 @@ func TestAddInstance(t *testing.T) {
 	require.Error(t, s.AddInstance(Instance{}))
 	require.ErrorContains(t, s.AddInstance(Instance{ID: id}), id)
 	require.ErrorContains(t, s.AddInstance(Instance{ID: "i-a", Status: "running"}), `"running"`)
-	require.ErrorContains(t, s.AddInstance(Instance{ID: "i-a", Reboot: RebootProfile{Path: []string{"Rebooting"}}}), `"Rebooting"`)
-	require.Error(t, s.AddInstance(Instance{ID: "i-a", Reboot: RebootProfile{Path: []string{""}}}))
+	require.ErrorContains(t, s.AddInstance(Instance{ID: "i-a", Reboot: RebootProfile{Path: []ecsreboot.Status{"Rebooting"}}}), `"Rebooting"`)
+	require.Error(t, s.AddInstance(Instance{ID: "i-a", Reboot: RebootProfile{Path: []ecsreboot.Status{""}}}))
 	require.NoError(t, s.AddInstance(Instance{ID: "i-a"}))
 }
 
@@ -184,20 +186,20 @@ func TestOnStatus(t *testing.T) {
 		begin := time.Now()
 		var told []string
 		var s *Server
-		s = inMemory(t, Options{OnStatus: func(id, status string) {
+		s = inMemory(t, Options{OnStatus: func(id string, status ecsreboot.Status) {
 			told = append(told, fmt.Sprint(id, " ", status, " ", time.Since(begin)))
-			if status == Stopped {
-				require.NoError(t, s.SetStatus(id, Pending), "a callback may script on")
+			if status == ecsreboot.StatusStopped {
+				require.NoError(t, s.SetStatus(id, ecsreboot.StatusPending), "a callback may script on")
 			}
 		}})
 		require.NoError(t, s.AddInstance(Instance{
-			ID: "i-this", Reboot: RebootProfile{Path: []string{Stopping, Starting}, Graceful: 20 * time.Second, Stale: 3 * time.Second},
+			ID: "i-this", Reboot: RebootProfile{Path: []ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStarting}, Graceful: 20 * time.Second, Stale: 3 * time.Second},
 		}))
 		c := newCaller(s)
 		c.must(t, actionReboot, "InstanceId", "i-this")
 		time.Sleep(time.Minute)
-		require.NoError(t, s.SetStatus("i-this", Stopped))
-		require.NoError(t, s.SetStatus("i-this", Running))
+		require.NoError(t, s.SetStatus("i-this", ecsreboot.StatusStopped))
+		require.NoError(t, s.SetStatus("i-this", ecsreboot.StatusRunning))
 		c.must(t, actionReboot, "InstanceId", "i-this")
 		s.RemoveInstance("i-this")
 		c.reboot(t) // takes no time: nothing is seen

@@ -5,11 +5,13 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/ecsreboot/ecsreboot"
 )
 
 // operations are what the server can do. Each returns the answer; one that
 // restarts an instance notes it in call.
-var operations = map[string]func(*Server, *request, *Call) *answer{
+var operations = map[string]func(*Server, *request, *ReceivedCall) *answer{
 	actionReboot:    (*Server).reboot,
 	actionList:      (*Server).describeInstances,
 	actionStatus:    (*Server).describeInstanceStatus,
@@ -21,7 +23,7 @@ func (s *Server) allowed(action, instanceID string) bool {
 	return s.options.Allow == nil || s.options.Allow(action, instanceID)
 }
 
-func (s *Server) reboot(req *request, call *Call) *answer {
+func (s *Server) reboot(req *request, call *ReceivedCall) *answer {
 	id := req.params.Get("InstanceId")
 	if id == "" {
 		return missingParameter("InstanceId")
@@ -89,7 +91,7 @@ func (s *Server) rebootObstacle(m *machine, now time.Time) string {
 		return "InstanceLockedForSecurity"
 	case slices.Contains(m.Locks, "financial"), !now.Add(s.offset).Before(m.ExpiredTime):
 		return "InstanceExpiredOrInArrears"
-	case status != Running:
+	case status != ecsreboot.StatusRunning:
 		return "IncorrectInstanceStatus"
 	}
 	return ""

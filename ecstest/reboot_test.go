@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot"
 )
 
 func TestRebootRefused(t *testing.T) {
@@ -22,14 +24,14 @@ func TestRebootRefused(t *testing.T) {
 		{"ForceStop", Instance{}, []string{"ForceStop", "yes"}, 400, "InvalidParameter", `The specified parameter "ForceStop" is not valid.`},
 		{"DryRun", Instance{}, []string{"DryRun", "1"}, 400, "InvalidParameter", `The specified parameter "DryRun" is not valid.`},
 		{"unknown", Instance{}, []string{"InstanceId", "i-none"}, 404, "InvalidInstanceId.NotFound", "The specified InstanceId does not exist."},
-		{"stopped", Instance{Status: Stopped}, nil, 403, "IncorrectInstanceStatus", "The current status of the resource does not support this operation."},
-		{"starting", Instance{Status: Starting}, nil, 403, "IncorrectInstanceStatus", "The current status of the resource does not support this operation."},
+		{"stopped", Instance{Status: ecsreboot.StatusStopped}, nil, 403, "IncorrectInstanceStatus", "The current status of the resource does not support this operation."},
+		{"starting", Instance{Status: ecsreboot.StatusStarting}, nil, 403, "IncorrectInstanceStatus", "The current status of the resource does not support this operation."},
 		{"locked", Instance{Locks: []string{"recycling", "security"}}, nil, 403, "InstanceLockedForSecurity", "The specified operation is denied as your instance is locked for security reasons."},
-		{"locked and stopped", Instance{Status: Stopped, Locks: []string{"security"}}, nil, 403, "InstanceLockedForSecurity", "The specified operation is denied as your instance is locked for security reasons."},
+		{"locked and stopped", Instance{Status: ecsreboot.StatusStopped, Locks: []string{"security"}}, nil, 403, "InstanceLockedForSecurity", "The specified operation is denied as your instance is locked for security reasons."},
 		{"expired", Instance{ExpiredTime: past}, nil, 403, "InstanceExpiredOrInArrears", problems["InstanceExpiredOrInArrears"].message},
 		{"in arrears", Instance{Locks: []string{"financial"}}, nil, 403, "InstanceExpiredOrInArrears", problems["InstanceExpiredOrInArrears"].message},
 		{"dry run", Instance{}, []string{"DryRun", "true"}, 400, "DryRunOperation", "Request validation has been passed with DryRun flag set."},
-		{"dry run of a stopped one", Instance{Status: Stopped}, []string{"DryRun", "true"}, 403, "IncorrectInstanceStatus", "The current status of the resource does not support this operation."},
+		{"dry run of a stopped one", Instance{Status: ecsreboot.StatusStopped}, []string{"DryRun", "true"}, 403, "IncorrectInstanceStatus", "The current status of the resource does not support this operation."},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := inMemory(t, Options{})

@@ -49,7 +49,7 @@ type exchange struct {
 	w      http.ResponseWriter
 	r      *http.Request
 	req    *request
-	call   *Call
+	call   *ReceivedCall
 }
 
 func (x *exchange) perform() *answer {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/ecsreboot/ecsreboot"
 )
 
 // Options describe a Server. The zero value is a server that accepts the key
@@ -57,11 +59,11 @@ type Options struct {
 	// the end of the answer leaves or the connection is cut, so that no client
 	// sees the outcome of a call which was not told. Calls are told from
 	// several goroutines; no lock is held; it must not call Close.
-	OnCall func(Call)
+	OnCall func(ReceivedCall)
 	// OnStatus is told when the status that reads show of an instance has
 	// changed, in order, one at a time. No lock is held; it must not call
 	// Close.
-	OnStatus func(id, status string)
+	OnStatus func(id string, status ecsreboot.Status)
 }
 
 // Server is a fake ECS service. It is safe for concurrent use.
@@ -83,7 +85,7 @@ type Server struct {
 	nonces      nonceStore
 	quotas      map[string]quota
 	faults      []*armedFault
-	calls       []*Call
+	calls       []*ReceivedCall
 	connections int
 	machines    map[string]*machine
 	added       int

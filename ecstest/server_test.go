@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot"
 )
 
 func TestOptions(t *testing.T) {
@@ -68,7 +70,7 @@ func TestCloseEndsWhatHangs(t *testing.T) {
 // Everything a server starts ends with Close: a bubble waits for it.
 func TestCloseLeavesNothingBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := inMemory(t, Options{OnStatus: func(string, string) {}})
+		s := inMemory(t, Options{OnStatus: func(string, ecsreboot.Status) {}})
 		require.NoError(t, s.AddInstance(Instance{ID: "i-slow", Reboot: RebootProfile{Graceful: time.Hour}}))
 		s.Inject(Fault{Kind: FaultHang, Skip: 2})
 		c := newCaller(s)
@@ -152,8 +154,8 @@ func TestDropUnderTLS(t *testing.T) {
 // No client sees an answer before OnCall was told and Calls is complete.
 func TestOnCall(t *testing.T) {
 	var mu sync.Mutex
-	var told []Call
-	s := inMemory(t, Options{OnCall: func(c Call) {
+	var told []ReceivedCall
+	s := inMemory(t, Options{OnCall: func(c ReceivedCall) {
 		mu.Lock()
 		defer mu.Unlock()
 		told = append(told, c)

@@ -86,7 +86,7 @@ type listed struct {
 func (s *Server) view(m *machine, now time.Time) listed {
 	status, start := m.shown(now)
 	v := instanceView{
-		InstanceID: m.ID, InstanceName: m.Name, RegionID: s.options.Region, ZoneID: m.ZoneID, Status: status, StoppedMode: m.StoppedMode,
+		InstanceID: m.ID, InstanceName: m.Name, RegionID: s.options.Region, ZoneID: m.ZoneID, Status: string(status), StoppedMode: m.StoppedMode,
 		StartTime:    start.UTC().Format(minute),
 		CreationTime: m.CreationTime.UTC().Format(minute),
 		ExpiredTime:  m.ExpiredTime.UTC().Format(minute),

@@ -15,7 +15,8 @@ import (
 // between Leave and the request. A run does so, and so does an engine that uses
 // package fleet/driver. A Departure is safe for concurrent use.
 type Departure struct {
-	begin time.Time
+	begin time.Time // by the monotonic clock
+	wall  time.Time // the same by the wall clock
 	limit time.Duration
 	left  chan struct{} // closed when a request has left
 
@@ -26,7 +27,8 @@ type Departure struct {
 // NewDeparture returns the departure of a restart that may leave within limit from
 // now, or at any time if limit is 0 or negative.
 func NewDeparture(limit time.Duration) *Departure {
-	return &Departure{begin: time.Now(), limit: limit, left: make(chan struct{})}
+	now := time.Now()
+	return &Departure{begin: now, wall: now.Round(0), limit: limit, left: make(chan struct{})}
 }
 
 // Leave reports whether a request may leave now. If it reports false, the restart is
@@ -40,7 +42,7 @@ func NewDeparture(limit time.Duration) *Departure {
 func (d *Departure) Leave() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if now := time.Now(); d.limit > 0 && (now.Sub(d.begin) > d.limit || now.Round(0).Sub(d.begin.Round(0)) > d.limit) {
+	if now := time.Now(); d.limit > 0 && (now.Sub(d.begin) > d.limit || now.Sub(d.wall) > d.limit) {
 		d.revoked = true
 	}
 	if !d.revoked && !d.hasLeft() {

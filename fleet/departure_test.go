@@ -47,10 +47,15 @@ func TestDeparture(t *testing.T) {
 			require.False(t, d.Leave())
 		})
 	})
+	t.Run("wall clock set back", func(t *testing.T) {
+		d := NewDeparture(time.Minute)
+		d.begin, d.wall = d.begin.Add(-2*time.Minute), d.wall.Add(time.Hour)
+		require.False(t, d.Leave())
+	})
 	t.Run("suspended", func(t *testing.T) {
 		// The monotonic clock stood still: only the wall clock went on.
 		d := NewDeparture(time.Minute)
-		d.begin = time.Now().Round(0).Add(-2 * time.Minute)
+		d.wall = d.wall.Add(-2 * time.Minute)
 		require.False(t, d.Leave())
 		require.True(t, d.Revoke())
 	})

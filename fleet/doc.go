@@ -67,19 +67,19 @@
 //	intended --unsent---> waiting           failed-intended --unsent--> waiting
 //	deferred --unsent---> waiting           failed-chosen   --unsent--> waiting
 //
-// The turn is not an event: the planner asks for the restart. The states mean:
+// The turn is not an event: the planner asks for the restart. The states mean,
+// next to what a [Report] says:
 //
-//	state      in a Report  meaning
-//	waiting    waiting      its turn has not come, or will come again
-//	chosen     restarting   the planner has asked for its restart, and no intent is recorded
-//	intended   restarting   the intent is recorded, and nothing shows that the request left
-//	sent       restarting   the request may have been sent, and its outcome is unknown
-//	accepted   restarting   the service accepted the restart
-//	healthy    healthy      the restart is proven, and the instance is healthy
-//	failed-…   failed       it failed in the state that the name ends with
-//	unknown-…  unknown      polls did not show whether it restarted, or is healthy
-//	skipped    skipped      it is left alone, also by a resumed run
-//	deferred   skipped      it is left alone for now: a resumed run tries again
+//	waiting    StateWaiting     its turn has not come, or will come again
+//	chosen     StateRestarting  the planner has asked for its restart, and no intent is recorded
+//	intended   StateRestarting  the intent is recorded, and nothing shows that the request left
+//	sent       StateRestarting  the request may have been sent, and its outcome is unknown
+//	accepted   StateRestarting  the service accepted the restart
+//	healthy    StateHealthy     the restart is proven, and the instance is healthy
+//	failed-…   StateFailed      it failed in the state that the name ends with
+//	unknown-…  StateUnknown     polls did not show whether it restarted, or is healthy
+//	skipped    StateSkipped     it is left alone, also by a resumed run
+//	deferred   StateSkipped     it is left alone for now: a resumed run tries again
 //
 // An instance that is not Running is skipped-down or deferred-down instead, and is
 // unavailable.
@@ -99,8 +99,7 @@
 //	down      unknown-sent unknown-accepted                                  -> same
 //	up        intended sent accepted unknown-sent unknown-accepted           -> same
 //	up        failed-intended failed-sent failed-accepted                    -> same
-//	healthy   intended sent accepted unknown-sent unknown-accepted           -> healthy
-//	healthy   failed-intended failed-sent failed-accepted                    -> healthy
+//	healthy   intended sent accepted unknown-sent unknown-accepted failed-intended failed-sent failed-accepted -> healthy
 //	failed    waiting chosen failed-chosen                                   -> failed-chosen
 //	failed    intended failed-intended                                       -> failed-intended
 //	failed    sent failed-sent unknown-sent                                  -> failed-sent

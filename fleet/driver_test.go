@@ -50,7 +50,9 @@ func TestDriverHoldsNothingBack(t *testing.T) {
 		time.Sleep(time.Second)
 		var end fleet.Event
 		d := s.driver(fleet.Options{Control: stopped, Window: closed, SelfID: s.ids[0]})
-		require.False(t, d.AwaitOthers(context.Background(), fleet.Target{ID: s.ids[0]}, func(e fleet.Event) { end = e }))
+		running, err := d.AwaitOthers(context.Background(), fleet.Target{ID: s.ids[0]}, func(e fleet.Event) { end = e })
+		require.NoError(t, err)
+		require.False(t, running)
 		require.Equal(t, fleet.EventSkipped, end.Kind)
 		require.Equal(t, fleet.ReasonOthers, end.Reason)
 	})
@@ -132,8 +134,8 @@ func TestFollowPending(t *testing.T) {
 	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
 		s.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance"})
 		sent := s.sent()
-		require.NoError(t, s.SetStatus(s.ids[0], ecstest.Pending))
-		time.AfterFunc(20*time.Second, func() { _ = s.SetStatus(s.ids[0], ecstest.Running) })
+		require.NoError(t, s.SetStatus(s.ids[0], ecsreboot.StatusPending))
+		time.AfterFunc(20*time.Second, func() { _ = s.SetStatus(s.ids[0], ecsreboot.StatusRunning) })
 		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 		defer cancel()
 		var kinds []fleet.EventKind
@@ -177,11 +179,13 @@ func TestAwaitOthers(t *testing.T) {
 	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
 		var ends []fleet.Event
 		await := func() bool {
-			return s.driver(fleet.Options{}).AwaitOthers(context.Background(), fleet.Target{ID: s.ids[0]}, func(e fleet.Event) {
+			running, err := s.driver(fleet.Options{}).AwaitOthers(context.Background(), fleet.Target{ID: s.ids[0]}, func(e fleet.Event) {
 				if e.Kind != fleet.EventHeld {
 					ends = append(ends, e)
 				}
 			})
+			require.NoError(t, err)
+			return running
 		}
 		require.True(t, await())
 		require.Empty(t, ends)
@@ -192,7 +196,7 @@ func TestAwaitOthers(t *testing.T) {
 		require.Equal(t, fleet.ReasonOthers, ends[0].Reason)
 		require.Equal(t, fleet.EventSkipped, ends[0].Kind)
 
-		require.NoError(t, s.SetStatus(s.ids[0], ecstest.Stopped))
+		require.NoError(t, s.SetStatus(s.ids[0], ecsreboot.StatusStopped))
 		require.False(t, await())
 		require.Equal(t, fleet.ReasonNotRunning, ends[1].Reason)
 		require.True(t, ends[1].Unavailable)
@@ -243,5 +247,15 @@ func TestJudgeRetries(t *testing.T) {
 		require.True(t, j.NotRunning)
 		_, err = s.driver(fleet.Options{}).Judge(context.Background(), fleet.Target{ID: s.ids[0]}, &ecsreboot.OperationError{Outcome: ecsreboot.OutcomeUnknown, Err: errors.New("lost")})
 		require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
+	})
+}
+
+func TestFollowTakesNoBaselineOfAnotherInstance(t *testing.T) {
+	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
+		sent := s.sent()
+		sent.Before.InstanceID = "i-other"
+		err := s.driver(fleet.Options{}).Follow(t.Context(), sent, func(fleet.Event) {})
+		require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
+		require.ErrorContains(t, err, "i-other")
 	})
 }

@@ -45,7 +45,7 @@ type Event struct {
 	At          time.Time           `json:"at"`
 	InstanceID  string              `json:"id,omitempty"`
 	Attempt     int                 `json:"attempt,omitempty"` // of an intent: the number of the request for this instance, from 1
-	Before      *Reading            `json:"before,omitempty"`
+	Before      *ecsreboot.Baseline `json:"before,omitempty"`  // of an intent: the baseline of this instance
 	RequestID   string              `json:"requestId,omitempty"`
 	Proof       ecsreboot.Proof     `json:"proof,omitempty"`
 	Reason      Reason              `json:"reason,omitempty"`
@@ -60,18 +60,6 @@ type Event struct {
 	Rules       *Rules              `json:"rules,omitempty"`
 	Hooks       string              `json:"hooks,omitempty"`   // that a session has, separated by commas: "health", "blocker", "approve", "window"
 	Program     string              `json:"program,omitempty"` // version of this package
-}
-
-// Reading is an instance as it was right before its restart was sent.
-type Reading struct {
-	Status    ecsreboot.Status `json:"status"`
-	StartTime time.Time        `json:"startTime,omitzero"` // to the minute
-	Locks     []string         `json:"locks,omitempty"`
-	At        time.Time        `json:"at"`
-	// ServiceTime is the time by the service's clock, to the second, as
-	// [ecsreboot.Baseline] has it. Without it, StartTime proves no restart in a
-	// session that resumes the run.
-	ServiceTime time.Time `json:"serviceTime,omitzero"`
 }
 
 // Reason says in a few words why an instance or a run is in its state.

@@ -17,7 +17,7 @@ import (
 var eventSeeds = []string{
 	`{"kind":"run","at":"2026-03-14T01:58:12Z","plan":{"region":"cn-hangzhou","endpoint":"https://ecs-cn-hangzhou.aliyuncs.com","targets":[{"id":"i-1","name":"web","zone":"cn-hangzhou-h","group":"h"},{"id":"i-2"}]},"rules":{"maxUnavailable":"2%","maxFailed":"1","canary":[1,5]},"hooks":"health,window","program":"0.1.0"}`,
 	`{"kind":"resume","at":"2026-03-14T01:58:12.123456789+08:00","rules":{"maxUnavailable":"1","maxUnavailablePerGroup":"33.3%","allowWide":true,"maxFailed":"0","canary":[]}}`,
-	`{"kind":"intent","at":"2026-03-14T01:58:13Z","id":"i-1","attempt":1,"before":{"status":"Running","startTime":"2026-01-01T00:00:00Z","locks":["security"],"at":"2026-03-14T01:58:12Z"}}`,
+	`{"kind":"intent","at":"2026-03-14T01:58:13Z","id":"i-1","attempt":1,"before":{"instanceId":"i-1","status":"Running","startTime":"2026-01-01T00:00:00Z","locks":["security"],"takenAt":"2026-03-14T01:58:12Z","serviceTime":"2026-03-14T01:58:11Z"}}`,
 	`{"kind":"accepted","at":"2026-03-14T01:58:14Z","id":"i-1","requestId":"473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E"}`,
 	`{"kind":"failed","at":"2026-03-14T02:00:00Z","id":"i-1","reason":"refused","code":"Forbidden.RAM","error":"\u0000\ud800<&>\u2028"}`,
 	`{"kind":"skipped","at":"2026-03-14T02:00:00Z","id":"i-2","reason":"not running","unavailable":true}`,
@@ -41,7 +41,7 @@ func plain(e fleet.Event) fleet.Event {
 		if len(before.Locks) == 0 {
 			before.Locks = nil
 		}
-		before.At = bare(before.At)
+		before.TakenAt = bare(before.TakenAt)
 		before.StartTime = bare(before.StartTime)
 		if before.StartTime.IsZero() {
 			before.StartTime = time.Time{}

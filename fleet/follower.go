@@ -15,7 +15,7 @@ type follower struct {
 	session  *session
 	target   Target
 	attempts int
-	before   Reading // the last intent's
+	before   ecsreboot.Baseline // the last intent's
 	sentAt   time.Time
 
 	settled   bool // the send had an answer, or lost it
@@ -60,10 +60,9 @@ func (f *follower) lookForRestart(ctx context.Context, options ecsreboot.WaitOpt
 }
 
 func (f *follower) baseline() ecsreboot.Baseline {
-	return ecsreboot.Baseline{
-		InstanceID: f.target.ID, Status: f.before.Status, StartTime: f.before.StartTime, Locks: f.before.Locks, TakenAt: f.before.At,
-		ServiceTime: f.before.ServiceTime,
-	}
+	before := f.before
+	before.InstanceID = f.target.ID // also where nobody looked
+	return before
 }
 
 // errNotReady ends the wait for an instance after Options.ReadyTimeout.

@@ -9,13 +9,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
 func TestSkipped(t *testing.T) {
 	inBubble(t, 8, ecstest.Options{}, func(t *testing.T, s *service) {
-		s.SetStatus("i-00001", ecstest.Stopped)
+		s.SetStatus("i-00001", ecsreboot.StatusStopped)
 		s.SetLocks("i-00002", "security")
 		s.SetLocks("i-00003", "financial")
 		require.NoError(t, s.Restart("i-00004", false)) // by others, right now

@@ -95,7 +95,7 @@ func (o Options) Complete(plan Plan) (Options, error) {
 	if err := plan.check(); err != nil {
 		return Options{}, err
 	}
-	if o.Rules, err = o.Rules.forPlan(plan); err != nil {
+	if o.Rules, err = o.forPlan(plan); err != nil {
 		return Options{}, err
 	}
 	if o.DryRuns == 0 {

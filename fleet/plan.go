@@ -130,6 +130,13 @@ func input(field, problem string) error {
 	return &ecsreboot.InputError{Field: field, Problem: problem}
 }
 
+func checkContext(ctx context.Context) error {
+	if ctx == nil {
+		return input("ctx", "is nil")
+	}
+	return nil
+}
+
 // interleave orders the targets so that each part of the plan has its share of
 // every group: a fault that comes with the change that is rolled out then shows in
 // all of them early, and no zone goes down as a whole.

@@ -19,7 +19,7 @@ func add(t *testing.T, s *service, instances ...string) {
 	t.Helper()
 	for _, text := range instances {
 		fields := strings.Fields(text)
-		instance := ecstest.Instance{ID: fields[0], Name: "name of " + fields[0], ZoneID: fields[1], Status: fields[2], Tags: make(map[string]string)}
+		instance := ecstest.Instance{ID: fields[0], Name: "name of " + fields[0], ZoneID: fields[1], Status: ecsreboot.Status(fields[2]), Tags: make(map[string]string)}
 		for _, tag := range fields[3:] {
 			key, value, _ := strings.Cut(tag, "=")
 			instance.Tags[key] = value

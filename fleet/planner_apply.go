@@ -13,6 +13,9 @@ func (p *Planner) Replay(e Event) error {
 		if !ok {
 			return fmt.Errorf("fleet: event %q is of %s, which is not in the plan", e.Kind, e.InstanceID)
 		}
+		if e.Before != nil && e.Before.InstanceID != e.InstanceID {
+			return fmt.Errorf("fleet: event %q of %s has the baseline of %q", e.Kind, e.InstanceID, e.Before.InstanceID)
+		}
 		return p.replayTarget(i, e)
 	}
 	switch e.Kind {

@@ -82,6 +82,21 @@ func TestPlannerIllegalEvents(t *testing.T) {
 	}
 }
 
+// TestPlannerRefusesForeignBaseline keeps a proof from being measured against another
+// instance.
+func TestPlannerRefusesForeignBaseline(t *testing.T) {
+	for id, allowed := range map[string]bool{"a": true, "b": false, "": false} {
+		p := newPlanner(t, planOf(2), wide(2), events("run")...)
+		err := p.Replay(fleet.Event{Kind: fleet.EventIntent, InstanceID: "a", Attempt: 1, Before: &ecsreboot.Baseline{InstanceID: id}})
+		if allowed {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, "baseline", id)
+		require.Zero(t, p.Attempts("a"))
+	}
+}
+
 // TestPlannerReplaysResume asks for nothing until the session that goes on now has
 // begun.
 func TestPlannerReplaysResume(t *testing.T) {

@@ -56,6 +56,9 @@ type Finding struct {
 // the run is in the forecast; the error is about the input, or about polls that
 // failed.
 func Preflight(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Forecast, error) {
+	if err := checkContext(ctx); err != nil {
+		return nil, err
+	}
 	options, err := options.forRun(client, plan)
 	if err != nil {
 		return nil, err

@@ -47,7 +47,7 @@ func TestPreflight(t *testing.T) {
 
 func TestPreflightFinds(t *testing.T) {
 	inBubble(t, 20, ecstest.Options{}, func(t *testing.T, s *service) {
-		s.SetStatus("i-00002", ecstest.Stopped)
+		s.SetStatus("i-00002", ecsreboot.StatusStopped)
 		s.SetLocks("i-00003", "security")
 		plan := s.plan()
 		s.RemoveInstance("i-00005")
@@ -74,7 +74,7 @@ func TestPreflightFinds(t *testing.T) {
 
 func TestPreflightOfABudgetThatCannotBeMet(t *testing.T) {
 	inBubble(t, 12, ecstest.Options{}, func(t *testing.T, s *service) {
-		s.SetStatus("i-00002", ecstest.Stopped)
+		s.SetStatus("i-00002", ecsreboot.StatusStopped)
 		plan := s.plan()
 		forecast := s.preflight(plan, fleet.Options{})
 		require.Len(t, forecast.Problems, 1)
@@ -88,7 +88,7 @@ func TestPreflightOfABudgetThatCannotBeMet(t *testing.T) {
 	inBubble(t, 9, ecstest.Options{}, func(t *testing.T, s *service) {
 		plan, err := fleet.NewPlan(context.Background(), s.client, fleet.Selection{InstanceIDs: s.ids, GroupBy: fleet.ByZone})
 		require.NoError(t, err)
-		s.SetStatus("i-00001", ecstest.Stopped) // the group's width is 1
+		s.SetStatus("i-00001", ecsreboot.StatusStopped) // the group's width is 1
 		forecast := s.preflight(plan, fleet.Options{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2)}})
 		require.Len(t, forecast.Problems, 1)
 		require.Contains(t, forecast.Problems[0], `of group "cn-hangzhou-h"`)

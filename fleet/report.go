@@ -41,7 +41,7 @@ type Record struct {
 	Proof     ecsreboot.Proof     `json:"proof,omitempty"`
 	Attempts  int                 `json:"attempts,omitempty"` // requests that may have left
 	Failed    bool                `json:"failed,omitempty"`   // it failed, even if it is healthy by now
-	Before    *Reading            `json:"before,omitempty"`
+	Before    *ecsreboot.Baseline `json:"before,omitempty"`
 	SentAt    time.Time           `json:"sentAt,omitzero"` // the last attempt
 	Accepted  time.Time           `json:"acceptedAt,omitzero"`
 	DownAt    time.Time           `json:"downAt,omitzero"`  // first seen in another status

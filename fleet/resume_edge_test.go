@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
@@ -18,7 +19,7 @@ import (
 func TestLockedAndStoppedCounts(t *testing.T) {
 	inBubble(t, 4, ecstest.Options{}, func(t *testing.T, s *service) {
 		for _, id := range s.ids[:2] {
-			require.NoError(t, s.SetStatus(id, ecstest.Stopped))
+			require.NoError(t, s.SetStatus(id, ecsreboot.StatusStopped))
 			require.NoError(t, s.SetLocks(id, "financial"))
 		}
 		options := fleet.Options{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), AllowWide: true, Canary: []int{}}}
@@ -34,12 +35,12 @@ func TestLockedAndStoppedCounts(t *testing.T) {
 func TestResumeAfterStartingTheStopped(t *testing.T) {
 	inBubble(t, 5, ecstest.Options{}, func(t *testing.T, s *service) {
 		plan := s.plan()
-		require.NoError(t, s.SetStatus("i-00001", ecstest.Stopped))
+		require.NoError(t, s.SetStatus("i-00001", ecsreboot.StatusStopped))
 		options := fleet.Options{Journal: filepath.Join(t.TempDir(), "j")} // all defaults
 		report, err := fleet.Run(context.Background(), s.client, plan, options)
 		require.NoError(t, err)
 		require.Equal(t, fleet.ReasonWidth, report.Reason)
-		require.NoError(t, s.SetStatus("i-00001", ecstest.Running)) // the operator starts it
+		require.NoError(t, s.SetStatus("i-00001", ecsreboot.StatusRunning)) // the operator starts it
 		time.Sleep(10 * time.Minute)
 		report, err = fleet.Resume(context.Background(), s.client, plan, options)
 		require.NoError(t, err)
@@ -73,7 +74,7 @@ func TestResumeAfterOutage(t *testing.T) {
 func TestReasonNotBack(t *testing.T) {
 	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
 		report, err := s.run(fleet.Options{Rules: atOnce, Health: func(context.Context, fleet.Target) error {
-			if s.Status("i-00001") == ecstest.Running {
+			if s.Status("i-00001") == ecsreboot.StatusRunning {
 				return nil
 			}
 			return errors.New("connection refused")
@@ -81,7 +82,7 @@ func TestReasonNotBack(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, fleet.ReasonNotBack, report.Records[0].Reason, mustJSON(t, report.Records[0]))
 	}, func(i *ecstest.Instance) {
-		i.Reboot = ecstest.RebootProfile{Path: []string{ecstest.Stopping}, Hang: true, Stale: 4 * time.Second}
+		i.Reboot = ecstest.RebootProfile{Path: []ecsreboot.Status{ecsreboot.StatusStopping}, Hang: true, Stale: 4 * time.Second}
 	})
 }
 
@@ -109,7 +110,7 @@ func TestMinReadyBeyondReadyTimeout(t *testing.T) {
 func TestQueryLeavesOutTheDown(t *testing.T) {
 	inBubble(t, 4, ecstest.Options{}, func(t *testing.T, s *service) {
 		for _, id := range s.ids[:3] {
-			require.NoError(t, s.SetStatus(id, ecstest.Stopped))
+			require.NoError(t, s.SetStatus(id, ecsreboot.StatusStopped))
 		}
 		plan, err := fleet.NewPlan(context.Background(), s.client, fleet.Selection{Tags: map[string]string{"role": "web"}})
 		require.NoError(t, err)

@@ -28,6 +28,9 @@ const maxSending = 16
 // instance; see [Report.Err]. The error is about the input, the journal, the context,
 // or what would fail for every instance, such as credentials and permissions.
 func Run(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
+	if err := checkContext(ctx); err != nil {
+		return nil, err
+	}
 	s, err := newSession(client, plan, options)
 	if err != nil {
 		return nil, err
@@ -66,6 +69,9 @@ func Resolve(ctx context.Context, client *ecsreboot.Client, plan Plan, options O
 }
 
 func resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options, lookOnly bool) (*Report, error) {
+	if err := checkContext(ctx); err != nil {
+		return nil, err
+	}
 	if options.Journal == "" {
 		return nil, input("Journal", "is empty, so there is nothing to go on from")
 	}

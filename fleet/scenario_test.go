@@ -44,7 +44,7 @@ func (sc scenario) server() ecstest.Options {
 func (sc scenario) profile() ecstest.RebootProfile {
 	profile := ecstest.RebootProfile{Graceful: time.Second + sc.upTo(2*time.Minute), KeepStartTime: sc.chance(0.2)}
 	if sc.chance(0.5) {
-		profile.Path = []string{ecstest.Stopping, ecstest.Starting}
+		profile.Path = []ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStarting}
 	}
 	if sc.chance(0.1) {
 		profile.Stale = sc.upTo(20 * time.Second)
@@ -94,10 +94,10 @@ type truth struct {
 	most int
 }
 
-func (tr *truth) status(id, status string) {
+func (tr *truth) status(id string, status ecsreboot.Status) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	if status == ecstest.Running {
+	if status == ecsreboot.StatusRunning {
 		delete(tr.down, id)
 	} else {
 		tr.down[id] = true

@@ -28,7 +28,8 @@ func (e *withheldError) Unwrap() error { return e.cause }
 // beforeSend is asked right before a request leaves that may restart the instance.
 // When it agrees, the intent is durable. What can change meanwhile is looked at
 // twice: a disk may take its time.
-func (s *sender) beforeSend(ctx context.Context, before ecsreboot.Baseline) error {
+func (s *sender) beforeSend(ctx context.Context, intent ecsreboot.SendIntent) error {
+	before := intent.Baseline
 	if err := s.mayLeave(before); err != nil {
 		return err
 	}
@@ -40,7 +41,7 @@ func (s *sender) beforeSend(ctx context.Context, before ecsreboot.Baseline) erro
 			return err
 		}
 	}
-	s.follower.before = Reading{Status: before.Status, StartTime: before.StartTime, Locks: before.Locks, At: before.TakenAt, ServiceTime: before.ServiceTime}
+	s.follower.before = before
 	e := Event{Kind: EventIntent, At: time.Now(), InstanceID: s.target.ID, Attempt: s.follower.attempts + 1, Before: new(s.follower.before)}
 	if err := s.session.record.intend(e); err != nil {
 		return &withheldError{reason: ReasonJournal, cause: err}

@@ -18,7 +18,7 @@ import (
 
 type infPacer struct{}
 
-func (infPacer) Acquire(context.Context, pace.Call) (pace.Reservation, error) {
+func (infPacer) Acquire(context.Context, pace.Request) (pace.Reservation, error) {
 	return nil, nil
 }
 func (infPacer) State() pace.State { return pace.State{RatePerMinute: inf()} }

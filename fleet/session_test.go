@@ -14,6 +14,7 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/fleet/driver"
 )
 
 func TestWindow(t *testing.T) {
@@ -254,4 +255,31 @@ func TestWhatAnEarlierSessionSaw(t *testing.T) {
 		}
 		s.restartedOnce(s.ids...)
 	}, func(i *ecstest.Instance) { i.Reboot.KeepStartTime = true })
+}
+
+func TestNilContext(t *testing.T) {
+	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
+		var ctx context.Context
+		plan := s.plan()
+		target := plan.Targets[0]
+		tell := func(e fleet.Event) { t.Errorf("told %v", e) }
+		lost := &ecsreboot.OperationError{Outcome: ecsreboot.OutcomeNotSent, Err: errors.New("lost")}
+		d := s.driver(fleet.Options{})
+		s.ForgetCalls()
+		for name, call := range map[string]func() error{
+			"NewPlan":     func() error { _, err := fleet.NewPlan(ctx, s.client, fleet.Selection{All: true}); return err },
+			"Preflight":   func() error { _, err := fleet.Preflight(ctx, s.client, plan, fleet.Options{}); return err },
+			"Run":         func() error { _, err := fleet.Run(ctx, s.client, plan, fleet.Options{}); return err },
+			"Resume":      func() error { _, err := fleet.Resume(ctx, s.client, plan, fleet.Options{}); return err },
+			"Resolve":     func() error { _, err := fleet.Resolve(ctx, s.client, plan, fleet.Options{}); return err },
+			"Follow":      func() error { return d.Follow(ctx, driver.Sent{Target: target}, tell) },
+			"AwaitOthers": func() error { _, err := d.AwaitOthers(ctx, target, tell); return err },
+			"Judge":       func() error { _, err := d.Judge(ctx, target, lost); return err },
+		} {
+			refused, ok := errors.AsType[*ecsreboot.InputError](call())
+			require.True(t, ok, name)
+			require.Equal(t, ecsreboot.InputError{Field: "ctx", Problem: "is nil"}, *refused, name)
+		}
+		require.Empty(t, s.Calls())
+	})
 }

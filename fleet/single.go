@@ -35,19 +35,23 @@ func (s *single) follower(target Target) *follower {
 
 // Follow follows a restart that was sent by other means than a run.
 func (s *single) Follow(ctx context.Context, sent bridge.Sent[Target], tell func(Event)) error {
+	if err := checkContext(ctx); err != nil {
+		return err
+	}
 	if id := sent.Before.InstanceID; id != "" && id != sent.Target.ID {
 		return input("Before", "is of "+strconv.Quote(id))
 	}
 	f := s.follower(sent.Target)
-	b := sent.Before
-	f.before = Reading{Status: b.Status, StartTime: b.StartTime, Locks: b.Locks, At: b.TakenAt, ServiceTime: b.ServiceTime}
-	f.sentAt, f.down = sent.At, sent.Down
+	f.before, f.sentAt, f.down = sent.Before, sent.At, sent.Down
 	f.session.hearAll(tell, func() { f.work(ctx, sent.Accepted) })
 	return nil
 }
 
 // AwaitOthers waits for an instance that is not Running when its turn has come.
-func (s *single) AwaitOthers(ctx context.Context, target Target, tell func(Event)) (running bool) {
+func (s *single) AwaitOthers(ctx context.Context, target Target, tell func(Event)) (running bool, err error) {
+	if err := checkContext(ctx); err != nil {
+		return false, err
+	}
 	f := s.follower(target)
 	f.session.hearAll(tell, func() {
 		err := newSender(f).awaitOthers(ctx)
@@ -56,11 +60,14 @@ func (s *single) AwaitOthers(ctx context.Context, target Target, tell func(Event
 			f.tellEnd(ctx, err)
 		}
 	})
-	return running
+	return running, nil
 }
 
 // Judge classifies the error of a restart that did not happen, as a run does.
 func (s *single) Judge(ctx context.Context, target Target, err error) (bridge.Judgement[Event, Reason], error) {
+	if err := checkContext(ctx); err != nil {
+		return bridge.Judgement[Event, Reason]{}, err
+	}
 	if outcome := ecsreboot.OutcomeOf(err); outcome != ecsreboot.OutcomeNotSent && outcome != ecsreboot.OutcomeRejected {
 		return bridge.Judgement[Event, Reason]{}, input("err", "is of a restart that may have happened, or of none: "+outcome.String())
 	}

@@ -78,7 +78,7 @@ func TestStopWhileOthersRestart(t *testing.T) {
 	for name, limit := range map[string]time.Duration{"default": 0, "none": -1} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
-				require.NoError(t, s.SetStatus("i-00001", ecstest.Starting)) // for good
+				require.NoError(t, s.SetStatus("i-00001", ecsreboot.StatusStarting)) // for good
 				var control fleet.Control
 				time.AfterFunc(30*time.Second, control.Stop)
 				begin := time.Now()

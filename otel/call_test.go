@@ -123,7 +123,7 @@ func TestFailedCalls(t *testing.T) {
 		httpKind      string
 	}{
 		"refused": {
-			prepare: func(s *stage) { require.NoError(s.t, s.SetStatus(id, ecstest.Stopped)) },
+			prepare: func(s *stage) { require.NoError(s.t, s.SetStatus(id, ecsreboot.StatusStopped)) },
 			outcome: "rejected", kind: "IncorrectInstanceStatus", code: "IncorrectInstanceStatus", httpKind: "403",
 		},
 		"answer lost": {
@@ -187,7 +187,7 @@ func TestInvalidInputIsNoCall(t *testing.T) {
 // closedPacer lets nothing pass.
 type closedPacer struct{}
 
-func (closedPacer) Acquire(context.Context, pace.Call) (pace.Reservation, error) {
+func (closedPacer) Acquire(context.Context, pace.Request) (pace.Reservation, error) {
 	return nil, ecsreboot.ErrThrottled
 }
 
@@ -235,7 +235,7 @@ func TestDryRun(t *testing.T) {
 	inBubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
 		_, err := s.client.RebootInstance(t.Context(), dryRun)
 		require.NoError(t, err)
-		require.NoError(t, s.SetStatus(id, ecstest.Stopped))
+		require.NoError(t, s.SetStatus(id, ecsreboot.StatusStopped))
 		_, err = s.client.RebootInstance(t.Context(), dryRun)
 		require.ErrorIs(t, err, ecsreboot.ErrRejected)
 		calls, requests := s.spans("Ecs.RebootInstance"), s.spans("POST")

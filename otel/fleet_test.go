@@ -133,7 +133,7 @@ func TestFleetRunWithFailures(t *testing.T) {
 			case "i-00004":
 				i.Reboot.Hang = true
 			case "i-00005":
-				i.Status = ecstest.Stopped
+				i.Status = ecsreboot.StatusStopped
 			case "i-00006":
 				i.Locks = []string{"security"}
 			}

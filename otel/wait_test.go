@@ -68,7 +68,7 @@ func TestLostAnswerThatIsSettled(t *testing.T) {
 func TestFailedWaits(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault       ecstest.Fault
-		status      string
+		status      ecsreboot.Status
 		outcome     string
 		sends       map[string]float64
 		unknown     map[string]float64
@@ -83,7 +83,7 @@ func TestFailedWaits(t *testing.T) {
 			outcome: "rejected", sends: map[string]float64{"rejected": 1}, unknown: map[string]float64{}, description: ecsreboot.ErrAccessDenied,
 		},
 		"refused early": {
-			status: ecstest.Stopped, outcome: "not sent", sends: map[string]float64{}, unknown: map[string]float64{}, description: ecsreboot.ErrIncorrectInstanceStatus,
+			status: ecsreboot.StatusStopped, outcome: "not sent", sends: map[string]float64{}, unknown: map[string]float64{}, description: ecsreboot.ErrIncorrectInstanceStatus,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -157,7 +157,7 @@ func TestCallsOfHooks(t *testing.T) {
 		require.NoError(t, s.AddInstance(ecstest.Instance{ID: another}))
 		s.Inject(ecstest.Fault{Action: "RebootInstance", InstanceID: another, Kind: ecstest.FaultDrop})
 		client := s.telemetry.Wrap(s.client)
-		_, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{BeforeSend: func(ctx context.Context, _ ecsreboot.Baseline) error {
+		_, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{BeforeSend: func(ctx context.Context, _ ecsreboot.SendIntent) error {
 			_, err := client.RebootInstance(ctx, ecsreboot.RebootInstanceRequest{InstanceID: another})
 			assert.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown)
 			return nil

@@ -52,12 +52,15 @@ func NewAdaptive(callsPerMinute float64) (*Adaptive, error) {
 }
 
 // Acquire implements [Pacer]. It returns [ErrThrottled] as soon as it must expect that
-// the call waits for longer than it may.
-func (g *Adaptive) Acquire(ctx context.Context, call Call) (Reservation, error) {
+// the call waits for longer than it may, and a [FieldError] if ctx is nil.
+func (g *Adaptive) Acquire(ctx context.Context, request Request) (Reservation, error) {
+	if ctx == nil {
+		return nil, errNilContext
+	}
 	if ctx.Err() != nil {
 		return nil, contextEnd(ctx)
 	}
-	p, err := g.enter(ctx, max(0, call.MaxWait), call.Throttled > 0)
+	p, err := g.enter(ctx, max(0, request.MaxWait), request.Throttled > 0)
 	if err != nil {
 		return nil, err
 	}
@@ -219,7 +222,7 @@ func (g *Adaptive) leave(p pass, result Result) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	probe := g.pace.isProbe(p)
-	switch result.Outcome {
+	switch result.Response {
 	case Accepted:
 		g.accepted++
 		g.pace.accepted(now, p, result.ServiceTime)

@@ -31,10 +31,10 @@ func spend(ctx context.Context, g *Adaptive, budget *time.Duration, throttled bo
 
 // throttle, answer and abandon return a pass.
 func throttle(g *Adaptive, p pass, hint time.Duration) {
-	g.leave(p, Result{Outcome: Throttled, RetryAfter: hint})
+	g.leave(p, Result{Response: Throttled, RetryAfter: hint})
 }
 
-func answer(g *Adaptive, p pass) { g.leave(p, Result{Outcome: Accepted}) }
+func answer(g *Adaptive, p pass) { g.leave(p, Result{Response: Accepted}) }
 
 func abandon(g *Adaptive, p pass) { g.leave(p, Result{}) }
 
@@ -302,7 +302,7 @@ func TestGateOutcomeOutOfRange(t *testing.T) {
 		g := closedGate(t)
 		probe, err := enter(t.Context(), g, patient)
 		require.NoError(t, err)
-		g.leave(probe, Result{Outcome: 42})
+		g.leave(probe, Result{Response: 42})
 		_, err = enter(t.Context(), g, 0)
 		require.NoError(t, err)
 	})
@@ -541,7 +541,7 @@ func TestGateOfRandomCalls(t *testing.T) {
 						throttle(g, p, max(0, draw(time.Minute)-30*time.Second)) // half of them without a hint
 						continue
 					default:
-						g.leave(p, Result{Outcome: Accepted, ServiceTime: time.Now().Truncate(time.Second)})
+						g.leave(p, Result{Response: Accepted, ServiceTime: time.Now().Truncate(time.Second)})
 					}
 					return
 				}
@@ -633,24 +633,24 @@ func TestGateHint(t *testing.T) {
 func TestAcquire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := new(Adaptive)
-		reservation, err := g.Acquire(t.Context(), Call{})
+		reservation, err := g.Acquire(t.Context(), Request{})
 		require.NoError(t, err)
-		reservation.Report(Result{Outcome: Throttled, RetryAfter: time.Minute})
-		reservation.Report(Result{Outcome: Throttled, RetryAfter: time.Minute})
+		reservation.Report(Result{Response: Throttled, RetryAfter: time.Minute})
+		reservation.Report(Result{Response: Throttled, RetryAfter: time.Minute})
 		assert.Equal(t, uint64(1), g.State().Throttled)
-		_, err = g.Acquire(t.Context(), Call{MaxWait: time.Second})
+		_, err = g.Acquire(t.Context(), Request{MaxWait: time.Second})
 		require.ErrorIs(t, err, ErrThrottled)
-		_, err = g.Acquire(t.Context(), Call{MaxWait: -time.Second})
+		_, err = g.Acquire(t.Context(), Request{MaxWait: -time.Second})
 		require.ErrorIs(t, err, ErrThrottled)
 		start := time.Now()
-		reservation, err = g.Acquire(t.Context(), Call{MaxWait: time.Duration(math.MaxInt64)})
+		reservation, err = g.Acquire(t.Context(), Request{MaxWait: time.Duration(math.MaxInt64)})
 		require.NoError(t, err)
 		assert.Equal(t, time.Minute, time.Since(start))
-		reservation.Report(Result{Outcome: Accepted})
+		reservation.Report(Result{Response: Accepted})
 
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err = g.Acquire(ctx, Call{})
+		_, err = g.Acquire(ctx, Request{})
 		require.ErrorIs(t, err, context.Canceled)
 	})
 }

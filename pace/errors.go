@@ -4,14 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 )
 
 // ErrThrottled is the error of a call that was not sent because too many were: the
 // service throttles the client, or too many calls wait for their turn.
 var ErrThrottled = errors.New("ecsreboot: throttled")
 
-// FieldError is an argument that [NewAdaptive] refuses.
-type FieldError struct{ Field, Problem string }
+// FieldError is an argument that this package refuses.
+type FieldError struct {
+	Field   string `json:"field"`
+	Problem string `json:"problem"`
+}
+
+var errNilContext = &FieldError{"ctx", "is nil"}
+
+// LogValue gives slog the fields of the error under stable keys.
+func (e *FieldError) LogValue() slog.Value {
+	if e == nil {
+		return slog.Value{}
+	}
+	return slog.GroupValue(slog.String("field", e.Field), slog.String("problem", e.Problem))
+}
 
 func (e *FieldError) Error() string { return e.Field + " " + e.Problem }
 

@@ -4,7 +4,7 @@
 // A client asks a [Pacer] before each request of an operation, retries included, and
 // reports what came of the request:
 //
-//	reservation, err := pacer.Acquire(ctx, pace.Call{MaxWait: time.Minute})
+//	reservation, err := pacer.Acquire(ctx, pace.Request{MaxWait: time.Minute})
 //	if err != nil {
 //		return err // it is not sent
 //	}
@@ -18,8 +18,12 @@ package pace
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"time"
+
+	"github.com/ecsreboot/ecsreboot/internal/seconds"
 )
 
 // Operation is an operation of the API that has a rate limit of its own.
@@ -46,13 +50,13 @@ type Pacer interface {
 	// other calls in the error do not apply to this call.
 	//
 	// Acquire should return ErrThrottled at once if it knows that the request must wait
-	// for longer than call.MaxWait or until after the deadline of ctx; see
+	// for longer than request.MaxWait or until after the deadline of ctx; see
 	// [State.Refusal].
 	//
 	// Acquire must return when ctx ends. The client does not wait for it then, and
 	// reports [Unanswered] to a Reservation that comes late. A panic in Acquire is an
 	// error of the call.
-	Acquire(ctx context.Context, call Call) (Reservation, error)
+	Acquire(ctx context.Context, request Request) (Reservation, error)
 }
 
 // Reservation is the permission to send one request. The client holds it from Acquire
@@ -92,38 +96,104 @@ func (ReportFunc) Delay() {}
 // Proceed does nothing.
 func (ReportFunc) Proceed() {}
 
-// Call is the call that a request belongs to.
-type Call struct {
-	// MaxWait is how long the call may still wait for a service that throttles.
-	MaxWait time.Duration
+// Request is a request that is to be sent, as far as a Pacer needs to know it.
+type Request struct {
+	// MaxWait is how long the call of the request may still wait for a service that
+	// throttles.
+	MaxWait time.Duration `json:"-"`
 	// Throttled is how many requests of the call were throttled already.
-	Throttled int
+	Throttled int `json:"throttled"`
+}
+
+// LogValue gives slog the fields of the request under stable keys.
+func (r Request) LogValue() slog.Value {
+	return slog.GroupValue(slog.Duration("max_wait", r.MaxWait), slog.Int("throttled", r.Throttled))
+}
+
+type plainRequest Request
+
+type requestJSON struct {
+	plainRequest
+
+	MaxWait seconds.Duration `json:"maxWaitSeconds"`
+}
+
+// MarshalJSON writes MaxWait as maxWaitSeconds.
+func (r Request) MarshalJSON() ([]byte, error) {
+	return json.Marshal(requestJSON{plainRequest(r), seconds.Duration(r.MaxWait)})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (r *Request) UnmarshalJSON(text []byte) error {
+	decoded := requestJSON{plainRequest(*r), seconds.Duration(r.MaxWait)}
+	if err := json.Unmarshal(text, &decoded); err != nil {
+		return err
+	}
+	*r = Request(decoded.plainRequest)
+	r.MaxWait = time.Duration(decoded.MaxWait)
+	return nil
 }
 
 // Result is what came of a request.
 type Result struct {
-	Outcome Outcome
+	Response Response `json:"response"`
 	// RetryAfter is how long the service asks to wait when it throttles; 0 if it does
 	// not say.
-	RetryAfter time.Duration
+	RetryAfter time.Duration `json:"-"`
 	// ServiceTime is the time by the service's clock, in whole seconds; zero if it is
 	// not known.
-	ServiceTime time.Time
+	ServiceTime time.Time `json:"serviceTime,omitzero"`
 }
 
-// Outcome is what a request means for the pace.
-type Outcome int
+// LogValue gives slog the fields of the result under stable keys.
+func (r Result) LogValue() slog.Value {
+	attributes := []slog.Attr{slog.String("response", r.Response.String())}
+	if r.RetryAfter > 0 {
+		attributes = append(attributes, slog.Duration("retry_after", r.RetryAfter))
+	}
+	if !r.ServiceTime.IsZero() {
+		attributes = append(attributes, slog.Time("service_time", r.ServiceTime))
+	}
+	return slog.GroupValue(attributes...)
+}
 
-// The outcomes of requests.
+type plainResult Result
+
+type resultJSON struct {
+	plainResult
+
+	RetryAfter seconds.Duration `json:"retryAfterSeconds,omitzero"`
+}
+
+// MarshalJSON writes RetryAfter as retryAfterSeconds.
+func (r Result) MarshalJSON() ([]byte, error) {
+	return json.Marshal(resultJSON{plainResult(r), seconds.Duration(r.RetryAfter)})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (r *Result) UnmarshalJSON(text []byte) error {
+	decoded := resultJSON{plainResult(*r), seconds.Duration(r.RetryAfter)}
+	if err := json.Unmarshal(text, &decoded); err != nil {
+		return err
+	}
+	*r = Result(decoded.plainResult)
+	r.RetryAfter = time.Duration(decoded.RetryAfter)
+	return nil
+}
+
+// Response is what the response to a request, or its lack, means for the pace.
+type Response int
+
+// The responses to requests.
 const (
-	Unanswered Outcome = iota // not sent, or without a response of the service
-	Accepted                  // the service processed it, and may have refused it for other reasons
-	Throttled                 // the service throttled it, and does not count it
+	Unanswered Response = iota // not sent, or without a response of the service
+	Accepted                   // the service processed it, and may have refused it for other reasons
+	Throttled                  // the service throttled it, and does not count it
 )
 
 // String returns "unanswered", "accepted" or "throttled".
-func (o Outcome) String() string {
-	switch o {
+func (r Response) String() string {
+	switch r {
 	case Unanswered:
 		return "unanswered"
 	case Accepted:
@@ -131,19 +201,19 @@ func (o Outcome) String() string {
 	case Throttled:
 		return "throttled"
 	}
-	return fmt.Sprintf("Outcome(%d)", int(o))
+	return fmt.Sprintf("Response(%d)", int(r))
 }
 
-// MarshalText returns what [Outcome.String] returns.
-func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+// MarshalText returns what [Response.String] returns.
+func (r Response) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText reads what [Outcome.MarshalText] writes for the outcomes that exist.
-func (o *Outcome) UnmarshalText(text []byte) error {
+// UnmarshalText reads what [Response.MarshalText] writes for the responses that exist.
+func (r *Response) UnmarshalText(text []byte) error {
 	for known := Unanswered; known <= Throttled; known++ {
 		if known.String() == string(text) {
-			*o = known
+			*r = known
 			return nil
 		}
 	}
-	return fmt.Errorf("invalid outcome %q", text)
+	return fmt.Errorf("invalid response %q", text)
 }

@@ -20,20 +20,20 @@ import (
 // A pacer that only counts needs no more than Acquire and a function.
 type counter struct{ results []pace.Result }
 
-func (c *counter) Acquire(context.Context, pace.Call) (pace.Reservation, error) {
+func (c *counter) Acquire(context.Context, pace.Request) (pace.Reservation, error) {
 	return pace.ReportFunc(func(r pace.Result) { c.results = append(c.results, r) }), nil
 }
 
 func TestReportFunc(t *testing.T) {
 	var c counter
 	var pacer pace.Pacer = &c
-	reservation, err := pacer.Acquire(t.Context(), pace.Call{})
+	reservation, err := pacer.Acquire(t.Context(), pace.Request{})
 	require.NoError(t, err)
 	reservation.Delay()
 	reservation.Proceed()
 	assert.Empty(t, c.results)
-	reservation.Report(pace.Result{Outcome: pace.Accepted})
-	assert.Equal(t, []pace.Result{{Outcome: pace.Accepted}}, c.results)
+	reservation.Report(pace.Result{Response: pace.Accepted})
+	assert.Equal(t, []pace.Result{{Response: pace.Accepted}}, c.results)
 	pace.ReportFunc(nil).Report(pace.Result{})
 }
 
@@ -43,7 +43,7 @@ func TestDelayedProbe(t *testing.T) {
 	for proceeds, closed := range map[bool]bool{false: false, true: true} {
 		synctest.Test(t, func(t *testing.T) {
 			pacer := closedPacer(t)
-			probe, err := pacer.Acquire(t.Context(), pace.Call{MaxWait: time.Hour})
+			probe, err := pacer.Acquire(t.Context(), pace.Request{MaxWait: time.Hour})
 			require.NoError(t, err)
 			probe.Delay()
 			time.Sleep(time.Second)
@@ -51,7 +51,7 @@ func TestDelayedProbe(t *testing.T) {
 				probe.Proceed()
 			}
 			begin := time.Now()
-			next, err := pacer.Acquire(t.Context(), pace.Call{MaxWait: 10 * time.Second})
+			next, err := pacer.Acquire(t.Context(), pace.Request{MaxWait: 10 * time.Second})
 			if closed {
 				require.ErrorIs(t, err, pace.ErrThrottled)
 				assert.Equal(t, 10*time.Second, time.Since(begin))
@@ -60,9 +60,9 @@ func TestDelayedProbe(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, time.Second, time.Since(begin))
 			probe.Proceed() // too late
-			probe.Report(pace.Result{Outcome: pace.Accepted})
+			probe.Report(pace.Result{Response: pace.Accepted})
 			assert.True(t, pacer.State().Closed, "the other one is the probe")
-			next.Report(pace.Result{Outcome: pace.Accepted})
+			next.Report(pace.Result{Response: pace.Accepted})
 			next.Delay() // nothing is left to delay
 			assert.False(t, pacer.State().Closed)
 		})
@@ -84,15 +84,15 @@ func TestContextEnd(t *testing.T) {
 	cause := errors.New("changed my mind")
 	canceled, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
-	_, err := pacer.Acquire(canceled, pace.Call{})
+	_, err := pacer.Acquire(canceled, pace.Request{})
 	require.ErrorIs(t, err, context.Canceled)
 	require.ErrorIs(t, err, cause)
 	expired, stop := context.WithDeadline(t.Context(), time.Now())
 	defer stop()
-	_, err = pacer.Acquire(expired, pace.Call{})
+	_, err = pacer.Acquire(expired, pace.Request{})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.NotErrorIs(t, err, context.Canceled)
-	_, err = pacer.Acquire(oddContext{t.Context()}, pace.Call{})
+	_, err = pacer.Acquire(oddContext{t.Context()}, pace.Request{})
 	require.ErrorIs(t, err, context.Canceled)
 	_, ok := errors.AsType[oddError](err)
 	assert.True(t, ok)
@@ -152,18 +152,61 @@ func TestStateIsShown(t *testing.T) {
 	}
 }
 
-func TestOutcomeText(t *testing.T) {
-	for outcome, text := range map[pace.Outcome]string{pace.Unanswered: "unanswered", pace.Accepted: "accepted", pace.Throttled: "throttled"} {
-		assert.Equal(t, text, outcome.String())
-		encoded, err := json.Marshal(outcome)
+func TestResponseText(t *testing.T) {
+	for response, text := range map[pace.Response]string{pace.Unanswered: "unanswered", pace.Accepted: "accepted", pace.Throttled: "throttled"} {
+		assert.Equal(t, text, response.String())
+		encoded, err := json.Marshal(response)
 		require.NoError(t, err)
-		again := pace.Outcome(42)
+		again := pace.Response(42)
 		require.NoError(t, json.Unmarshal(encoded, &again))
-		assert.Equal(t, outcome, again)
+		assert.Equal(t, response, again)
 	}
-	assert.Equal(t, "Outcome(42)", pace.Outcome(42).String())
-	var outcome pace.Outcome
-	require.EqualError(t, outcome.UnmarshalText([]byte("Outcome(42)")), `invalid outcome "Outcome(42)"`)
+	assert.Equal(t, "Response(42)", pace.Response(42).String())
+	var response pace.Response
+	require.EqualError(t, response.UnmarshalText([]byte("Response(42)")), `invalid response "Response(42)"`)
+}
+
+// Requests and results are logged, and sent to a Pacer that several processes share.
+func TestRequestAndResultText(t *testing.T) {
+	request := pace.Request{MaxWait: 1500 * time.Millisecond, Throttled: 2}
+	text, err := json.Marshal(request)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"maxWaitSeconds":1.5,"throttled":2}`, string(text))
+	var again pace.Request
+	require.NoError(t, json.Unmarshal(text, &again))
+	assert.Equal(t, request, again)
+	assert.Equal(t, "[max_wait=1.5s throttled=2]", request.LogValue().String())
+	require.Error(t, json.Unmarshal([]byte(`{"maxWaitSeconds":"1s"}`), &again))
+	assert.Equal(t, request, again)
+
+	for want, result := range map[string]pace.Result{
+		`{"response":"unanswered"}`: {},
+		`{"response":"throttled","serviceTime":"2026-01-02T03:04:05Z","retryAfterSeconds":7}`: {
+			Response: pace.Throttled, RetryAfter: 7 * time.Second, ServiceTime: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		},
+	} {
+		text, err := json.Marshal(result)
+		require.NoError(t, err)
+		assert.JSONEq(t, want, string(text))
+		var again pace.Result
+		require.NoError(t, json.Unmarshal(text, &again))
+		assert.Equal(t, result, again)
+		require.Error(t, json.Unmarshal([]byte(`{"response":"lost"}`), &again))
+		assert.Equal(t, result, again)
+		assert.Contains(t, result.LogValue().String(), "response="+result.Response.String())
+	}
+}
+
+func TestNilContext(t *testing.T) {
+	var ctx context.Context
+	pacer := new(pace.Adaptive)
+	_, err := pacer.Acquire(ctx, pace.Request{})
+	refused, ok := errors.AsType[*pace.FieldError](err)
+	require.True(t, ok)
+	require.EqualError(t, err, "ctx is nil")
+	assert.Equal(t, "[field=ctx problem=is nil]", refused.LogValue().String())
+	assert.Zero(t, (*pace.FieldError)(nil).LogValue())
+	require.EqualError(t, pacer.State().Refusal(ctx, 0), "ctx is nil")
 }
 
 func TestFieldError(t *testing.T) {
@@ -175,10 +218,10 @@ func TestFieldError(t *testing.T) {
 func TestAcquireAllocatesOnce(t *testing.T) {
 	pacer, ctx := new(pace.Adaptive), t.Context()
 	assert.LessOrEqual(t, testing.AllocsPerRun(100, func() {
-		reservation, err := pacer.Acquire(ctx, pace.Call{MaxWait: time.Hour})
+		reservation, err := pacer.Acquire(ctx, pace.Request{MaxWait: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}
-		reservation.Report(pace.Result{Outcome: pace.Accepted})
+		reservation.Report(pace.Result{Response: pace.Accepted})
 	}), 1.0)
 }

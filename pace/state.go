@@ -59,9 +59,12 @@ func (s State) LogValue() slog.Value {
 
 // Refusal returns why a pacer in this state refuses a call that may wait for maxWait and
 // until the context's deadline: an [ErrThrottled]. It returns nil if the pacer opens
-// by then, as far as that is known.
+// by then, as far as that is known, and a [FieldError] if ctx is nil.
 func (s State) Refusal(ctx context.Context, maxWait time.Duration) error {
-	if !s.Closed {
+	switch {
+	case ctx == nil:
+		return errNilContext
+	case !s.Closed:
 		return nil
 	}
 	var beyond string

@@ -18,13 +18,13 @@ func closedPacer(t *testing.T) *pace.Adaptive {
 	t.Helper()
 	pacer := new(pace.Adaptive)
 	for range 5 {
-		reservation, err := pacer.Acquire(t.Context(), pace.Call{MaxWait: time.Hour})
+		reservation, err := pacer.Acquire(t.Context(), pace.Request{MaxWait: time.Hour})
 		require.NoError(t, err)
-		reservation.Report(pace.Result{Outcome: pace.Accepted})
+		reservation.Report(pace.Result{Response: pace.Accepted})
 	}
-	reservation, err := pacer.Acquire(t.Context(), pace.Call{MaxWait: time.Hour})
+	reservation, err := pacer.Acquire(t.Context(), pace.Request{MaxWait: time.Hour})
 	require.NoError(t, err)
-	reservation.Report(pace.Result{Outcome: pace.Throttled, RetryAfter: time.Minute})
+	reservation.Report(pace.Result{Response: pace.Throttled, RetryAfter: time.Minute})
 	return pacer
 }
 
@@ -51,17 +51,17 @@ func TestEndedCallTakesNoTurn(t *testing.T) {
 		ctx := &endedContext{Context: t.Context()}
 		ended := make(chan error)
 		go func() {
-			reservation, err := pacer.Acquire(ctx, pace.Call{MaxWait: time.Hour})
+			reservation, err := pacer.Acquire(ctx, pace.Request{MaxWait: time.Hour})
 			assert.Nil(t, reservation)
 			ended <- err
 		}()
 		synctest.Wait()
 		next := make(chan struct{})
 		go func() {
-			reservation, err := pacer.Acquire(t.Context(), pace.Call{MaxWait: time.Hour})
+			reservation, err := pacer.Acquire(t.Context(), pace.Request{MaxWait: time.Hour})
 			assert.NoError(t, err)
 			assert.Equal(t, time.Minute, time.Since(begin), "at once, as nobody probes")
-			reservation.Report(pace.Result{Outcome: pace.Accepted})
+			reservation.Report(pace.Result{Response: pace.Accepted})
 			close(next)
 		}()
 		time.Sleep(time.Minute / 2)
@@ -92,10 +92,10 @@ func TestNobodyOvertakesAtAnOpenGate(t *testing.T) {
 		var order []string
 		done := make(chan struct{}, 2)
 		acquire := func(ctx context.Context, name string) {
-			reservation, err := pacer.Acquire(ctx, pace.Call{MaxWait: time.Hour})
+			reservation, err := pacer.Acquire(ctx, pace.Request{MaxWait: time.Hour})
 			assert.NoError(t, err)
 			order = append(order, name)
-			reservation.Report(pace.Result{Outcome: pace.Accepted})
+			reservation.Report(pace.Result{Response: pace.Accepted})
 			done <- struct{}{}
 		}
 		go acquire(stuckContext{t.Context(), until}, "first")

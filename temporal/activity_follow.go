@@ -89,12 +89,14 @@ func (a *activities) Follow(ctx context.Context, in followInput) (followResult, 
 	stop := f.heartbeat(ctx)
 	running := false
 	if in.Others {
-		running = drive.AwaitOthers(limited, in.Target, tell)
+		running, err = drive.AwaitOthers(limited, in.Target, tell)
 	} else {
-		drive.Follow(limited, driver.Sent{Target: in.Target, Before: in.Before, At: in.SentAt, Accepted: in.Accepted, Down: f.isDown()}, tell)
+		err = drive.Follow(limited, driver.Sent{Target: in.Target, Before: in.Before, At: in.SentAt, Accepted: in.Accepted, Down: f.isDown()}, tell)
 	}
 	stop()
 	switch {
+	case err != nil: // invalid input
+		return followResult{}, temporal.NewNonRetryableApplicationError(err.Error(), "InvalidInput", err)
 	case ended, running:
 		return followResult{Events: f.all(), Running: running}, nil
 	case ctx.Err() != nil:

@@ -88,9 +88,9 @@ func (a *activities) Send(ctx context.Context, in sendInput) (sendResult, error)
 	}
 	_, err := a.client.RebootAndWait(limited, ecsreboot.RebootInstanceRequest{InstanceID: in.Target.ID, ForceStop: in.ForceStop}, ecsreboot.WaitOptions{
 		Timeout: -1,
-		BeforeSend: func(_ context.Context, before ecsreboot.Baseline) error {
-			result.Before = &before
-			if withheld := in.withheld(before); withheld != nil {
+		BeforeSend: func(_ context.Context, intent ecsreboot.SendIntent) error {
+			result.Before = &intent.Baseline
+			if withheld := in.withheld(intent.Baseline); withheld != nil {
 				return withheld
 			}
 			if !departure.Leave() {

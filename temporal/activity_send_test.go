@@ -152,7 +152,7 @@ func TestSendLooksOnceMore(t *testing.T) {
 		require.Equal(t, fleet.ReasonOthers, result.Verdict.Event.Reason)
 		require.Equal(t, 1, b.Reboots(id))
 
-		require.NoError(t, b.SetStatus(id, ecstest.Stopped))
+		require.NoError(t, b.SetStatus(id, ecsreboot.StatusStopped))
 		result = b.mustSend(in)
 		require.Equal(t, sendNot, result.Outcome)
 		require.True(t, result.Verdict.NotRunning)
@@ -187,7 +187,7 @@ func TestSnapshot(t *testing.T) {
 			require.Nil(t, s.Verdict)
 			require.Equal(t, ecsreboot.StatusRunning, s.Baseline.Status)
 		}},
-		"stopped": {func(b *bench) { _ = b.SetStatus(id, ecstest.Stopped) }, func(t *testing.T, s snapshot) {
+		"stopped": {func(b *bench) { _ = b.SetStatus(id, ecsreboot.StatusStopped) }, func(t *testing.T, s snapshot) {
 			t.Helper()
 			require.True(t, s.Verdict.NotRunning)
 		}},

@@ -56,7 +56,7 @@ func TestContinueAsNew(t *testing.T) {
 			at := worldBegin.Add(24 * time.Hour)
 			status := targetStatus{Key: head.Key, ID: instance, Number: 1, Ended: true}
 			for _, e := range []fleet.Event{
-				{Kind: fleet.EventIntent, Attempt: 1, Before: reading(ecsreboot.Baseline{InstanceID: instance, Status: ecsreboot.StatusRunning, TakenAt: at})},
+				{Kind: fleet.EventIntent, Attempt: 1, Before: new(ecsreboot.Baseline{InstanceID: instance, Status: ecsreboot.StatusRunning, TakenAt: at})},
 				{Kind: fleet.EventAccepted},
 				{Kind: fleet.EventHealthy},
 			} {

@@ -52,6 +52,10 @@ func packPlan(plan fleet.Plan) ([]byte, error) {
 func packEvents(packed []byte, events []fleet.Event, index map[string]int) []byte {
 	var lines []any
 	for _, e := range events {
+		if e.Before != nil { // which has the ID once more
+			e.Before = new(*e.Before)
+			e.Before.InstanceID = ""
+		}
 		short := packedEvent{Event: e, Milli: e.At.UnixMilli()}
 		if e.InstanceID != "" {
 			short.Index = index[e.InstanceID] + 1
@@ -107,6 +111,9 @@ func unpackHistory(packed []byte) (*fleet.History, error) {
 			return nil, fmt.Errorf("event %d is of instance %d, and the plan has %d", len(history.Events), short.Index, len(history.Plan.Targets))
 		case short.Index > 0:
 			e.InstanceID = history.Plan.Targets[short.Index-1].ID
+		}
+		if e.Before != nil {
+			e.Before.InstanceID = e.InstanceID
 		}
 		history.Events = append(history.Events, e)
 	}

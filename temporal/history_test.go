@@ -33,7 +33,7 @@ func largeRun(n int) (fleet.Plan, []fleet.Event, map[string]int) {
 		step := func(d time.Duration) time.Time { return at.Add(d + time.Duration(sum[1])*time.Millisecond) }
 		started := at.Add(-time.Duration(sum[2]) * time.Hour).Truncate(time.Minute)
 		events = append(events,
-			fleet.Event{Kind: fleet.EventIntent, At: at, InstanceID: id, Attempt: 1, Before: &fleet.Reading{Status: ecsreboot.StatusRunning, StartTime: started, At: at.Add(-40 * time.Millisecond), ServiceTime: at.Add(75 * time.Second).Truncate(time.Second)}},
+			fleet.Event{Kind: fleet.EventIntent, At: at, InstanceID: id, Attempt: 1, Before: &ecsreboot.Baseline{InstanceID: id, Status: ecsreboot.StatusRunning, StartTime: started, TakenAt: at.Add(-40 * time.Millisecond), ServiceTime: at.Add(75 * time.Second).Truncate(time.Second)}},
 			fleet.Event{Kind: fleet.EventAccepted, At: step(100 * time.Millisecond), InstanceID: id, RequestID: strings.ToUpper(uuid(sum[:16]))},
 			fleet.Event{Kind: fleet.EventDown, At: step(2 * time.Second), InstanceID: id},
 			fleet.Event{Kind: fleet.EventUp, At: step(40 * time.Second), InstanceID: id},
@@ -57,7 +57,7 @@ func TestPackKeepsEverything(t *testing.T) {
 		fleet.Event{Kind: fleet.EventSkipped, At: at.Add(-time.Hour), InstanceID: rest, Reason: fleet.ReasonLocked, Code: ecsreboot.ErrInstanceLockedForSecurity, Unavailable: true},
 		fleet.Event{Kind: fleet.EventAccepted, At: at, InstanceID: rest, RequestID: "no-uuid"},
 		fleet.Event{Kind: fleet.EventAccepted, At: at, InstanceID: rest, RequestID: uuid(make([]byte, 16))},
-		fleet.Event{Kind: fleet.EventIntent, At: at, InstanceID: rest, Attempt: 2, Before: &fleet.Reading{Status: ecsreboot.StatusStopped, Locks: []string{"financial", "x"}, At: at}},
+		fleet.Event{Kind: fleet.EventIntent, At: at, InstanceID: rest, Attempt: 2, Before: &ecsreboot.Baseline{InstanceID: rest, Status: ecsreboot.StatusStopped, Locks: []string{"financial", "x"}, TakenAt: at}},
 		fleet.Event{Kind: fleet.EventEnd, At: at, Reason: fleet.ReasonDone},
 	)
 	empty, err := packPlan(plan)

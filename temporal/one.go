@@ -27,9 +27,9 @@ type oneInput struct {
 	SendQueue  string    `json:"sendQueue"`
 	// Look sends nothing: an earlier RebootOne ended and did not say what it had done.
 	// Known and Accepted are what it had said.
-	Look     bool           `json:"look,omitempty"`
-	Known    *fleet.Reading `json:"known,omitempty"` // the instance before the restart
-	Accepted bool           `json:"accepted,omitempty"`
+	Look     bool                `json:"look,omitempty"`
+	Known    *ecsreboot.Baseline `json:"known,omitempty"` // the instance before the restart
+	Accepted bool                `json:"accepted,omitempty"`
 }
 
 const (

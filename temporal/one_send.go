@@ -49,7 +49,7 @@ func (o *one) send(ctx workflow.Context) *verdict {
 	if result.SentAt.IsZero() {
 		result.SentAt = scheduled
 	}
-	o.add(ctx, fleet.Event{Kind: fleet.EventIntent, At: result.SentAt, Attempt: o.in.Attempts + 1, Before: reading(o.before)})
+	o.add(ctx, fleet.Event{Kind: fleet.EventIntent, At: result.SentAt, Attempt: o.in.Attempts + 1, Before: new(o.before)})
 	accepted, since := result.Outcome == sendAccepted, result.SentAt
 	if accepted {
 		o.add(ctx, fleet.Event{Kind: fleet.EventAccepted, RequestID: result.RequestID})
@@ -118,7 +118,7 @@ func (o *one) awaitOthers(ctx workflow.Context) *verdict {
 // look finds out what became of a restart that an earlier RebootOne may have sent.
 func (o *one) look(ctx workflow.Context) {
 	if o.in.Known != nil {
-		o.before, o.sent = baselineOf(o.in.Target.ID, *o.in.Known), true
+		o.before, o.sent = *o.in.Known, true
 		o.follow(ctx, o.in.Accepted, workflow.Now(ctx))
 		return
 	}

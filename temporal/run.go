@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
@@ -59,7 +60,7 @@ type runTarget struct {
 	// What is known since its turn came.
 	sent     bool // it may have been sent: there is an intent
 	accepted bool
-	before   *fleet.Reading
+	before   *ecsreboot.Baseline
 	held     int // where in events is why it is held back, from 1; 0 if nowhere
 }
 

@@ -80,7 +80,7 @@ func TestVerdicts(t *testing.T) {
 			line:     healthy + "expires 2000-03-01 00:00 UTC; a restart would be accepted\n", verdict: wouldBeAccepted,
 		},
 		"stopped": {
-			instance: ecstest.Instance{Status: ecstest.Stopped}, code: exitcode.Failed, verdict: wouldBeRefused,
+			instance: ecstest.Instance{Status: ecsreboot.StatusStopped}, code: exitcode.Failed, verdict: wouldBeRefused,
 			line: "Stopped, started 1999-12-31 23:00 UTC; no locks; does not expire; a restart would be refused: IncorrectInstanceStatus\n",
 			errs: "IncorrectInstanceStatus", stderr: ecsreboot.ErrIncorrectInstanceStatus.Advice(),
 		},
@@ -166,7 +166,7 @@ func TestVerdicts(t *testing.T) {
 }
 
 func TestSeveral(t *testing.T) {
-	instances := []ecstest.Instance{{ID: "i-3"}, {ID: "i-1"}, {ID: "i-2", Status: ecstest.Stopped}}
+	instances := []ecstest.Instance{{ID: "i-3"}, {ID: "i-1"}, {ID: "i-2", Status: ecsreboot.StatusStopped}}
 	t.Run("one line each, as they were given", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			got, server := invoke(t.Context(), t, ecstest.Options{}, instances, nil, "-json", "-force", "i-1", "i-9", "i-2", "i-3")

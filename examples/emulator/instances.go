@@ -96,7 +96,7 @@ func openRestartLog(name string) (*restartLog, error) {
 	return &restartLog{file: file}, err
 }
 
-func (l *restartLog) add(c ecstest.Call) {
+func (l *restartLog) add(c ecstest.ReceivedCall) {
 	if !c.Acted || c.Action != "RebootInstance" {
 		return
 	}

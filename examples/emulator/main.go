@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 )
 
@@ -54,9 +55,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	if set.quiet {
 		logger = slog.New(slog.DiscardHandler)
 	} else {
-		set.options.OnStatus = func(id, status string) { logger.Info("status", "id", id, "status", status) }
+		set.options.OnStatus = func(id string, status ecsreboot.Status) { logger.Info("status", "id", id, "status", status) }
 	}
-	set.options.OnCall = func(c ecstest.Call) { logCall(logger, c) }
+	set.options.OnCall = func(c ecstest.ReceivedCall) { logCall(logger, c) }
 	if set.restartLog != "" {
 		restarts, err := openRestartLog(set.restartLog)
 		if err != nil {
@@ -69,7 +70,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 				code = exitFailed
 			}
 		}()
-		set.options.OnCall = func(c ecstest.Call) {
+		set.options.OnCall = func(c ecstest.ReceivedCall) {
 			restarts.add(c)
 			logCall(logger, c)
 		}
@@ -150,7 +151,7 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 }
 
 // logCall names what a caller did and what came of it, and nothing that signs.
-func logCall(logger *slog.Logger, c ecstest.Call) {
+func logCall(logger *slog.Logger, c ecstest.ReceivedCall) {
 	logger.Info("call", "action", c.Action, "id", c.InstanceID, "status", c.Status, "code", cmp.Or(c.Code, "-"),
 		"restarted", c.Acted, "fault", cmp.Or(c.Fault, "-"))
 }

@@ -51,7 +51,7 @@ func TestOfErrorsOfAClient(t *testing.T) {
 	}{
 		"accepted":        {reboots: 1, want: exitcode.Done},
 		"dry run passed":  {request: request{DryRun: true}, want: exitcode.Done},
-		"wrong status":    {instance: ecstest.Instance{Status: ecstest.Stopped}, want: exitcode.Failed},
+		"wrong status":    {instance: ecstest.Instance{Status: ecsreboot.StatusStopped}, want: exitcode.Failed},
 		"locked":          {instance: ecstest.Instance{Locks: []string{"security"}}, want: exitcode.Failed},
 		"denied":          {fault: ecstest.Fault{Kind: ecstest.FaultError, Code: "Forbidden.RAM"}, want: exitcode.Failed},
 		"unauthenticated": {fault: ecstest.Fault{Kind: ecstest.FaultError, Code: "SignatureDoesNotMatch"}, want: exitcode.Failed},
@@ -176,7 +176,7 @@ func TestOfWaits(t *testing.T) {
 		want     int
 	}{
 		"proven":                   {want: exitcode.Done},
-		"refused early":            {instance: ecstest.Instance{Status: ecstest.Stopped}, want: exitcode.Failed},
+		"refused early":            {instance: ecstest.Instance{Status: ecsreboot.StatusStopped}, want: exitcode.Failed},
 		"accepted, no trace":       {instance: ecstest.Instance{Reboot: ecstest.RebootProfile{Graceful: noTrace, KeepStartTime: true}}, want: exitcode.Unknown},
 		"lost, no trace":           {fault: ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance"}, want: exitcode.Unknown},
 		"interrupted, accepted":    {stop: 5 * time.Second, want: exitcode.Unknown},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 )
 
@@ -14,10 +15,10 @@ func (p *program) emulate(ctx context.Context, s settings) int {
 	show := p.stopwatch()
 	running := make(chan struct{}, 1)
 	options := ecstest.Options{
-		OnCall: func(c ecstest.Call) { show("%s answered %s", c.Action, answerOf(c)) },
-		OnStatus: func(_, status string) {
+		OnCall: func(c ecstest.ReceivedCall) { show("%s answered %s", c.Action, answerOf(c)) },
+		OnStatus: func(_ string, status ecsreboot.Status) {
 			show("%s", status)
-			if status == ecstest.Running {
+			if status == ecsreboot.StatusRunning {
 				running <- struct{}{} // one restart, so one value
 			}
 		},
@@ -70,7 +71,7 @@ func (p *program) watch(ctx context.Context, running <-chan struct{}) bool {
 // followed is a restart that is worth watching: the readings of a wait meet it
 // stopping, and a moment later it is over.
 var followed = ecstest.RebootProfile{
-	Path:     []string{ecstest.Stopping, ecstest.Starting},
+	Path:     []ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStarting},
 	Graceful: 3800 * time.Millisecond,
 	Forced:   1900 * time.Millisecond,
 }
@@ -91,7 +92,7 @@ func (p *program) stopwatch() func(format string, args ...any) {
 	}
 }
 
-func answerOf(c ecstest.Call) string {
+func answerOf(c ecstest.ReceivedCall) string {
 	if c.Code == "" {
 		return fmt.Sprint(c.Status)
 	}

@@ -6,13 +6,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/examples/exitcode"
 )
 
 // What scripts hold on to: the lines and their fields, exactly.
 func TestWaitJSON(t *testing.T) {
-	instance := ecstest.Instance{Reboot: ecstest.RebootProfile{Path: []string{ecstest.Stopping}, Graceful: 2 * time.Second}}
+	instance := ecstest.Instance{Reboot: ecstest.RebootProfile{Path: []ecsreboot.Status{ecsreboot.StatusStopping}, Graceful: 2 * time.Second}}
 	inBubble(t, instance, nil, func(t *testing.T, b *bubble) {
 		got := b.follow(t.Context(), "-json")
 		require.Equal(t, exitcode.Done, got.code, got.stderr)

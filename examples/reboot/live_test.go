@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/examples/exitcode"
 )
@@ -91,7 +92,7 @@ func (s *screen) shown() []string {
 }
 
 var watched = ecstest.Instance{Reboot: ecstest.RebootProfile{
-	Path: []string{ecstest.Stopping, ecstest.Starting}, Graceful: 20 * time.Second, Stale: 2 * time.Second,
+	Path: []ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStarting}, Graceful: 20 * time.Second, Stale: 2 * time.Second,
 }}
 
 func TestLiveLine(t *testing.T) {
@@ -158,7 +159,7 @@ func TestLiveLineVerdicts(t *testing.T) {
 		"proven":   {verdict: "restarted", color: green},
 		"hangs":    {instance: ecstest.Instance{Reboot: ecstest.RebootProfile{Hang: true}}, verdict: "restart accepted, not proven", color: yellow},
 		"lost":     {fault: ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance"}, verdict: "unknown, it may have restarted", color: yellow},
-		"refused":  {instance: ecstest.Instance{Status: ecstest.Stopped}, verdict: "not sent", color: red},
+		"refused":  {instance: ecstest.Instance{Status: ecsreboot.StatusStopped}, verdict: "not sent", color: red},
 		"rejected": {fault: ecstest.Fault{Kind: ecstest.FaultError, Code: "DiskError", Action: "RebootInstance"}, verdict: "rejected", color: red},
 	}
 	for name, test := range tests {

@@ -103,7 +103,7 @@ func TestOutcomes(t *testing.T) {
 			line: id + ": dry run passed, nothing restarted (request ", outcome: "dry run passed",
 		},
 		"rejected": {
-			instance: ecstest.Instance{Status: ecstest.Stopped}, code: exitcode.Failed,
+			instance: ecstest.Instance{Status: ecsreboot.StatusStopped}, code: exitcode.Failed,
 			line: id + ": rejected: IncorrectInstanceStatus (request ", outcome: "rejected", errs: "IncorrectInstanceStatus",
 			advice: ecsreboot.ErrIncorrectInstanceStatus.Advice(),
 		},

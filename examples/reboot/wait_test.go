@@ -67,7 +67,7 @@ func TestWaitOutcomes(t *testing.T) {
 		f.Action = action
 		return &f
 	}
-	slow := ecstest.Instance{Reboot: ecstest.RebootProfile{Path: []string{ecstest.Stopping, ecstest.Starting}}}
+	slow := ecstest.Instance{Reboot: ecstest.RebootProfile{Path: []ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStarting}}}
 	tests := map[string]struct {
 		instance ecstest.Instance
 		fault    *ecstest.Fault
@@ -120,7 +120,7 @@ func TestWaitOutcomes(t *testing.T) {
 			stderr: []string{"sending the restart\n"},
 		},
 		"refused early": {
-			instance: ecstest.Instance{Status: ecstest.Stopped}, code: exitcode.Failed,
+			instance: ecstest.Instance{Status: ecsreboot.StatusStopped}, code: exitcode.Failed,
 			line: id + ": not sent: IncorrectInstanceStatus\n", outcome: "not sent",
 			stderr: []string{ecsreboot.ErrIncorrectInstanceStatus.Advice()},
 		},
@@ -183,7 +183,7 @@ func orZero(v any) any {
 }
 
 // restartOf is the last call that restarted an instance.
-func restartOf(server *ecstest.Server) (last ecstest.Call) {
+func restartOf(server *ecstest.Server) (last ecstest.ReceivedCall) {
 	for _, call := range server.Calls() {
 		if call.Acted && call.Action == "RebootInstance" {
 			last = call

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/examples/exitcode"
 	"github.com/ecsreboot/ecsreboot/fleet"
@@ -80,7 +81,7 @@ func TestApprove(t *testing.T) {
 
 func TestProblems(t *testing.T) {
 	inBubble(t, 3, func(b *bubble) {
-		require.NoError(b, b.server.SetStatus("i-2", ecstest.Stopped))
+		require.NoError(b, b.server.SetStatus("i-2", ecsreboot.StatusStopped))
 		code, _, stderr := b.do(append(without(b.first(), "-all"), "i-0", "i-1", "i-2")...)
 		require.Equal(b, exitcode.Failed, code)
 		require.Contains(b, stderr, "i-2 is skipped: not running, it is Stopped")

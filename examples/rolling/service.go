@@ -62,7 +62,7 @@ func emulated(i int) ecstest.Instance {
 		Name:   fmt.Sprintf("node-%d", i+1),
 		ZoneID: "cn-hangzhou-" + zones[i%len(zones)],
 		Tags:   map[string]string{"role": roles[i%len(roles)]},
-		Reboot: ecstest.RebootProfile{Path: []string{ecstest.Stopping, ecstest.Starting}, Graceful: took, Forced: took / 2},
+		Reboot: ecstest.RebootProfile{Path: []ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStarting}, Graceful: took, Forced: took / 2},
 	}
 }
 

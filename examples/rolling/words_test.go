@@ -54,7 +54,7 @@ func TestErrorsNameFlags(t *testing.T) {
 
 func TestProblemsNameFlags(t *testing.T) {
 	inBubble(t, 3, func(b *bubble) {
-		require.NoError(b, b.server.SetStatus("i-2", ecstest.Stopped))
+		require.NoError(b, b.server.SetStatus("i-2", ecsreboot.StatusStopped))
 		_, _, stderr := b.do(b.first()...)
 		require.Contains(b, stderr, "and -max-unavailable is 1")
 	})

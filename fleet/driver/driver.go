@@ -67,8 +67,8 @@ type Sent struct {
 //
 // ReadyTimeout applies from the call. If ctx ends before the end is known, Follow
 // returns without telling one. A panic in Health panics in the goroutine of the call.
-// Follow returns an error, an [ecsreboot.InputError], only if the baseline is one of
-// another instance.
+// The error of Follow is an [ecsreboot.InputError], such as for a baseline of another
+// instance.
 func (d *Driver) Follow(ctx context.Context, sent Sent, tell func(fleet.Event)) error {
 	return d.single.Follow(ctx, bridge.Sent[fleet.Target](sent), tell)
 }
@@ -76,8 +76,9 @@ func (d *Driver) Follow(ctx context.Context, sent Sent, tell func(fleet.Event)) 
 // AwaitOthers finds out why an instance is not Running when its turn has come. If
 // others are restarting it, AwaitOthers waits until it is healthy. It tells
 // [fleet.EventHeld] while it waits, and [fleet.EventSkipped] or [fleet.EventFailed] at
-// the end. It returns true, and tells no end, if the instance is Running after all.
-func (d *Driver) AwaitOthers(ctx context.Context, target fleet.Target, tell func(fleet.Event)) (running bool) {
+// the end. It returns true, and tells no end, if the instance is Running after all. Its
+// error is an [ecsreboot.InputError].
+func (d *Driver) AwaitOthers(ctx context.Context, target fleet.Target, tell func(fleet.Event)) (running bool, err error) {
 	return d.single.AwaitOthers(ctx, target, tell)
 }
 

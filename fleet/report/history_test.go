@@ -180,7 +180,7 @@ func (s *simulation) restart(id string) {
 		s.later(s.some(0.3), fleet.Event{Kind: fleet.EventSkipped, InstanceID: id, Reason: fleet.ReasonNotRunning, Unavailable: true})
 		return
 	}
-	before := &fleet.Reading{Status: ecsreboot.StatusRunning, StartTime: begun.AddDate(0, -1, 0), At: s.now}
+	before := &ecsreboot.Baseline{InstanceID: id, Status: ecsreboot.StatusRunning, StartTime: begun.AddDate(0, -1, 0), TakenAt: s.now}
 	at := s.turn() + s.some(0.4)
 	s.later(at, fleet.Event{Kind: fleet.EventIntent, InstanceID: id, Attempt: s.planner.Attempts(id) + 1, Before: before})
 	at += s.some(0.25)

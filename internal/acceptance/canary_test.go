@@ -202,7 +202,7 @@ var canaryPaths = map[string]func(t *testing.T, c *canary, server *ecstest.Serve
 	"accepted": func(_ *testing.T, _ *canary, _ *ecstest.Server) []ecsreboot.Option { return nil },
 	"refused": func(t *testing.T, _ *canary, server *ecstest.Server) []ecsreboot.Option {
 		t.Helper()
-		require.NoError(t, server.SetStatus(id, ecstest.Stopped))
+		require.NoError(t, server.SetStatus(id, ecsreboot.StatusStopped))
 		return nil
 	},
 	"bad signature": func(t *testing.T, _ *canary, server *ecstest.Server) []ecsreboot.Option {

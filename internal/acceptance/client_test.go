@@ -2,11 +2,13 @@ package acceptance_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/pace"
 )
 
 func TestNewClientEndpoints(t *testing.T) {
@@ -52,20 +55,13 @@ func TestNewClientRefuses(t *testing.T) {
 	}{
 		{"", ecsreboot.WithVPCEndpoint(), "region is empty"},
 		{"Cn-Hangzhou", ecsreboot.WithVPCEndpoint(), `region "Cn-Hangzhou" holds 'C'`},
-		{"cn-hangzhou", nil, "option 1 is nil"},
-		{"cn-hangzhou", ecsreboot.WithCredential(nil), "WithCredential is nil"},
 		{"cn-hangzhou", ecsreboot.WithCredential(nilCredential), "WithCredential is a nil *acceptance_test.fakeCredential"},
-		{"cn-hangzhou", ecsreboot.WithEndpoint(""), "WithEndpoint is empty"},
 		{"cn-hangzhou", ecsreboot.WithEndpoint("http://ecs.aliyuncs.com"), "WithEndpoint must be https"},
-		{"cn-hangzhou", ecsreboot.WithHTTPClient(nil), "WithHTTPClient is nil"},
 		{"cn-hangzhou", ecsreboot.WithHTTPClient(&http.Client{Transport: nilTransport}), "WithHTTPClient has a Transport that is a nil *http.Transport"},
-		{"cn-hangzhou", ecsreboot.WithTransportWrapper(nil), "WithTransportWrapper is nil"},
 		{"cn-hangzhou", ecsreboot.WithTransportWrapper(func(http.RoundTripper) http.RoundTripper { return nil }), "WithTransportWrapper returned nil"},
 		{"cn-hangzhou", ecsreboot.WithSignatureVersion(7), "WithSignatureVersion 7 is not a version"},
 		{"cn-hangzhou", ecsreboot.WithRetryPolicy(ecsreboot.RetryPolicy{BaseDelay: time.Minute}), "WithRetryPolicy has a BaseDelay of 1m0s above its MaxDelay of 20s"},
-		{"cn-hangzhou", ecsreboot.WithAttemptTimeout(0), "WithAttemptTimeout is 0s; it must be positive"},
-		{"cn-hangzhou", ecsreboot.WithLogger(nil), "WithLogger is nil"},
-		{"cn-hangzhou", ecsreboot.WithUserAgent(""), "WithUserAgent is empty"},
+		{"cn-hangzhou", ecsreboot.WithAttemptTimeout(-1), "WithAttemptTimeout is -1ns; it must be positive"},
 		{"cn-hangzhou", ecsreboot.WithUserAgent("a\r\nX-Evil: 1"), "WithUserAgent holds a character outside printable ASCII"},
 	} {
 		client, err := ecsreboot.NewClient(c.region, c.option)
@@ -80,9 +76,111 @@ func TestNewClientRefuses(t *testing.T) {
 	require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
 	assert.ErrorContains(t, err, "contradicts")
 
-	_, err = ecsreboot.NewClient("", ecsreboot.WithLogger(nil), ecsreboot.WithUserAgent(""))
-	for _, problem := range []string{"region is empty", "WithLogger is nil", "WithUserAgent is empty"} {
+	_, err = ecsreboot.NewClient("", ecsreboot.WithAttemptTimeout(-1), ecsreboot.WithUserAgent("\x00"))
+	for _, problem := range []string{"region is empty", "WithAttemptTimeout is -1ns", "WithUserAgent holds"} {
 		assert.ErrorContains(t, err, problem, "all at once")
+	}
+}
+
+// A value that a program does not have selects the default, also after one that it has.
+func TestEmptyOptionsAreDefaults(t *testing.T) {
+	wraps, observed := 0, 0
+	pacer := new(pace.Adaptive)
+	var log bytes.Buffer
+	client, err := ecsreboot.NewClient("cn-hangzhou",
+		nil, ecsreboot.WithOptions(nil, nil),
+		ecsreboot.WithEndpoint("https://ecs.example.com"), ecsreboot.WithEndpoint(""), ecsreboot.WithVPCEndpoint(),
+		ecsreboot.WithCredential(&fakeCredential{}), ecsreboot.WithCredential(nil),
+		ecsreboot.WithHTTPClient(&http.Client{Timeout: 1}), ecsreboot.WithHTTPClient(nil),
+		ecsreboot.WithTransportWrapper(nil),
+		ecsreboot.WithTransportWrapper(func(http.RoundTripper) http.RoundTripper {
+			wraps++
+			return roundTripFunc(func(req *http.Request) (*http.Response, error) {
+				assert.Regexp(t, `^ecsreboot/\S+ go/\S+$`, req.Header.Get("User-Agent"))
+				assert.Equal(t, "LTAIdefaultchain", regexp.MustCompile(`Credential=([^,]+)`).FindStringSubmatch(req.Header.Get("Authorization"))[1])
+				return nil, errRefused
+			})
+		}),
+		ecsreboot.WithSignatureVersion(0), ecsreboot.WithRetryPolicy(ecsreboot.RetryPolicy{}),
+		ecsreboot.WithRateHint(pace.RebootInstance, 7), ecsreboot.WithRateHint(pace.RebootInstance, 0),
+		ecsreboot.WithPacer(pace.RebootInstance, pacer), ecsreboot.WithPacer(pace.RebootInstance, nil),
+		ecsreboot.WithAttemptTimeout(1), ecsreboot.WithAttemptTimeout(0),
+		ecsreboot.WithCallObserver(nil),
+		ecsreboot.WithCallObserver(func(ctx context.Context, _ ecsreboot.Call) (context.Context, func(ecsreboot.CallResult)) {
+			observed++
+			return ctx, nil
+		}),
+		ecsreboot.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))), ecsreboot.WithLogger(nil),
+		ecsreboot.WithUserAgent("myapp/1"), ecsreboot.WithUserAgent(""),
+	)
+	require.NoError(t, err)
+	assert.Equal(t, "https://ecs-vpc.cn-hangzhou.aliyuncs.com", client.Endpoint())
+	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "LTAIdefaultchain")
+	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "secret")
+	_, err = client.RebootInstance(t.Context(), request)
+	require.ErrorIs(t, err, errRefused)
+	assert.Equal(t, 1, observed)
+	assert.Positive(t, wraps)
+	assert.Empty(t, log.String())
+	assert.Zero(t, pacer.State())
+	assert.Zero(t, client.Pace(pace.RebootInstance).RatePerMinute)
+}
+
+// A nil context is refused before anything is sent.
+func TestNilContext(t *testing.T) {
+	server := newService(t, ecstest.Options{})
+	client := newClient(t, server)
+	baseline, err := client.TakeBaseline(t.Context(), id)
+	require.NoError(t, err)
+	lost := &ecsreboot.OperationError{InstanceID: id, Outcome: ecsreboot.OutcomeUnknown, SentAt: time.Now(), Err: &ecsreboot.WaitError{Before: baseline}}
+	server.ForgetCalls()
+	var ctx context.Context
+	for name, c := range map[string]struct {
+		call    func() error
+		outcome ecsreboot.Outcome
+	}{
+		"RebootInstance": {func() error {
+			_, err := client.RebootInstance(ctx, request)
+			return err
+		}, ecsreboot.OutcomeNotSent},
+		"Check": {func() error {
+			_, err := client.Check(ctx, request)
+			return err
+		}, ecsreboot.OutcomeNone},
+		"RebootAndWait": {func() error {
+			_, err := client.RebootAndWait(ctx, request, ecsreboot.WaitOptions{})
+			return err
+		}, ecsreboot.OutcomeNotSent},
+		"TakeBaseline": {func() error {
+			_, err := client.TakeBaseline(ctx, id)
+			return err
+		}, ecsreboot.OutcomeNone},
+		"WaitUntilRestarted": {func() error {
+			_, err := client.WaitUntilRestarted(ctx, baseline, ecsreboot.WaitOptions{})
+			return err
+		}, ecsreboot.OutcomeNone},
+		"Resolve": {func() error {
+			_, err := client.Resolve(ctx, lost, ecsreboot.WaitOptions{})
+			return err
+		}, ecsreboot.OutcomeUnknown},
+		"DescribeInstances": {func() error {
+			for _, err := range client.DescribeInstances(ctx, ecsreboot.DescribeInstancesRequest{}) {
+				return err
+			}
+			return nil
+		}, ecsreboot.OutcomeNone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := c.call()
+			refused, ok := errors.AsType[*ecsreboot.InputError](err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, ecsreboot.InputError{Field: "ctx", Problem: "is nil"}, *refused)
+			failed, ok := errors.AsType[*ecsreboot.OperationError](err)
+			require.True(t, ok)
+			assert.Equal(t, name, failed.Operation)
+			assert.Equal(t, c.outcome, failed.Outcome)
+			assert.Empty(t, server.Calls())
+		})
 	}
 }
 

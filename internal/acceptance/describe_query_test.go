@@ -40,7 +40,7 @@ func TestQueries(t *testing.T) {
 	} {
 		require.NoError(t, server.AddInstance(ecstest.Instance{ID: fmt.Sprintf("i-%d", i), Tags: tags, ZoneID: fmt.Sprintf("z-%d", i%2)}))
 	}
-	require.NoError(t, server.SetStatus("i-1", ecstest.Stopped))
+	require.NoError(t, server.SetStatus("i-1", ecsreboot.StatusStopped))
 	type request = ecsreboot.DescribeInstancesRequest
 	type tags = map[string]string
 	for _, c := range []struct {

@@ -77,7 +77,7 @@ func TestDescribeInstancesFields(t *testing.T) {
 		return parsed
 	}
 	require.NoError(t, server.AddInstance(ecstest.Instance{
-		ID: "i-a", Name: "web 1", Tags: map[string]string{"role": "web", "env": ""}, Status: ecstest.Stopped, ZoneID: "cn-hangzhou-h", Locks: []string{"security", "financial"}, StoppedMode: "StopCharging",
+		ID: "i-a", Name: "web 1", Tags: map[string]string{"role": "web", "env": ""}, Status: ecsreboot.StatusStopped, ZoneID: "cn-hangzhou-h", Locks: []string{"security", "financial"}, StoppedMode: "StopCharging",
 		StartTime: at("2017-12-10 04:04:59"), CreationTime: at("2017-12-09 00:00:00"), ExpiredTime: at("2018-12-09 16:00:00"),
 	}))
 	got, err := list(t.Context(), newClient(t, server), "i-a")

@@ -155,7 +155,7 @@ func TestHookErrorsAreScrubbed(t *testing.T) {
 	for name, call := range map[string]func() error{
 		"BeforeSend": func() error {
 			_, err := newClient(t, server).RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{
-				BeforeSend: func(context.Context, ecsreboot.Baseline) error { return hook },
+				BeforeSend: func(context.Context, ecsreboot.SendIntent) error { return hook },
 			})
 			return err
 		},
@@ -189,7 +189,7 @@ func TestHookErrorsAreScrubbed(t *testing.T) {
 
 type failingPacer struct{ err error }
 
-func (p failingPacer) Acquire(context.Context, pace.Call) (pace.Reservation, error) {
+func (p failingPacer) Acquire(context.Context, pace.Request) (pace.Reservation, error) {
 	return nil, p.err
 }
 

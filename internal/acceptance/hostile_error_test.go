@@ -130,7 +130,7 @@ func (c callersContext) Err() error {
 // refusingPacer lets nothing go.
 type refusingPacer struct{ err error }
 
-func (p refusingPacer) Acquire(context.Context, pace.Call) (pace.Reservation, error) {
+func (p refusingPacer) Acquire(context.Context, pace.Request) (pace.Reservation, error) {
 	return nil, p.err
 }
 
@@ -308,7 +308,7 @@ func entryPoints() map[string]entryPoint {
 		}},
 		"BeforeSend": {outcome: notSent, call: func(t *testing.T, server *ecstest.Server, poison error) error {
 			_, err := newClient(t, server).RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{
-				BeforeSend: func(context.Context, ecsreboot.Baseline) error { return poison },
+				BeforeSend: func(context.Context, ecsreboot.SendIntent) error { return poison },
 			})
 			return err
 		}},

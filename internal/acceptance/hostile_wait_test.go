@@ -91,7 +91,7 @@ func TestPanicInTheWork(t *testing.T) {
 // What was not Running before would be Running some time, without any restart.
 func TestBaselineMustBeRunning(t *testing.T) {
 	waitFor(t, ecstest.RebootProfile{}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
-		require.NoError(t, server.SetStatus(id, ecstest.Starting))
+		require.NoError(t, server.SetStatus(id, ecsreboot.StatusStarting))
 		baseline, err := client.TakeBaseline(t.Context(), id)
 		require.NoError(t, err)
 		assert.Equal(t, ecsreboot.StatusStarting, baseline.Status)

@@ -24,13 +24,13 @@ import (
 // fakePacer is a Pacer of the caller's that notes what it is asked and told.
 type fakePacer struct {
 	mu      sync.Mutex
-	calls   []pace.Call
+	calls   []pace.Request
 	results []pace.Result
 	acquire func(context.Context) error // nil: no error
 	report  func()                      // after a report
 }
 
-func (p *fakePacer) Acquire(ctx context.Context, call pace.Call) (pace.Reservation, error) {
+func (p *fakePacer) Acquire(ctx context.Context, call pace.Request) (pace.Reservation, error) {
 	p.mu.Lock()
 	p.calls = append(p.calls, call)
 	p.mu.Unlock()
@@ -62,9 +62,9 @@ func paced(t *testing.T, pacer pace.Pacer, test func(t *testing.T, server *ecste
 
 // Each request is asked for and reported once, whatever comes of it.
 func TestPacerIsToldOnce(t *testing.T) {
-	throttled := pace.Result{Outcome: pace.Throttled}
-	hinted := pace.Result{Outcome: pace.Throttled, RetryAfter: 7 * time.Second}
-	ok := pace.Result{Outcome: pace.Accepted}
+	throttled := pace.Result{Response: pace.Throttled}
+	hinted := pace.Result{Response: pace.Throttled, RetryAfter: 7 * time.Second}
+	ok := pace.Result{Response: pace.Accepted}
 	none := pace.Result{}
 	for name, c := range map[string]struct {
 		fault   ecstest.Fault
@@ -96,7 +96,7 @@ func TestPacerIsToldOnce(t *testing.T) {
 					_, _ = client.RebootInstance(t.Context(), request)
 				}()
 				for i, result := range pacer.results {
-					answered := result.Outcome != pace.Unanswered
+					answered := result.Response != pace.Unanswered
 					if answered {
 						assert.WithinDuration(t, time.Now(), result.ServiceTime, time.Second)
 					}
@@ -330,13 +330,11 @@ func TestPaceOptionsAreChecked(t *testing.T) {
 		text    string
 	}{
 		"hint: operation":  {[]ecsreboot.Option{ecsreboot.WithRateHint("StopInstance", 10)}, "WithRateHint", `"StopInstance"`},
-		"hint: zero":       {[]ecsreboot.Option{ecsreboot.WithRateHint("RebootInstance", 0)}, "WithRateHint", "is 0 calls a minute"},
 		"hint: negative":   {[]ecsreboot.Option{ecsreboot.WithRateHint("RebootInstance", -1)}, "WithRateHint", "between 1 and 1,000,000"},
 		"hint: NaN":        {[]ecsreboot.Option{ecsreboot.WithRateHint("RebootInstance", math.NaN())}, "WithRateHint", "NaN"},
 		"hint: Inf":        {[]ecsreboot.Option{ecsreboot.WithRateHint("DescribeInstances", math.Inf(1))}, "WithRateHint", "+Inf"},
 		"pacer: operation": {[]ecsreboot.Option{ecsreboot.WithPacer("", new(fakePacer))}, "WithPacer", `""`},
-		"pacer: nil":       {[]ecsreboot.Option{ecsreboot.WithPacer("RebootInstance", nil)}, "WithPacer", "is nil"},
-		"pacer: typed nil": {[]ecsreboot.Option{ecsreboot.WithPacer("RebootInstance", none)}, "WithPacer", "is nil"},
+		"pacer: typed nil": {[]ecsreboot.Option{ecsreboot.WithPacer("RebootInstance", none)}, "WithPacer", "is a nil *pace.Adaptive"},
 		"pacer: one":       {[]ecsreboot.Option{ecsreboot.WithPacer("RebootInstance", one), ecsreboot.WithPacer("DescribeInstances", one)}, "WithPacer", "both operations"},
 		"both":             {[]ecsreboot.Option{ecsreboot.WithPacer("RebootInstance", new(fakePacer)), ecsreboot.WithRateHint("RebootInstance", 10)}, "WithRateHint", "contradicts WithPacer for RebootInstance"},
 	} {
@@ -372,7 +370,7 @@ func TestReadsHaveAPacerOfTheirOwn(t *testing.T) {
 // notingPacer notes what its reservations are told, and panics each time.
 type notingPacer struct{ told []string }
 
-func (p *notingPacer) Acquire(context.Context, pace.Call) (pace.Reservation, error) {
+func (p *notingPacer) Acquire(context.Context, pace.Request) (pace.Reservation, error) {
 	return notingReservation{p}, nil
 }
 
@@ -383,7 +381,7 @@ func (r notingReservation) note(what string) {
 	panic("a bug")
 }
 
-func (r notingReservation) Report(result pace.Result) { r.note(result.Outcome.String()) }
+func (r notingReservation) Report(result pace.Result) { r.note(result.Response.String()) }
 func (r notingReservation) Delay()                    { r.note("delay") }
 func (r notingReservation) Proceed()                  { r.note("proceed") }
 
@@ -403,7 +401,7 @@ func TestReservationIsToldOfTheHook(t *testing.T) {
 				func() {
 					defer func() { _ = recover() }()
 					_, _ = client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{
-						BeforeSend: func(context.Context, ecsreboot.Baseline) error {
+						BeforeSend: func(context.Context, ecsreboot.SendIntent) error {
 							pacer.told = append(pacer.told, "hook")
 							return c.hook()
 						},

@@ -55,7 +55,7 @@ func (r paceRun) run(t *testing.T) (f paceFigures) {
 				*n++
 			}
 		}
-		options := ecstest.Options{LimitPerMinute: r.limit, OnCall: func(call ecstest.Call) {
+		options := ecstest.Options{LimitPerMinute: r.limit, OnCall: func(call ecstest.ReceivedCall) {
 			if strings.HasPrefix(call.Code, "Throttling") {
 				count(&rejected)
 			} else {

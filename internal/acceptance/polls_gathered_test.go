@@ -39,7 +39,7 @@ func together(t *testing.T, client *ecsreboot.Client, n int, options ecsreboot.W
 }
 
 // reads returns the DescribeInstances calls.
-func reads(server *ecstest.Server) (calls []ecstest.Call) {
+func reads(server *ecstest.Server) (calls []ecstest.ReceivedCall) {
 	for _, call := range server.Calls() {
 		if call.Action == "DescribeInstances" {
 			calls = append(calls, call)
@@ -48,7 +48,7 @@ func reads(server *ecstest.Server) (calls []ecstest.Call) {
 	return calls
 }
 
-func ids(call ecstest.Call) []string { return strings.Split(call.InstanceID, ",") }
+func ids(call ecstest.ReceivedCall) []string { return strings.Split(call.InstanceID, ",") }
 
 // A lone baseline goes at once; after a call, those of half a second go together.
 func TestBaselinesAreGathered(t *testing.T) {

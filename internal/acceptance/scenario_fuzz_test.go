@@ -46,8 +46,8 @@ func (s *script) instance(begin time.Time) ecstest.Instance {
 	}
 	i.Reboot = restarts(s.span())
 	i.Reboot.Forced = s.span()
-	i.Reboot.Path = oneOf(s, []string{ecstest.Starting}, []string{ecstest.Stopping}, []string{ecstest.Stopping, ecstest.Starting},
-		[]string{ecstest.Stopping, ecstest.Stopped, ecstest.Starting}, []string{ecstest.Stopped}, []string{ecstest.Pending, ecstest.Starting})
+	i.Reboot.Path = oneOf(s, []ecsreboot.Status{ecsreboot.StatusStarting}, []ecsreboot.Status{ecsreboot.StatusStopping}, []ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStarting},
+		[]ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStopped, ecsreboot.StatusStarting}, []ecsreboot.Status{ecsreboot.StatusStopped}, []ecsreboot.Status{ecsreboot.StatusPending, ecsreboot.StatusStarting})
 	if s.is() {
 		i.Reboot.Stale = s.span()
 	}
@@ -88,7 +88,7 @@ func (s *script) fault() ecstest.Fault {
 	switch f.Kind {
 	case ecstest.FaultThrottle:
 	case ecstest.FaultError:
-		if refusedCleanly(ecstest.Call{Code: f.Code, Status: 400}) {
+		if refusedCleanly(ecstest.ReceivedCall{Code: f.Code, Status: 400}) {
 			break
 		}
 		fallthrough

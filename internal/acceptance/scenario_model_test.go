@@ -42,7 +42,7 @@ const (
 // view is what there is to see of the instance from a moment on.
 type view struct {
 	from   time.Duration
-	status string
+	status ecsreboot.Status
 	minute int // of its last start
 	locked bool
 	gone   bool
@@ -71,7 +71,7 @@ func since(views []view, t time.Duration, next ...view) []view {
 // restart is false if the instance is in no state for it.
 func (c *course) restart(t time.Duration, p ecstest.RebootProfile) bool {
 	v, shown := at(c.truth, t), at(c.shown, t)
-	if v.gone || v.locked || v.status != ecstest.Running {
+	if v.gone || v.locked || v.status != ecsreboot.StatusRunning {
 		return false
 	}
 	took := max(p.Graceful, 0)
@@ -83,7 +83,7 @@ func (c *course) restart(t time.Duration, p ecstest.RebootProfile) bool {
 		}
 	}
 	if !p.Hang {
-		up := view{from: t + took, status: ecstest.Running, minute: v.minute}
+		up := view{from: t + took, status: ecsreboot.StatusRunning, minute: v.minute}
 		if !p.KeepStartTime {
 			up.minute = c.minuteOf(up.from)
 		}
@@ -120,9 +120,9 @@ func (c *course) happen(h happening, p ecstest.RebootProfile) {
 		}
 		return
 	case stopping:
-		now.status = ecstest.Stopped
+		now.status = ecsreboot.StatusStopped
 	case starting:
-		now.status, now.minute = ecstest.Running, c.minuteOf(h.at)
+		now.status, now.minute = ecsreboot.StatusRunning, c.minuteOf(h.at)
 	case vanishing:
 		now.gone = true
 	}
@@ -165,7 +165,7 @@ func (x scenario) expect() []verdict {
 	if x.young {
 		m.base = m.minuteOf(-x.life.earlier)
 	}
-	begin := view{status: ecstest.Running, minute: m.base, from: -time.Hour}
+	begin := view{status: ecsreboot.StatusRunning, minute: m.base, from: -time.Hour}
 	m.truth, m.shown = []view{begin}, []view{begin}
 	if x.life.earlier > 0 {
 		m.restart(-x.life.earlier, x.life.profile)
@@ -220,7 +220,7 @@ func (m *model) early() (what string, after time.Duration) {
 			return gone, time.Second // asked for again
 		case v.locked:
 			return locked, 0
-		case v.status != ecstest.Running:
+		case v.status != ecsreboot.StatusRunning:
 			return notRunning, 0
 		}
 	}
@@ -308,20 +308,20 @@ func (m *model) one(r reading) {
 		return
 	}
 	r.absent = 0
-	if !r.down && seen.status != ecstest.Running {
+	if !r.down && seen.status != ecsreboot.StatusRunning {
 		r.down, r.wait = true, 0
 	}
-	r.passed = r.passed || slices.Contains([]string{ecstest.Stopping, ecstest.Stopped, ecstest.Starting}, seen.status)
+	r.passed = r.passed || slices.Contains([]ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStopped, ecsreboot.StatusStarting}, seen.status)
 	r.moved = r.moved || seen.minute > m.base && seen.minute >= m.sent
 	sign := r.passed || r.moved
 	switch {
-	case seen.status == ecstest.Running && r.passed:
+	case seen.status == ecsreboot.StatusRunning && r.passed:
 		m.end(provenByStatus, m.outcome, m.sends, r.lo, r.hi)
-	case seen.status == ecstest.Running && r.moved:
+	case seen.status == ecsreboot.StatusRunning && r.moved:
 		m.end(provenByStartTime, m.outcome, m.sends, r.lo, r.hi)
 	case seen.locked:
 		m.end(locked, m.outcome, m.sends, r.lo, r.hi)
-	case m.outcome == unknown && !sign && seen.status == ecstest.Running && r.hi >= m.known+m.settle():
+	case m.outcome == unknown && !sign && seen.status == ecsreboot.StatusRunning && r.hi >= m.known+m.settle():
 		switch {
 		case m.inTheWay:
 			m.end(provenByRefusal, unknown, 2, r.lo, r.hi)
@@ -362,7 +362,7 @@ func (m *model) next(r reading) {
 func (m *model) again(r reading) {
 	n := *m
 	n.sends = 2
-	if at(m.truth, r.lo).status != ecstest.Running {
+	if at(m.truth, r.lo).status != ecsreboot.StatusRunning {
 		// Refused for its status: the first send is what stands in the way.
 		// What readings show may be old, so it is back once they have shown it
 		// Running for as long as a restart may take to show.

@@ -75,12 +75,12 @@ func (st *stage) happen(what string) {
 	case unlocking:
 		_ = st.server.SetLocks(id)
 	case stopping:
-		_ = st.server.SetStatus(id, ecstest.Stopped)
+		_ = st.server.SetStatus(id, ecsreboot.StatusStopped)
 	case starting:
-		if status := st.server.Status(id); status != ecstest.Running && status != "" {
+		if status := st.server.Status(id); status != ecsreboot.StatusRunning && status != "" {
 			st.starts.Add(1)
 		}
-		_ = st.server.SetStatus(id, ecstest.Running)
+		_ = st.server.SetStatus(id, ecsreboot.StatusRunning)
 	case vanishing:
 		st.server.RemoveInstance(id)
 	}
@@ -112,7 +112,7 @@ func (st *stage) sends() (acted, open, calls int) {
 
 // refusedCleanly reports whether the answer says for certain that nothing
 // happened.
-func refusedCleanly(call ecstest.Call) bool {
+func refusedCleanly(call ecstest.ReceivedCall) bool {
 	if call.Fault == ecstest.FaultTruncate || call.Fault == ecstest.FaultStall {
 		return false
 	}
@@ -143,7 +143,7 @@ func (st *stage) ended(result *ecsreboot.RestartResult, err error, begin time.Ti
 		end.sends = result.Requests
 		assert.Positive(t, st.restarts(), "no success without a restart since the call")
 		if !st.unsteady {
-			assert.Equal(t, ecstest.Running, st.server.Status(id), "no success before it runs again")
+			assert.Equal(t, ecsreboot.StatusRunning, st.server.Status(id), "no success before it runs again")
 		}
 		assert.Equal(t, id, result.InstanceID)
 		assert.Equal(t, ecsreboot.StatusRunning, result.Observations[len(result.Observations)-1].Status)

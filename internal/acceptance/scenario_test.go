@@ -105,9 +105,9 @@ func (x scenario) String() string {
 
 const s = time.Second
 
-func restarts(graceful time.Duration, path ...string) ecstest.RebootProfile {
+func restarts(graceful time.Duration, path ...ecsreboot.Status) ecstest.RebootProfile {
 	if path == nil {
-		path = []string{ecstest.Starting}
+		path = []ecsreboot.Status{ecsreboot.StatusStarting}
 	}
 	return ecstest.RebootProfile{Path: path, Graceful: graceful, Forced: graceful}
 }

@@ -30,11 +30,13 @@ type hook struct {
 	err     error
 	arrived []int
 	before  []ecsreboot.Baseline
+	numbers []int // of the requests
 }
 
-func (h *hook) ask(_ context.Context, before ecsreboot.Baseline) error {
+func (h *hook) ask(_ context.Context, intent ecsreboot.SendIntent) error {
 	h.arrived = append(h.arrived, countCalls(h.server, "RebootInstance"))
-	h.before = append(h.before, before)
+	h.before = append(h.before, intent.Baseline)
+	h.numbers = append(h.numbers, intent.Request)
 	if len(h.arrived) > h.pass {
 		return h.err
 	}
@@ -86,6 +88,9 @@ func TestBeforeSend(t *testing.T) {
 					OnEvent: func(e ecsreboot.Event) { kinds = append(kinds, e.Kind) },
 				})
 				assert.Equal(t, c.arrived[:min(pass+1, len(c.arrived))], h.arrived, name)
+				for i, number := range h.numbers {
+					assert.Equal(t, i+1, number)
+				}
 				assert.Equal(t, ecsreboot.StatusRunning, h.before[0].Status)
 				assert.Equal(t, id, h.before[0].InstanceID)
 				assert.Equal(t, ecsreboot.EventBaseline, kinds[0])
@@ -131,7 +136,7 @@ func TestBeforeSendOfAProbe(t *testing.T) {
 		inject(server, ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: 10 * s, Skip: 1})
 		begin := time.Now()
 		var took []time.Duration
-		_, err := wait(t.Context(), client, ecsreboot.WaitOptions{BeforeSend: func(ctx context.Context, _ ecsreboot.Baseline) error {
+		_, err := wait(t.Context(), client, ecsreboot.WaitOptions{BeforeSend: func(ctx context.Context, _ ecsreboot.SendIntent) error {
 			asked := time.Now()
 			_, err := client.Check(ctx, request)
 			took = append(took, time.Since(asked))
@@ -210,7 +215,7 @@ func TestBeforeSendAfterCredentials(t *testing.T) {
 				client := newClient(t, server, ecsreboot.WithCredential(credential), ecsreboot.WithRetryPolicy(ecsreboot.RetryPolicy{MaxAttempts: -1}))
 				asked := 0
 				_, err := wait(t.Context(), client, ecsreboot.WaitOptions{
-					BeforeSend: func(context.Context, ecsreboot.Baseline) error {
+					BeforeSend: func(context.Context, ecsreboot.SendIntent) error {
 						asked++
 						time.Sleep(test.takes)
 						return nil
@@ -311,7 +316,7 @@ func TestBeforeSendCanceled(t *testing.T) {
 	} {
 		for _, timeout := range []bool{false, true} {
 			waitFor(t, ecstest.RebootProfile{}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
-				options := ecsreboot.WaitOptions{BeforeSend: func(ctx context.Context, _ ecsreboot.Baseline) error {
+				options := ecsreboot.WaitOptions{BeforeSend: func(ctx context.Context, _ ecsreboot.SendIntent) error {
 					<-ctx.Done()
 					time.Sleep(s)
 					return c.err(ctx)
@@ -343,7 +348,7 @@ func TestBeforeSendCanceled(t *testing.T) {
 func TestBeforeSendPanics(t *testing.T) {
 	waitFor(t, ecstest.RebootProfile{}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
 		assert.PanicsWithValue(t, "a bug", func() {
-			_, _ = wait(t.Context(), client, ecsreboot.WaitOptions{BeforeSend: func(context.Context, ecsreboot.Baseline) error { panic("a bug") }})
+			_, _ = wait(t.Context(), client, ecsreboot.WaitOptions{BeforeSend: func(context.Context, ecsreboot.SendIntent) error { panic("a bug") }})
 		})
 		assert.Zero(t, countCalls(server, "RebootInstance"))
 		_, err := wait(t.Context(), client, ecsreboot.WaitOptions{})

@@ -96,7 +96,7 @@ func TestLeavingASendInFlight(t *testing.T) {
 
 // Who joins is told all from the beginning, in the order of those who were there.
 func TestJoinersAreToldAll(t *testing.T) {
-	waitFor(t, ecstest.RebootProfile{Path: []string{"Stopping", "Starting"}, Stale: 2 * s}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
+	waitFor(t, ecstest.RebootProfile{Path: []ecsreboot.Status{"Stopping", "Starting"}, Stale: 2 * s}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
 		told := make([][]ecsreboot.Event, 4)
 		results := make([]*ecsreboot.RestartResult, 4)
 		var group sync.WaitGroup

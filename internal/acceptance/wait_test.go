@@ -37,8 +37,8 @@ func TestRebootAndWait(t *testing.T) {
 		took    time.Duration
 	}{
 		"Starting":           {ecstest.RebootProfile{}, ecsreboot.ProofStatus, 30 * time.Second},
-		"Stopping":           {ecstest.RebootProfile{Path: []string{"Stopping"}}, ecsreboot.ProofStatus, 30 * time.Second},
-		"Stopping, Starting": {ecstest.RebootProfile{Path: []string{"Stopping", "Starting"}}, ecsreboot.ProofStatus, 30 * time.Second},
+		"Stopping":           {ecstest.RebootProfile{Path: []ecsreboot.Status{"Stopping"}}, ecsreboot.ProofStatus, 30 * time.Second},
+		"Stopping, Starting": {ecstest.RebootProfile{Path: []ecsreboot.Status{"Stopping", "Starting"}}, ecsreboot.ProofStatus, 30 * time.Second},
 		"stale at first":     {ecstest.RebootProfile{Stale: 7 * time.Second}, ecsreboot.ProofStatus, 30 * time.Second},
 		"too fast to see":    {ecstest.RebootProfile{Graceful: 45 * time.Second, Stale: 60 * time.Second}, ecsreboot.ProofStartTime, 60 * time.Second},
 		"StartTime stays":    {ecstest.RebootProfile{KeepStartTime: true}, ecsreboot.ProofStatus, 30 * time.Second},
@@ -49,7 +49,7 @@ func TestRebootAndWait(t *testing.T) {
 				result, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{})
 				require.NoError(t, err)
 				assert.Equal(t, 1, server.Reboots(id))
-				assert.Equal(t, ecstest.Running, server.Status(id))
+				assert.Equal(t, ecsreboot.StatusRunning, server.Status(id))
 				assert.Equal(t, id, result.InstanceID)
 				assert.Equal(t, c.proof, result.Proof)
 				assert.Equal(t, 1, result.Requests)
@@ -153,7 +153,7 @@ func countCalls(server *ecstest.Server, action string) (n int) {
 // What would be refused is refused before it is sent, with the service's code.
 func TestRefusedEarly(t *testing.T) {
 	for want, prepare := range map[ecsreboot.ErrorCode]func(*ecstest.Server) error{
-		ecsreboot.ErrIncorrectInstanceStatus:    func(s *ecstest.Server) error { return s.SetStatus(id, ecstest.Stopped) },
+		ecsreboot.ErrIncorrectInstanceStatus:    func(s *ecstest.Server) error { return s.SetStatus(id, ecsreboot.StatusStopped) },
 		ecsreboot.ErrInstanceLockedForSecurity:  func(s *ecstest.Server) error { return s.SetLocks(id, "security") },
 		ecsreboot.ErrInstanceExpiredOrInArrears: func(s *ecstest.Server) error { return s.SetLocks(id, "financial") },
 		ecsreboot.ErrInvalidInstanceIDNotFound:  func(s *ecstest.Server) error { s.RemoveInstance(id); return nil },

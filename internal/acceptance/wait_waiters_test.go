@@ -228,7 +228,7 @@ func TestBaselineIsReadAgain(t *testing.T) {
 	}{
 		"soon":                {hint: 5 * s, baselines: 1},
 		"late":                {hint: 5100 * time.Millisecond, baselines: 2},
-		"stopped meanwhile":   {hint: 20 * s, baselines: 1, want: ecsreboot.ErrIncorrectInstanceStatus, meanwhile: func(s *ecstest.Server) error { return s.SetStatus(id, ecstest.Stopped) }},
+		"stopped meanwhile":   {hint: 20 * s, baselines: 1, want: ecsreboot.ErrIncorrectInstanceStatus, meanwhile: func(s *ecstest.Server) error { return s.SetStatus(id, ecsreboot.StatusStopped) }},
 		"locked meanwhile":    {hint: 20 * s, baselines: 1, want: ecsreboot.ErrInstanceLockedForSecurity, meanwhile: func(s *ecstest.Server) error { return s.SetLocks(id, "security") }},
 		"gone meanwhile":      {hint: 20 * s, baselines: 1, want: ecsreboot.ErrInvalidInstanceIDNotFound, meanwhile: func(s *ecstest.Server) error { s.RemoveInstance(id); return nil }},
 		"restarted meanwhile": {hint: 20 * s, baselines: 2, meanwhile: func(s *ecstest.Server) error { return s.Restart(id, true) }},
@@ -337,8 +337,8 @@ func TestResolveBySlowAnswers(t *testing.T) {
 				return slowAnswers{inner, 20 * s}
 			}))
 			time.Sleep(31 * s)
-			require.NoError(t, server.SetStatus(id, ecstest.Stopped))
-			require.NoError(t, server.SetStatus(id, ecstest.Running)) // at 00:01:01
+			require.NoError(t, server.SetStatus(id, ecsreboot.StatusStopped))
+			require.NoError(t, server.SetStatus(id, ecsreboot.StatusRunning)) // at 00:01:01
 			time.Sleep(4 * s)
 			inject(server, ecstest.Fault{Kind: ecstest.FaultDrop}) // at 00:01:05
 			_, lost := client.RebootInstance(t.Context(), request)

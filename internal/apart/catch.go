@@ -13,3 +13,7 @@ func Catch(f func(), broken func(value any)) {
 	f()
 	returned = true
 }
+
+// IgnorePanic is deferred where the result of foreign code that panics does not
+// matter, or is the zero value.
+func IgnorePanic() { _ = recover() }

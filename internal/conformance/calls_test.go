@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 )
 
@@ -200,7 +201,7 @@ func TestVendorErrorsOfStates(t *testing.T) {
 			options := ecstest.Options{Allow: func(_, id string) bool { return id != "i-forbidden" }}
 			server := newService(t, options)
 			for _, i := range []ecstest.Instance{
-				{ID: "i-stopped", Status: ecstest.Stopped},
+				{ID: "i-stopped", Status: ecsreboot.StatusStopped},
 				{ID: "i-locked", Locks: []string{"security"}},
 				{ID: "i-unpaid", Locks: []string{"financial"}},
 				{ID: "i-expired", ExpiredTime: time.Now().Add(-time.Hour)},

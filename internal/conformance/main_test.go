@@ -79,7 +79,7 @@ func (k key) options() ecstest.Options {
 }
 
 // inUse names the key that a call of the service came with.
-func inUse(call ecstest.Call) key {
+func inUse(call ecstest.ReceivedCall) key {
 	return key{
 		id:     call.AccessKeyID,
 		token:  cmp.Or(call.Header.Get("X-Acs-Security-Token"), call.Query.Get("SecurityToken")),

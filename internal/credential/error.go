@@ -75,7 +75,7 @@ func panicError(value any) *Error {
 	if value == nil {
 		return &Error{text: "the provider ended its goroutine"}
 	}
-	kind := reflect.TypeOf(value)
+	kind := reflect.TypeOf(value) // only its name and its package: any value may hold a secret
 	text := "the provider panicked with a value of type " + redact.Line(kind.String(), 200)
 	if kind.Kind() == reflect.Pointer {
 		kind = kind.Elem()

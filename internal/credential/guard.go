@@ -165,6 +165,9 @@ type address struct {
 // guardOf returns the one guard of c. Two wrappers around one provider share a
 // guard as well, since it is the provider that races. A value that can't be
 // compared gets a guard of its own.
+//
+// The pointer is reflected because the registry must not hold it: as a key of the map,
+// it would keep the credential alive for ever.
 func guardOf(c credentials.Credential) *guard {
 	v := reflect.ValueOf(c)
 	if provider, _ := innerProvider(c); provider.IsValid() && provider.Kind() == reflect.Pointer && !provider.IsNil() {

@@ -41,6 +41,8 @@ func NewSupply(c credentials.Credential) (*Supply, error) {
 }
 
 func supplyOf(c credentials.Credential) (supply *Supply, problem string) {
+	// A nil pointer in the interface is not nil. Only reflection finds it where the type
+	// is unknown; otherwise the first call would panic.
 	v := reflect.ValueOf(c)
 	if isNil(v) {
 		return nil, "is a nil " + v.Type().String()
@@ -107,8 +109,9 @@ func (s *Supply) Renew(ctx context.Context, limit time.Duration, refused Secrets
 	return s.guard.renew(limited, refused)
 }
 
-// isStatic reports whether provider is one of credentials-go's own that only
-// repeat what they were given. The type name that a credential carries proves
+// isStatic reports whether provider is one of the two providers of credentials-go that
+// only repeat what they were given. It compares reflected types because innerProvider
+// cannot return the provider itself. The type name that a credential carries proves
 // nothing: FromCredentialsProvider takes any.
 func isStatic(provider reflect.Value) bool {
 	if !provider.IsValid() {
@@ -123,14 +126,20 @@ func isStatic(provider reflect.Value) bool {
 }
 
 // innerProvider returns the provider inside the wrapper that
-// [credentials.FromCredentialsProvider] makes, good for asking its type and its
-// address; the zero Value if that provider is nil. Any other credential is not wrapped,
-// nor is a wrapper of another shape than today's: it takes the guarded path.
+// [credentials.FromCredentialsProvider] makes. The value serves to read the provider's
+// type and address, not to call it. It is the zero Value if the provider is nil.
 //
-// The wrapper keeps the provider in an unexported field, and nothing else tells which
-// it is: GetType repeats whatever name the wrapper was given, and the other methods call
-// the provider, which may block. NewCredential returns such wrappers too, so the static
-// providers of most callers are seen in this way only.
+// This is the one place that reads an unexported field of credentials-go. The wrapper
+// has no method that reveals its provider: GetType repeats the name that the wrapper was
+// given, and the other methods call the provider, which may block. The callers need the
+// provider for three things:
+//   - NewCredential returns such wrappers too, so the static providers that most programs
+//     use are recognized in this way only, see isStatic. They need no goroutine;
+//   - two wrappers around one provider must share a guard, see guardOf;
+//   - a wrapper around nil is reported by NewSupply, where its first call would panic.
+//
+// If another release of credentials-go changes the wrapper, its credentials are treated as not
+// wrapped. They still work: each is guarded as an unknown credential is.
 func innerProvider(c credentials.Credential) (provider reflect.Value, wrapped bool) {
 	v := reflect.ValueOf(c)
 	if v.Type() != reflect.TypeOf(credentials.FromCredentialsProvider("", nil)) || v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
@@ -143,6 +152,7 @@ func innerProvider(c credentials.Credential) (provider reflect.Value, wrapped bo
 	return field.Elem(), true
 }
 
+// isNil reports whether v is a nil of a kind that has one.
 func isNil(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Map, reflect.Slice, reflect.Func, reflect.Chan:

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/ecsreboot/ecsreboot/internal/apart"
 )
 
 var (
@@ -155,7 +157,7 @@ func same(a, b net.Conn) bool {
 
 // is answers as [errors.Is] does, and false if a method of the error panics.
 func is(err, target error) (found bool) {
-	defer func() { _ = recover() }()
+	defer apart.IgnorePanic()
 	return errors.Is(err, target)
 }
 

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"reflect"
 	"time"
+
+	"github.com/ecsreboot/ecsreboot/internal/apart"
 )
 
 const (
@@ -168,7 +170,7 @@ func proxyAnswered(_ context.Context, _ *url.URL, _ *http.Request, answer *http.
 
 // Lasts reports whether a failure to connect would meet the next attempt as well.
 func Lasts(err error) (lasts bool) {
-	defer func() { _ = recover() }() // of a method of a caller's error
+	defer apart.IgnorePanic() // of a method of a caller's error
 	_, badCertificate := errors.AsType[*tls.CertificateVerificationError](err)
 	_, noTunnel := errors.AsType[*ProxyError](err)
 	return badCertificate || noTunnel
@@ -176,7 +178,7 @@ func Lasts(err error) (lasts bool) {
 
 // AtProxy reports whether a failure to connect is one to connect to the proxy.
 func AtProxy(err error) (atProxy bool) {
-	defer func() { _ = recover() }()
+	defer apart.IgnorePanic()
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "proxyconnect"
 }

@@ -474,7 +474,7 @@ func TestShortOfARequestID(t *testing.T) {
 // lettersOf returns the letters and digits of a text.
 func lettersOf(text string) string {
 	return strings.Map(func(r rune) rune {
-		if r >= 0x80 || base36(byte(r)) < 0 { //nolint:gosec // ASCII
+		if r >= 0x80 || base36(byte(r)) < 0 {
 			return -1
 		}
 		return r

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
@@ -27,14 +28,14 @@ type service struct {
 	down map[string]map[string]bool // by fleet
 	most map[string]int             // at once
 	// onCall is told of each call, with the lock held.
-	onCall func(ecstest.Call)
+	onCall func(ecstest.ReceivedCall)
 }
 
 func newService(t *testing.T, options ecstest.Options) *service {
 	t.Helper()
 	s := &service{down: make(map[string]map[string]bool), most: make(map[string]int)}
 	options.OnStatus = s.seen
-	options.OnCall = func(c ecstest.Call) {
+	options.OnCall = func(c ecstest.ReceivedCall) {
 		if c.Action != "RebootInstance" {
 			s.reads.Add(1)
 		}
@@ -58,7 +59,7 @@ func (s *service) seen(id, status string) {
 	if s.down[name] == nil {
 		s.down[name] = make(map[string]bool)
 	}
-	if status == ecstest.Running {
+	if status == ecsreboot.StatusRunning {
 		delete(s.down[name], id)
 		return
 	}

@@ -47,7 +47,7 @@ func TestSuspendedWhileSending(t *testing.T) {
 			first := plan.Targets[0].ID
 			calls := 0
 			s.mu.Lock()
-			s.onCall = func(call ecstest.Call) {
+			s.onCall = func(call ecstest.ReceivedCall) {
 				if call.Action != point.action || !strings.Contains(call.InstanceID, first) {
 					return
 				}

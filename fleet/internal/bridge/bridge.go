@@ -18,7 +18,7 @@ import (
 // Single is what there is to do for a single instance, outside of a run.
 type Single[Target, Event, Reason any] interface {
 	Follow(ctx context.Context, sent Sent[Target], tell func(Event)) error
-	AwaitOthers(ctx context.Context, target Target, tell func(Event)) (running bool)
+	AwaitOthers(ctx context.Context, target Target, tell func(Event)) (running bool, err error)
 	Judge(ctx context.Context, target Target, err error) (Judgement[Event, Reason], error)
 }
 

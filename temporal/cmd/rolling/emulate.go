@@ -8,6 +8,7 @@ import (
 
 	"go.temporal.io/sdk/client"
 
+	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/examples/exitcode"
 	"github.com/ecsreboot/ecsreboot/fleet"
@@ -93,6 +94,6 @@ func emulated(name string, i int) ecstest.Instance {
 		Name:   fmt.Sprintf("node-%d", i+1),
 		ZoneID: "cn-hangzhou-" + zones[i%len(zones)],
 		Tags:   map[string]string{"role": roles[i%len(roles)]},
-		Reboot: ecstest.RebootProfile{Path: []string{ecstest.Stopping, ecstest.Starting}, Graceful: took, Forced: took / 2},
+		Reboot: ecstest.RebootProfile{Path: []ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStarting}, Graceful: took, Forced: took / 2},
 	}
 }

@@ -1,4 +1,4 @@
-package ecsreboot
+package document
 
 import (
 	"bytes"
@@ -44,6 +44,36 @@ func jsonMember(name, value []byte) member {
 		m.kind, m.text = kindNumber, string(value)
 	}
 	return m
+}
+
+// UniqueNames reports whether no name occurs twice, whatever its case, in the object
+// that is the page's member of the name list, nor in an object of the array that is the
+// list's member of the name element. These are the lists of the service, such as
+// {"Instances":{"Instance":[{…},{…}]}}. [Read] has checked the names of the page itself.
+//
+// The page must be an object and valid JSON. Where something else stands in place of the
+// list or the array, there are no names to check.
+func UniqueNames(page []byte, list, element string) bool {
+	var names nameSet
+	for name, object := range jsonMembers(page) {
+		if !strings.EqualFold(string(name), list) || object[0] != '{' {
+			continue
+		}
+		if !names.unique(object) {
+			return false
+		}
+		for name, array := range jsonMembers(object) {
+			if !strings.EqualFold(string(name), element) || array[0] != '[' {
+				continue
+			}
+			for value := range jsonElements(array) {
+				if value[0] == '{' && !names.unique(value) {
+					return false
+				}
+			}
+		}
+	}
+	return true
 }
 
 // jsonMembers are the names and values of an object.
