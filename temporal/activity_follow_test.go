@@ -143,7 +143,7 @@ func TestAwaitOthers(t *testing.T) {
 		require.True(t, result.Running)
 		require.Empty(t, result.Events)
 
-		require.NoError(t, b.SetStatus(id, ecstest.Stopped))
+		require.NoError(t, b.SetStatus(id, ecsreboot.StatusStopped))
 		result = b.run(b.Follow, others, nil)
 		require.Equal(t, fleet.ReasonNotRunning, result.Events[0].Reason)
 		require.True(t, result.Events[0].Unavailable)

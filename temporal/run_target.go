@@ -146,7 +146,7 @@ func (r *run) resume(ctx workflow.Context, i int, over func() bool) {
 func (r *run) supervise(ctx workflow.Context) {
 	for workflow.Sleep(ctx, checkInterval) == nil {
 		for i := range r.targets {
-			if t := &r.targets[i]; t.started && r.isInFlight(i) && workflow.Now(ctx).Sub(t.heardAt) >= t.patience {
+			if t := &r.targets[i]; !t.heardAt.IsZero() && r.isInFlight(i) && workflow.Now(ctx).Sub(t.heardAt) >= t.patience {
 				r.work(ctx, i, r.check)
 			}
 		}
@@ -195,7 +195,7 @@ func (r *run) awaitOther(ctx workflow.Context, i int, look bool, over func() boo
 // revokeAll revokes every restart that may not have been sent.
 func (r *run) revokeAll(ctx workflow.Context) {
 	for i := range r.targets {
-		if t := &r.targets[i]; t.started && !t.heardAt.IsZero() && !t.sent && r.isInFlight(i) {
+		if t := &r.targets[i]; !t.heardAt.IsZero() && !t.sent && r.isInFlight(i) {
 			r.revoke(ctx, i, r.held())
 		}
 	}
