@@ -2,8 +2,10 @@ package ecsreboot
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -97,8 +99,25 @@ func (c *Client) CloseIdleConnections() { c.transport.CloseIdleConnections() }
 // String names the endpoint, and nothing that is secret.
 func (c *Client) String() string { return "ecsreboot.Client(" + c.Endpoint() + ")" }
 
-// GoString is String, for %#v.
-func (c *Client) GoString() string { return c.String() }
+// Format writes what String returns, whatever the verb: %#v would read fields that
+// goroutines are at work on.
+func (c *Client) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
+
+// LogValue gives slog the region and the endpoint.
+func (c *Client) LogValue() slog.Value {
+	if c == nil {
+		return slog.Value{}
+	}
+	return slog.GroupValue(slog.String("region", c.region), slog.String("endpoint", c.Endpoint()))
+}
+
+// MarshalJSON writes the region and the endpoint.
+func (c *Client) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Region   string `json:"region"`
+		Endpoint string `json:"endpoint"`
+	}{c.region, c.Endpoint()})
+}
 
 // operation is what is sent: one call of the API.
 type operation struct {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
@@ -30,24 +31,52 @@ const (
 
 // Instance is what a restart needs to know of an instance.
 type Instance struct {
-	ID     string
-	Name   string
-	Status Status // empty if the service does not list the instance, see [Instance.Listed]
-	Zone   string
+	ID     string `json:"id"`
+	Name   string `json:"name,omitempty"`
+	Status Status `json:"status"` // empty if the service does not list the instance, see [Instance.Listed]
+	Zone   string `json:"zone,omitempty"`
 	// Locks are the reasons why operations are locked, as the service writes them:
 	// "security", "financial", "recycling" or "Recycling", "dedicatedhostfinancial",
 	// "refunded", or one that is not documented yet. It is empty if there are none.
 	// The case of their letters does not matter. One that had to be made fit to print
 	// is in quotes. See [Instance.Refusal].
-	Locks []string
+	Locks []string `json:"locks,omitempty"`
 	// StartTime is when the instance was last started, to the minute.
-	StartTime    time.Time
-	CreationTime time.Time // to the minute
+	StartTime    time.Time `json:"startTime,omitzero"`
+	CreationTime time.Time `json:"creationTime,omitzero"` // to the minute
 	// ExpiredTime is when the subscription ends; for other instances it lies far
 	// in the future. To the minute.
-	ExpiredTime time.Time
-	StoppedMode string // "KeepCharging", "StopCharging" or "Not-applicable"
-	Tags        map[string]string
+	ExpiredTime time.Time         `json:"expiredTime,omitzero"`
+	StoppedMode string            `json:"stoppedMode,omitempty"` // "KeepCharging", "StopCharging" or "Not-applicable"
+	Tags        map[string]string `json:"tags,omitempty"`
+}
+
+// LogValue gives slog the fields of the instance that are not empty under stable keys.
+func (i Instance) LogValue() slog.Value {
+	var a attributes
+	a.add(slog.String("id", i.ID))
+	a.text("name", i.Name)
+	a.add(slog.String("status", string(i.Status)))
+	a.text("zone", i.Zone)
+	a.texts("locks", i.Locks)
+	a.time("start_time", i.StartTime)
+	a.time("creation_time", i.CreationTime)
+	a.time("expired_time", i.ExpiredTime)
+	a.text("stopped_mode", i.StoppedMode)
+	if len(i.Tags) > 0 {
+		a.add(slog.Any("tags", i.Tags))
+	}
+	return a.group()
+}
+
+// String describes the instance in a line, such as
+// `i-1 "web": Running, started 2026-01-02T03:04Z`.
+func (i Instance) String() string {
+	text := i.ID
+	if i.Name != "" {
+		text += " " + strconv.Quote(i.Name)
+	}
+	return text + ": " + statusText(i.Status) + started(i.StartTime) + locksText(i.Locks)
 }
 
 // Listed reports whether the service listed the instance. It does not list an
@@ -101,12 +130,24 @@ func withLocks(err error, locks []string) error {
 type DescribeInstancesRequest struct {
 	// InstanceIDs are the instances to look at, any number; they are asked for
 	// 100 at a time. None means every instance of the region.
-	InstanceIDs []string
+	InstanceIDs []string `json:"instanceIds,omitempty"`
 	// Tags are what the instances must be tagged with, up to 20: each key with its
 	// value, or with any value where it is empty.
-	Tags   map[string]string
-	Zone   string // such as "cn-hangzhou-h"; empty means all
-	Status Status // empty means all
+	Tags   map[string]string `json:"tags,omitempty"`
+	Zone   string            `json:"zone,omitempty"`   // such as "cn-hangzhou-h"; empty means all
+	Status Status            `json:"status,omitempty"` // empty means all
+}
+
+// LogValue gives slog the fields of the request that are set under stable keys.
+func (r DescribeInstancesRequest) LogValue() slog.Value {
+	var a attributes
+	a.texts("instance_ids", r.InstanceIDs)
+	if len(r.Tags) > 0 {
+		a.add(slog.Any("tags", r.Tags))
+	}
+	a.text("zone", r.Zone)
+	a.text("status", string(r.Status))
+	return a.group()
 }
 
 // maxInstanceIDs is how many ids the service takes in one call.

@@ -95,8 +95,13 @@ func (o Outcome) String() string {
 	return "Outcome(" + strconv.Itoa(int(o)) + ")"
 }
 
-// MarshalText makes an outcome a word in JSON.
+// MarshalText returns what [Outcome.String] returns.
 func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText reads what [Outcome.MarshalText] writes for the outcomes that exist.
+func (o *Outcome) UnmarshalText(text []byte) error {
+	return unmarshalWord(o, text, OutcomeNone, OutcomeNotSent, OutcomeRejected, OutcomeUnknown, OutcomeAccepted)
+}
 
 func (o Outcome) sentinel() error {
 	switch o {
@@ -164,12 +169,12 @@ func visitOperationErrors(err error, yield func(*OperationError) bool) bool {
 
 // OperationError is the error of every failed call of a [Client].
 type OperationError struct {
-	Operation  string    // "RebootInstance"
-	InstanceID string    // the instance asked for
-	Outcome    Outcome   // what became of the restart
-	Attempts   int       // requests tried, those included that found no connection or credentials
-	SentAt     time.Time // when the last request left that may have reached the service; zero if none did
-	Err        error     // the cause: an [APIError] where the service answered, an [InputError], …
+	Operation  string    `json:"operation"`            // "RebootInstance"
+	InstanceID string    `json:"instanceId,omitempty"` // the instance asked for
+	Outcome    Outcome   `json:"outcome"`              // what became of the restart
+	Attempts   int       `json:"attempts"`             // requests tried, those included that found no connection or credentials
+	SentAt     time.Time `json:"sentAt,omitzero"`      // when the last request left that may have reached the service; zero if none did
+	Err        error     `json:"-"`                    // the cause: an [APIError] where the service answered, an [InputError], …
 }
 
 // with returns a copy of the error, over its cause.
@@ -216,33 +221,34 @@ func (e *OperationError) LogValue() slog.Value {
 	if e == nil {
 		return slog.Value{} // a nil pointer in an error is logged as nil
 	}
-	attrs := []slog.Attr{
-		slog.String("operation", e.Operation),
-		slog.String("instance_id", redact.Line(e.InstanceID, maxInstanceIDLength)),
-		slog.String("outcome", e.Outcome.String()),
-		slog.Int("attempts", e.Attempts),
-	}
-	if !e.SentAt.IsZero() {
-		attrs = append(attrs, slog.Time("sent_at", e.SentAt))
-	}
+	var a attributes
+	a.add(slog.String("operation", e.Operation))
+	a.add(slog.String("instance_id", redact.Line(e.InstanceID, maxInstanceIDLength)))
+	a.add(slog.String("outcome", e.Outcome.String()))
+	a.add(slog.Int("attempts", e.Attempts))
+	a.time("sent_at", e.SentAt)
 	if answer, ok := errors.AsType[*APIError](e.Err); ok {
-		attrs = append(attrs, slog.Any("answer", answer))
+		a.add(slog.Any("answer", answer))
 	}
-	return slog.GroupValue(append(attrs, slog.String("error", e.Error()))...)
+	if waited, ok := errors.AsType[*WaitError](e.Err); ok {
+		a.add(slog.Any("wait", waited))
+	}
+	a.add(slog.String("error", e.Error()))
+	return a.group()
 }
 
 // APIError is an answer of the service, or of something between, other than the
 // one asked for. Every text in it is scrubbed of the client's own secrets and
 // bounded in length.
 type APIError struct {
-	Code         ErrorCode     // empty if the answer had no readable code, as a proxy's page
-	Message      string        // the service's message, or what this client makes of the answer
-	StatusCode   int           // HTTP status; 0 if this client refused early with the code that the service would give
-	RequestID    string        // from the body or the X-Acs-Request-Id header; the vendor's support asks for it
-	HostID       string        // the endpoint that answered
-	Recommend    string        // address of the vendor's troubleshooting page
-	RetryAfter   time.Duration // how long the service asks to wait; 0 if it does not say
-	AccessDenied AccessDenied  // what permission is missing; zero unless the class is [ErrAccessDenied]
+	Code         ErrorCode     `json:"code,omitempty"`        // empty if the answer had no readable code, as a proxy's page
+	Message      string        `json:"message"`               // the service's message, or what this client makes of the answer
+	StatusCode   int           `json:"statusCode"`            // HTTP status; 0 if this client refused early with the code that the service would give
+	RequestID    string        `json:"requestId,omitempty"`   // from the body or the X-Acs-Request-Id header; the vendor's support asks for it
+	HostID       string        `json:"hostId,omitempty"`      // the endpoint that answered
+	Recommend    string        `json:"recommend,omitempty"`   // address of the vendor's troubleshooting page
+	RetryAfter   time.Duration `json:"-"`                     // how long the service asks to wait; 0 if it does not say
+	AccessDenied AccessDenied  `json:"accessDenied,omitzero"` // what permission is missing; zero unless the class is [ErrAccessDenied]
 
 	// What errors.Is goes by if scrubbing has changed it; receivedCode is nil
 	// otherwise. It may hold a secret: of a pointer to a text, fmt prints the address,
@@ -269,13 +275,26 @@ func (e *APIError) keepReceived(d *document.Document) {
 
 // AccessDenied says which permission is missing.
 type AccessDenied struct {
-	Action                   string // RAM action; the operation's own if the service does not name one
-	PrincipalType            string // SubUser, AssumedRoleUser, …
-	PrincipalOwnerID         string
-	PrincipalDisplayName     string
-	PolicyType               string // AccountLevelIdentityBasedPolicy, ResourceBasedPolicy, …
-	NoPermissionType         string // ImplicitDeny or ExplicitDeny
-	EncodedDiagnosticMessage string // for the RAM operation DecodeDiagnosticMessage
+	Action                   string `json:"action,omitempty"`        // RAM action; the operation's own if the service does not name one
+	PrincipalType            string `json:"principalType,omitempty"` // SubUser, AssumedRoleUser, …
+	PrincipalOwnerID         string `json:"principalOwnerId,omitempty"`
+	PrincipalDisplayName     string `json:"principalDisplayName,omitempty"`
+	PolicyType               string `json:"policyType,omitempty"`               // AccountLevelIdentityBasedPolicy, ResourceBasedPolicy, …
+	NoPermissionType         string `json:"noPermissionType,omitempty"`         // ImplicitDeny or ExplicitDeny
+	EncodedDiagnosticMessage string `json:"encodedDiagnosticMessage,omitempty"` // for the RAM operation DecodeDiagnosticMessage
+}
+
+// LogValue gives slog the fields that are not empty under stable keys, except for
+// EncodedDiagnosticMessage, which is long and unreadable.
+func (d AccessDenied) LogValue() slog.Value {
+	var a attributes
+	a.text("action", d.Action)
+	a.text("principal_type", d.PrincipalType)
+	a.text("principal_owner_id", d.PrincipalOwnerID)
+	a.text("principal_display_name", d.PrincipalDisplayName)
+	a.text("policy_type", d.PolicyType)
+	a.text("no_permission_type", d.NoPermissionType)
+	return a.group()
 }
 
 // Error returns the status, code, message and request id.
@@ -314,23 +333,22 @@ func (e *APIError) LogValue() slog.Value {
 	if e == nil {
 		return slog.Value{}
 	}
-	attrs := []slog.Attr{slog.Int("status", e.StatusCode), slog.String("code", string(e.Code))}
-	if e.RequestID != "" {
-		attrs = append(attrs, slog.String("request_id", e.RequestID))
-	}
+	var a attributes
+	a.add(slog.Int("status", e.StatusCode))
+	a.add(slog.String("code", string(e.Code)))
+	a.text("request_id", e.RequestID)
 	if e.RetryAfter > 0 {
-		attrs = append(attrs, slog.Duration("retry_after", e.RetryAfter))
+		a.add(slog.Duration("retry_after", e.RetryAfter))
 	}
-	if e.AccessDenied.Action != "" {
-		attrs = append(attrs, slog.String("missing_action", e.AccessDenied.Action))
-	}
-	return slog.GroupValue(append(attrs, slog.String("message", e.Message))...)
+	a.text("missing_action", e.AccessDenied.Action)
+	a.add(slog.String("message", e.Message))
+	return a.group()
 }
 
 // InputError is an argument or option that was refused before anything was sent.
 type InputError struct {
-	Field   string // "InstanceID", "region", "WithEndpoint", …
-	Problem string // what is wrong with it: "is empty"
+	Field   string `json:"field"`   // "InstanceID", "region", "WithEndpoint", …
+	Problem string `json:"problem"` // what is wrong with it: "is empty"
 }
 
 // Error names the field and its problem.

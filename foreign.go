@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/url"
 	"reflect"
@@ -28,7 +29,7 @@ import (
 type ForeignError struct {
 	// Source says whose error it is: "context", "transport", "credentials", "Pacer",
 	// "BeforeSend" or "Probe".
-	Source string
+	Source string `json:"source"`
 	// Err is the error as the other code returned it. Unlike the text of the
 	// ForeignError, its text may hold secrets, such as a signed URL: do not print it.
 	Err error `json:"-"`
@@ -102,6 +103,14 @@ func (e *ForeignError) As(target any) (found bool) {
 func (e *ForeignError) Timeout() (timeout bool) {
 	defer apart.IgnorePanic()
 	return isTimeout(e.Err)
+}
+
+// LogValue gives slog the source and the text of the error. It never shows Err.
+func (e *ForeignError) LogValue() slog.Value {
+	if e == nil {
+		return slog.Value{}
+	}
+	return slog.GroupValue(slog.String("source", e.Source), slog.String("error", e.text))
 }
 
 func isTimeout(err error) bool {

@@ -9,25 +9,49 @@ import (
 
 	"github.com/ecsreboot/ecsreboot/internal/apart"
 	"github.com/ecsreboot/ecsreboot/internal/credential"
+	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
 // Call is one call of the API, with all the requests that it may take.
 type Call struct {
-	Operation  string // "RebootInstance" or "DescribeInstances"
-	InstanceID string // empty if it is about several, as readings may be
-	ForceStop  bool
-	DryRun     bool
-	Region     string // the client's
-	Endpoint   string // the client's, as [Client.Endpoint] has it
+	Operation  string `json:"operation"`            // "RebootInstance" or "DescribeInstances"
+	InstanceID string `json:"instanceId,omitempty"` // empty if it is about several, as readings may be
+	ForceStop  bool   `json:"forceStop,omitempty"`
+	DryRun     bool   `json:"dryRun,omitempty"`
+	Region     string `json:"region"`   // the client's
+	Endpoint   string `json:"endpoint"` // the client's, as [Client.Endpoint] has it
+}
+
+// LogValue gives slog the fields of the call that are set under stable keys.
+func (c Call) LogValue() slog.Value {
+	var a attributes
+	a.add(slog.String("operation", c.Operation))
+	a.text("instance_id", redact.Line(c.InstanceID, maxInstanceIDLength))
+	a.flag("force_stop", c.ForceStop)
+	a.flag("dry_run", c.DryRun)
+	a.add(slog.String("region", c.Region))
+	a.add(slog.String("endpoint", c.Endpoint))
+	return a.group()
 }
 
 // CallResult is what became of a [Call].
 type CallResult struct {
-	RequestID string // of the answer that decided it; empty if none did
-	Attempts  int    // how many requests it took; 0 after a panic
-	Outcome   Outcome
-	Elapsed   time.Duration
-	Err       error // an [OperationError], or nil; another one after a panic
+	RequestID string        `json:"requestId,omitempty"` // of the answer that decided it; empty if none did
+	Attempts  int           `json:"attempts"`            // how many requests it took; 0 after a panic
+	Outcome   Outcome       `json:"outcome"`
+	Elapsed   time.Duration `json:"-"`
+	Err       error         `json:"-"` // an [OperationError], or nil; another one after a panic
+}
+
+// LogValue gives slog the fields of the result under stable keys.
+func (r CallResult) LogValue() slog.Value {
+	var a attributes
+	a.text("request_id", r.RequestID)
+	a.add(slog.Int("attempts", r.Attempts))
+	a.add(slog.String("outcome", r.Outcome.String()))
+	a.add(slog.Duration("elapsed", r.Elapsed))
+	a.err("error", r.Err)
+	return a.group()
 }
 
 // CallObserver is told when a call begins and, by the function that it returns, when

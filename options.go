@@ -193,7 +193,7 @@ func WithSignatureVersion(version SignatureVersion) Option {
 		case SignatureV1:
 			s.sign = signV1
 		default:
-			return &InputError{Field: "WithSignatureVersion", Problem: fmt.Sprintf("%d is not a version; use SignatureV3 or SignatureV1", version)}
+			return &InputError{Field: "WithSignatureVersion", Problem: fmt.Sprintf("%d is not a version; use SignatureV3 or SignatureV1", uint8(version))}
 		}
 		return nil
 	}

@@ -3,27 +3,50 @@ package ecsreboot
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
 // RebootInstanceRequest asks for one restart.
 type RebootInstanceRequest struct {
 	// InstanceID names the instance: "i-bp67acfmxazb4ph0001".
-	InstanceID string
+	InstanceID string `json:"instanceId"`
 	// ForceStop restarts like a power cut: what the guest has not written to disk
 	// is lost. The default shuts the guest down in order.
-	ForceStop bool
+	ForceStop bool `json:"forceStop,omitempty"`
 	// DryRun only checks whether the restart would be accepted: parameters,
 	// permissions, status, locks. Nothing restarts.
-	DryRun bool
+	DryRun bool `json:"dryRun,omitempty"`
+}
+
+// LogValue gives slog the fields of the request that are set under stable keys.
+func (r RebootInstanceRequest) LogValue() slog.Value {
+	var a attributes
+	a.add(slog.String("instance_id", redact.Line(r.InstanceID, maxInstanceIDLength)))
+	a.flag("force_stop", r.ForceStop)
+	a.flag("dry_run", r.DryRun)
+	return a.group()
 }
 
 // RebootInstanceResponse is the service's consent.
 type RebootInstanceResponse struct {
-	RequestID string // the vendor's support asks for it
-	DryRun    bool   // the request was a dry run, and it passed
+	RequestID string `json:"requestId"`        // the vendor's support asks for it
+	DryRun    bool   `json:"dryRun,omitempty"` // the request was a dry run, and it passed
+}
+
+// LogValue gives slog the fields of the response under stable keys.
+func (r *RebootInstanceResponse) LogValue() slog.Value {
+	if r == nil {
+		return slog.Value{}
+	}
+	var a attributes
+	a.add(slog.String("request_id", r.RequestID))
+	a.flag("dry_run", r.DryRun)
+	return a.group()
 }
 
 // RebootInstance asks the service to restart a running instance, and returns when
@@ -122,8 +145,16 @@ func instanceIDProblem(id string) string {
 type CheckResult struct {
 	// Instance is the instance as it is now. It may be not Listed although the
 	// restart would be accepted: the permission to read is another one.
-	Instance  Instance
-	RequestID string // of the dry run
+	Instance  Instance `json:"instance"`
+	RequestID string   `json:"requestId"` // of the dry run
+}
+
+// LogValue gives slog the instance and the request id.
+func (r *CheckResult) LogValue() slog.Value {
+	if r == nil {
+		return slog.Value{}
+	}
+	return slog.GroupValue(slog.Any("instance", r.Instance), slog.String("request_id", r.RequestID))
 }
 
 // Check asks whether a restart would be accepted now. It reads the instance's

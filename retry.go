@@ -3,6 +3,7 @@ package ecsreboot
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -15,13 +16,13 @@ import (
 type RetryPolicy struct {
 	// MaxAttempts is the number of requests a call may take, the first included.
 	// Default 4; negative: 1, never again.
-	MaxAttempts int
+	MaxAttempts int `json:"maxAttempts,omitempty"`
 	// BaseDelay bounds the first wait between two attempts; the bound doubles
 	// with each. The wait is drawn between zero and the bound ("full jitter").
 	// Default 500 ms, or MaxDelay if that is less; negative: no wait.
-	BaseDelay time.Duration
+	BaseDelay time.Duration `json:"-"`
 	// MaxDelay is the bound's limit. Default 20 s; negative: no limit.
-	MaxDelay time.Duration
+	MaxDelay time.Duration `json:"-"`
 	// MaxThrottleWait is how long a call waits, in total, for a service that
 	// throttles: until nothing is held back any more, and then for its turn at the
 	// pace that the service was seen to accept, or that [WithRateHint] allows. A
@@ -29,7 +30,13 @@ type RetryPolicy struct {
 	// call at once, with [ErrThrottled]. A thousand calls made at once at sixty a minute take a
 	// quarter of an hour: give them the time. Default 2 min; negative: a call that
 	// would have to wait returns at once.
-	MaxThrottleWait time.Duration
+	MaxThrottleWait time.Duration `json:"-"`
+}
+
+// LogValue gives slog the fields of the policy under stable keys.
+func (p RetryPolicy) LogValue() slog.Value {
+	return slog.GroupValue(slog.Int("max_attempts", p.MaxAttempts), slog.Duration("base_delay", p.BaseDelay),
+		slog.Duration("max_delay", p.MaxDelay), slog.Duration("max_throttle_wait", p.MaxThrottleWait))
 }
 
 const (

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,6 +39,26 @@ const (
 	// log them.
 	SignatureV1
 )
+
+// String returns "V3" or "V1".
+func (v SignatureVersion) String() string {
+	switch v {
+	case SignatureV3:
+		return "V3"
+	case SignatureV1:
+		return "V1"
+	}
+	return "SignatureVersion(" + strconv.Itoa(int(v)) + ")"
+}
+
+// MarshalText returns what [SignatureVersion.String] returns.
+func (v SignatureVersion) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText reads what [SignatureVersion.MarshalText] writes for the versions that
+// exist.
+func (v *SignatureVersion) UnmarshalText(text []byte) error {
+	return unmarshalWord(v, text, SignatureV3, SignatureV1)
+}
 
 // field is a name and its value: a query parameter or a header.
 type field struct{ name, value string }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -32,7 +33,7 @@ type SendIntent struct {
 
 // Observation is what one poll showed.
 type Observation struct {
-	At        time.Time `json:"at"`
+	At        time.Time `json:"at,omitzero"`
 	Status    Status    `json:"status"` // empty: the service did not list the instance
 	StartTime time.Time `json:"startTime,omitzero"`
 }
@@ -119,6 +120,27 @@ const (
 	ProbeRestarted                    // ready, and proof of the restart by itself, such as another boot id
 )
 
+// String returns "pending", "healthy" or "restarted".
+func (r ProbeResult) String() string {
+	switch r {
+	case ProbePending:
+		return "pending"
+	case ProbeHealthy:
+		return "healthy"
+	case ProbeRestarted:
+		return "restarted"
+	}
+	return "ProbeResult(" + strconv.Itoa(int(r)) + ")"
+}
+
+// MarshalText returns what [ProbeResult.String] returns.
+func (r ProbeResult) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads what [ProbeResult.MarshalText] writes for the results that exist.
+func (r *ProbeResult) UnmarshalText(text []byte) error {
+	return unmarshalWord(r, text, ProbePending, ProbeHealthy, ProbeRestarted)
+}
+
 // EventKind says what happened.
 type EventKind string
 
@@ -136,12 +158,12 @@ const (
 
 // Event is one step on the way of a restart.
 type Event struct {
-	Kind      EventKind
-	At        time.Time
-	Status    Status
-	StartTime time.Time
-	RequestID string
-	Err       error
+	Kind      EventKind `json:"kind"`
+	At        time.Time `json:"at,omitzero"`
+	Status    Status    `json:"status,omitempty"`
+	StartTime time.Time `json:"startTime,omitzero"`
+	RequestID string    `json:"requestId,omitempty"`
+	Err       error     `json:"-"` // in JSON its text, under "error"
 }
 
 // Proof says what proved a restart.
@@ -171,34 +193,34 @@ const (
 // RestartResult is a restart that took place, with the evidence. It proves that
 // the instance restarted since the baseline, not that this call was the reason.
 type RestartResult struct {
-	InstanceID     string
-	Proof          Proof
-	RequestID      string        // of the accepted send; empty if its answer was lost, or if others sent
-	Requests       int           // how often this client sent the restart
-	Before         Baseline      // in the result of [Client.Resolve], that of the error, or zero
-	StartTimeAfter time.Time     // to the minute
-	Observations   []Observation // the polls after the send, those without news left out
-	SentAt         time.Time     // when the last send left; zero if others sent
-	Elapsed        time.Duration // from the send, or else the beginning of the wait, to the proof
+	InstanceID     string        `json:"instanceId"`
+	Proof          Proof         `json:"proof"`
+	RequestID      string        `json:"requestId,omitempty"`     // of the accepted send; empty if its answer was lost, or if others sent
+	Requests       int           `json:"requests"`                // how often this client sent the restart
+	Before         Baseline      `json:"before,omitzero"`         // in the result of [Client.Resolve], that of the error, or zero
+	StartTimeAfter time.Time     `json:"startTimeAfter,omitzero"` // to the minute
+	Observations   []Observation `json:"observations,omitempty"`  // the polls after the send, those without news left out
+	SentAt         time.Time     `json:"sentAt,omitzero"`         // when the last send left; zero if others sent
+	Elapsed        time.Duration `json:"-"`                       // from the send, or else the beginning of the wait, to the proof
 }
 
 // WaitError is why a wait ended without proof, and what it had seen.
 type WaitError struct {
-	LastStatus   Status    // the last that was read; empty if nothing was
-	LastSeen     time.Time // when that was; zero if nothing was
-	Requests     int       // how often the restart was sent
-	RequestID    string    // of the accepted send
-	Before       Baseline
-	Observations []Observation // the polls after the send, those without news left out
-	Locks        []string      // as last read, as [Instance] has them; Before's if nothing was read since
-	Err          error         // why the wait ended
+	LastStatus   Status        `json:"lastStatus,omitempty"` // the last that was read; empty if nothing was
+	LastSeen     time.Time     `json:"lastSeen,omitzero"`    // when that was; zero if nothing was
+	Requests     int           `json:"requests"`             // how often the restart was sent
+	RequestID    string        `json:"requestId,omitempty"`  // of the accepted send
+	Before       Baseline      `json:"before,omitzero"`
+	Observations []Observation `json:"observations,omitempty"` // the polls after the send, those without news left out
+	Locks        []string      `json:"locks,omitempty"`        // as last read, as [Instance] has them; Before's if nothing was read since
+	Err          error         `json:"-"`                      // why the wait ended
 
 	at time.Time // when that was
 }
 
 // Error says why the wait ended, what was seen last, and which locks the instance has.
 func (e *WaitError) Error() string {
-	text := e.Err.Error()
+	text := errorText(e.Err)
 	switch {
 	case e.LastSeen.IsZero():
 		text += "; the instance was not seen since"
@@ -346,6 +368,8 @@ func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, opti
 // that sent. Resolve such an error on the same machine, or with a clock that agrees: if
 // the sender's clock was behind by d, a start up to d before the send is taken for one
 // after it; if it was ahead, a restart may be missed.
+//
+// An [OperationError] can be stored as JSON until then.
 //
 // It cannot tell whose restart it sees: of an instance that was not Running when
 // the restart was sent, which the service would have refused, it proves nothing.

@@ -1,6 +1,7 @@
 package ecstest
 
 import (
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -34,6 +35,14 @@ type ReceivedCall struct {
 	Acted     bool // an instance was really restarted
 	Fault     FaultKind
 	Conn      int // which connection of the server, from 1; 0 behind ServeHTTP
+}
+
+// LogValue gives slog what was called and how it was answered, without what the client
+// sent to prove who it is.
+func (c ReceivedCall) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("action", c.Action), slog.String("instance_id", c.InstanceID), slog.Bool("force_stop", c.ForceStop),
+		slog.Bool("dry_run", c.DryRun), slog.Int("status", c.Status), slog.String("code", c.Code), slog.String("request_id", c.RequestID),
+		slog.Bool("acted", c.Acted), slog.String("fault", string(c.Fault)))
 }
 
 // Calls returns every call received so far, in order. Those still being served

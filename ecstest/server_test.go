@@ -223,3 +223,9 @@ func TestRefusedConnectionWasGot(t *testing.T) {
 	require.Error(t, err)
 	require.True(t, got)
 }
+
+func TestReceivedCallIsLoggedWithoutSecrets(t *testing.T) {
+	call := ReceivedCall{Action: "RebootInstance", AccessKeyID: "LTAI", Nonce: "n", Header: http.Header{"Authorization": {"Signature=x"}}, Code: "Throttling"}
+	require.Equal(t, "[action=RebootInstance instance_id= force_stop=false dry_run=false status=0 code=Throttling request_id= acted=false fault=]",
+		call.LogValue().String())
+}

@@ -15,8 +15,8 @@ const (
 
 // Action is one thing that a [Planner] asks for.
 type Action struct {
-	Kind       ActionKind
-	InstanceID string
-	Stage      int // numbered from 1
-	Reason     Reason
+	Kind       ActionKind `json:"kind"`
+	InstanceID string     `json:"id,omitempty"`
+	Stage      int        `json:"stage,omitempty"` // numbered from 1
+	Reason     Reason     `json:"reason,omitempty"`
 }

@@ -53,7 +53,7 @@ type Plan struct {
 	Region    string   `json:"region"`
 	Endpoint  string   `json:"endpoint"` // where the plan was made
 	ForceStop bool     `json:"forceStop,omitempty"`
-	Targets   []Target `json:"targets"`
+	Targets   []Target `json:"targets,omitzero"`
 }
 
 // Target is an instance of a plan.

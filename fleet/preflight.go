@@ -15,22 +15,22 @@ import (
 type Forecast struct {
 	Plan   Plan            `json:"plan"`
 	Digest string          `json:"digest"`
-	Rules  Rules           `json:"rules"`  // defaults filled in
-	Width  int             `json:"width"`  // the number of instances that may be unavailable at once
-	Groups []GroupForecast `json:"groups"` // in the order of their names; none if the plan has no groups
+	Rules  Rules           `json:"rules"`            // defaults filled in
+	Width  int             `json:"width"`            // the number of instances that may be unavailable at once
+	Groups []GroupForecast `json:"groups,omitempty"` // in the order of their names; none if the plan has no groups
 	// Findings are the instances that would not simply be restarted, in the order
 	// of the plan.
-	Findings []Finding `json:"findings"`
+	Findings []Finding `json:"findings,omitempty"`
 	// Problems are the reasons why the run would halt, such as missing permissions, or
 	// a width that is used up before the run begins. Empty if preflight found none.
-	Problems []string `json:"problems"`
+	Problems []string `json:"problems,omitempty"`
 	DryRuns  int      `json:"dryRuns"` // the number of dry runs that passed
 	// OpensAt is when the maintenance window opens; zero if it is open, or if there is
 	// no window.
 	OpensAt time.Time `json:"opensAt,omitzero"`
 	// AtLeast is how long the run takes if every restart takes no time: MinReady for
 	// each instance, as many at a time as the width and the canaries allow.
-	AtLeast time.Duration `json:"atLeast"`
+	AtLeast time.Duration `json:"-"`
 }
 
 // GroupForecast is what applies to a group of the plan.

@@ -23,7 +23,7 @@ type Report struct {
 	// more; empty while it goes on, and if it crashed. Error has details.
 	Reason  Reason   `json:"reason,omitempty"`
 	Error   string   `json:"error,omitempty"`
-	Records []Record `json:"records"` // in the order of the plan
+	Records []Record `json:"records,omitzero"` // in the order of the plan
 
 	index map[string]int
 }

@@ -29,7 +29,7 @@ type Rules struct {
 	// instances are healthy and Options.Approve agrees. If one of them fails or is
 	// unknown, the run halts, whatever MaxFailed is. Default: 1, then 5; empty but not
 	// nil means no canaries.
-	Canary []int `json:"canary"`
+	Canary []int `json:"canary,omitzero"`
 }
 
 const (

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"html"
-	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -202,7 +201,9 @@ func FuzzPage(f *testing.F) {
 		for name := range found.names {
 			require.True(t, known.names[name], "%q is none of the page's own", name)
 		}
-		require.NoError(t, report.JSON(io.Discard, history))
+		var data bytes.Buffer
+		require.NoError(t, report.JSON(&data, history))
+		require.NotRegexp(t, `[^\\]":null[,}]`, data.String())
 		if !utf8.ValidString(text) || strings.ContainsAny(text, "\x00\r") { // which HTML cannot hold
 			return
 		}

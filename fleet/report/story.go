@@ -68,6 +68,7 @@ func newStory(history *fleet.History) (*story, error) {
 		begun:   first.At,
 		last:    first.At,
 		lanes:   make([]lane, len(history.Plan.Targets)),
+		calls:   []Calls{}, // not null in JSON
 	}
 	for i, t := range history.Plan.Targets {
 		s.index[t.ID] = i

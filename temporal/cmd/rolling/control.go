@@ -11,10 +11,10 @@ import (
 
 	"go.temporal.io/sdk/client"
 
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
-	"github.com/ecsreboot/ecsreboot/examples/target"
 	"github.com/ecsreboot/ecsreboot/fleet"
 	"github.com/ecsreboot/ecsreboot/fleet/report"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/process"
 	ecstemporal "github.com/ecsreboot/ecsreboot/temporal"
 )
 
@@ -59,7 +59,7 @@ func (p *program) told(s *settings, what string) {
 		p.printJSON(summary{Command: s.command, WorkflowID: s.workflow})
 		return
 	}
-	target.PrintResult(p.stdout, p.stderr, programName, s.workflow+" is told: "+what+"\n")
+	process.PrintResult(p.stdout, p.stderr, programName, s.workflow+" is told: "+what+"\n")
 }
 
 // approve approves the stage that waits for it, or the one that is named.

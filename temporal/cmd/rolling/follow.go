@@ -9,8 +9,8 @@ import (
 
 	"go.temporal.io/sdk/client"
 
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
 	ecstemporal "github.com/ecsreboot/ecsreboot/temporal"
 )
 

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"github.com/ecsreboot/ecsreboot/examples/target"
+	"github.com/ecsreboot/ecsreboot/internal/cli/target"
 	"github.com/ecsreboot/ecsreboot/temporal/cmd/connect"
 )
 
@@ -34,10 +34,10 @@ Exit codes of run -wait, and of status for a run that is over:
   go -C temporal build -o ecsreboot-rolling ./cmd/rolling
 
 Credentials, which run needs to make the plan:
-` + target.HelpSources + `  They need the RAM action ecs:DescribeInstances, and ecs:RebootInstance for dry runs.
+` + target.ManualSources + `  They need the RAM action ecs:DescribeInstances, and ecs:RebootInstance for dry runs.
 
 Environment:
-` + connect.HelpEnvironment + target.HelpEnvironment
+` + connect.HelpEnvironment + target.ManualEnvironment
 
 const helpTemporal = `
 The Temporal server:
@@ -56,7 +56,7 @@ Usage:
   -run <id>           the id of the run; default rolling-reboot/<region>/<digest of the plan>, so
                       that a plan has one run at a time
   -wait               follow the run to its end; with -emulate always
-` + target.HelpFlags + `
+` + target.ManualFlags + `
 Which instances:
   <instance-id>...    these, in this order: the first are the canaries. Flags go before them
   -ids-file <file>    ids from a file, or from stdin for -; one or more a line, # begins a comment

@@ -18,14 +18,15 @@ import (
 	"strings"
 
 	"github.com/ecsreboot/ecsreboot"
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
-	"github.com/ecsreboot/ecsreboot/examples/target"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/process"
 )
 
 const programName = "rolling"
 
 func main() {
-	target.Main(programName, func(ctx context.Context) int {
+	process.Main(programName, func(ctx context.Context) int {
 		p := &program{stdin: bufio.NewReader(os.Stdin), stdout: os.Stdout, stderr: os.Stderr, terminal: isTerminal(os.Stdin) && isTerminal(os.Stderr)}
 		return p.run(ctx, os.Args[1:])
 	})
@@ -62,7 +63,7 @@ var commands = map[string]struct {
 
 func (p *program) run(ctx context.Context, args []string) int {
 	if len(args) == 0 {
-		return p.fail(target.Usage("missing command: run, status, pause, unpause, abort, approve or report; see -h"))
+		return p.fail(cmdline.Errorf("missing command: run, status, pause, unpause, abort, approve or report; see -h"))
 	}
 	switch args[0] {
 	case "-h", "-help", "--help", "help":
@@ -74,7 +75,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	}
 	command, ok := commands[args[0]]
 	if !ok {
-		return p.fail(target.Usage("%q is no command; -h lists them", args[0]))
+		return p.fail(cmdline.Errorf("%q is no command; -h lists them", args[0]))
 	}
 	s, err := parse(args[0], args[1:], command.flags)
 	if errors.Is(err, flag.ErrHelp) {

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"github.com/ecsreboot/ecsreboot/examples/target"
+	"github.com/ecsreboot/ecsreboot/internal/cli/target"
 	"github.com/ecsreboot/ecsreboot/temporal/cmd/connect"
 )
 
@@ -16,7 +16,7 @@ them does what, does not matter; give all the same flags.
 The Temporal server:
 ` + connect.Help + `
 The instances:
-` + target.HelpFlags + `  -rate <n>           send at most so many restarts a minute, over all workers of the task queue;
+` + target.ManualFlags + `  -rate <n>           send at most so many restarts a minute, over all workers of the task queue;
                       all must be given the same. Default: what the service lets through
   -rate-hint <n>      the calls a minute that the service allows, where it is known
 
@@ -46,7 +46,7 @@ Exit codes:
   5    no usable credentials were found
 
 Credentials:
-` + target.HelpSources + `  They need the RAM actions ecs:DescribeInstances and ecs:RebootInstance.
+` + target.ManualSources + `  They need the RAM actions ecs:DescribeInstances and ecs:RebootInstance.
 
 Environment:
-` + connect.HelpEnvironment + target.HelpEnvironment
+` + connect.HelpEnvironment + target.ManualEnvironment

@@ -19,8 +19,10 @@ import (
 	_ "time/tzdata" // maintenance windows name their time zone
 
 	"github.com/ecsreboot/ecsreboot"
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
-	"github.com/ecsreboot/ecsreboot/examples/target"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/process"
+	"github.com/ecsreboot/ecsreboot/internal/cli/target"
 	"github.com/ecsreboot/ecsreboot/pace"
 	ecstemporal "github.com/ecsreboot/ecsreboot/temporal"
 	"github.com/ecsreboot/ecsreboot/temporal/cmd/connect"
@@ -29,7 +31,7 @@ import (
 const programName = "worker"
 
 func main() {
-	target.Main(programName, func(ctx context.Context) int { return run(ctx, os.Args[1:], os.Stdout, os.Stderr) })
+	process.Main(programName, func(ctx context.Context) int { return run(ctx, os.Args[1:], os.Stdout, os.Stderr) })
 }
 
 // settings are the command line.
@@ -86,11 +88,11 @@ func parse(args []string) (*settings, error) {
 	case errors.Is(err, flag.ErrHelp):
 		return nil, err
 	case err != nil:
-		return nil, target.Usage("%v; -h tells of the flags", err)
+		return nil, cmdline.Errorf("%v; -h tells of the flags", err)
 	case flags.NArg() > 0:
-		return nil, target.Usage("%q stands behind the flags; a worker takes no arguments", flags.Arg(0))
+		return nil, cmdline.Errorf("%q stands behind the flags; a worker takes no arguments", flags.Arg(0))
 	}
-	if err := target.NoneEmpty(flags); err != nil {
+	if err := cmdline.RejectEmpty(flags); err != nil {
 		return nil, err
 	}
 	return s, s.check()
@@ -99,11 +101,11 @@ func parse(args []string) (*settings, error) {
 // check refuses what makes no sense.
 func (s *settings) check() error {
 	if s.Region == "" {
-		return target.Usage("where? Give -region; a worker serves one")
+		return cmdline.Errorf("where? Give -region; a worker serves one")
 	}
 	for name, rate := range map[string]float64{"rate": s.rate, "rate-hint": s.rateHint} {
 		if !(rate >= 0 && rate <= math.MaxInt32) {
-			return target.Usage("-%s %v: it is a number a minute; 0 means none", name, rate)
+			return cmdline.Errorf("-%s %v: it is a number a minute; 0 means none", name, rate)
 		}
 	}
 	if s.healthURL != "" {

@@ -1,0 +1,403 @@
+package ecsreboot
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/ecsreboot/ecsreboot/internal/seconds"
+)
+
+// The JSON of this package has keys in lower camel case. A duration is a number of
+// seconds under a key that ends in "Seconds", and an error is its text. What is empty is
+// left out where that loses nothing. Most types need no more than their tags; this file
+// has the others.
+//
+// Each plain type is its namesake without methods, so that encoding/json goes by
+// the tags.
+
+// unmarshalWord reads a word that one of the known values is written as.
+func unmarshalWord[T fmt.Stringer](value *T, text []byte, known ...T) error {
+	for _, k := range known {
+		if k.String() == string(text) {
+			*value = k
+			return nil
+		}
+	}
+	name := strings.TrimPrefix(fmt.Sprintf("%T", *value), "ecsreboot.")
+	return fmt.Errorf("%sinvalid %s %q", prefix, name, text)
+}
+
+type plainRestartResult RestartResult
+
+type jsonRestartResult struct {
+	plainRestartResult
+
+	Elapsed seconds.Duration `json:"elapsedSeconds"`
+}
+
+// MarshalJSON writes Elapsed as elapsedSeconds.
+func (r RestartResult) MarshalJSON() ([]byte, error) {
+	return json.Marshal(jsonRestartResult{plainRestartResult(r), seconds.Duration(r.Elapsed)})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (r *RestartResult) UnmarshalJSON(text []byte) error {
+	decoded := jsonRestartResult{plainRestartResult(*r), seconds.Duration(r.Elapsed)}
+	if err := json.Unmarshal(text, &decoded); err != nil {
+		return err
+	}
+	*r = RestartResult(decoded.plainRestartResult)
+	r.Elapsed = time.Duration(decoded.Elapsed)
+	return nil
+}
+
+type plainRetryPolicy RetryPolicy
+
+type jsonRetryPolicy struct {
+	plainRetryPolicy
+
+	BaseDelay       seconds.Duration `json:"baseDelaySeconds,omitzero"`
+	MaxDelay        seconds.Duration `json:"maxDelaySeconds,omitzero"`
+	MaxThrottleWait seconds.Duration `json:"maxThrottleWaitSeconds,omitzero"`
+}
+
+func (p RetryPolicy) forJSON() jsonRetryPolicy {
+	return jsonRetryPolicy{plainRetryPolicy(p), seconds.Duration(p.BaseDelay), seconds.Duration(p.MaxDelay), seconds.Duration(p.MaxThrottleWait)}
+}
+
+// MarshalJSON writes the durations as baseDelaySeconds, maxDelaySeconds and
+// maxThrottleWaitSeconds.
+func (p RetryPolicy) MarshalJSON() ([]byte, error) { return json.Marshal(p.forJSON()) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (p *RetryPolicy) UnmarshalJSON(text []byte) error {
+	decoded := p.forJSON()
+	if err := json.Unmarshal(text, &decoded); err != nil {
+		return err
+	}
+	*p = RetryPolicy(decoded.plainRetryPolicy)
+	p.BaseDelay, p.MaxDelay = time.Duration(decoded.BaseDelay), time.Duration(decoded.MaxDelay)
+	p.MaxThrottleWait = time.Duration(decoded.MaxThrottleWait)
+	return nil
+}
+
+type plainEvent Event
+
+// MarshalJSON writes the text of Err as error.
+func (e Event) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		plainEvent
+
+		Error string `json:"error,omitempty"`
+	}{plainEvent(e), errorText(e.Err)})
+}
+
+type plainCallResult CallResult
+
+// MarshalJSON writes Elapsed as elapsedSeconds, and the text of Err as error.
+func (r CallResult) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		plainCallResult
+
+		Elapsed seconds.Duration `json:"elapsedSeconds"`
+		Error   string           `json:"error,omitempty"`
+	}{plainCallResult(r), seconds.Duration(r.Elapsed), errorText(r.Err)})
+}
+
+// MarshalJSON writes the source and the text of the error. It never writes Err.
+func (e ForeignError) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Source string `json:"source"`
+		Error  string `json:"error"`
+	}{e.Source, e.text})
+}
+
+type plainAPIError APIError
+
+type jsonAPIError struct {
+	plainAPIError
+
+	RetryAfter seconds.Duration `json:"retryAfterSeconds,omitzero"`
+}
+
+// MarshalJSON writes RetryAfter as retryAfterSeconds.
+func (e APIError) MarshalJSON() ([]byte, error) {
+	return json.Marshal(jsonAPIError{plainAPIError(e), seconds.Duration(e.RetryAfter)})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (e *APIError) UnmarshalJSON(text []byte) error {
+	decoded := jsonAPIError{plainAPIError(*e), seconds.Duration(e.RetryAfter)}
+	if err := json.Unmarshal(text, &decoded); err != nil {
+		return err
+	}
+	*e = APIError(decoded.plainAPIError)
+	e.RetryAfter = time.Duration(decoded.RetryAfter)
+	return nil
+}
+
+// storedError is a cause that was read from JSON.
+type storedError struct {
+	text  string
+	cause error // the APIError or WaitError in it, or nil
+}
+
+func (e *storedError) Error() string { return e.text }
+func (e *storedError) Unwrap() error { return e.cause }
+
+type plainWaitError WaitError
+
+type jsonWaitError struct {
+	plainWaitError
+
+	At     time.Time `json:"at,omitzero"`
+	Answer *APIError `json:"answer,omitempty"`
+	Error  string    `json:"error"`
+}
+
+// MarshalJSON writes the text of Err as error, the [APIError] in it as answer, and when
+// the wait ended as at.
+func (e WaitError) MarshalJSON() ([]byte, error) {
+	answer, _ := errors.AsType[*APIError](e.Err)
+	return json.Marshal(jsonWaitError{plainWaitError(e), e.at, answer, errorText(e.Err)})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes. Of Err it restores the text and the
+// [APIError].
+func (e *WaitError) UnmarshalJSON(text []byte) error {
+	var decoded jsonWaitError
+	if err := json.Unmarshal(text, &decoded); err != nil {
+		return err
+	}
+	*e = WaitError(decoded.plainWaitError)
+	e.at = decoded.At
+	stored := &storedError{text: decoded.Error}
+	if decoded.Answer != nil {
+		stored.cause = decoded.Answer
+	}
+	e.Err = stored
+	return nil
+}
+
+type plainOperationError OperationError
+
+type jsonOperationError struct {
+	plainOperationError
+
+	Answer *APIError  `json:"answer,omitempty"`
+	Wait   *WaitError `json:"wait,omitempty"`
+	Error  string     `json:"error"`
+}
+
+// MarshalJSON writes the text of Err as error, and the [APIError] or the [WaitError] in
+// it as answer or wait.
+func (e OperationError) MarshalJSON() ([]byte, error) {
+	encoded := jsonOperationError{plainOperationError: plainOperationError(e), Error: errorText(e.Err)}
+	if waited, ok := errors.AsType[*WaitError](e.Err); ok {
+		encoded.Wait = waited
+	} else if answer, ok := errors.AsType[*APIError](e.Err); ok {
+		encoded.Answer = answer
+	}
+	return json.Marshal(encoded)
+}
+
+// UnmarshalJSON reads what MarshalJSON writes. Of Err it restores the text, the
+// [APIError] and the [WaitError], so that [Client.Resolve] in another process can make
+// an unknown outcome known.
+func (e *OperationError) UnmarshalJSON(text []byte) error {
+	var decoded jsonOperationError
+	if err := json.Unmarshal(text, &decoded); err != nil {
+		return err
+	}
+	*e = OperationError(decoded.plainOperationError)
+	stored := &storedError{text: decoded.Error}
+	switch {
+	case decoded.Wait != nil:
+		stored.cause = decoded.Wait
+	case decoded.Answer != nil:
+		stored.cause = decoded.Answer
+	}
+	e.Err = stored
+	return nil
+}
+
+// attributes collects what a value tells slog. What is empty is left out.
+type attributes []slog.Attr
+
+func (a *attributes) add(attr slog.Attr) { *a = append(*a, attr) }
+
+func (a *attributes) text(key, value string) {
+	if value != "" {
+		a.add(slog.String(key, value))
+	}
+}
+
+func (a *attributes) texts(key string, values []string) {
+	if len(values) > 0 {
+		a.add(slog.Any(key, values))
+	}
+}
+
+func (a *attributes) time(key string, value time.Time) {
+	if !value.IsZero() {
+		a.add(slog.Time(key, value))
+	}
+}
+
+func (a *attributes) flag(key string, value bool) {
+	if value {
+		a.add(slog.Bool(key, value))
+	}
+}
+
+func (a *attributes) err(key string, err error) {
+	if err != nil {
+		a.add(slog.Any(key, err))
+	}
+}
+
+// before adds a baseline, if one was taken.
+func (a *attributes) before(b Baseline) {
+	if !b.TakenAt.IsZero() {
+		a.add(slog.Any("before", b))
+	}
+}
+
+func (a *attributes) group() slog.Value { return slog.GroupValue(*a...) }
+
+// errorText is the text of an error, or empty if there is none.
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return textOf(err)
+}
+
+// started describes the StartTime of an instance, which is to the minute.
+func started(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return ", started " + t.UTC().Format("2006-01-02T15:04Z")
+}
+
+// statusText is a status as a word, also if the service did not list the instance.
+func statusText(s Status) string {
+	if s == "" {
+		return "not listed"
+	}
+	return string(s)
+}
+
+// LogValue gives slog the parts of the error under stable keys.
+func (e *WaitError) LogValue() slog.Value {
+	if e == nil {
+		return slog.Value{}
+	}
+	var a attributes
+	a.text("last_status", string(e.LastStatus))
+	a.time("last_seen", e.LastSeen)
+	a.add(slog.Int("requests", e.Requests))
+	a.text("request_id", e.RequestID)
+	a.before(e.Before)
+	a.texts("locks", e.Locks)
+	a.add(slog.String("error", errorText(e.Err)))
+	return a.group()
+}
+
+// LogValue gives slog the fields of the baseline under stable keys.
+func (b Baseline) LogValue() slog.Value {
+	var a attributes
+	a.add(slog.String("instance_id", b.InstanceID))
+	a.add(slog.String("status", string(b.Status)))
+	a.time("start_time", b.StartTime)
+	a.texts("locks", b.Locks)
+	a.time("taken_at", b.TakenAt)
+	a.time("service_time", b.ServiceTime)
+	return a.group()
+}
+
+// String describes the baseline in a line, such as
+// "i-1: Running, started 2026-01-02T03:04Z".
+func (b Baseline) String() string {
+	return b.InstanceID + ": " + statusText(b.Status) + started(b.StartTime) + locksText(b.Locks)
+}
+
+// LogValue gives slog the baseline and the number of the request.
+func (i SendIntent) LogValue() slog.Value {
+	return slog.GroupValue(slog.Any("baseline", i.Baseline), slog.Int("request", i.Request))
+}
+
+// LogValue gives slog the fields of the observation under stable keys.
+func (o Observation) LogValue() slog.Value {
+	var a attributes
+	a.time("at", o.At)
+	a.add(slog.String("status", string(o.Status)))
+	a.time("start_time", o.StartTime)
+	return a.group()
+}
+
+// String describes the observation in a line, such as
+// "Running, started 2026-01-02T03:04Z".
+func (o Observation) String() string { return statusText(o.Status) + started(o.StartTime) }
+
+// LogValue gives slog the fields of the event that are not empty under stable keys.
+func (e Event) LogValue() slog.Value {
+	var a attributes
+	a.add(slog.String("kind", string(e.Kind)))
+	a.time("at", e.At)
+	a.text("status", string(e.Status))
+	a.time("start_time", e.StartTime)
+	a.text("request_id", e.RequestID)
+	a.err("error", e.Err)
+	return a.group()
+}
+
+// String describes the event in a line, such as "accepted (request R)".
+func (e Event) String() string {
+	text := string(e.Kind)
+	switch {
+	case e.Err != nil:
+		text += ": " + errorText(e.Err)
+	case e.Kind == EventBaseline || e.Kind == EventStatus:
+		text += ": " + statusText(e.Status) + started(e.StartTime)
+	}
+	return text + requestText(e.RequestID)
+}
+
+// requestText names a request id at the end of a text.
+func requestText(id string) string {
+	if id == "" {
+		return ""
+	}
+	return " (request " + id + ")"
+}
+
+// LogValue gives slog the fields of the result under stable keys, and of the
+// observations how many there are.
+func (r *RestartResult) LogValue() slog.Value {
+	if r == nil {
+		return slog.Value{}
+	}
+	var a attributes
+	a.add(slog.String("instance_id", r.InstanceID))
+	a.add(slog.String("proof", string(r.Proof)))
+	a.text("request_id", r.RequestID)
+	a.add(slog.Int("requests", r.Requests))
+	a.before(r.Before)
+	a.time("start_time_after", r.StartTimeAfter)
+	a.add(slog.Int("observations", len(r.Observations)))
+	a.time("sent_at", r.SentAt)
+	a.add(slog.Duration("elapsed", r.Elapsed))
+	return a.group()
+}
+
+// String describes the result in a line, such as
+// "i-1 restarted, proven by status after 42s (request R)".
+func (r *RestartResult) String() string {
+	return fmt.Sprintf("%s restarted, proven by %s after %v", r.InstanceID, r.Proof, r.Elapsed.Round(time.Millisecond)) + requestText(r.RequestID)
+}

@@ -1,0 +1,112 @@
+package fleet_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/fleet"
+)
+
+// requireKeys checks the keys of decoded JSON, and that nothing in it is null.
+func requireKeys(t *testing.T, value any) {
+	t.Helper()
+	switch value := value.(type) {
+	case map[string]any:
+		for key, inner := range value {
+			assert.Regexp(t, regexp.MustCompile(`^[a-z][a-z0-9]*([A-Z][a-z0-9]+)*$`), key)
+			requireKeys(t, inner)
+		}
+	case []any:
+		for _, inner := range value {
+			requireKeys(t, inner)
+		}
+	default:
+		assert.NotNil(t, value)
+	}
+}
+
+// requireAttributes checks the keys of what slog gets.
+func requireAttributes(t *testing.T, value slog.Value) {
+	t.Helper()
+	value = value.Resolve()
+	if value.Kind() != slog.KindGroup {
+		return
+	}
+	for _, attr := range value.Group() {
+		assert.Regexp(t, `^[a-z]+(_[a-z]+)*$`, attr.Key)
+		requireAttributes(t, attr.Value)
+	}
+}
+
+// What is printed has LogValue and JSON with keys in lower camel case and without null,
+// and is read back.
+func TestPrintable(t *testing.T) {
+	at := time.Date(2026, 3, 14, 1, 58, 12, 0, time.UTC)
+	target := fleet.Target{ID: "i-1", Name: "web", Zone: "cn-hangzhou-h", Group: "h"}
+	before := ecsreboot.Baseline{InstanceID: "i-1", Status: ecsreboot.StatusRunning, TakenAt: at}
+	rules := fleet.Rules{MaxUnavailable: fleet.Percent(2), Canary: []int{}}
+	plan := fleet.Plan{Region: "cn-hangzhou", Endpoint: "https://ecs.example.com", Targets: []fleet.Target{target}}
+	record := fleet.Record{
+		Target: target, State: fleet.StateFailed, Reason: fleet.ReasonRefused, Code: ecsreboot.ErrForbiddenRAM, Error: "no", Attempts: 1,
+		Before: &before, SentAt: at, Accepted: at, DownAt: at, UpAt: at, EndedAt: at,
+	}
+	for _, values := range [][2]any{
+		{fleet.Event{}, fleet.Event{
+			Kind: fleet.EventRun, At: at, InstanceID: "i-1", Attempt: 1, Before: &before, RequestID: "R", Proof: ecsreboot.ProofStatus, Reason: fleet.ReasonRefused,
+			Code: ecsreboot.ErrForbiddenRAM, Error: "no", Unavailable: true, Stage: 1, Plan: &plan, Rules: &rules, Hooks: "health", Program: "0.1.0",
+		}},
+		{fleet.Event{Kind: fleet.EventEnd}, fleet.Event{Kind: fleet.EventPace, Accepted: 1, Throttled: 2, Rate: 3}},
+		{fleet.Action{}, fleet.Action{Kind: fleet.ActionApprove, InstanceID: "i-1", Stage: 1, Reason: fleet.ReasonUser}},
+		{fleet.Target{}, target},
+		{fleet.Plan{}, plan},
+		{fleet.Rules{}, rules},
+		{fleet.Record{}, record},
+		{&fleet.Report{}, &fleet.Report{Plan: plan, Digest: "d", Rules: rules, Begun: at, Ended: at, Sessions: 1, Reason: fleet.ReasonDone, Error: "no", Records: []fleet.Record{record}}},
+		{fleet.Finding{}, fleet.Finding{Target: target, State: fleet.StateFailed, Reason: fleet.ReasonRefused, Status: ecsreboot.StatusStopped, Error: "no"}},
+		{fleet.GroupForecast{}, fleet.GroupForecast{Name: "h", Size: 1, Width: 1}},
+		{&fleet.Forecast{}, &fleet.Forecast{Plan: plan, Problems: []string{"p"}, OpensAt: at, AtLeast: 90 * time.Second}},
+	} {
+		for _, value := range values {
+			typ := reflect.TypeOf(value)
+			t.Run(typ.String(), func(t *testing.T) {
+				text, err := json.Marshal(value)
+				require.NoError(t, err)
+				var decoded any
+				require.NoError(t, json.Unmarshal(text, &decoded))
+				requireKeys(t, decoded)
+				again := reflect.New(typ)
+				require.NoError(t, json.Unmarshal(text, again.Interface()))
+				assert.Equal(t, value, again.Elem().Interface())
+				requireAttributes(t, value.(slog.LogValuer).LogValue())
+				assert.NotContains(t, fmt.Sprint(value), "0xc")
+				if typ.Kind() == reflect.Pointer {
+					nothing := reflect.Zero(typ).Interface()
+					assert.Equal(t, slog.Value{}, nothing.(slog.LogValuer).LogValue())
+				}
+			})
+		}
+	}
+	text, err := json.Marshal(fleet.Forecast{AtLeast: 90 * time.Second})
+	require.NoError(t, err)
+	assert.Contains(t, string(text), `"atLeastSeconds":90`)
+	require.Error(t, json.Unmarshal([]byte(`{"atLeastSeconds":"90s"}`), new(fleet.Forecast)))
+
+	for want, value := range map[string]any{
+		"failed i-1: refused (Forbidden.RAM): no": fleet.Event{Kind: fleet.EventFailed, At: at, InstanceID: "i-1", Reason: fleet.ReasonRefused, Code: ecsreboot.ErrForbiddenRAM, Error: "no"},
+		"pause: window": fleet.Event{Kind: fleet.EventPause, At: at, Reason: fleet.ReasonWindow},
+		"i-1 failed: refused (Forbidden.RAM): no": record,
+		"0 instances": &fleet.Report{},
+		"1 instances: 1 failed: canary failed: more than allowed": &fleet.Report{Reason: fleet.ReasonCanary, Error: "more than allowed", Records: []fleet.Record{record}},
+	} {
+		assert.Equal(t, want, fmt.Sprint(value))
+	}
+}
