@@ -69,7 +69,7 @@ func Preflight(ctx context.Context, client *ecsreboot.Client, plan Plan, options
 	}
 	f := &Forecast{Plan: plan, Digest: plan.Digest(), Rules: planner.Rules(), Width: planner.Width(), AtLeast: planner.atLeast(options.MinReady)}
 	if options.Window != nil {
-		if open, until := options.Window.at(time.Now()); !open {
+		if open, until := options.Window.At(time.Now()); !open {
 			f.OpensAt = until
 		}
 	}

@@ -10,7 +10,7 @@ func (s *session) untilLook() time.Duration {
 	wait := lookInterval
 	if s.options.Window != nil {
 		now := time.Now()
-		_, until := s.options.Window.at(now)
+		_, until := s.options.Window.At(now)
 		wait = min(wait, until.Sub(now))
 	}
 	return wait
@@ -21,7 +21,7 @@ func (s *session) isWindowClosed() bool {
 	if s.options.Window == nil {
 		return false
 	}
-	open, _ := s.options.Window.at(time.Now())
+	open, _ := s.options.Window.At(time.Now())
 	return !open
 }
 

@@ -33,8 +33,8 @@ func (w Window) check() error {
 	return nil
 }
 
-// at says whether the window is open at t, and until when that is so.
-func (w Window) at(t time.Time) (open bool, until time.Time) {
+// At reports whether the window is open at t, and until when that is so.
+func (w Window) At(t time.Time) (open bool, until time.Time) {
 	location := w.Location
 	if location == nil {
 		location = time.UTC

@@ -87,14 +87,14 @@ func TestStart(t *testing.T) {
 	c.On("ExecuteWorkflow", mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).
 		Return(nil, serviceerror.NewWorkflowExecutionAlreadyStarted("", "", "run")).Once()
 	_, err = Start(context.Background(), c, smallPlan(), StartOptions{WorkflowID: "mine"})
-	require.ErrorContains(t, err, "the run mine goes on already")
+	require.ErrorContains(t, err, "the run mine is already running")
 }
 
 func TestSignals(t *testing.T) {
 	c := new(mocks.Client)
 	for name, send := range map[string]func() error{
 		SignalPause:         func() error { return Pause(context.Background(), c, "run") },
-		SignalResume:        func() error { return Resume(context.Background(), c, "run") },
+		SignalUnpause:       func() error { return Unpause(context.Background(), c, "run") },
 		SignalAbort:         func() error { return Abort(context.Background(), c, "run") },
 		SignalApproveCanary: func() error { return ApproveCanary(context.Background(), c, "run", 1) },
 	} {

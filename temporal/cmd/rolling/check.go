@@ -23,8 +23,8 @@ func (s *settings) checkRun() error {
 		return cmdline.Errorf("-emulate %d: how many instances? At least 1", s.emulate)
 	case s.emulate > maxEmulated:
 		return cmdline.Errorf("-emulate %d: more than %d instances are too many for this process", s.emulate, maxEmulated)
-	case s.Emulate && (s.health || s.notify):
-		return cmdline.Errorf("-emulate contradicts -health and -notify, which ask workers; its own has neither check nor command")
+	case s.Emulate && (s.health || s.blocker || s.notify):
+		return cmdline.Errorf("-emulate contradicts -health, -blocker and -notify, which are commands of workers; its own worker has none")
 	case s.Emulate && s.given["task-queue"]:
 		return cmdline.Errorf("-emulate contradicts -task-queue; it has a queue of its own, which no other worker serves")
 	}
@@ -33,6 +33,7 @@ func (s *settings) checkRun() error {
 	}
 	for name, d := range map[string]time.Duration{
 		"min-ready": s.minReady, "ready-timeout": s.readyTimeout, "settle": s.settle, "send-timeout": s.sendTimeout,
+		"min-uptime": s.minUptime, "blocker-interval": s.blockerInterval,
 	} {
 		if d < 0 {
 			return cmdline.Errorf("-%s %v is negative; 0 means none", name, d)
@@ -113,9 +114,14 @@ func (s *settings) ofWorkflow() ecstemporal.Settings {
 		ReadyTimeout:  s.duration("ready-timeout", s.readyTimeout),
 		UnknownGrace:  s.duration("settle", s.settle),
 		SendTimeout:   s.sendTimeout,
+		Window:        s.window.Window,
+		MinUptime:     s.minUptime,
+		Blocker:       s.blocker,
 		ApproveCanary: s.approve,
 		Health:        s.health,
 		Notify:        s.notify,
+
+		BlockerInterval: s.blockerInterval,
 	}
 	if s.canary != nil {
 		is.Canary = s.canary
@@ -126,7 +132,7 @@ func (s *settings) ofWorkflow() ecstemporal.Settings {
 // forecastOptions are for looking ahead.
 func (s *settings) forecastOptions() fleet.Options {
 	is := s.ofWorkflow()
-	options := fleet.Options{Rules: is.Rules, MinReady: is.MinReady, ReadyTimeout: is.ReadyTimeout, UnknownGrace: is.UnknownGrace, DryRuns: s.dryRuns}
+	options := fleet.Options{Rules: is.Rules, MinReady: is.MinReady, ReadyTimeout: is.ReadyTimeout, UnknownGrace: is.UnknownGrace, DryRuns: s.dryRuns, Window: is.Window, MinUptime: is.MinUptime}
 	if s.given["dry-runs"] && s.dryRuns == 0 {
 		options.DryRuns = -1
 	}

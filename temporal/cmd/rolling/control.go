@@ -32,15 +32,15 @@ func (p *program) with(ctx context.Context, s *settings, do func(context.Context
 }
 
 func (p *program) pause(ctx context.Context, s *settings) (int, error) {
-	return p.signal(ctx, s, ecstemporal.Pause, "nothing more is sent until it is resumed; what was sent is followed")
+	return p.signal(ctx, s, ecstemporal.Pause, "nothing more is sent until unpause; what was sent is followed")
 }
 
-func (p *program) resume(ctx context.Context, s *settings) (int, error) {
-	return p.signal(ctx, s, ecstemporal.Resume, "it goes on")
+func (p *program) unpause(ctx context.Context, s *settings) (int, error) {
+	return p.signal(ctx, s, ecstemporal.Unpause, "the pause has ended")
 }
 
 func (p *program) abort(ctx context.Context, s *settings) (int, error) {
-	return p.signal(ctx, s, ecstemporal.Abort, "nothing more is sent; it ends when what was sent is settled")
+	return p.signal(ctx, s, ecstemporal.Abort, "nothing more is sent; it ends when everything in flight has reached its end")
 }
 
 func (p *program) signal(ctx context.Context, s *settings, send func(context.Context, client.Client, string) error, told string) (int, error) {
@@ -117,7 +117,7 @@ func (p *program) report(ctx context.Context, s *settings) (int, error) {
 			}
 			return exitcode.Done, err
 		}
-		history, err := historyOf(limited, temporal, s.workflow)
+		history, err := ecstemporal.GetHistory(limited, temporal, s.workflow)
 		if err != nil {
 			return 0, err
 		}

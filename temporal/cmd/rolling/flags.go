@@ -34,7 +34,10 @@ type settings struct {
 	rules                              fleet.Rules
 	canary                             canaryFlag
 	minReady, readyTimeout             time.Duration
-	settle, sendTimeout                time.Duration
+	settle, sendTimeout, minUptime     time.Duration
+	blockerInterval                    time.Duration
+	blocker                            bool
+	window                             windowFlag
 	approve, health, notify, attribute bool
 
 	yes, wait, json, despite bool
@@ -93,6 +96,10 @@ func flagsOfRun(s *settings, flags *flag.FlagSet) {
 	flags.DurationVar(&s.readyTimeout, "ready-timeout", 0, "")
 	flags.DurationVar(&s.settle, "settle", 0, "")
 	flags.DurationVar(&s.sendTimeout, "send-timeout", 0, "")
+	flags.Var(&s.window, "window", "")
+	flags.DurationVar(&s.minUptime, "min-uptime", 0, "")
+	flags.BoolVar(&s.blocker, "blocker", false, "")
+	flags.DurationVar(&s.blockerInterval, "blocker-interval", 0, "")
 	flags.BoolVar(&s.approve, "approve", false, "")
 	flags.BoolVar(&s.health, "health", false, "")
 	flags.BoolVar(&s.notify, "notify", false, "")

@@ -55,7 +55,7 @@ var commands = map[string]struct {
 	"run":     {flagsOfRun, (*settings).checkRun, (*program).begin, helpRun},
 	"status":  {flagsOfStatus, (*settings).checkWorkflow, (*program).status, helpStatus},
 	"pause":   {flagsOfSignal, (*settings).checkWorkflow, (*program).pause, helpSignal},
-	"resume":  {flagsOfSignal, (*settings).checkWorkflow, (*program).resume, helpSignal},
+	"unpause": {flagsOfSignal, (*settings).checkWorkflow, (*program).unpause, helpSignal},
 	"abort":   {flagsOfSignal, (*settings).checkWorkflow, (*program).abort, helpSignal},
 	"approve": {flagsOfApprove, (*settings).checkApprove, (*program).approve, helpApprove},
 	"report":  {flagsOfReport, (*settings).checkWorkflow, (*program).report, helpReport},
@@ -63,7 +63,7 @@ var commands = map[string]struct {
 
 func (p *program) run(ctx context.Context, args []string) int {
 	if len(args) == 0 {
-		return p.fail(cmdline.Errorf("what? run, status, pause, resume, abort, approve or report; -h tells more"))
+		return p.fail(cmdline.Errorf("missing command: run, status, pause, unpause, abort, approve or report; see -h"))
 	}
 	switch args[0] {
 	case "-h", "-help", "--help", "help":

@@ -169,6 +169,9 @@ func describe(r fleet.Record) string {
 		words += " (" + r.Name + ")"
 	}
 	words += " " + string(r.State)
+	if r.State == fleet.StateRestarting && r.Accepted.IsZero() {
+		words += ", the restart may have been sent"
+	}
 	if r.Reason != "" {
 		words += ": " + reasonText(r.Reason)
 	}

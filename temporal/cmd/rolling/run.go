@@ -102,7 +102,7 @@ var flagOf = map[string]string{
 	"MaxUnavailable": "-max-unavailable", "MaxUnavailablePerGroup": "-max-unavailable-per-group", "AllowWide": "-allow-wide",
 	"MaxFailed": "-max-failed", "Canary": "-canary", "MinReady": "-min-ready", "ReadyTimeout": "-ready-timeout",
 	"UnknownGrace": "-settle", "SendTimeout": "-send-timeout", "Exclude": "-exclude", "DryRuns": "-dry-runs", "All": "-all",
-	"Zone": "-zone", "Status": "-status", "Tags": "-tag",
+	"Window": "-window", "MinUptime": "-min-uptime", "BlockerInterval": "-blocker-interval", "Zone": "-zone", "Status": "-status", "Tags": "-tag",
 }
 
 // inFlags makes of an error about a field one about flags.
@@ -119,7 +119,7 @@ func withFlags(text string) string {
 	words := strings.Split(text, " ")
 	for i, word := range words {
 		bare := strings.TrimRight(word, ",;:.")
-		if name, ok := flagOf[bare]; ok && bare != "All" && bare != "Status" && bare != "Zone" {
+		if name, ok := flagOf[bare]; ok && bare != "All" && bare != "Window" && bare != "Status" && bare != "Zone" {
 			words[i] = name + word[len(bare):]
 		}
 	}

@@ -20,12 +20,14 @@ The instances:
                       all must be given the same. Default: what the service lets through
   -rate-hint <n>      the calls a minute that the service allows, where it is known
 
-What runs may ask for, by rolling run -health and -notify:
+What runs may call, by rolling run -health, -blocker and -notify:
   -health-url <url>   GET must answer 2xx; {id}, {name}, {zone}, {group} are filled in, such as
                       http://{name}:8080/healthz. Redirects are not followed. With -health-cmd
                       as well, both must pass
   -health-cmd <cmd>   a shell command that must exit with 0 within 30s; it finds INSTANCE_ID,
                       INSTANCE_NAME, INSTANCE_ZONE and INSTANCE_GROUP in its environment
+  -blocker-cmd <cmd>  a shell command that must exit with 0 within 15s, or the restart is held
+                      back for now; it has the same environment
   -notify-cmd <cmd>   a shell command that finds a notice on stdin, one line of JSON: a run waits
                       for approval, is paused, stops or ends, an instance failed. It must exit
                       with 0 within 30s, or it is told again, a few times

@@ -49,6 +49,14 @@ func (s *settings) health() func(context.Context, fleet.Target) error {
 	}
 }
 
+// blocker is what -blocker-cmd asks for, or nil.
+func (s *settings) blocker() func(context.Context, fleet.Target) error {
+	if s.blockerCmd == "" {
+		return nil
+	}
+	return func(ctx context.Context, t fleet.Target) error { return command(ctx, s.blockerCmd, t, nil) }
+}
+
 // notify hands a notice to -notify-cmd, or is nil.
 func (s *settings) notify() func(context.Context, ecstemporal.Notice) error {
 	if s.notifyCmd == "" {

@@ -16,6 +16,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	_ "time/tzdata" // maintenance windows name their time zone
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
@@ -40,6 +41,7 @@ type settings struct {
 	temporal             connect.Flags
 	rate, rateHint       float64
 	healthURL, healthCmd string
+	blockerCmd           string
 	notifyCmd            string
 	quiet                bool
 }
@@ -78,6 +80,7 @@ func parse(args []string) (*settings, error) {
 	flags.Float64Var(&s.rateHint, "rate-hint", 0, "")
 	flags.StringVar(&s.healthURL, "health-url", "", "")
 	flags.StringVar(&s.healthCmd, "health-cmd", "", "")
+	flags.StringVar(&s.blockerCmd, "blocker-cmd", "", "")
 	flags.StringVar(&s.notifyCmd, "notify-cmd", "", "")
 	flags.BoolVar(&s.quiet, "quiet", false, "")
 	err := flags.Parse(args)
@@ -141,7 +144,7 @@ func (s *settings) work(ctx context.Context, stderr io.Writer) error {
 	}
 	defer temporal.Close()
 	worker, err := ecstemporal.NewWorker(temporal, ecs, ecstemporal.WorkerOptions{
-		TaskQueue: s.temporal.TaskQueue, RestartsPerMinute: s.rate, Health: s.health(), Notify: s.notify(),
+		TaskQueue: s.temporal.TaskQueue, RestartsPerMinute: s.rate, Health: s.health(), Blocker: s.blocker(), Notify: s.notify(),
 	})
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 )
 
 // run runs a wait in the SDK's environment; heartbeat is that of an earlier try.
-func (b *bench) run(wait any, in waitInput, heartbeat []fleet.Event) waitResult {
+func (b *bench) run(wait any, in followInput, heartbeat []fleet.Event) followResult {
 	b.t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
@@ -29,16 +29,13 @@ func (b *bench) run(wait any, in waitInput, heartbeat []fleet.Event) waitResult 
 	}
 	value, err := env.ExecuteActivity(wait, in)
 	require.NoError(b.t, err)
-	var result waitResult
+	var result followResult
 	require.NoError(b.t, value.Get(&result))
 	return result
 }
 
-func (b *bench) following(before ecsreboot.Baseline) waitInput {
-	l := defaults(b.t).limits()
-	return waitInput{
-		work: b.work(), Before: before, SentAt: time.Now(), MinReady: l.MinReady, ReadyTimeout: l.ReadyTimeout, UnknownGrace: l.UnknownGrace,
-	}
+func (b *bench) following(before ecsreboot.Baseline) followInput {
+	return followInput{work: b.work(), Settings: defaults(b.t), Before: before, SentAt: time.Now(), Accepted: true}
 }
 
 // defaults are the settings of a run that sets none.
@@ -69,8 +66,8 @@ func TestWait(t *testing.T) {
 		}
 		sent := b.mustSend(b.input())
 		in := b.following(*sent.Before)
-		in.Health = true
-		result := b.run(b.Wait, in, nil)
+		in.Settings.Health = true
+		result := b.run(b.Follow, in, nil)
 		require.Equal(t, []fleet.EventKind{fleet.EventDown, fleet.EventUp, fleet.EventHealthy}, kinds(result.Events))
 		require.GreaterOrEqual(t, result.Events[2].At.Sub(begin), 2*time.Minute+defaults(t).MinReady)
 	})
@@ -81,7 +78,7 @@ func TestWaitGoesOn(t *testing.T) {
 	onBench(t, ecstest.Options{}, func(b *bench) {
 		sent := b.mustSend(b.input())
 		time.Sleep(40 * time.Second) // it is over, in the same minute
-		result := b.run(b.Wait, b.following(*sent.Before), []fleet.Event{{Kind: fleet.EventDown, At: time.Now(), InstanceID: id}})
+		result := b.run(b.Follow, b.following(*sent.Before), []fleet.Event{{Kind: fleet.EventDown, At: time.Now(), InstanceID: id}})
 		require.Equal(t, fleet.EventDown, result.Events[0].Kind)
 		require.Equal(t, fleet.EventHealthy, result.Events[len(result.Events)-1].Kind)
 	}, func(i *ecstest.Instance) { i.Reboot.KeepStartTime = true })
@@ -92,12 +89,12 @@ func TestWaitFails(t *testing.T) {
 		sent := b.mustSend(b.input())
 		begin := time.Now()
 		in := b.following(*sent.Before)
-		in.ReadyTimeout = 5 * time.Minute
-		result := b.run(b.Wait, in, nil)
+		in.Settings.ReadyTimeout = 5 * time.Minute
+		result := b.run(b.Follow, in, nil)
 		end := result.Events[len(result.Events)-1]
 		require.Equal(t, fleet.EventFailed, end.Kind)
 		require.Equal(t, fleet.ReasonNotBack, end.Reason)
-		require.InDelta(t, in.ReadyTimeout.Seconds(), time.Since(begin).Seconds(), 20)
+		require.InDelta(t, in.Settings.ReadyTimeout.Seconds(), time.Since(begin).Seconds(), 20)
 	}, func(i *ecstest.Instance) { i.Reboot.Hang = true })
 }
 
@@ -108,7 +105,9 @@ func TestResolve(t *testing.T) {
 				b.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", Act: act})
 				sent := b.mustSend(b.input())
 				require.Equal(t, sendUnknown, sent.Outcome)
-				result := b.run(b.Resolve, b.following(*sent.Before), nil)
+				in := b.following(*sent.Before)
+				in.Accepted = false
+				result := b.run(b.Follow, in, nil)
 				end := result.Events[len(result.Events)-1]
 				if act {
 					require.Equal(t, fleet.EventHealthy, end.Kind)
@@ -133,17 +132,19 @@ func TestAwaitOthers(t *testing.T) {
 	onBench(t, ecstest.Options{}, func(b *bench) {
 		require.NoError(t, b.Restart(id, false))
 		time.Sleep(time.Second)
-		result := b.run(b.AwaitOthers, b.following(ecsreboot.Baseline{}), nil)
+		others := b.following(ecsreboot.Baseline{})
+		others.Others = true
+		result := b.run(b.Follow, others, nil)
 		require.False(t, result.Running)
 		require.Equal(t, []fleet.EventKind{fleet.EventSkipped}, kinds(result.Events))
 		require.Equal(t, fleet.ReasonOthers, result.Events[0].Reason)
 
-		result = b.run(b.AwaitOthers, b.following(ecsreboot.Baseline{}), nil)
+		result = b.run(b.Follow, others, nil)
 		require.True(t, result.Running)
 		require.Empty(t, result.Events)
 
 		require.NoError(t, b.SetStatus(id, ecsreboot.StatusStopped))
-		result = b.run(b.AwaitOthers, b.following(ecsreboot.Baseline{}), nil)
+		result = b.run(b.Follow, others, nil)
 		require.Equal(t, fleet.ReasonNotRunning, result.Events[0].Reason)
 		require.True(t, result.Events[0].Unavailable)
 	})

@@ -43,7 +43,7 @@ func onBench(t *testing.T, options ecstest.Options, test func(b *bench), setting
 
 func (b *bench) work() work { return work{Region: "cn-hangzhou", Target: fleet.Target{ID: id}} }
 
-func (b *bench) input() sendInput { return sendInput{work: b.work(), Timeout: defaultSendTimeout} }
+func (b *bench) input() sendInput { return sendInput{work: b.work(), Settings: defaults(b.t)} }
 
 func (b *bench) mustSend(in sendInput) sendResult {
 	b.t.Helper()
@@ -171,7 +171,7 @@ func TestMisplacedWorkerHalts(t *testing.T) {
 		require.True(t, shown.Verdict.ForAll)
 
 		in = b.input()
-		in.Health = true
+		in.Settings.Health = true
 		require.True(t, b.mustSend(in).Verdict.ForAll, "it would restart what nobody checks")
 		require.Zero(t, b.Reboots(id))
 	})

@@ -17,10 +17,10 @@ import (
 // them, the run is paused.
 func TestPauseIsLast(t *testing.T) {
 	for _, order := range [][]string{
-		{SignalResume, SignalPause},
-		{signalWord, SignalResume, SignalPause},
-		{SignalPause, SignalResume, SignalPause},
-		{SignalApproveCanary, SignalResume, SignalPause},
+		{SignalUnpause, SignalPause},
+		{signalStatus, SignalUnpause, SignalPause},
+		{SignalPause, SignalUnpause, SignalPause},
+		{SignalApproveCanary, SignalUnpause, SignalPause},
 	} {
 		t.Run(fmt.Sprint(order), func(t *testing.T) {
 			w := newWorld(t, 12, Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(3), Canary: []int{}}})
@@ -29,8 +29,8 @@ func TestPauseIsLast(t *testing.T) {
 				for i, s := range order {
 					var arg any
 					switch s {
-					case signalWord:
-						arg = word{Key: "of another run"}
+					case signalStatus:
+						arg = targetStatus{Key: "of another run"}
 					case SignalApproveCanary:
 						arg = 7
 					}
@@ -42,7 +42,7 @@ func TestPauseIsLast(t *testing.T) {
 				}
 			})
 			paused, total := false, 0
-			w.at(10*time.Hour, func() { paused, total = w.progress().Paused, w.total(); w.SignalWorkflow(SignalResume, nil) })
+			w.at(10*time.Hour, func() { paused, total = w.progress().Paused, w.total(); w.SignalWorkflow(SignalUnpause, nil) })
 			w.run()
 			require.Equal(t, 3, total)
 			require.True(t, paused)
@@ -56,7 +56,7 @@ func TestContinueAfterAndSuggestion(t *testing.T) {
 	w := newWorld(t, 12, settings)
 	w.at(30*time.Second, func() { w.SignalWorkflow(SignalPause, nil) })
 	w.at(24*time.Hour, func() { w.SetContinueAsNewSuggested(true) })
-	w.at(60*24*time.Hour, func() { w.SignalWorkflow(SignalResume, nil) })
+	w.at(60*24*time.Hour, func() { w.SignalWorkflow(SignalUnpause, nil) })
 	filled, err := settings.forPlan(w.plan)
 	require.NoError(t, err)
 	packed, err := packPlan(w.plan)
@@ -96,7 +96,7 @@ func TestHoldOfAnotherRun(t *testing.T) {
 	require.NoError(t, w.GetWorkflowError())
 	var results [][]byte
 	require.NoError(t, w.GetWorkflowResult(&results))
-	history, err := unpackRun(results[0])
+	history, err := unpackHistory(results[0])
 	require.NoError(t, err)
 	require.False(t, slices.ContainsFunc(history.Events, func(e fleet.Event) bool { return e.Kind == fleet.EventUnsent }))
 }
