@@ -14,7 +14,7 @@ type Control struct {
 // Pause sends nothing more until [Control.Unpause]. What was sent is followed.
 func (c *Control) Pause() { c.set(func() { c.paused = true }) }
 
-// Continue ends a pause.
+// Unpause ends a pause.
 func (c *Control) Unpause() { c.set(func() { c.paused = false }) }
 
 // Stop sends nothing more; the run ends when everything that was sent is settled.

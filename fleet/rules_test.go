@@ -123,8 +123,8 @@ func TestRulesInput(t *testing.T) {
 
 func TestRulesJSON(t *testing.T) {
 	for text, rules := range map[string]fleet.Rules{
-		`{}`:              {},
-		`{"canary":[]}`:   {Canary: []int{}},
+		`{}`:            {},
+		`{"canary":[]}`: {Canary: []int{}},
 		`{"maxUnavailable":"2.5%","maxUnavailablePerGroup":"1","allowWide":true,"maxFailed":"0","canary":[1,5]}`: {
 			MaxUnavailable: fleet.Percent(2.5), MaxUnavailablePerGroup: fleet.Count(1), AllowWide: true, MaxFailed: fleet.Count(0), Canary: []int{1, 5},
 		},

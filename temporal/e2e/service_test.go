@@ -52,7 +52,7 @@ func newService(t *testing.T, options ecstest.Options) *service {
 	return s
 }
 
-func (s *service) seen(id, status string) {
+func (s *service) seen(id string, status ecsreboot.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	name := fleetOf(id)
