@@ -71,11 +71,11 @@ func restarted(code ErrorCode, status int) string {
 	case outcome == OutcomeUnknown:
 		return "**perhaps**"
 	case then == fixClock:
-		return "no; sent again once"
+		return "no; retried once"
 	case then == renew:
-		return "no; sent again once if the default chain has new credentials"
+		return "no; retried once if the default chain has new credentials"
 	case then == awaitGate:
-		return "no; sent again in time"
+		return "no; retried when the service allows it"
 	}
 	return "no"
 }

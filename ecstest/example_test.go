@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
@@ -48,4 +51,34 @@ func Example() {
 	// Output:
 	// unknown: true
 	// restarts: 1 1 0
+}
+
+// A restart takes minutes. In a bubble of testing/synctest, over connections in
+// memory, they pass at once.
+func ExampleNewInMemoryServer() {
+	t := new(testing.T) // a test gets its own
+	synctest.Test(t, func(t *testing.T) {
+		server, err := ecstest.NewInMemoryServer(ecstest.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		slow := ecstest.RebootProfile{Graceful: 15 * time.Minute}
+		if err := server.AddInstance(ecstest.Instance{ID: "i-1", Reboot: slow}); err != nil {
+			t.Fatal(err)
+		}
+		client, err := server.NewClient()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.CloseIdleConnections()
+
+		request := ecsreboot.RebootInstanceRequest{InstanceID: "i-1"}
+		result, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Println("proven by its", result.Proof, "after", result.Elapsed.Round(time.Minute))
+	})
+	// Output: proven by its status after 15m0s
 }

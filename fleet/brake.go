@@ -32,29 +32,3 @@ func (b *brake) state() (Reason, <-chan struct{}) {
 	}
 	return b.reason, b.changed
 }
-
-// mailbox holds what was told until the session has time for it: who tells does not
-// wait, as it may be about to send.
-type mailbox struct {
-	mu     sync.Mutex
-	told   []told
-	filled chan struct{} // has a token when there is something
-}
-
-func (m *mailbox) put(t told) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.told = append(m.told, t)
-	select {
-	case m.filled <- struct{}{}:
-	default:
-	}
-}
-
-func (m *mailbox) empty() []told {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	told := m.told
-	m.told = nil
-	return told
-}

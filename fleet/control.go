@@ -2,7 +2,7 @@ package fleet
 
 import "sync"
 
-// Control pauses and stops runs from other goroutines: put one into Options. The
+// Control pauses and stops the runs whose Options hold it, from other goroutines. The
 // zero value is ready for use.
 type Control struct {
 	mu      sync.Mutex
@@ -11,14 +11,16 @@ type Control struct {
 	changed chan struct{} // closed at the next change
 }
 
-// Pause sends nothing more until [Control.Unpause]. What was sent is followed.
+// Pause makes runs send nothing more until [Control.Unpause]. They still follow the
+// restarts that were sent.
 func (c *Control) Pause() { c.set(func() { c.paused = true }) }
 
 // Unpause ends a pause.
 func (c *Control) Unpause() { c.set(func() { c.paused = false }) }
 
-// Stop sends nothing more; the run ends when everything that was sent is settled.
-// To leave at once, cancel the run's context: the journal knows what was sent.
+// Stop drains runs: they send nothing more, and end when all restarts that were sent
+// have reached their end. To end a run at once, cancel its context: the journal
+// records what was sent.
 func (c *Control) Stop() { c.set(func() { c.stopped = true }) }
 
 func (c *Control) set(change func()) {

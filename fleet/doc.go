@@ -1,5 +1,5 @@
 // Package fleet restarts many instances, a few at a time, without taking down what
-// runs on them, and goes on after a crash without restarting anything twice.
+// runs on them, and resumes after a crash without restarting anything twice.
 //
 //	plan, err := fleet.NewPlan(ctx, client, fleet.Selection{Tags: map[string]string{"role": "web"}, GroupBy: fleet.ByZone})
 //	if err != nil {
@@ -14,30 +14,100 @@
 //	}
 //	return report.Err()
 //
-// # What it holds to
+// # What a run holds to
 //
-// At most MaxUnavailable instances are unavailable at once, counting everything
-// that is not proven healthy: what is restarting, what failed, what is unknown,
-// and what was found not to be Running. First go the canaries: one instance, then
-// five, and any failure among them ends the run. Then the failure budget counts,
-// over the run as a whole: with more than MaxFailed instances failed or unknown,
-// nothing more is sent. Restarts under way are followed to their end in every case.
+// At most MaxUnavailable instances are unavailable at once. An instance is unavailable
+// from its turn on until it is proven healthy: while it is restarting, and as long as
+// it is failed or unknown. One that was found not to be Running is unavailable too.
 //
-// An instance counts as healthy when its restart is proven, as
-// [ecsreboot.Client.RebootAndWait] does, and it has been Running, and
-// Options.Health content, for MinReady without a break.
+// The canaries go first: one instance, then five. Any failure among them ends the run.
+// After them the failure budget applies, over the whole run: once more than MaxFailed
+// instances have failed or are unknown, nothing more is sent. Restarts under way are
+// followed to their end in every case.
+//
+// An instance is healthy when its restart is proven, as
+// [ecsreboot.Client.RebootAndWait] proves it, and it has been Running and passed
+// Options.Health for MinReady without a break.
 //
 // # Crashes
 //
-// With a journal, no restart leaves before the intent is on disk. After a crash,
-// [Resume] looks at the instances whose intent has no end instead of restarting
-// them again. So an instance is restarted at most once, and one that was not
-// restarted is named. Without a journal a crash forgets.
+// With a journal, no restart leaves before its intent is on disk. After a crash,
+// [Resume] polls the instances whose intent has no end instead of restarting them
+// again. So an instance is restarted at most once, and one that was not restarted is
+// named. Without a journal, a crash forgets.
 //
 // # Who decides
 //
-// A [Planner] decides, from events alone; a run acts, and tells what happens as
-// [Event] values: to the journal, to Options.OnEvent, and to the planner. What a
-// run knows follows from its events, so a journal tells the whole story: [Load]
-// reads it, and package report draws it.
+// [Run], [Resume] and [Resolve] begin a session. The session gives events to a
+// [Planner], which decides from them alone and answers with actions, and the session
+// has goroutines carry the actions out. They report what happens as further events.
+// The journal and Options.OnEvent get the same events, so a journal holds the whole
+// run: [Load] reads it, and package report draws it.
+//
+// Engines that run plans by other means, such as workflows, use the Planner,
+// [Options.Complete], a [Departure] for each restart, and package fleet/driver.
+//
+// # The states of an instance
+//
+// The planner keeps each instance in one state, and events move it. On the way of a
+// restart, the [Departure] is the point of no return, between "intended" and what
+// follows it:
+//
+//	waiting --turn--> chosen --intent--> intended --accepted--> accepted --healthy--> healthy
+//	                                     intended --doubt--> sent --accepted--> accepted
+//	                                                         sent --healthy--> healthy
+//
+//	given up, and nothing was sent:         given up, and the restart may have happened:
+//	chosen   --skipped--> skipped           sent     --failed---> failed-sent      --healthy--> healthy
+//	chosen   --skipped--> deferred          sent     --unknown--> unknown-sent     --healthy--> healthy
+//	chosen   --failed---> failed-chosen     accepted --failed---> failed-accepted  --healthy--> healthy
+//	intended --failed---> failed-intended   accepted --unknown--> unknown-accepted --healthy--> healthy
+//
+//	nothing was sent, and it waits again:
+//	intended --unsent---> waiting           failed-intended --unsent--> waiting
+//	deferred --unsent---> waiting           failed-chosen   --unsent--> waiting
+//
+// The turn is not an event: the planner asks for the restart. The states mean,
+// next to what a [Report] says:
+//
+//	waiting    StateWaiting     its turn has not come, or will come again
+//	chosen     StateRestarting  the planner has asked for its restart, and no intent is recorded
+//	intended   StateRestarting  the intent is recorded, and nothing shows that the request left
+//	sent       StateRestarting  the request may have been sent, and its outcome is unknown
+//	accepted   StateRestarting  the service accepted the restart
+//	healthy    StateHealthy     the restart is proven, and the instance is healthy
+//	failed-…   StateFailed      it failed in the state that the name ends with
+//	unknown-…  StateUnknown     polls did not show whether it restarted, or is healthy
+//	skipped    StateSkipped     it is left alone, also by a resumed run
+//	deferred   StateSkipped     it is left alone for now: a resumed run tries again
+//
+// An instance that is not Running is skipped-down or deferred-down instead, and is
+// unavailable.
+//
+// This table has all transitions. Any other event in a state is an error, and changes
+// nothing. The event "held" changes no state, and "resume" only those in the table.
+//
+//	event     in the states                                                  -> new state
+//	turn      waiting                                                        -> chosen
+//	intent    waiting chosen intended sent                                   -> intended
+//	accepted  intended sent accepted                                         -> accepted
+//	doubt     intended sent                                                  -> sent
+//	doubt     accepted                                                       -> same
+//	down      intended                                                       -> sent
+//	down      failed-intended                                                -> failed-sent
+//	down      sent accepted failed-sent failed-accepted                      -> same
+//	down      unknown-sent unknown-accepted                                  -> same
+//	up        intended sent accepted unknown-sent unknown-accepted           -> same
+//	up        failed-intended failed-sent failed-accepted                    -> same
+//	healthy   intended sent accepted unknown-sent unknown-accepted failed-intended failed-sent failed-accepted -> healthy
+//	failed    waiting chosen failed-chosen                                   -> failed-chosen
+//	failed    intended failed-intended                                       -> failed-intended
+//	failed    sent failed-sent unknown-sent                                  -> failed-sent
+//	failed    accepted failed-accepted unknown-accepted                      -> failed-accepted
+//	unknown   intended sent failed-intended failed-sent unknown-sent         -> unknown-sent
+//	unknown   accepted failed-accepted unknown-accepted                      -> unknown-accepted
+//	skipped   waiting chosen intended sent                                   -> skipped skipped-down deferred deferred-down
+//	unsent    waiting chosen intended sent                                   -> waiting
+//	unsent    failed-chosen failed-intended deferred deferred-down           -> waiting
+//	resume    chosen intended                                                -> sent
 package fleet

@@ -6,98 +6,98 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 )
 
-// EventKind says what happened in a run.
+// EventKind is the kind of an [Event].
 type EventKind string
 
-// What happens to a run as a whole.
+// The events of a run as a whole, with the fields that they set.
 const (
-	EventRun      EventKind = "run"      // it begins: Plan, Rules, Hooks. Always the first of a journal
-	EventResume   EventKind = "resume"   // it goes on after an end or a crash: Rules, Hooks
+	EventRun      EventKind = "run"      // the run begins: Plan, Rules, Hooks. It is the first event of a journal
+	EventResume   EventKind = "resume"   // the run resumes after an end or a crash: Rules, Hooks
 	EventStage    EventKind = "stage"    // a canary stage has passed and was approved: Stage
-	EventPause    EventKind = "pause"    // nothing more is sent for now: Reason
-	EventContinue EventKind = "continue" // that reason has passed: Reason
-	EventStop     EventKind = "stop"     // nothing more is sent, as the caller asked: Reason
-	EventHalt     EventKind = "halt"     // nothing more is sent, for a failure: Reason, Error
-	EventPace     EventKind = "pace"     // counts of restarts asked for since the beginning of the session: Accepted, Throttled, Rate
+	EventPause    EventKind = "pause"    // nothing more is sent until the pause ends: Reason
+	EventContinue EventKind = "continue" // the pause for this reason has ended: Reason
+	EventStop     EventKind = "stop"     // the caller stopped the run, and nothing more is sent: Reason
+	EventHalt     EventKind = "halt"     // a failure halted the run, and nothing more is sent: Reason, Error
+	EventPace     EventKind = "pace"     // counts of restart requests since the session began: Accepted, Throttled, Rate
 	EventEnd      EventKind = "end"      // nothing is under way any more: Reason
 )
 
-// What happens to an instance in a run.
+// The events of an instance, with the fields that they set.
 const (
-	EventIntent   EventKind = "intent"   // the restart is about to be sent: Attempt, Before. Durable before it leaves
-	EventAccepted EventKind = "accepted" // the service accepted it: RequestID
-	EventDoubt    EventKind = "doubt"    // its answer was lost, so that it may happen: Error
-	EventHeld     EventKind = "held"     // nothing of it is sent for now: Reason, Error
-	EventUnsent   EventKind = "unsent"   // it did not happen, and the instance waits again: Reason, Error
-	EventDown     EventKind = "down"     // seen in another status than Running
-	EventUp       EventKind = "up"       // seen Running after that; its health is asked for now
-	EventHealthy  EventKind = "healthy"  // restarted, with proof, and healthy for as long as asked: Proof
-	EventFailed   EventKind = "failed"   // it was refused, or is not back: Reason, Code, Error, RequestID
-	EventUnknown  EventKind = "unknown"  // whether it restarted could not be told: Reason, Error
-	EventSkipped  EventKind = "skipped"  // left alone: Reason, Code, Unavailable
+	EventIntent   EventKind = "intent"   // the restart is about to be sent: Attempt, Before. The journal has it before the request leaves
+	EventAccepted EventKind = "accepted" // the service accepted the restart: RequestID
+	EventDoubt    EventKind = "doubt"    // the response was lost, so the restart may happen: Error
+	EventHeld     EventKind = "held"     // the restart is not sent for now: Reason, Error
+	EventUnsent   EventKind = "unsent"   // the restart did not happen, and the instance waits again: Reason, Error
+	EventDown     EventKind = "down"     // a poll showed a status of a restart
+	EventUp       EventKind = "up"       // a later poll showed it Running; Health is called from now on
+	EventHealthy  EventKind = "healthy"  // the restart is proven, and the instance was healthy for MinReady: Proof
+	EventFailed   EventKind = "failed"   // the restart was refused, or the instance was not healthy in time: Reason, Code, Error, RequestID
+	EventUnknown  EventKind = "unknown"  // polls did not show whether it restarted: Reason, Error
+	EventSkipped  EventKind = "skipped"  // the run leaves it alone: Reason, Code, Unavailable
 )
 
-// Event is one step of a run: what a journal holds line by line, what
-// Options.OnEvent is told, and all that a [Planner] and a [Report] know. Which
-// fields are set depends on the kind.
+// Event is one step of a run. A journal holds one in each line, Options.OnEvent is
+// called with them, and a [Planner] and a [Report] know nothing else. Which fields are
+// set depends on the kind.
 type Event struct {
 	Kind        EventKind           `json:"kind"`
 	At          time.Time           `json:"at"`
 	InstanceID  string              `json:"id,omitempty"`
-	Attempt     int                 `json:"attempt,omitempty"` // of an intent: counts the requests for the instance that may have left
-	Before      *ecsreboot.Baseline `json:"before,omitempty"`  // of an intent, and of the same instance
+	Attempt     int                 `json:"attempt,omitempty"` // of an intent: the number of the request for this instance, from 1
+	Before      *ecsreboot.Baseline `json:"before,omitempty"`  // of an intent: the baseline of this instance
 	RequestID   string              `json:"requestId,omitempty"`
 	Proof       ecsreboot.Proof     `json:"proof,omitempty"`
 	Reason      Reason              `json:"reason,omitempty"`
 	Code        ecsreboot.ErrorCode `json:"code,omitempty"`
 	Error       string              `json:"error,omitempty"`
 	Unavailable bool                `json:"unavailable,omitempty"` // of a skipped instance: it is not Running
-	Stage       int                 `json:"stage,omitempty"`       // counts the canary stages from 1
+	Stage       int                 `json:"stage,omitempty"`       // the canary stage, from 1
 	Accepted    int                 `json:"accepted,omitempty"`
 	Throttled   int                 `json:"throttled,omitempty"`
-	Rate        float64             `json:"rate,omitempty"` // calls a minute that the pace allows; 0 if it does not limit
+	Rate        float64             `json:"rate,omitempty"` // requests a minute that the pace allows; 0 if it sets no limit
 	Plan        *Plan               `json:"plan,omitempty"`
 	Rules       *Rules              `json:"rules,omitempty"`
-	Hooks       string              `json:"hooks,omitempty"`   // of a session: those of "health", "blocker", "approve" and "window" that it has, with commas between
+	Hooks       string              `json:"hooks,omitempty"`   // that a session has, separated by commas: "health", "blocker", "approve", "window"
 	Program     string              `json:"program,omitempty"` // version of this package
 }
 
-// Reason says in a word why an instance or a run is where it is.
+// Reason says in a few words why an instance or a run is in its state.
 type Reason string
 
 // Why an instance was skipped.
 const (
-	ReasonNotRunning Reason = "not running"         // and so it cannot be restarted
-	ReasonLocked     Reason = "locked"              // by the service: Code
+	ReasonNotRunning Reason = "not running"         // so it cannot be restarted
+	ReasonLocked     Reason = "locked"              // the service has locked it: Code
 	ReasonSelf       Reason = "self"                // this program runs on it
 	ReasonUptime     Reason = "restarted recently"  // its uptime is below Options.MinUptime, or it started since the run began
-	ReasonOthers     Reason = "restarted by others" // it was restarting already when its turn came
+	ReasonOthers     Reason = "restarted by others" // it was already restarting when its turn came
 )
 
 // Why an instance failed, or is unknown.
 const (
-	ReasonRefused    Reason = "refused"     // by the service: Code
-	ReasonNotListed  Reason = "not listed"  // by the service: it does not exist, or may not be read
-	ReasonNotSent    Reason = "not sent"    // no connection could be had
-	ReasonNotBack    Reason = "not back"    // not Running again in time
-	ReasonNotHealthy Reason = "not healthy" // Running again, but the health check did not pass in time
-	ReasonNotProven  Reason = "not proven"  // Running, but nothing shows that it restarted
-	ReasonNotWatched Reason = "not watched" // it could not be read
+	ReasonRefused    Reason = "refused"     // the service refused the restart: Code
+	ReasonNotListed  Reason = "not listed"  // the service does not list it: it does not exist, or may not be read
+	ReasonNotSent    Reason = "not sent"    // there was no connection to the service
+	ReasonNotBack    Reason = "not back"    // it was not Running again in time
+	ReasonNotHealthy Reason = "not healthy" // it was Running again, and did not pass Health for MinReady in time
+	ReasonNotProven  Reason = "not proven"  // it is Running, and nothing shows that it restarted
+	ReasonNotWatched Reason = "not watched" // polls failed
 )
 
 // Why an instance waits again, and why a run is paused, stopped or halted.
 const (
-	ReasonBlocked     Reason = "blocked"        // by Options.Blocker
-	ReasonResumed     Reason = "resumed"        // it was given up before, without anything being sent
-	ReasonThrottled   Reason = "throttled"      // by the service
-	ReasonUser        Reason = "asked for"      // by [Control]
+	ReasonBlocked     Reason = "blocked"        // Options.Blocker returned an error
+	ReasonResumed     Reason = "resumed"        // an earlier session gave it up with nothing sent
+	ReasonThrottled   Reason = "throttled"      // the service limits the rate
+	ReasonUser        Reason = "asked for"      // by a [Control]
 	ReasonWindow      Reason = "window"         // the maintenance window is closed
 	ReasonCanary      Reason = "canary failed"  // and canaries have no failure budget
-	ReasonBudget      Reason = "failure budget" // more than MaxFailed failed or are unknown
-	ReasonWidth       Reason = "width"          // the failed, the unknown and those not Running take all of MaxUnavailable
-	ReasonDisapproved Reason = "not approved"   // by Options.Approve
-	ReasonJournal     Reason = "journal"        // it can no longer be written
-	ReasonAccess      Reason = "access"         // credentials, signature or permissions: it would fail for all
+	ReasonBudget      Reason = "failure budget" // more instances than MaxFailed failed or are unknown
+	ReasonWidth       Reason = "width"          // instances that failed, are unknown or not Running use up MaxUnavailable
+	ReasonDisapproved Reason = "not approved"   // Options.Approve returned an error
+	ReasonJournal     Reason = "journal"        // the journal can no longer be written
+	ReasonAccess      Reason = "access"         // credentials, signature or permissions are refused, which every instance would meet
 	ReasonInterrupted Reason = "interrupted"    // the context ended
-	ReasonDone        Reason = "done"           // of an end: nobody waits any more
+	ReasonDone        Reason = "done"           // of an end: no instance is waiting any more
 )

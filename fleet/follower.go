@@ -9,22 +9,15 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 )
 
-// follower restarts one instance and follows it until it is healthy, or follows
-// what an earlier session has sent. All that it makes of it, it tells the session.
+// follower follows one restart until the instance is healthy. All that it makes of
+// it, it tells the session.
 type follower struct {
-	*session
+	session  *session
 	target   Target
 	attempts int
 	before   ecsreboot.Baseline // the last intent's
 	sentAt   time.Time
 
-	held       Event         // the last one told
-	consent    time.Time     // the blocker's last
-	thought    time.Duration // how long the blocker took for it
-	first      time.Time     // the StartTime when its turn had come
-	commitment *commitment   // of the send under way
-
-	onWay     bool // a token of session.sending is ours
 	settled   bool // the send had an answer, or lost it
 	earlier   bool // the wait is not the first one since the send
 	down      bool
@@ -34,43 +27,33 @@ type follower struct {
 	unhealthy error                 // what the health check said last
 }
 
-func (s *session) newFollower(id string) *follower {
-	record, _ := s.report.Record(id)
-	f := &follower{session: s, target: s.targets[id], attempts: s.planner.Attempts(id), sentAt: record.SentAt, down: !record.DownAt.IsZero()}
-	if record.Before != nil {
-		f.before = *record.Before
-	}
-	return f
+func newFollower(s *session, target Target) *follower {
+	return &follower{session: s, target: target}
 }
 
-// work does what the planner asks for.
-func (f *follower) work(ctx context.Context, kind ActionKind) {
-	var err error
-	switch kind {
-	case ActionFollow:
-		f.settled, f.earlier = true, true
-		err = f.await(ctx, ecsreboot.OutcomeAccepted, f.waitUntilRestarted)
-	case ActionResolve:
-		f.settled, f.earlier = true, true
-		err = f.await(ctx, ecsreboot.OutcomeUnknown, f.lookForRestart)
-	default:
-		err = f.restart(ctx)
+// work follows what was sent before: a restart that was accepted, or one of unknown
+// outcome.
+func (f *follower) work(ctx context.Context, accepted bool) {
+	f.settled, f.earlier = true, true
+	if accepted {
+		f.tellEnd(ctx, f.await(ctx, ecsreboot.OutcomeAccepted, f.waitUntilRestarted))
+	} else {
+		f.tellEnd(ctx, f.await(ctx, ecsreboot.OutcomeUnknown, f.lookForRestart))
 	}
-	f.tellEnd(ctx, err)
 }
 
 func (f *follower) tell(e Event) {
 	e.InstanceID = f.target.ID
-	f.told.put(told{Event: e})
+	f.session.told.put(told{Event: e})
 }
 
 func (f *follower) waitUntilRestarted(ctx context.Context, options ecsreboot.WaitOptions) (*ecsreboot.RestartResult, error) {
-	return f.client.WaitUntilRestarted(ctx, f.baseline(), options)
+	return f.session.client.WaitUntilRestarted(ctx, f.baseline(), options)
 }
 
 // lookForRestart settles an intent whose end is not in the journal.
 func (f *follower) lookForRestart(ctx context.Context, options ecsreboot.WaitOptions) (*ecsreboot.RestartResult, error) {
-	return f.client.Resolve(ctx, &ecsreboot.OperationError{
+	return f.session.client.Resolve(ctx, &ecsreboot.OperationError{
 		Operation: "RebootInstance", InstanceID: f.target.ID, Outcome: ecsreboot.OutcomeUnknown, SentAt: f.sentAt,
 		Err: &ecsreboot.WaitError{Before: f.baseline(), Err: errors.New("the journal has no answer")},
 	}, options)
@@ -103,14 +86,14 @@ type waitFunc func(context.Context, ecsreboot.WaitOptions) (*ecsreboot.RestartRe
 
 // limit puts ReadyTimeout on a context.
 func (f *follower) limit(ctx context.Context) (context.Context, context.CancelFunc) {
-	if f.options.ReadyTimeout < 0 {
+	if f.session.options.ReadyTimeout < 0 {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeoutCause(ctx, f.options.ReadyTimeout, fmt.Errorf("%w: %v are over", errNotReady, f.options.ReadyTimeout))
+	return context.WithTimeoutCause(ctx, f.session.options.ReadyTimeout, fmt.Errorf("%w: %v are over", errNotReady, f.session.options.ReadyTimeout))
 }
 
 func (f *follower) waitOptions() ecsreboot.WaitOptions {
-	return ecsreboot.WaitOptions{Timeout: -1, UnknownGrace: f.options.UnknownGrace, Probe: f.probe, OnEvent: f.seen}
+	return ecsreboot.WaitOptions{Timeout: -1, UnknownGrace: f.session.options.UnknownGrace, Probe: f.probe, OnEvent: f.seen}
 }
 
 // proven tells the proof. A proof by probe is one that was seen earlier.
@@ -126,11 +109,9 @@ func (f *follower) proven(result *ecsreboot.RestartResult) {
 func (f *follower) seen(e ecsreboot.Event) {
 	switch e.Kind {
 	case ecsreboot.EventAccepted:
-		f.leaveWay()
 		f.settled = true
 		f.tell(Event{Kind: EventAccepted, At: e.At, RequestID: e.RequestID})
 	case ecsreboot.EventOutcomeUnknown:
-		f.leaveWay()
 		f.settled = true
 		f.tell(Event{Kind: EventDoubt, At: e.At, Error: text(e.Err)})
 	case ecsreboot.EventStatus:
@@ -164,8 +145,8 @@ func isDown(s ecsreboot.Status) bool {
 // probe says whether the instance has been Running and healthy for long enough.
 // The first reading of that begins the time anew: it may be of before the restart.
 func (f *follower) probe(ctx context.Context, _ ecsreboot.Observation) (ecsreboot.ProbeResult, error) {
-	if f.options.Health != nil {
-		f.unhealthy = f.options.Health(ctx, f.target)
+	if f.session.options.Health != nil {
+		f.unhealthy = f.session.options.Health(ctx, f.target)
 	}
 	now := time.Now()
 	switch {
@@ -174,7 +155,7 @@ func (f *follower) probe(ctx context.Context, _ ecsreboot.Observation) (ecsreboo
 	case f.since.IsZero():
 		f.since = now
 	}
-	if f.since.IsZero() || now.Sub(f.since) < f.options.MinReady {
+	if f.since.IsZero() || now.Sub(f.since) < f.session.options.MinReady {
 		return ecsreboot.ProbePending, nil
 	}
 	if f.earlier && f.down { // not since this wait began, but since the send
@@ -187,13 +168,12 @@ func (f *follower) probe(ctx context.Context, _ ecsreboot.Observation) (ecsreboo
 // Where it may have restarted and is not healthy, it is watched for as long as the
 // session lasts: it may come back.
 func (f *follower) tellEnd(ctx context.Context, err error) {
-	f.leaveWay()
 	if err == nil {
 		return
 	}
 	e, fatal := f.verdict(ctx, err)
 	if fatal != nil {
-		f.told.put(told{Event: Event{Kind: EventHalt, Reason: reasonOf(fatal), Error: text(fatal)}, err: fatal})
+		f.session.told.put(told{Event: Event{Kind: EventHalt, Reason: reasonOf(fatal), Error: text(fatal)}, err: fatal})
 	}
 	if e.Kind == "" {
 		return
@@ -205,10 +185,18 @@ func (f *follower) tellEnd(ctx context.Context, err error) {
 	f.since, f.earlier = time.Time{}, true
 	options := f.waitOptions()
 	options.MaxPollFailures = patientPolls
-	if result, err := f.client.WaitUntilRestarted(ctx, f.baseline(), options); err == nil {
+	if result, err := f.session.client.WaitUntilRestarted(ctx, f.baseline(), options); err == nil {
 		f.proven(result)
 	}
 }
 
 // patientPolls is how many readings in a row may fail where nothing depends on them.
 const patientPolls = 1000
+
+// status reads the status of the instance; empty if it is not listed.
+func (f *follower) status(ctx context.Context) (ecsreboot.Status, error) {
+	for instance, err := range f.session.client.DescribeInstances(ctx, ecsreboot.DescribeInstancesRequest{InstanceIDs: []string{f.target.ID}}) {
+		return instance.Status, err
+	}
+	return "", nil
+}

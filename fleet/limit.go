@@ -8,27 +8,27 @@ import (
 )
 
 // Limit is a number of instances, or a share of them. The zero value means the
-// default of the field it is in; [Count] of zero means none.
+// default of the field that holds it; Count(0) means none.
 type Limit struct {
 	given   bool
 	count   int
 	percent float64
 }
 
-// Count is a limit of n instances.
+// Count returns a limit of n instances.
 func Count(n int) Limit { return Limit{given: true, count: n} }
 
-// Percent is a limit of a share of the instances that it is about, rounded down.
+// Percent returns a limit of p percent of the instances, rounded down.
 func Percent(p float64) Limit { return Limit{given: true, percent: p} }
 
-// ParseLimit reads "3" or "2.5%"; "" is the zero Limit.
+// ParseLimit parses "3" or "2.5%". The empty string is the zero Limit.
 func ParseLimit(text string) (Limit, error) {
 	var l Limit
 	err := l.UnmarshalText([]byte(text))
 	return l, err
 }
 
-// Of returns how many of n instances the limit is.
+// Of returns the number of instances that the limit allows out of n.
 func (l Limit) Of(n int) int {
 	if l.percent > 0 {
 		// A share such as 29 % of 100 must not be 28 because of how it is stored.
@@ -37,7 +37,7 @@ func (l Limit) Of(n int) int {
 	return l.count
 }
 
-// IsZero reports whether the limit stands for a default.
+// IsZero reports whether the limit means the default.
 func (l Limit) IsZero() bool { return l == Limit{} }
 
 // String returns "3", "2.5%", or "" for the zero Limit.
@@ -51,10 +51,10 @@ func (l Limit) String() string {
 	return strconv.Itoa(l.count)
 }
 
-// MarshalText returns the limit as [Limit.String] does.
+// MarshalText encodes the limit as [Limit.String] does.
 func (l Limit) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
-// UnmarshalText reads what [Limit.MarshalText] writes.
+// UnmarshalText decodes what [Limit.MarshalText] encodes.
 func (l *Limit) UnmarshalText(text []byte) error {
 	s := string(text)
 	if s == "" {

@@ -11,56 +11,60 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet/journal"
 )
 
-// Options say how a run goes. A zero field means its default, a negative duration
-// none.
+// Options configure a run. A zero field means its default, and a negative duration
+// means none; see [Options.Complete].
+//
+// The run calls its hooks (Health, Blocker, Approve) with a context that ends with the
+// run, and waits for them, so they must heed it. Health and Blocker are called in
+// several goroutines at once.
 type Options struct {
 	Rules
 
-	// Journal is the file that remembers the run, see [Resume]. Without one, a
+	// Journal is the path of the file that records the run; see [Resume]. If empty, a
 	// crash forgets what was sent.
 	Journal string
-	// Health says whether a restarted instance serves again; nil asks nobody, and
-	// takes the proof of the restart for it. It is asked after each reading that
-	// shows the instance Running, every few seconds, in several goroutines at once;
-	// an error means not yet. It must heed its context: the run waits for it.
+	// Health checks whether a restarted instance serves again. It is called after each
+	// poll that shows the instance Running, every few seconds; an error means not yet.
+	// If nil, the proof of the restart is enough.
 	Health func(ctx context.Context, target Target) error
-	// MinReady is how long an instance must be Running and healthy without a break
-	// until it counts as healthy. Default 30 s; it must be less than ReadyTimeout.
+	// MinReady is how long an instance must be Running and pass Health without a break
+	// before it is healthy. Default 30 s. It must be less than ReadyTimeout.
 	MinReady time.Duration
-	// ReadyTimeout is how long an instance may take from the send until it is
-	// healthy; after a resumption, from there. Default 25 min, because the vendor
-	// documents 3 to 5 minutes for a restart, and at most 20.
+	// ReadyTimeout is how long an instance may take from its restart request until it
+	// is healthy; in a resumed run, from the resumption. Default 25 min, because the
+	// vendor documents 3 to 5 minutes for a restart, and at most 20.
 	ReadyTimeout time.Duration
-	// UnknownGrace is how long a restart whose answer was lost may take to show.
-	// Default 60 s.
+	// UnknownGrace is how long a restart whose response was lost may take to become
+	// visible. Default 60 s; negative polls once.
 	UnknownGrace time.Duration
-	// Blocker is asked right before each send, in several goroutines at once; only
-	// the intent is written down after it. An error holds this send back, which [EventHeld] tells, and it is asked again after
-	// BlockerInterval. Its consent counts for 10 s, or for as long as it took to
-	// give. Meanwhile the instance keeps its place, and counts as unavailable. It
-	// must heed its context.
+	// Blocker can hold a restart back. It is called right before each restart request,
+	// and only the intent is recorded after it. If it returns an error, the run emits
+	// [EventHeld] and calls it again after BlockerInterval; until then, the instance
+	// keeps its turn and is unavailable. Approval is valid for 10 s, or for as long as
+	// the call took, whichever is longer. Nil approves.
 	Blocker func(ctx context.Context, target Target) error
-	// BlockerInterval is the time between two questions. Default 10 s.
+	// BlockerInterval is the time between two calls of Blocker for an instance.
+	// Default 10 s.
 	BlockerInterval time.Duration
-	// Approve is asked after each canary stage, which count from 1, whether to go
-	// on; meanwhile nothing is sent. An error halts the run. Nil goes on. It must heed
-	// its context.
+	// Approve is called after each canary stage; stages are numbered from 1. Until it
+	// returns, nothing is sent, and an error halts the run. Nil approves.
 	Approve func(ctx context.Context, stage int) error
-	// Window is when restarts may be sent; those sent before its end are followed
+	// Window is when restarts may be sent. Those sent before its end are followed
 	// beyond it. Nil means always.
 	Window *Window
-	// MinUptime skips instances that started less than so long ago. Default none.
+	// MinUptime skips instances that started less than this long ago. Default none.
 	MinUptime time.Duration
-	// SelfID is the instance that this program runs on, which is skipped. Empty
-	// means none of the plan.
+	// SelfID is the ID of the instance that this program runs on, which is skipped.
+	// Default none.
 	SelfID string
-	// DryRuns is how many instances [Preflight] sends a dry run for. Default 5,
-	// spread over the plan; negative: none.
+	// DryRuns is how many instances [Preflight] sends a dry run for, spread over the
+	// plan. Default 5; negative means none.
 	DryRuns int
 	// Control pauses or stops the run from outside.
 	Control *Control
-	// OnEvent is told what happens, in order, in the goroutine of the call. The run
-	// decides nothing meanwhile; a restart that is about to leave does not wait.
+	// OnEvent is called with each event of the run, in order, in the goroutine that
+	// called Run. The run decides nothing until OnEvent returns, but a restart that is
+	// about to leave does not wait for it.
 	OnEvent func(Event)
 
 	files journal.FS // nil: the system's
@@ -71,9 +75,40 @@ const (
 	defaultReadyTimeout    = 25 * time.Minute
 	defaultUnknownGrace    = time.Minute
 	defaultBlockerInterval = 10 * time.Second
+	defaultDryRuns         = 5 // enough to see missing permissions
 )
 
-func (o Options) withDefaults() Options {
+// Complete returns the options with all defaults filled in, as a run of the plan
+// applies them. The defaults of the Rules depend on the size of the plan. Its error
+// is an [ecsreboot.InputError] that names the field whose value is invalid. Other
+// engines use it for the options that they share with a run.
+func (o Options) Complete(plan Plan) (Options, error) {
+	o, err := o.forInstance()
+	if err != nil {
+		return Options{}, err
+	}
+	if o.Window != nil {
+		if err := o.Window.check(); err != nil {
+			return Options{}, err
+		}
+	}
+	if err := plan.check(); err != nil {
+		return Options{}, err
+	}
+	if o.Rules, err = o.forPlan(plan); err != nil {
+		return Options{}, err
+	}
+	if o.DryRuns == 0 {
+		o.DryRuns = defaultDryRuns
+	}
+	if o.Control == nil {
+		o.Control = new(Control)
+	}
+	return o, nil
+}
+
+// forInstance completes the options that matter to a single instance.
+func (o Options) forInstance() (Options, error) {
 	for _, d := range []struct {
 		field    *time.Duration
 		standard time.Duration
@@ -87,10 +122,22 @@ func (o Options) withDefaults() Options {
 			*d.field = d.standard
 		}
 	}
-	if o.Control == nil {
-		o.Control = new(Control)
+	if o.MinReady > 0 && o.ReadyTimeout > 0 && o.MinReady >= o.ReadyTimeout {
+		return Options{}, input("MinReady", fmt.Sprintf("of %v is not less than ReadyTimeout, %v, so no instance could ever be healthy in time", o.MinReady, o.ReadyTimeout))
 	}
-	return o
+	return o, nil
+}
+
+// forRun completes the options, after it has checked that the plan is of the
+// client's region.
+func (o Options) forRun(client *ecsreboot.Client, plan Plan) (Options, error) {
+	switch {
+	case client == nil:
+		return Options{}, input("client", "is nil")
+	case plan.Region != client.Region():
+		return Options{}, input("Plan", "is of region "+plan.Region+", the client of "+client.Region())
+	}
+	return o.Complete(plan)
 }
 
 // hooks names those that are set, for the next session to have them too.
@@ -122,22 +169,6 @@ func (o Options) checkHooks(before string, lookOnly bool) error {
 		return input("Approve", again)
 	case o.Window == nil && slices.Contains(had, "window"):
 		return input("Window", again)
-	}
-	return nil
-}
-
-func (o Options) check(client *ecsreboot.Client, plan Plan) error {
-	switch {
-	case client == nil:
-		return input("client", "is nil")
-	case plan.Region != client.Region():
-		return input("Plan", "is of region "+plan.Region+", the client of "+client.Region())
-	}
-	if o.MinReady > 0 && o.ReadyTimeout > 0 && o.MinReady >= o.ReadyTimeout {
-		return input("MinReady", fmt.Sprintf("of %v is not less than ReadyTimeout, %v, so no instance could ever be healthy in time", o.MinReady, o.ReadyTimeout))
-	}
-	if o.Window != nil {
-		return o.Window.check()
 	}
 	return nil
 }

@@ -13,46 +13,45 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 )
 
-// Selection says which instances of the client's region to restart: those with
-// the given ids, or those that a query finds.
+// Selection selects the instances to restart in the region of the client, by their
+// IDs or by a query.
 type Selection struct {
-	// InstanceIDs are the instances, in the order in which they shall be
-	// restarted: the first are the canaries. Nil asks for the instances that the
-	// query finds, in the order of their ids.
+	// InstanceIDs are the instances in the order of their restarts: the first are the
+	// canaries. If nil, the query selects the instances, in the order of their IDs.
 	InstanceIDs []string
-	// Tags, Zone and Status are the query. An instance must have all the tags; a
-	// tag with an empty value stands for any value. Without a Status, those that are
-	// not Running are found as well: they are skipped, and count as unavailable. The
-	// query cannot be combined with InstanceIDs.
+	// Tags, Zone and Status are the query, which cannot be combined with InstanceIDs.
+	// An instance must have all the tags; an empty value matches any value. Without a
+	// Status, the query also finds instances that are not Running: a run skips them,
+	// and they are unavailable.
 	Tags   map[string]string
 	Zone   string
 	Status ecsreboot.Status
-	// All must be set to restart everything in the region: a query that asks for
-	// nothing is refused without.
+	// All selects every instance of the region. Without it, an empty query is refused.
 	All bool
-	// Exclude are instances to leave out of what the query finds.
+	// Exclude holds the IDs of instances to leave out of what the query finds.
 	Exclude []string
-	// GroupBy puts instances into groups, such as [ByZone] or [ByTag] do. The plan
-	// then takes from all groups in turn, in proportion to their sizes, and
-	// MaxUnavailablePerGroup limits each. Nil makes no groups.
+	// GroupBy returns the group of an instance; [ByZone] and [ByTag] are such
+	// functions. The plan takes from all groups in turn, in proportion to their sizes,
+	// and MaxUnavailablePerGroup limits each group. Nil makes no groups.
 	GroupBy func(ecsreboot.Instance) string
-	// ForceStop restarts like a power cut, see [ecsreboot.RebootInstanceRequest].
+	// ForceStop restarts instances like a power cut; see
+	// [ecsreboot.RebootInstanceRequest].
 	ForceStop bool
 }
 
 // ByZone groups instances by their zone.
 func ByZone(i ecsreboot.Instance) string { return i.Zone }
 
-// ByTag groups instances by the value of a tag; those without it are a group.
+// ByTag groups instances by the value of a tag. Those without the tag are a group.
 func ByTag(key string) func(ecsreboot.Instance) string {
 	return func(i ecsreboot.Instance) string { return i.Tags[key] }
 }
 
-// Plan says which instances are restarted, and in which order. It is plain data
-// and does not change during a run.
+// Plan is the list of instances to restart, in order. It is plain data and does not
+// change during a run.
 type Plan struct {
 	Region    string   `json:"region"`
-	Endpoint  string   `json:"endpoint"` // that the plan was made at
+	Endpoint  string   `json:"endpoint"` // where the plan was made
 	ForceStop bool     `json:"forceStop,omitempty"`
 	Targets   []Target `json:"targets,omitzero"`
 }
@@ -65,11 +64,11 @@ type Target struct {
 	Group string `json:"group,omitempty"`
 }
 
-// NewPlan makes a plan. The same instances give the same plan, whatever the order
-// in which the service lists them.
+// NewPlan returns the plan of a selection. The same instances give the same plan,
+// whatever the order in which the service lists them.
 //
-// An instance that was asked for by its id and that the service does not list is
-// in the plan nevertheless; [Preflight] tells, and a run fails there.
+// An instance of InstanceIDs that the service does not list is in the plan as well;
+// [Preflight] reports it, and a run reports it as failed.
 func NewPlan(ctx context.Context, client *ecsreboot.Client, selection Selection) (Plan, error) {
 	plan := Plan{Region: client.Region(), Endpoint: client.Endpoint(), ForceStop: selection.ForceStop}
 	if err := selection.check(); err != nil {
@@ -170,8 +169,8 @@ func interleave(targets []Target) []Target {
 	return ordered
 }
 
-// Digest identifies the plan: what is restarted where, how, and in which order. The
-// way to the service, public or through a VPC, is no part of it.
+// Digest returns a hash that identifies the plan: which instances are restarted,
+// where, how, and in which order. The endpoint is not part of it.
 func (p Plan) Digest() string {
 	p.Endpoint = ""
 	text, err := json.Marshal(p)

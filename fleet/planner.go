@@ -2,16 +2,17 @@ package fleet
 
 import (
 	"cmp"
+	"time"
 )
 
-// Planner decides what a run does next: which instance is restarted when, when to
-// ask for approval, when to halt. It has no clock and does no I/O; what it asks
-// for follows from the plan, the rules and the events alone, so that a run, its
-// resumption and a durable workflow decide alike. It is not safe for concurrent
-// use.
+// Planner decides what a run does next: which instance to restart when, when to ask
+// for approval, when to halt. It has no clock and does no I/O. Its state changes only
+// by the events that it is given, and its actions follow from the plan, the rules and
+// the events alone, so a run, its resumption and a durable workflow decide alike. A
+// Planner is not safe for concurrent use.
 //
-// A new run begins with [EventRun]. For one that goes on, the events so far are
-// given to [Planner.Replay], and then [EventResume] to [Planner.Next].
+// A new run begins with [EventRun]. To resume one, give its events so far to
+// [Planner.Replay], and then [EventResume] to [Planner.Next].
 type Planner struct {
 	plan     Plan
 	rules    Rules
@@ -19,11 +20,13 @@ type Planner struct {
 	index    map[string]int // by id
 	groups   []*group
 	ready    readyGroups // those with room and somebody waiting
+	queued   []bool      // the targets that are in the queue of their group
 	width    int
 	down     int           // taken from the width
 	counts   map[State]int // of targets
+	failed   map[int]bool  // the targets that have failed at any time
 	spent    int           // of MaxFailed
-	looking  int           // targets, failed or unknown, that are looked at once more
+	looking  map[int]bool  // the targets, failed or unknown, that are looked at once more
 	stage    stage
 	paused   map[Reason]bool
 	stopping Reason // why nothing more is asked for; empty if that is not so
@@ -42,25 +45,13 @@ type stage struct {
 
 type target struct {
 	group    *group
-	state    State
+	state    targetState
 	stage    int // in which it was started, from 1; 0 if it was in none
 	attempts int
-	intended bool // there is an intent, and it was not taken back
-	accepted bool // the last attempt
-	sent     bool // the last attempt, as far as is known: it may have restarted
-	broken   bool // has failed
-	down     bool // takes from the width
-	looking  bool
-	queued   bool // is in its group's heap
-	excused  bool // was skipped for what may be mended
 }
 
-// mayCome reports whether it may be the turn of a target once more that was given up.
-func (t *target) mayCome() bool {
-	return t.state == StateSkipped && t.excused || t.state == StateFailed && !t.sent
-}
-
-// NewPlanner returns a planner. The rules are completed by their defaults.
+// NewPlanner returns a Planner for the plan. It fills in the defaults of the rules. Its
+// error is an [ecsreboot.InputError].
 func NewPlanner(plan Plan, rules Rules) (*Planner, error) {
 	if err := plan.check(); err != nil {
 		return nil, err
@@ -76,6 +67,9 @@ func NewPlanner(plan Plan, rules Rules) (*Planner, error) {
 		index:   make(map[string]int, len(plan.Targets)),
 		width:   width(rules.MaxUnavailable, len(plan.Targets)),
 		counts:  map[State]int{StateWaiting: len(plan.Targets)},
+		queued:  make([]bool, len(plan.Targets)),
+		failed:  make(map[int]bool),
+		looking: make(map[int]bool),
 		paused:  make(map[Reason]bool),
 	}
 	byName := make(map[string]*group)
@@ -87,7 +81,8 @@ func NewPlanner(plan Plan, rules Rules) (*Planner, error) {
 			p.groups = append(p.groups, g)
 		}
 		g.waiting = append(g.waiting, i) // ascending, and so a heap
-		p.targets[i] = target{group: g, state: StateWaiting, queued: true}
+		p.targets[i] = target{group: g, state: waiting}
+		p.queued[i] = true
 		p.index[t.ID] = i
 	}
 	for _, g := range p.groups {
@@ -97,32 +92,32 @@ func NewPlanner(plan Plan, rules Rules) (*Planner, error) {
 	return p, nil
 }
 
-// Rules returns the rules, defaults filled in.
+// Rules returns the rules, with their defaults filled in.
 func (p *Planner) Rules() Rules { return p.rules }
 
 // Width returns how many instances may be unavailable at once.
 func (p *Planner) Width() int { return p.width }
 
-// Unavailable returns how many instances count as unavailable now.
+// Unavailable returns how many instances are unavailable now.
 func (p *Planner) Unavailable() int { return p.down }
 
-// Count returns how many instances are in a state.
+// Count returns the number of instances in a state.
 func (p *Planner) Count(s State) int { return p.counts[s] }
 
-// Failed returns how much of MaxFailed is used: the instances that failed at any
-// time, and those that are unknown now.
+// Failed returns how much of MaxFailed is used: the number of instances that failed
+// at any time, or are unknown now.
 func (p *Planner) Failed() int { return p.spent }
 
-// StateOf returns the state of an instance; empty if it is not in the plan.
+// StateOf returns the state of an instance, or "" if it is not in the plan.
 func (p *Planner) StateOf(id string) State {
 	i, ok := p.index[id]
 	if !ok {
 		return ""
 	}
-	return p.targets[i].state
+	return p.targets[i].state.public()
 }
 
-// Attempts returns how many intents there were for an instance.
+// Attempts returns the number of intents that were recorded for an instance.
 func (p *Planner) Attempts(id string) int {
 	i, ok := p.index[id]
 	if !ok {
@@ -131,8 +126,8 @@ func (p *Planner) Attempts(id string) int {
 	return p.targets[i].attempts
 }
 
-// Next takes events in and returns what to do after all of them. Of events that
-// cannot be, the first ends it with an error; those before it count.
+// Next applies events and returns what to do after all of them. Next stops at the
+// first invalid event, with an error; earlier events have been applied.
 func (p *Planner) Next(events ...Event) ([]Action, error) {
 	var actions []Action
 	for _, e := range events {
@@ -150,6 +145,15 @@ func (p *Planner) Next(events ...Event) ([]Action, error) {
 	}
 	return p.decide(actions), nil
 }
+
+// isOver reports whether nothing is under way and nothing more will be asked for.
+func (p *Planner) isOver() bool { return p.ended }
+
+// stopped returns why nothing more will be asked for; empty if that is not so.
+func (p *Planner) stopped() Reason { return p.stopping }
+
+// isPaused reports whether a pause for this reason is under way.
+func (p *Planner) isPaused(reason Reason) bool { return p.paused[reason] }
 
 // held returns why nothing is asked for at present, or nothing.
 func (p *Planner) held() Reason {
@@ -178,7 +182,7 @@ func (p *Planner) ending() Reason {
 func (p *Planner) again() []string {
 	var ids []string
 	for i := range p.targets {
-		if p.targets[i].mayCome() {
+		if factsOf[p.targets[i].state].unsent {
 			ids = append(ids, p.plan.Targets[i].ID)
 		}
 	}
@@ -189,20 +193,14 @@ func (p *Planner) again() []string {
 func (p *Planner) unfinished() []Action {
 	var actions []Action
 	for i := range p.targets {
-		t := &p.targets[i]
-		kind := ActionResolve
-		if t.accepted {
-			kind = ActionFollow
-		}
-		switch {
-		case t.state == StateRestarting:
-		case t.state == StateUnknown, t.state == StateFailed && t.sent:
-			t.looking = true
-			p.looking++
-		default:
+		facts := factsOf[p.targets[i].state]
+		if facts.look == "" {
 			continue
 		}
-		actions = append(actions, Action{Kind: kind, InstanceID: p.plan.Targets[i].ID})
+		if facts.public.broken() {
+			p.looking[i] = true
+		}
+		actions = append(actions, Action{Kind: facts.look, InstanceID: p.plan.Targets[i].ID})
 	}
 	return actions
 }
@@ -215,7 +213,7 @@ func (p *Planner) decide(actions []Action) []Action {
 	if p.stopping == "" {
 		actions = p.start(actions)
 	}
-	if p.counts[StateRestarting] == 0 && p.looking == 0 && (p.stopping != "" || p.counts[StateWaiting] == 0) {
+	if p.counts[StateRestarting] == 0 && len(p.looking) == 0 && (p.stopping != "" || p.counts[StateWaiting] == 0) {
 		p.ended = true
 		actions = append(actions, Action{Kind: ActionEnd, Reason: p.ending()})
 	}
@@ -242,7 +240,7 @@ func (p *Planner) start(actions []Action) []Action {
 			reason = ReasonWidth // nobody will ever make room
 		}
 	}
-	if reason != "" && p.looking == 0 { // who is looked at may be well by now
+	if reason != "" && len(p.looking) == 0 { // who is looked at may be well by now
 		p.stopping = reason
 		actions = append(actions, Action{Kind: ActionHalt, Reason: reason})
 	}
@@ -274,4 +272,16 @@ func (p *Planner) mayStart() bool {
 		return false
 	}
 	return p.down < p.width && len(p.ready) > 0
+}
+
+// atLeast is how long the run takes if each instance takes so long.
+func (p *Planner) atLeast(each time.Duration) time.Duration {
+	left, rounds := len(p.targets), 0
+	for _, size := range p.rules.Canary {
+		size = min(size, left)
+		left -= size
+		rounds += (size + p.width - 1) / p.width
+	}
+	rounds += (left + p.width - 1) / p.width
+	return time.Duration(rounds) * max(0, each)
 }

@@ -11,37 +11,36 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 )
 
-// Forecast is what [Preflight] found: what a run would do, and what stands in its
-// way.
+// Forecast is what [Preflight] found: what a run would do, and what would prevent it.
 type Forecast struct {
 	Plan   Plan            `json:"plan"`
 	Digest string          `json:"digest"`
 	Rules  Rules           `json:"rules"`            // defaults filled in
-	Width  int             `json:"width"`            // how many instances may be unavailable at once
+	Width  int             `json:"width"`            // the number of instances that may be unavailable at once
 	Groups []GroupForecast `json:"groups,omitempty"` // in the order of their names; none if the plan has no groups
 	// Findings are the instances that would not simply be restarted, in the order
 	// of the plan.
 	Findings []Finding `json:"findings,omitempty"`
-	// Problems are why the run would come to no good end: a width that is used up
-	// before it begins, permissions that are missing. Empty if it may begin.
+	// Problems are the reasons why the run would halt, such as missing permissions, or
+	// a width that is used up before the run begins. Empty if preflight found none.
 	Problems []string `json:"problems,omitempty"`
-	DryRuns  int      `json:"dryRuns"` // how many were made and passed
-	// OpensAt is when the maintenance window opens; zero if it is open or there is
-	// none.
+	DryRuns  int      `json:"dryRuns"` // the number of dry runs that passed
+	// OpensAt is when the maintenance window opens; zero if it is open, or if there is
+	// no window.
 	OpensAt time.Time `json:"opensAt,omitzero"`
-	// AtLeast is how long the run takes if every instance is healthy again at once,
-	// after MinReady: what the width and the canaries alone cost.
+	// AtLeast is how long the run takes if every restart takes no time: MinReady for
+	// each instance, as many at a time as the width and the canaries allow.
 	AtLeast time.Duration `json:"-"`
 }
 
-// GroupForecast is a group of the plan.
+// GroupForecast is what applies to a group of the plan.
 type GroupForecast struct {
 	Name  string `json:"name"`
 	Size  int    `json:"size"`
 	Width int    `json:"width"`
 }
 
-// Finding is an instance that would be skipped, or fail.
+// Finding is an instance that a run would skip, or whose restart would fail.
 type Finding struct {
 	Target
 
@@ -52,18 +51,16 @@ type Finding struct {
 	Error  string              `json:"error,omitempty"`
 }
 
-// defaultDryRuns is the size of the sample, enough to see missing permissions.
-const defaultDryRuns = 5
-
-// Preflight looks at what a run would meet, and changes nothing: it reads every
-// instance, sends dry runs as Options.DryRuns says, and does the sums. Its error is
-// of the input or of the readings; what would hinder the run is in the forecast.
+// Preflight checks what a run of the plan would meet. It polls every instance once,
+// sends as many dry runs as Options.DryRuns, and restarts nothing. What would prevent
+// the run is in the forecast; the error is about the input, or about polls that
+// failed.
 func Preflight(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Forecast, error) {
 	if err := checkContext(ctx); err != nil {
 		return nil, err
 	}
-	options = options.withDefaults()
-	if err := options.check(client, plan); err != nil {
+	options, err := options.forRun(client, plan)
+	if err != nil {
 		return nil, err
 	}
 	planner, err := NewPlanner(plan, options.Rules)
@@ -72,7 +69,7 @@ func Preflight(ctx context.Context, client *ecsreboot.Client, plan Plan, options
 	}
 	f := &Forecast{Plan: plan, Digest: plan.Digest(), Rules: planner.Rules(), Width: planner.Width(), AtLeast: planner.atLeast(options.MinReady)}
 	if options.Window != nil {
-		if open, until := options.Window.at(time.Now()); !open {
+		if open, until := options.Window.At(time.Now()); !open {
 			f.OpensAt = until
 		}
 	}
@@ -124,9 +121,6 @@ func (f *Forecast) sort(found map[string]ecsreboot.Instance, options Options) (s
 
 // dryRun asks the service about n of the targets, spread evenly.
 func (f *Forecast) dryRun(ctx context.Context, client *ecsreboot.Client, sound []Target, n int) error {
-	if n == 0 {
-		n = defaultDryRuns
-	}
 	n = min(max(n, 0), len(sound))
 	for i := range n {
 		t := sound[i*len(sound)/n]
@@ -199,19 +193,7 @@ func (f *Forecast) problem(format string, args ...any) {
 	f.Problems = append(f.Problems, fmt.Sprintf(format, args...))
 }
 
-// atLeast is how long the run takes if each instance takes so long.
-func (p *Planner) atLeast(each time.Duration) time.Duration {
-	left, rounds := len(p.targets), 0
-	for _, size := range p.rules.Canary {
-		size = min(size, left)
-		left -= size
-		rounds += (size + p.width - 1) / p.width
-	}
-	rounds += (left + p.width - 1) / p.width
-	return time.Duration(rounds) * max(0, each)
-}
-
-// String says in some lines what would happen.
+// String returns the forecast as text of several lines.
 func (f *Forecast) String() string {
 	var b strings.Builder
 	how := "in order"
@@ -252,7 +234,7 @@ func (f *Forecast) String() string {
 // shownAtMost is how many lines of one sort there are in a forecast's text.
 const shownAtMost = 20
 
-// String is one line.
+// String returns the finding as one line of text.
 func (f Finding) String() string {
 	how := "is skipped"
 	if f.State == StateFailed {

@@ -10,16 +10,17 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 )
 
-// Report is what became of a run, as far as it is known.
+// Report is what is known of a run: while it goes on, after its end, or after a
+// crash.
 type Report struct {
 	Plan     Plan      `json:"plan"`
 	Digest   string    `json:"digest"` // of the plan
 	Rules    Rules     `json:"rules"`  // of the last session, defaults filled in
 	Begun    time.Time `json:"begun"`
-	Ended    time.Time `json:"ended,omitzero"` // zero if the last session goes on or has crashed
+	Ended    time.Time `json:"ended,omitzero"` // zero while the last session goes on, and if it crashed
 	Sessions int       `json:"sessions"`       // 1, and one more for each [Resume] and [Resolve]
-	// Reason is why the last session ended, [ReasonDone] if nobody waits any more;
-	// empty if it goes on or has crashed. Error says more.
+	// Reason is why the last session ended: [ReasonDone] if no instance was waiting any
+	// more; empty while it goes on, and if it crashed. Error has details.
 	Reason  Reason   `json:"reason,omitempty"`
 	Error   string   `json:"error,omitempty"`
 	Records []Record `json:"records,omitzero"` // in the order of the plan
@@ -27,7 +28,7 @@ type Report struct {
 	index map[string]int
 }
 
-// Record is what is known of an instance of a run. What an event did not tell is
+// Record is what is known of one instance of a run. Fields that no event has set are
 // zero.
 type Record struct {
 	Target
@@ -57,7 +58,7 @@ func newReport(plan Plan) *Report {
 	return r
 }
 
-// Record returns what is known of an instance, and whether it is in the plan.
+// Record returns the record of an instance, and whether the instance is in the plan.
 func (r *Report) Record(id string) (Record, bool) {
 	i, ok := r.index[id]
 	if r.index == nil { // decoded
@@ -70,7 +71,7 @@ func (r *Report) Record(id string) (Record, bool) {
 	return r.Records[i], true
 }
 
-// Count returns how many instances are in a state.
+// Count returns the number of instances in a state.
 func (r *Report) Count(s State) int {
 	n := 0
 	for i := range r.Records {
@@ -79,9 +80,7 @@ func (r *Report) Count(s State) int {
 	return n
 }
 
-// NotRestarted returns the instances of which it is not proven that they have
-// restarted and are healthy. Those that need no restart, as others did it, are not
-// among them.
+// NotRestarted returns the records for which [Record.Restarted] is false.
 func (r *Report) NotRestarted() []Record {
 	var left []Record
 	for i := range r.Records {
@@ -92,8 +91,9 @@ func (r *Report) NotRestarted() []Record {
 	return left
 }
 
-// Err returns nil if every instance has restarted and is healthy, and else an error
-// that says how many have not, and why the run ended. A nil report has none.
+// Err returns nil if [Record.Restarted] is true for every instance. Otherwise the
+// error says how many instances have not restarted, and why the run ended. Err of a
+// nil Report is nil.
 func (r *Report) Err() error {
 	if r == nil {
 		return nil
@@ -119,8 +119,8 @@ func (r *Report) Err() error {
 	return err
 }
 
-// Restarted reports whether the instance has restarted and is healthy, or was
-// skipped as others have restarted it.
+// Restarted reports whether it is proven that the instance restarted and is healthy,
+// or whether it was skipped because others had restarted it.
 func (r Record) Restarted() bool {
 	return r.State == StateHealthy || r.State == StateSkipped && (r.Reason == ReasonUptime || r.Reason == ReasonOthers)
 }

@@ -6,29 +6,29 @@ import (
 	"slices"
 )
 
-// Rules limit what a run may break. They are plain data.
+// Rules limit how much a run may make unavailable. They are plain data.
 type Rules struct {
-	// MaxUnavailable is how many instances of the plan may be unavailable at once:
-	// every one that is restarting, has failed, is unknown, or was skipped because
-	// it is not Running counts until it is proven healthy. Default: 1 of less than
-	// 20, else 2 %; a share is at least 1.
+	// MaxUnavailable is how many instances of the plan may be unavailable at once. An
+	// instance is unavailable while it is restarting, failed or unknown, and if it was
+	// skipped because it is not Running. Default: 1 if the plan has fewer than 20
+	// instances, otherwise 2 %. A share is at least 1.
 	MaxUnavailable Limit `json:"maxUnavailable,omitzero"`
-	// MaxUnavailablePerGroup limits each group besides; a share is one of the
-	// group. Default: as MaxUnavailable, but no more than 25 % of a group.
+	// MaxUnavailablePerGroup limits each group as well. A share is a share of the
+	// group. Default: MaxUnavailable, but at most 25 % of the group.
 	MaxUnavailablePerGroup Limit `json:"maxUnavailablePerGroup,omitzero"`
-	// AllowWide must be set for limits above 25 % of the plan or of a group, 1
-	// excepted.
+	// AllowWide must be set for a limit of more than one instance that is above 25 % of
+	// the plan or of a group.
 	AllowWide bool `json:"allowWide,omitempty"`
-	// MaxFailed is how many instances may have failed or be unknown, over the whole
-	// run: the run halts when there are more than that. An instance that failed
-	// counts even if it is healthy later; one that is unknown counts until it is
-	// resolved. Default: 1 %, at least 1. With a MaxUnavailable of 1, the first
-	// failure ends the run in any case.
+	// MaxFailed is the failure budget of the whole run: it halts when more instances
+	// than that have failed or are unknown. An instance that failed stays in the count
+	// even if it is healthy later; one that is unknown leaves the count when it is
+	// resolved. Default: 1 %, at least 1. If MaxUnavailable is 1, the first failure
+	// halts the run in any case.
 	MaxFailed Limit `json:"maxFailed,omitzero"`
-	// Canary are the sizes of the stages that come first: each begins when all of
-	// the one before are healthy and Options.Approve agrees, and halts the run if
-	// one of its own fails or is unknown, whatever MaxFailed says. Default: 1, then
-	// 5; empty but not nil: none.
+	// Canary holds the sizes of the stages that go first. A stage ends when all its
+	// instances are healthy and Options.Approve agrees. If one of them fails or is
+	// unknown, the run halts, whatever MaxFailed is. Default: 1, then 5; empty but not
+	// nil means no canaries.
 	Canary []int `json:"canary,omitzero"`
 }
 
@@ -60,7 +60,7 @@ func (r Rules) groupWidth(n int) int {
 	return w
 }
 
-// forPlan fills in the defaults and refuses what makes no sense.
+// forPlan fills in the defaults and refuses invalid values.
 func (r Rules) forPlan(plan Plan) (Rules, error) {
 	if r.Canary == nil {
 		r.Canary = []int{1, 5}

@@ -136,4 +136,8 @@ func TestRulesJSON(t *testing.T) {
 		require.NoError(t, json.Unmarshal(written, &read))
 		assert.Equal(t, rules, read)
 	}
+	// A journal may hold null for what is not given.
+	var read fleet.Rules
+	require.NoError(t, json.Unmarshal([]byte(`{"canary":null}`), &read))
+	assert.Equal(t, fleet.Rules{}, read)
 }

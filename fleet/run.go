@@ -13,20 +13,20 @@ import (
 // them are fresh when they leave.
 const maxSending = 16
 
-// Run restarts the instances of a plan, a few at a time, and returns when nothing
-// is under way any more: when all are done, or when it was stopped or halted and
-// what was sent has settled. It prints nothing.
+// Run restarts the instances of a plan, a few at a time. It returns when nothing is
+// under way any more: when all instances are done, or when the run was stopped or
+// halted and all restarts that were sent have reached their end.
 //
-// No instance is restarted twice by accident. With Options.Journal, the intent to
-// restart is on disk before the restart leaves, so that this holds across a crash
-// as well: see [Resume].
+// Run restarts no instance twice by accident. With Options.Journal, the intent to
+// restart is on disk before the request leaves, so this holds across a crash as well;
+// see [Resume].
 //
-// When ctx ends, Run returns with what is known as soon as its hooks do; restarts
-// under way go on without being followed. To let them settle, use [Control.Stop].
+// When ctx ends, Run returns as soon as its hooks do, and no longer follows the
+// restarts under way. To drain them first, use [Control.Stop].
 //
-// The report is never nil once the run has begun, and says what became of the
-// instances, see [Report.Err]. The error is of the input, the journal, the context,
-// or of what would fail for every instance: credentials and permissions.
+// The report is not nil once the run has begun, and holds what became of each
+// instance; see [Report.Err]. The error is about the input, the journal, the context,
+// or what would fail for every instance, such as credentials and permissions.
 func Run(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
 	if err := checkContext(ctx); err != nil {
 		return nil, err
@@ -42,23 +42,26 @@ func Run(ctx context.Context, client *ecsreboot.Client, plan Plan, options Optio
 	return s.finish(ctx, first)
 }
 
-// Resume goes on with a run that ended or crashed, from its journal. Nothing is
-// sent for an instance whose intent is in the journal unless it is known that the
-// restart did not happen: it is looked at instead. What made the run stop or halt
-// is judged anew, by the rules given now, or else by those of the last session; and
-// what was given up without anything being sent has another turn: what was refused,
-// locked, or not Running. Instances that started since the run began, although
-// nothing was sent for them, are skipped.
+// Resume resumes a run that ended or crashed, from its journal.
 //
-// The hooks of the last session must be given again: Health, Blocker, Approve and
-// Window. The plan must be the journal's; [Load] reads it. A canary that is not back halts
-// the run each time, unless the rules given now have no canaries.
+//   - If the journal has an intent for an instance, and does not show that the restart
+//     did not happen, Resume sends nothing for it and resolves the outcome by polling.
+//   - Instances that were given up with nothing sent get another turn: those that were
+//     refused, locked, or not Running.
+//   - Instances that started since the run began, although nothing was sent for them,
+//     are skipped.
+//   - What made the run stop or halt is judged anew, by the rules in options. If these
+//     are zero, the rules of the last session apply. A canary that is still not healthy
+//     halts the run again, unless the rules have no canaries.
+//
+// The plan must be the plan of the journal; [Load] reads it. Health, Blocker, Approve
+// and Window must be set if the last session had them.
 func Resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
 	return resume(ctx, client, plan, options, false)
 }
 
-// Resolve looks at what a run has left unknown, failed, or under way, as [Resume]
-// does, and sends nothing.
+// Resolve determines what became of the restarts that a run left unknown, failed, or
+// under way, as [Resume] does. It sends nothing.
 func Resolve(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
 	options.Control = new(Control)
 	options.Control.Stop()

@@ -9,63 +9,53 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 )
 
-// session is a run from its beginning, or its resumption, to its end.
+// session is a run from its beginning, or its resumption, to its end. It alone gives
+// events to the planner; the goroutines at work only tell it what happens.
 type session struct {
 	client  *ecsreboot.Client
+	options Options
 	plan    Plan
 	targets map[string]Target
-	options Options
 	planner *Planner
 	report  *Report
 	record  recorder
 	resumed bool
 	begun   time.Time // the first session of the run; zero unless resumed
 
-	told    mailbox       // by the goroutines at work
+	told    *mailbox
 	sending chan struct{} // has a token for each restart that is on its way
 	brake   brake
 	working sync.WaitGroup
 
 	// What ended the session, other than what became of the instances.
-	err      error
-	panicked any
-}
-
-// told is an event, or what ends the session: an error that would meet every
-// instance, a panic in a hook of the caller's.
-type told struct {
-	Event
+	over     bool // it is left before the planner says so
 	err      error
 	panicked any
 }
 
 func newSession(client *ecsreboot.Client, plan Plan, options Options) (*session, error) {
-	options = options.withDefaults()
-	if err := options.check(client, plan); err != nil {
+	options, err := options.forRun(client, plan)
+	if err != nil {
 		return nil, err
 	}
 	planner, err := NewPlanner(plan, options.Rules)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{
-		client:  client,
-		plan:    plan,
-		targets: make(map[string]Target, len(plan.Targets)),
-		options: options,
-		planner: planner,
-		report:  newReport(plan),
-		told:    mailbox{filled: make(chan struct{}, 1)},
-		sending: make(chan struct{}, maxSending),
-	}
+	s := newBareSession(client, options)
+	s.plan, s.planner, s.report = plan, planner, newReport(plan)
+	s.targets = make(map[string]Target, len(plan.Targets))
 	for _, t := range plan.Targets {
 		s.targets[t.ID] = t
 	}
 	return s, nil
 }
 
-// lookInterval is how often the pace is read.
-const lookInterval = 10 * time.Second
+// newBareSession returns a session without a plan, for what is done to one instance
+// outside of a run.
+func newBareSession(client *ecsreboot.Client, options Options) *session {
+	return &session{client: client, options: options, told: newMailbox(), sending: make(chan struct{}, maxSending)}
+}
 
 // run takes in events, and does what the planner asks for, until nothing is under
 // way. The work is done by goroutines that only tell events.
@@ -79,7 +69,7 @@ func (s *session) run(ctx context.Context, first ...Event) {
 
 	interrupted := false
 	s.take(work, append(first, s.held()...)...)
-	for !s.planner.ended {
+	for !s.isOver() {
 		select {
 		case <-s.told.filled:
 			s.hear(work)
@@ -91,7 +81,7 @@ func (s *session) run(ctx context.Context, first ...Event) {
 			clock.Reset(s.untilLook())
 		case <-ctx.Done():
 			s.fail(context.Cause(ctx))
-			s.planner.ended, interrupted = true, true
+			s.over, interrupted = true, true
 		}
 	}
 	// Who still looks at instances is called off. What was on its way is of use to
@@ -106,16 +96,19 @@ func (s *session) run(ctx context.Context, first ...Event) {
 	s.take(work, append(meter.read(), end)...)
 }
 
+// isOver reports whether nothing more is begun.
+func (s *session) isOver() bool { return s.over || s.planner.isOver() }
+
 // hear takes in what the goroutines at work have told.
 func (s *session) hear(work context.Context) {
 	for _, t := range s.told.empty() {
 		if t.panicked != nil {
-			s.panicked, s.planner.ended = t.panicked, true
+			s.panicked, s.over = t.panicked, true
 			continue
 		}
 		s.fail(t.err)
 		if t.Kind == "" {
-			s.planner.ended = true
+			s.over = true
 			continue
 		}
 		// Why somebody did not send may be news, and then nobody else shall try.
@@ -136,43 +129,6 @@ var errHookEnded = errors.New("fleet: a hook has ended its goroutine")
 // errSessionOver calls off what still looks at instances.
 var errSessionOver = errors.New("fleet: the session is over")
 
-// held returns what changed of the reasons for which nothing may be sent: the
-// caller's, and the window's.
-func (s *session) held() []Event {
-	paused, stopped := s.options.Control.state()
-	closed := false
-	if s.options.Window != nil {
-		open, _ := s.options.Window.at(time.Now())
-		closed = !open
-	}
-	var events []Event
-	change := func(reason Reason, now bool) {
-		switch before := s.planner.paused[reason]; {
-		case now && !before:
-			events = append(events, Event{Kind: EventPause, Reason: reason})
-		case !now && before:
-			events = append(events, Event{Kind: EventContinue, Reason: reason})
-		}
-	}
-	change(ReasonUser, paused)
-	change(ReasonWindow, closed)
-	if stopped && s.planner.stopping == "" {
-		events = append(events, Event{Kind: EventStop, Reason: ReasonUser})
-	}
-	return events
-}
-
-// untilLook is when to look at the clock next.
-func (s *session) untilLook() time.Duration {
-	wait := lookInterval
-	if s.options.Window != nil {
-		now := time.Now()
-		_, until := s.options.Window.at(now)
-		wait = min(wait, until.Sub(now))
-	}
-	return wait
-}
-
 // take takes events in and does what the planner asks for then.
 func (s *session) take(work context.Context, events ...Event) {
 	for len(events) > 0 {
@@ -182,17 +138,31 @@ func (s *session) take(work context.Context, events ...Event) {
 			}
 			s.fail(s.tell(events[i]))
 		}
-		actions, err := s.planner.Next(events...)
+		actions, err := s.plannerNext(events)
 		s.fail(err)                   // a mistake of this package
 		s.brake.set(s.planner.held()) // before anybody begins
 		events = nil
 		for _, a := range actions {
 			events = append(events, s.act(work, a)...)
 		}
-		if s.err != nil && s.planner.stopping == "" && !s.planner.ended {
+		if s.err != nil && s.planner.stopped() == "" && !s.isOver() {
 			events = append(events, Event{Kind: EventHalt, Reason: reasonOf(s.err), Error: text(s.err)})
 		}
 	}
+}
+
+// plannerNext gives events to the planner. Once the session is over, nothing that it
+// would ask for is done.
+func (s *session) plannerNext(events []Event) ([]Action, error) {
+	if !s.over {
+		return s.planner.Next(events...)
+	}
+	for _, e := range events {
+		if err := s.planner.Replay(e); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
 }
 
 // tell records an event and tells the caller of it.
@@ -216,12 +186,26 @@ func (s *session) act(work context.Context, a Action) []Event {
 			return []Event{{Kind: EventStage, Stage: a.Stage}}
 		}
 		s.start(func() { s.approve(work, a.Stage) })
-	case ActionRestart, ActionFollow, ActionResolve:
-		f := s.newFollower(a.InstanceID)
-		s.start(func() { f.work(work, a.Kind) })
+	case ActionRestart:
+		sender := newSender(s.follower(a.InstanceID))
+		s.start(func() { sender.work(work) })
+	case ActionFollow, ActionResolve:
+		follower := s.follower(a.InstanceID)
+		s.start(func() { follower.work(work, a.Kind == ActionFollow) })
 	case ActionEnd:
 	}
 	return nil
+}
+
+// follower returns a follower of an instance, with what the report knows of it.
+func (s *session) follower(id string) *follower {
+	f := newFollower(s, s.targets[id])
+	record, _ := s.report.Record(id)
+	f.attempts, f.sentAt, f.down = s.planner.Attempts(id), record.SentAt, !record.DownAt.IsZero()
+	if record.Before != nil {
+		f.before = *record.Before
+	}
+	return f
 }
 
 // start has something done in a goroutine. A panic in it, of a hook of the caller's,

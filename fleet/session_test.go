@@ -14,6 +14,7 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/fleet/driver"
 )
 
 func TestWindow(t *testing.T) {
@@ -223,87 +224,6 @@ func TestResolveSendsNothing(t *testing.T) {
 	})
 }
 
-// TestPanicsOfHooks: they surface in the caller's goroutine, nobody is left behind,
-// and the run can be resumed.
-func TestPanicsOfHooks(t *testing.T) {
-	for name, hook := range map[string]func(*fleet.Options, func()){
-		"OnEvent": func(o *fleet.Options, boom func()) {
-			o.OnEvent = func(e fleet.Event) {
-				if e.Kind == fleet.EventDown {
-					boom()
-				}
-			}
-		},
-		"Health": func(o *fleet.Options, boom func()) {
-			o.Health = func(context.Context, fleet.Target) error { boom(); return nil }
-		},
-		"Blocker": func(o *fleet.Options, boom func()) {
-			o.Blocker = func(context.Context, fleet.Target) error { boom(); return nil }
-		},
-		"Approve": func(o *fleet.Options, boom func()) {
-			o.Canary = nil
-			o.Approve = func(context.Context, int) error { boom(); return nil }
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, 8, ecstest.Options{}, func(t *testing.T, s *service) {
-				path := filepath.Join(t.TempDir(), "run.journal")
-				options := fleet.Options{Rules: atOnce, Journal: path}
-				hook(&options, func() { panic("a bug of the caller's") })
-				plan := s.plan()
-				require.PanicsWithValue(t, "a bug of the caller's", func() {
-					_, _ = fleet.Run(context.Background(), s.client, plan, options)
-				})
-				synctest.Wait()
-				report, err := fleet.Resume(context.Background(), s.client, plan, fleet.Options{
-					Rules: atOnce, Journal: path, Health: agree, Blocker: agree, Approve: func(context.Context, int) error { return nil },
-				})
-				require.NoError(t, err)
-				require.Empty(t, report.NotRestarted())
-				s.restartedOnce(s.ids...)
-			})
-		})
-	}
-}
-
-func agree(context.Context, fleet.Target) error { return nil }
-
-// TestHooksMustBeGivenAgain: a sick canary must not pass for want of a health check.
-func TestHooksMustBeGivenAgain(t *testing.T) {
-	inBubble(t, 4, ecstest.Options{}, func(t *testing.T, s *service) {
-		path := filepath.Join(t.TempDir(), "run.journal")
-		sick := func(context.Context, fleet.Target) error { return errors.New("sick") }
-		always := &fleet.Window{End: 24 * time.Hour}
-		options := fleet.Options{Rules: fleet.Rules{Canary: []int{1}}, Journal: path, Health: sick, Blocker: agree, Window: always}
-		report, err := s.run(options)
-		require.NoError(t, err)
-		require.Equal(t, fleet.ReasonCanary, report.Reason)
-		for name, change := range map[string]func(*fleet.Options){
-			"Health":  func(o *fleet.Options) { o.Health = nil },
-			"Blocker": func(o *fleet.Options) { o.Blocker = nil },
-			"Window":  func(o *fleet.Options) { o.Window = nil },
-		} {
-			changed := options
-			change(&changed)
-			_, err := fleet.Resume(context.Background(), s.client, s.plan(), changed)
-			require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
-			require.ErrorContains(t, err, name+" was given to the session before")
-		}
-		_, err = fleet.Resolve(context.Background(), s.client, s.plan(), fleet.Options{Journal: path})
-		require.ErrorContains(t, err, "Health was given")
-		report, err = fleet.Resolve(context.Background(), s.client, s.plan(), fleet.Options{Journal: path, Health: sick})
-		require.NoError(t, err)
-		require.Equal(t, 1, report.Count(fleet.StateFailed))
-		_, err = fleet.Resume(context.Background(), s.client, s.plan(), fleet.Options{Journal: path, Health: sick, Blocker: agree})
-		require.ErrorContains(t, err, "Window was given", "also after a look")
-		options.Health = agree
-		report, err = fleet.Resume(context.Background(), s.client, s.plan(), options)
-		require.NoError(t, err)
-		require.Equal(t, 4, report.Count(fleet.StateHealthy))
-		s.restartedOnce(s.ids...)
-	})
-}
-
 func TestWithoutJournal(t *testing.T) {
 	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
 		report, err := fleet.Run(context.Background(), s.client, s.plan(), fleet.Options{Rules: atOnce})
@@ -344,6 +264,7 @@ func TestNilContext(t *testing.T) {
 		target := plan.Targets[0]
 		tell := func(e fleet.Event) { t.Errorf("told %v", e) }
 		lost := &ecsreboot.OperationError{Outcome: ecsreboot.OutcomeNotSent, Err: errors.New("lost")}
+		d := s.driver(fleet.Options{})
 		s.ForgetCalls()
 		for name, call := range map[string]func() error{
 			"NewPlan":     func() error { _, err := fleet.NewPlan(ctx, s.client, fleet.Selection{All: true}); return err },
@@ -351,9 +272,9 @@ func TestNilContext(t *testing.T) {
 			"Run":         func() error { _, err := fleet.Run(ctx, s.client, plan, fleet.Options{}); return err },
 			"Resume":      func() error { _, err := fleet.Resume(ctx, s.client, plan, fleet.Options{}); return err },
 			"Resolve":     func() error { _, err := fleet.Resolve(ctx, s.client, plan, fleet.Options{}); return err },
-			"Follow":      func() error { return fleet.Follow(ctx, s.client, fleet.Sent{Target: target}, fleet.Options{}, tell) },
-			"AwaitOthers": func() error { _, err := fleet.AwaitOthers(ctx, s.client, target, fleet.Options{}, tell); return err },
-			"Judge":       func() error { _, err := fleet.Judge(ctx, s.client, target, lost); return err },
+			"Follow":      func() error { return d.Follow(ctx, driver.Sent{Target: target}, tell) },
+			"AwaitOthers": func() error { _, err := d.AwaitOthers(ctx, target, tell); return err },
+			"Judge":       func() error { _, err := d.Judge(ctx, target, lost); return err },
 		} {
 			refused, ok := errors.AsType[*ecsreboot.InputError](call())
 			require.True(t, ok, name)

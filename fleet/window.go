@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Window is when restarts may be sent: on the given days, from Start until End of
-// the local clock. One whose End is not after its Start ends on the next day.
+// Window is a maintenance window: on the given days, from Start until End of the
+// local clock. If End is not after Start, the window ends on the next day.
 type Window struct {
-	Days       []time.Weekday // on which it begins; none means every day
-	Start, End time.Duration  // since midnight, by the clock on the wall
+	Days       []time.Weekday // the days on which it begins; none means every day
+	Start, End time.Duration  // since midnight, by the wall clock
 	Location   *time.Location // nil means UTC
 }
 
@@ -33,8 +33,8 @@ func (w Window) check() error {
 	return nil
 }
 
-// at says whether the window is open at t, and until when that is so.
-func (w Window) at(t time.Time) (open bool, until time.Time) {
+// At reports whether the window is open at t, and until when that is so.
+func (w Window) At(t time.Time) (open bool, until time.Time) {
 	location := w.Location
 	if location == nil {
 		location = time.UTC

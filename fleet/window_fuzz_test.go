@@ -60,7 +60,7 @@ func FuzzWindow(f *testing.F) {
 		}
 		const from, span = 631_152_000, 110 * 365 * 24 * 3600 // 1990 to 2100
 		now := time.Unix(from+int64(uint64(second-from)%span), int64(uint64(nanosecond)%1e9))
-		open, until := w.at(now)
+		open, until := w.At(now)
 		require.Equal(t, w.showsOpen(now.In(w.Location)), open, "%v at %v", w, now.In(w.Location))
 		require.True(t, until.After(now), "until %v", until)
 		lasts := until.Sub(now)

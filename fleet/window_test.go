@@ -65,7 +65,7 @@ func TestWindow(t *testing.T) {
 			require.NoError(t, test.window.check())
 			at, err := time.Parse(time.RFC3339Nano, test.at)
 			require.NoError(t, err)
-			open, until := test.window.at(at)
+			open, until := test.window.At(at)
 			want, err := time.Parse(time.RFC3339, test.until)
 			require.NoError(t, err)
 			assert.Equal(t, test.open, open)
@@ -134,7 +134,7 @@ func compareWithClock(t *testing.T, w Window, from, to time.Time) {
 			}
 			open = open && on
 		}
-		got, until := w.at(now)
+		got, until := w.At(now)
 		switch {
 		case got != open:
 			t.Fatalf("%v at %v: open %v", w, wall, got)

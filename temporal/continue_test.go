@@ -2,6 +2,7 @@ package ecstemporal
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,8 +15,8 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
-// TestContinueAsNew hands a run over by hand, as the environment does not: what is
-// under way is asked for once more under the same numbers, and nothing else.
+// TestContinueAsNew hands a run over by hand, as the environment does not: the next
+// execution adopts what is in flight, and starts nothing of it.
 func TestContinueAsNew(t *testing.T) {
 	settings := Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(4), Canary: []int{}}, ContinueAfter: 3}
 	w := newWorld(t, 20, settings)
@@ -36,36 +37,33 @@ func TestContinueAsNew(t *testing.T) {
 	require.True(t, ok)
 	var head runHead
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(next.Input, &head, &packed))
-	require.Equal(t, []int{1}, head.Chunks)
 	report := w.report(packed)
 	require.Equal(t, 3, report.Count(fleet.StateHealthy))
-	require.NotEmpty(t, head.Asked)
-	require.LessOrEqual(t, len(head.Asked), 4)
+	require.NotEmpty(t, head.InFlight)
+	require.LessOrEqual(t, len(head.InFlight), 4)
 	require.Less(t, len(mustPack(t, head)), 4096)
 
-	// The next execution finds the chunk by its id, and takes in what it tells.
+	// The next execution subscribes to what is in flight, and takes in what is reported.
 	second := newWorld(t, 20, settings)
-	var commands []command
-	second.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, signalCommand, mock.Anything).Return(
-		func(_, id, _, _ string, arg any) error {
+	subscribed := make(map[string]int)
+	second.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, signalSubscribe, mock.Anything).Return(
+		func(_, id, _, _ string, _ any) error {
 			second.mu.Lock()
 			defer second.mu.Unlock()
-			require.Contains(t, id, "/0.1")
-			c := arg.(command)
-			commands = append(commands, c)
-			said := word{Key: head.Key, From: id}
-			for _, a := range c.Asks {
-				at := worldBegin.Add(24 * time.Hour)
-				for _, e := range []fleet.Event{
-					{Kind: fleet.EventIntent, Attempt: 1, Before: &ecsreboot.Baseline{InstanceID: a.ID, Status: ecsreboot.StatusRunning, TakenAt: at}},
-					{Kind: fleet.EventAccepted},
-					{Kind: fleet.EventHealthy},
-				} {
-					e.InstanceID, e.At = a.ID, at
-					said.Tidings = append(said.Tidings, tiding{Event: e, Number: a.Number})
-				}
+			instance := strings.TrimPrefix(id, "reboot/cn-hangzhou/")
+			subscribed[instance]++
+			second.machines[instance].restarts++ // by the first execution
+			at := worldBegin.Add(24 * time.Hour)
+			status := targetStatus{Key: head.Key, ID: instance, Number: 1, Ended: true}
+			for _, e := range []fleet.Event{
+				{Kind: fleet.EventIntent, Attempt: 1, Before: new(ecsreboot.Baseline{InstanceID: instance, Status: ecsreboot.StatusRunning, TakenAt: at})},
+				{Kind: fleet.EventAccepted},
+				{Kind: fleet.EventHealthy},
+			} {
+				e.InstanceID, e.At = instance, at
+				status.Events = append(status.Events, e)
 			}
-			second.SignalWorkflow(signalWord, said)
+			second.SignalWorkflow(signalStatus, status)
 			return nil
 		})
 	head.Settings.ContinueAfter = 0
@@ -76,17 +74,13 @@ func TestContinueAsNew(t *testing.T) {
 	require.NoError(t, report.Err())
 	require.Equal(t, 20, report.Count(fleet.StateHealthy))
 
-	asked := make(map[string]int)
-	for _, c := range commands {
-		for _, a := range c.Asks {
-			require.Equal(t, 1, a.Number)
-			asked[a.ID]++
-		}
+	require.Len(t, subscribed, len(head.InFlight))
+	restarted := 0
+	for _, m := range second.machines {
+		require.LessOrEqual(t, m.restarts, 1, "%s was in flight or healthy, and is restarted once more", m.id)
+		restarted += m.restarts
 	}
-	require.Len(t, asked, 17, "those that were healthy before are asked for again, or some are not asked for")
-	for id, times := range asked {
-		require.Equal(t, 1, times, id)
-	}
+	require.Equal(t, 17, restarted, "those that were healthy before are restarted once more, or some are not restarted")
 }
 
 func mustPack(t *testing.T, v any) []byte {

@@ -10,33 +10,34 @@ import (
 // The signals of a run, for those who send them by other means.
 const (
 	SignalPause         = "pause"          // see [Pause]
-	SignalResume        = "resume"         // see [Resume]
+	SignalUnpause       = "unpause"        // see [Unpause]
 	SignalAbort         = "abort"          // see [Abort]
 	SignalApproveCanary = "approve-canary" // see [ApproveCanary]; its argument is the stage
 )
 
-// Pause sends nothing more until [Resume]. What waits to be sent is taken back, and
-// what was sent is followed.
+// Pause stops the run from sending restarts until [Unpause]. Restarts that no worker
+// has begun to send are revoked; the others are followed.
 func Pause(ctx context.Context, c client.Client, workflowID string) error {
 	return signal(ctx, c, workflowID, SignalPause, nil)
 }
 
-// Resume ends a pause.
-func Resume(ctx context.Context, c client.Client, workflowID string) error {
-	return signal(ctx, c, workflowID, SignalResume, nil)
+// Unpause ends a pause.
+func Unpause(ctx context.Context, c client.Client, workflowID string) error {
+	return signal(ctx, c, workflowID, SignalUnpause, nil)
 }
 
-// Abort sends nothing more; the run ends when everything that was sent is settled.
+// Abort stops the run from sending restarts for good. The run ends when every restart
+// in flight has reached its end.
 func Abort(ctx context.Context, c client.Client, workflowID string) error {
 	return signal(ctx, c, workflowID, SignalAbort, nil)
 }
 
-// ApproveCanary lets a run go on that waits for it after a canary stage, see
-// [Progress].Awaiting. Stages count from 1. The approval of a stage that is not
-// waited for has no effect, so that none is approved unseen.
+// ApproveCanary approves the canary stage that the run waits for; see
+// [Progress].Awaiting. Stages are numbered from 1. Approval of any other stage has no
+// effect, so that no stage is approved unseen.
 func ApproveCanary(ctx context.Context, c client.Client, workflowID string, stage int) error {
 	if stage < 1 {
-		return input("stage", fmt.Sprintf("is %d; stages count from 1", stage))
+		return input("stage", fmt.Sprintf("is %d; stages are numbered from 1", stage))
 	}
 	return signal(ctx, c, workflowID, SignalApproveCanary, stage)
 }

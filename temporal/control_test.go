@@ -46,7 +46,7 @@ func TestPauseTakesBackWhatWaits(t *testing.T) {
 		paused = w.progress()
 		require.Zero(t, w.total(), "what was taken back was sent nevertheless")
 		w.SignalWorkflow(SignalPause, nil) // has no effect
-		w.SignalWorkflow(SignalResume, nil)
+		w.SignalWorkflow(SignalUnpause, nil)
 	})
 	report := w.run()
 	w.check(report)
@@ -63,7 +63,7 @@ func TestPauseFollowsWhatWasSent(t *testing.T) {
 	w.at(30*time.Second, func() { w.SignalWorkflow(SignalPause, nil) })
 	w.at(time.Hour, func() {
 		require.Equal(t, map[fleet.State]int{fleet.StateWaiting: 9, fleet.StateHealthy: 3}, w.progress().Counts)
-		w.SignalWorkflow(SignalResume, nil)
+		w.SignalWorkflow(SignalUnpause, nil)
 	})
 	report := w.run()
 	w.check(report)
@@ -198,7 +198,7 @@ func TestThrottled(t *testing.T) {
 // query asks for the report.
 func (w *world) query() *fleet.Report {
 	w.t.Helper()
-	value, err := w.QueryWorkflow(queryReport)
+	value, err := w.QueryWorkflow(queryHistory)
 	require.NoError(w.t, err)
 	var packed []byte
 	require.NoError(w.t, value.Get(&packed))
@@ -233,8 +233,8 @@ func TestEveryRefusal(t *testing.T) {
 	}
 }
 
-func TestChunkBorders(t *testing.T) {
-	for _, n := range []int{1, chunkSize - 1, chunkSize, chunkSize + 1, 2*chunkSize + 1} {
+func TestSizes(t *testing.T) {
+	for _, n := range []int{1, 199, 200, 201, 401} {
 		w := newWorld(t, n, Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Percent(25), Canary: []int{}}})
 		report := w.run()
 		w.check(report)

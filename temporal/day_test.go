@@ -43,7 +43,7 @@ func TestDay(t *testing.T) {
 	w.at(2*time.Hour, func() { w.SignalWorkflow(SignalApproveCanary, 1) })
 	w.at(3*time.Hour, func() { w.SignalWorkflow(SignalApproveCanary, 2) })
 	w.at(4*time.Hour+time.Second, func() { w.SignalWorkflow(SignalPause, nil) })
-	w.at(23*time.Hour, func() { w.SignalWorkflow(SignalResume, nil) })
+	w.at(23*time.Hour, func() { w.SignalWorkflow(SignalUnpause, nil) })
 	begin := time.Now()
 	report := w.run()
 	t.Logf("%v of workflow time in %v", report.Ended.Sub(report.Begun), time.Since(begin))

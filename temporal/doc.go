@@ -1,6 +1,6 @@
-// Package ecstemporal runs fleets of package fleet as workflows of Temporal: a run
-// that survives the machine that drives it, over days, with approvals, on as many
-// workers as there are.
+// Package ecstemporal runs fleets of package fleet as workflows of Temporal. Such a
+// run survives the machine that drives it, takes days if need be, waits for approvals,
+// and uses as many workers as there are.
 //
 //	worker, err := ecstemporal.NewWorker(temporal, ecs, ecstemporal.WorkerOptions{})
 //	if err != nil {
@@ -18,22 +18,23 @@
 //
 // # Workflows
 //
-// RollingReboot is a run: it holds the planner of package fleet, and nothing else
-// decides. For each 200 targets of the plan it starts a RebootChunk when the first
-// of them is asked for, and the chunk starts a RebootOne for each instance, with the
-// id reboot/<region>/<instance>, so that no two runs restart one instance at once.
-// RollingReboot continues as new while its chunks go on: they speak to each other
-// by their ids.
+// RollingReboot is the workflow of a run. It holds the planner of package fleet, which
+// alone decides. For each restart that the planner asks for, RollingReboot starts a
+// RebootOne with the ID reboot/<region>/<instance>, so that no two runs restart an
+// instance at the same time. RebootOne reports its status by signals. Therefore
+// RollingReboot can continue as new, to keep its history short, while restarts are in
+// flight.
 //
-// # What it holds to
+// # Guarantees
 //
-// What package fleet does, with the history of RebootOne in place of the journal:
-// that the restart is about to be sent is in the history before it is. The activity
-// that sends has one attempt. When it ends without a result, for its worker died or
-// the answer was lost, the instance is looked at, and never sent to again. So an
-// instance is restarted at most once, and one that was not restarted is named.
+// The guarantees are those of package fleet, with the history of RebootOne in place of
+// the journal: before a restart is sent, that history records the intent. The activity
+// that sends the restart has one attempt. If it ends without a result, because its
+// worker died or the response was lost, RebootOne polls the instance and never sends
+// again. So a run restarts an instance at most once, and its report names every
+// instance that was not restarted.
 //
-// A pause, an abort or a halt takes back what was not begun to be sent. To end a run
-// early use [Abort]: a run that is terminated leaves its chunks behind, which send
-// nothing that was not asked for before, and end when they find nobody to tell.
+// A pause, an abort, a halt, and the end of the maintenance window revoke every restart
+// that no worker has begun to send. To end a run early, use [Abort]. If a run is
+// terminated instead, the restarts in flight are followed, but nobody learns their end.
 package ecstemporal

@@ -107,9 +107,7 @@ func newWorld(tb testing.TB, n int, settings Settings) *world {
 	}{
 		{snapshotActivity, w.snapshot, func() time.Duration { return 200 * time.Millisecond }},
 		{sendActivity, w.send, func() time.Duration { return w.sendTakes() }},
-		{waitActivity, w.wait, func() time.Duration { return w.waitTakes() }},
-		{resolveActivity, w.resolve, func() time.Duration { return 90 * time.Second }},
-		{awaitOthersActivity, w.awaitOthers, func() time.Duration { return time.Minute }},
+		{followActivity, w.follow, func() time.Duration { return w.waitTakes() }},
 		{notifyActivity, w.notify, func() time.Duration { return 0 }},
 	}
 	for _, a := range modelled {
@@ -128,7 +126,7 @@ func (w *world) run() *fleet.Report {
 	require.NoError(w.t, err)
 	packed, err := packPlan(w.plan)
 	require.NoError(w.t, err)
-	w.ExecuteWorkflow(rollingWorkflow, runHead{Settings: settings, Digest: w.plan.Digest()}, packed)
+	w.ExecuteWorkflow(rollingWorkflow, runHead{Settings: settings, Window: newWindowInput(settings.Window), Digest: w.plan.Digest()}, packed)
 	require.True(w.t, w.IsWorkflowCompleted())
 	require.NoError(w.t, w.GetWorkflowError())
 	require.NoError(w.t, w.GetWorkflowResult(&packed))
@@ -137,7 +135,7 @@ func (w *world) run() *fleet.Report {
 
 func (w *world) report(packed []byte) *fleet.Report {
 	w.t.Helper()
-	history, err := unpackRun(packed)
+	history, err := unpackHistory(packed)
 	require.NoError(w.t, err)
 	return history.Report()
 }
@@ -218,12 +216,18 @@ func (w *world) change(m *machine, down bool) {
 	w.widest = max(w.widest, w.down)
 }
 
-func (w *world) wait(_ context.Context, in waitInput) (waitResult, error) {
+func (w *world) follow(ctx context.Context, in followInput) (followResult, error) {
+	switch {
+	case in.Others:
+		return w.awaitOthers(ctx, in)
+	case !in.Accepted:
+		return w.resolve(ctx, in)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	m := w.machines[in.Target.ID]
 	if in.Late && (!w.comesBack || m.restarts == 0) {
-		return waitResult{}, activity.ErrResultPending // for ever
+		return followResult{}, activity.ErrResultPending // for ever
 	}
 	now := w.Now()
 	end := fleet.Event{Kind: fleet.EventHealthy, Proof: ecsreboot.ProofStatus}
@@ -234,13 +238,13 @@ func (w *world) wait(_ context.Context, in waitInput) (waitResult, error) {
 	if end.Kind == fleet.EventHealthy {
 		w.change(m, false)
 	}
-	return waitResult{Events: []fleet.Event{
+	return followResult{Events: []fleet.Event{
 		{Kind: fleet.EventDown, At: now.Add(-time.Minute), InstanceID: m.id}, {Kind: fleet.EventUp, At: now.Add(-30 * time.Second), InstanceID: m.id}, end,
 	}}, nil
 }
 
 // resolve sees what really happened.
-func (w *world) resolve(_ context.Context, in waitInput) (waitResult, error) {
+func (w *world) resolve(_ context.Context, in followInput) (followResult, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	m := w.machines[in.Target.ID]
@@ -250,11 +254,11 @@ func (w *world) resolve(_ context.Context, in waitInput) (waitResult, error) {
 		w.change(m, false)
 		e = fleet.Event{Kind: fleet.EventHealthy, At: w.Now(), InstanceID: m.id, Proof: ecsreboot.ProofStartTime}
 	}
-	return waitResult{Events: []fleet.Event{e}}, nil
+	return followResult{Events: []fleet.Event{e}}, nil
 }
 
-func (w *world) awaitOthers(_ context.Context, in waitInput) (waitResult, error) {
-	return waitResult{Events: []fleet.Event{{Kind: fleet.EventSkipped, At: w.Now(), InstanceID: in.Target.ID, Reason: fleet.ReasonOthers}}}, nil
+func (w *world) awaitOthers(_ context.Context, in followInput) (followResult, error) {
+	return followResult{Events: []fleet.Event{{Kind: fleet.EventSkipped, At: w.Now(), InstanceID: in.Target.ID, Reason: fleet.ReasonOthers}}}, nil
 }
 
 func (w *world) notify(_ context.Context, notice Notice) error {

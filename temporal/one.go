@@ -12,252 +12,267 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
-// oneInput is what RebootOne is to do.
+// oneInput is the input of RebootOne.
 type oneInput struct {
 	work
 
-	Key       string    `json:"key"`
-	Chunk     string    `json:"chunk"` // who is told
-	Number    int       `json:"n"`
-	ForceStop bool      `json:"forceStop,omitempty"`
-	Attempts  int       `json:"attempts,omitempty"` // that were before
-	AskedAt   time.Time `json:"askedAt"`
-	Limits    limits    `json:"limits"`
-	SendQueue string    `json:"sendQueue"`
-	// Look sends nothing: an earlier workflow of the instance ended without telling
-	// what it did. Late follows one that was given up. Both need what was known.
+	Key        string    `json:"key"`
+	Run        string    `json:"run"` // the workflow ID of the run, which gets the status
+	Number     int       `json:"n"`   // how often it was the instance's turn
+	ForceStop  bool      `json:"forceStop,omitempty"`
+	Attempts   int       `json:"attempts,omitempty"` // requests that may have left before
+	AskedAt    time.Time `json:"askedAt"`
+	SendBefore time.Time `json:"sendBefore,omitzero"` // the end of the maintenance window
+	Settings   Settings  `json:"settings"`            // forInstance
+	SendQueue  string    `json:"sendQueue"`
+	// Look sends nothing: an earlier RebootOne ended and did not say what it had done.
+	// Known and Accepted are what it had said.
 	Look     bool                `json:"look,omitempty"`
-	Late     bool                `json:"late,omitempty"`
-	Known    *ecsreboot.Baseline `json:"known,omitempty"`    // the instance before its intent was told
-	Accepted bool                `json:"accepted,omitempty"` // that was told as well
-}
-
-// limits are the settings that matter to a single instance.
-type limits struct {
-	MinReady     time.Duration `json:"minReady"`
-	ReadyTimeout time.Duration `json:"readyTimeout"`
-	UnknownGrace time.Duration `json:"unknownGrace"`
-	SendTimeout  time.Duration `json:"sendTimeout"`
-	Health       bool          `json:"health,omitempty"`
-}
-
-func (s Settings) limits() limits {
-	return limits{MinReady: s.MinReady, ReadyTimeout: s.ReadyTimeout, UnknownGrace: s.UnknownGrace, SendTimeout: s.SendTimeout, Health: s.Health}
+	Known    *ecsreboot.Baseline `json:"known,omitempty"` // the instance before the restart
+	Accepted bool                `json:"accepted,omitempty"`
 }
 
 const (
-	// sendSlack is how much later than the send's own limit the server gives it up.
+	// sendSlack is how much later than the request's own limit the server gives up the
+	// activity that sends it.
 	sendSlack = 15 * time.Second
-	// queueTime is how long a send may wait for a worker before its turn is looked at
-	// anew.
+	// queueTime is how long a restart may wait for a worker before the instance is
+	// polled once more.
 	queueTime = 10 * time.Minute
-	// retryInterval and sendPatience are those of package fleet: the time between two
-	// tries of what certainly did not happen, and for how long it goes on for reasons
-	// that should pass soon.
+	// retryInterval and retryTimeout are those of package fleet: the time between two
+	// attempts that certainly sent nothing, and how long attempts go on that fail for
+	// reasons that should pass soon.
 	retryInterval = 10 * time.Second
-	sendPatience  = 5 * time.Minute
-	// throttlePatience is how long a throttled instance keeps its turn: its history
-	// grows with each try.
-	throttlePatience = time.Hour
+	retryTimeout  = 5 * time.Minute
+	// holdTimeout is how long an instance that is throttled or blocked keeps its turn.
+	// Its history grows with each attempt.
+	holdTimeout = time.Hour
 )
 
 // one is the state of RebootOne.
 type one struct {
-	in      oneInput
-	account account
-	held    fleet.Reason        // why nothing may be sent any more; empty if it may
-	calling workflow.CancelFunc // takes back what is not sent yet
-	before  ecsreboot.Baseline  // of the last send
-	first   time.Time           // the StartTime when its turn came
-	watcher []string            // chunks that are told the end, beside the one that asked
+	in          oneInput
+	status      targetStatus
+	revoked     fleet.Reason        // why nothing may be sent any more; empty if it may
+	cancel      workflow.CancelFunc // cancels what can be revoked; nil if nothing can
+	before      ecsreboot.Baseline  // of the last attempt
+	sent        bool                // it may have been sent, and before is known
+	first       time.Time           // the StartTime when its turn came
+	subscribers []string            // runs that get the end, beside the one that asked
 }
 
-// rebootOne restarts one instance and follows it to its end, which it returns.
-// Nothing is sent twice: see the package comment.
-func rebootOne(ctx workflow.Context, in oneInput) (account, error) {
-	w := &one{in: in, account: account{Key: in.Key, ID: in.Target.ID, Number: in.Number}}
+// rebootOne restarts one instance, follows it to its end, and reports that. If the
+// instance is failed or unknown, it then watches whether the instance comes back, until
+// the run or the next RebootOne needs no watching any more.
+func rebootOne(ctx workflow.Context, in oneInput) (targetStatus, error) {
+	o := &one{in: in, status: targetStatus{Key: in.Key, ID: in.Target.ID, Number: in.Number}}
 	work, _ := workflow.NewDisconnectedContext(ctx)
-	w.listen(work, ctx)
-	switch {
-	case in.Late:
-		w.followLate(work)
-	case in.Look:
-		w.look(work)
+	o.listen(work, ctx)
+	if in.Look {
+		o.look(work)
+	} else {
+		o.restart(work)
+	}
+	o.status.Ended = true
+	o.reportAll(work)
+	switch o.status.end().Kind {
+	case fleet.EventFailed, fleet.EventUnknown:
+		o.watch(work)
 	default:
-		w.restart(work)
 	}
-	w.account.Over = true
-	for _, chunk := range w.watcher {
-		w.inform(work, chunk)
-	}
-	return w.account, nil
+	return o.status, nil
 }
 
-// listen takes in signals while the work goes on. Who cancels the workflow takes back
-// what is not sent yet, and no more.
-func (w *one) listen(ctx, canceled workflow.Context) {
+// listen handles signals. Canceling the workflow revokes what is not sent yet, and no
+// more.
+func (o *one) listen(ctx, canceled workflow.Context) {
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		next := w.signals(ctx).AddReceive(canceled.Done(), func(workflow.ReceiveChannel, bool) { w.hold(fleet.ReasonUser) })
-		for canceled.Err() == nil {
-			next.Select(ctx)
-		}
-		next = w.signals(ctx) // the channel of a context that has ended is ready for ever
+		canceled.Done().Receive(ctx, nil)
+		o.revoke(fleet.ReasonUser)
+	})
+	workflow.Go(ctx, func(ctx workflow.Context) {
 		for {
-			next.Select(ctx)
+			var r revocation
+			if workflow.GetSignalChannel(ctx, signalRevoke).Receive(ctx, &r); r.Key == o.in.Key {
+				o.revoke(r.Reason)
+			}
+		}
+	})
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		for {
+			var run string
+			workflow.GetSignalChannel(ctx, signalSubscribe).Receive(ctx, &run)
+			if run != o.in.Run {
+				if slices.Contains(o.subscribers, run) {
+					continue // it asks whether this workflow is still there
+				}
+				o.subscribers = append(o.subscribers, run)
+				if o.status.Ended {
+					o.revoke(fleet.ReasonOthers) // another run wants the instance
+				}
+			}
+			o.report(ctx, run)
 		}
 	})
 }
 
-// signals takes in one signal at a time. It belongs to the coroutine of its context.
-func (w *one) signals(ctx workflow.Context) workflow.Selector {
-	return workflow.NewSelector(ctx).AddReceive(workflow.GetSignalChannel(ctx, signalHold), func(holds workflow.ReceiveChannel, _ bool) {
-		var h hold
-		if holds.Receive(ctx, &h); h.Key == w.in.Key {
-			w.hold(h.Reason)
-		}
-	}).AddReceive(workflow.GetSignalChannel(ctx, signalWatch), func(watches workflow.ReceiveChannel, _ bool) {
-		var chunk string
-		watches.Receive(ctx, &chunk)
-		if slices.Contains(w.watcher, chunk) {
-			return // it wanted to know whether somebody is here
-		}
-		w.watcher = append(w.watcher, chunk)
-		if w.in.Late {
-			w.hold(fleet.ReasonOthers) // it gives way
-		}
-		w.inform(ctx, chunk)
-	})
-}
-
-func (w *one) hold(reason fleet.Reason) {
-	if w.held == "" {
-		w.held = reason
+// revoke sends nothing any more. What has been sent is followed.
+func (o *one) revoke(reason fleet.Reason) {
+	if o.revoked == "" {
+		o.revoked = reason
 	}
-	if w.calling != nil {
-		w.calling()
+	if o.cancel != nil {
+		o.cancel()
 	}
 }
 
-// tell adds an event.
-func (w *one) tell(ctx workflow.Context, e fleet.Event) {
-	e.InstanceID = w.in.Target.ID
-	if e.At.IsZero() {
-		e.At = workflow.Now(ctx)
+// revocable returns a context that revoke cancels, and what ends that.
+func (o *one) revocable(ctx workflow.Context) (workflow.Context, func()) {
+	ctx, cancel := workflow.WithCancel(ctx)
+	o.cancel = cancel
+	if o.revoked != "" {
+		cancel()
 	}
-	e.Error = shorten(e.Error)
-	w.account.Events = append(w.account.Events, e)
+	return ctx, func() {
+		o.cancel = nil
+		cancel()
+	}
 }
 
-// inform tells a chunk what it does not know yet. One that is gone needs nothing.
-func (w *one) inform(ctx workflow.Context, chunk string) {
-	err := workflow.SignalExternalWorkflow(ctx, chunk, "", signalTold, w.account).Get(ctx, nil)
+// add adds an event to the status.
+func (o *one) add(ctx workflow.Context, events ...fleet.Event) {
+	for _, e := range events {
+		e.InstanceID = o.in.Target.ID
+		if e.At.IsZero() {
+			e.At = workflow.Now(ctx)
+		}
+		e.Error = shorten(e.Error)
+		o.status.Events = append(o.status.Events, e)
+	}
+}
+
+// report sends the status to a run. If the run that asked is gone, nothing is sent for it.
+func (o *one) report(ctx workflow.Context, run string) {
+	err := workflow.SignalExternalWorkflow(ctx, run, "", signalStatus, o.status).Get(ctx, nil)
 	if err != nil {
-		workflow.GetLogger(ctx).Info("Nobody is there to be told.", "chunk", chunk, "error", err)
+		workflow.GetLogger(ctx).Info("A run is gone.", "run", run, "error", err)
+		if run == o.in.Run {
+			o.revoke(fleet.ReasonInterrupted)
+		}
+	}
+}
+
+func (o *one) reportAll(ctx workflow.Context) {
+	for _, run := range append([]string{o.in.Run}, o.subscribers...) {
+		o.report(ctx, run)
 	}
 }
 
 // restart sends the restart and follows it.
-func (w *one) restart(ctx workflow.Context) {
+func (o *one) restart(ctx workflow.Context) {
 	begin := workflow.Now(ctx)
-	var failing time.Time // since when tries fail for what should pass soon
-	for try := 1; ; try++ {
-		if w.held != "" {
-			w.tell(ctx, fleet.Event{Kind: fleet.EventUnsent, Reason: w.held})
+	var failing time.Time // since when attempts fail for what should pass soon
+	for attempt := 1; o.status.end().Kind == ""; attempt++ {
+		if o.revoked != "" {
+			o.add(ctx, fleet.Event{Kind: fleet.EventUnsent, Reason: o.revoked})
 			return
 		}
-		why, sent := w.attempt(ctx)
+		why := o.attempt(ctx)
 		now := workflow.Now(ctx)
 		switch {
-		case sent, why == nil && endOf(w.account.Events).Kind != "":
-			return
-		case why == nil: // it may try again at once
+		case why == nil: // there is an end, or the next attempt may be made at once
 			continue
 		case why.Retry == "":
-			w.give(ctx, why)
+			o.giveUp(ctx, why)
 			return
-		case why.Retry == fleet.ReasonThrottled:
+		case why.Retry == fleet.ReasonThrottled, why.Retry == fleet.ReasonBlocked:
 			failing = time.Time{}
-			if now.Sub(begin) > throttlePatience {
-				w.tell(ctx, fleet.Event{Kind: fleet.EventUnsent, Reason: fleet.ReasonThrottled})
+			if now.Sub(begin) > holdTimeout || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+				o.add(ctx, fleet.Event{Kind: fleet.EventUnsent, Reason: why.Retry, Error: why.Event.Error})
 				return
 			}
 		case failing.IsZero():
 			failing = now
-		case now.Sub(failing) > sendPatience:
-			w.give(ctx, why)
+		case now.Sub(failing) > retryTimeout:
+			o.giveUp(ctx, why)
 			return
 		}
-		w.delay(ctx, why, try)
+		o.hold(ctx, why, attempt)
 	}
 }
 
-// give tells that the instance is given up without a restart.
-func (w *one) give(ctx workflow.Context, why *verdict) {
+// giveUp records that the instance is not restarted.
+func (o *one) giveUp(ctx workflow.Context, why *verdict) {
 	if why.ForAll {
-		w.tell(ctx, fleet.Event{Kind: fleet.EventHalt, Reason: fleet.ReasonAccess, Error: why.Event.Error})
+		o.add(ctx, fleet.Event{Kind: fleet.EventHalt, Reason: fleet.ReasonAccess, Error: why.Event.Error})
 	}
-	w.tell(ctx, why.Event)
+	o.add(ctx, why.Event)
 }
 
-// delay waits before the next try, and tells why.
-func (w *one) delay(ctx workflow.Context, why *verdict, try int) {
+// hold waits before the next attempt, and reports why.
+func (o *one) hold(ctx workflow.Context, why *verdict, attempt int) {
 	wait := retryInterval
-	if why.Retry == fleet.ReasonThrottled {
-		w.account.Throttled++
+	switch why.Retry {
+	case fleet.ReasonBlocked:
+		wait = max(0, o.in.Settings.BlockerInterval)
+	case fleet.ReasonThrottled:
+		o.status.Throttled++
 		wait = max(wait, why.RetryAfter)
-		// Those that were throttled together shall not come back together.
-		wait += wait * time.Duration(spread(w.in.Target.ID, try)) / 100
+		// Instances that were throttled together must not come back together.
+		wait += wait * time.Duration(spread(o.in.Target.ID, attempt)) / 100
+	default:
 	}
-	last := fleet.Event{}
-	if n := len(w.account.Events); n > 0 {
-		last = w.account.Events[n-1]
+	var last fleet.Event
+	if n := len(o.status.Events); n > 0 {
+		last = o.status.Events[n-1]
 	}
 	if last.Kind != fleet.EventHeld || last.Reason != why.Retry {
-		w.tell(ctx, fleet.Event{Kind: fleet.EventHeld, Reason: why.Retry, Error: why.Event.Error})
-		w.inform(ctx, w.in.Chunk)
+		o.add(ctx, fleet.Event{Kind: fleet.EventHeld, Reason: why.Retry, Error: why.Event.Error})
+		o.report(ctx, o.in.Run)
 	}
-	limited, cancel := workflow.WithCancel(ctx)
-	w.calling = cancel
-	if w.held == "" {
-		_ = workflow.Sleep(limited, wait)
-	}
-	w.calling = nil
-	cancel()
+	limited, done := o.revocable(ctx)
+	defer done()
+	_ = workflow.Sleep(limited, wait)
 }
 
 // spread is a number below 50 that is the same whenever the history is replayed.
-func spread(id string, try int) int {
+func spread(id string, attempt int) int {
 	h := fnv.New32a()
-	h.Write([]byte(id + strconv.Itoa(try)))
+	h.Write([]byte(id + strconv.Itoa(attempt)))
 	return int(h.Sum32() % 50)
 }
 
-// attempt makes one try. It returns why nothing was sent, nil if that is told or
-// there is no reason, and whether something was sent, the end of which is told then.
-func (w *one) attempt(ctx workflow.Context) (why *verdict, sent bool) {
+// attempt polls the instance and sends the restart, unless something is in the way. It
+// returns why nothing was sent; nil if there is an end, or the reason has passed.
+func (o *one) attempt(ctx workflow.Context) *verdict {
 	var before snapshot
-	if err := workflow.ExecuteActivity(w.reading(ctx), snapshotActivity, w.in.work).Get(ctx, &before); err != nil {
-		return &verdict{Retry: fleet.ReasonNotSent, Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent, Error: text(err)}}, false
+	poll := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: readTimeout + sendSlack, RetryPolicy: retryPolicy})
+	if err := workflow.ExecuteActivity(poll, snapshotActivity, o.in.work).Get(ctx, &before); err != nil {
+		return &verdict{Retry: fleet.ReasonNotSent, Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent, Error: text(err)}}
 	}
 	switch {
 	case before.Verdict != nil && before.Verdict.NotRunning:
-		return w.awaitOthers(ctx)
+		return o.awaitOthers(ctx)
 	case before.Verdict != nil:
-		return before.Verdict, false
-	case w.held != "":
-		return nil, false
-	case w.isStarted(before.Baseline):
-		return &verdict{Event: fleet.Event{Kind: fleet.EventSkipped, Reason: fleet.ReasonOthers}}, false
+		return before.Verdict
+	case o.revoked != "":
+		return nil
+	case o.isStarted(before.Baseline):
+		return &verdict{Event: fleet.Event{Kind: fleet.EventSkipped, Reason: fleet.ReasonOthers}}
 	}
-	w.first, w.before = before.Baseline.StartTime, before.Baseline
-	return w.send(ctx)
+	o.first, o.before = before.Baseline.StartTime, before.Baseline
+	return o.send(ctx)
 }
 
 // isStarted reports whether others have restarted the instance since its turn came.
-func (w *one) isStarted(now ecsreboot.Baseline) bool {
-	ahead := time.Duration(0) // of the service's clock, which StartTime is of
-	if !now.ServiceTime.IsZero() {
-		ahead = now.ServiceTime.Sub(now.TakenAt)
+func (o *one) isStarted(now ecsreboot.Baseline) bool {
+	return !o.first.IsZero() && now.StartTime.After(o.first) || now.StartTime.After(o.in.AskedAt.Add(ahead(now)))
+}
+
+// ahead is by how much the service's clock, which StartTime is of, is ahead of ours.
+func ahead(now ecsreboot.Baseline) time.Duration {
+	if now.ServiceTime.IsZero() {
+		return 0
 	}
-	return !w.first.IsZero() && now.StartTime.After(w.first) || now.StartTime.After(w.in.AskedAt.Add(ahead))
+	return now.ServiceTime.Sub(now.TakenAt)
 }

@@ -1,70 +1,143 @@
 package ecstemporal
 
 import (
+	"errors"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
-// send sends the restart once. From here on, the history knows that it may have
-// left.
-func (w *one) send(ctx workflow.Context) (why *verdict, sent bool) {
+// send sends the restart once, and follows it. From here on, the history says that it
+// may have been sent. It returns why it was not; nil if there is an end, or it may be
+// tried again at once.
+func (o *one) send(ctx workflow.Context) *verdict {
 	scheduled := workflow.Now(ctx)
-	cancellable, cancel := workflow.WithCancel(ctx)
-	defer cancel()
-	w.calling = cancel
+	limited, done := o.revocable(ctx)
 	var result sendResult
-	err := workflow.ExecuteActivity(workflow.WithActivityOptions(cancellable, workflow.ActivityOptions{
-		TaskQueue:              w.in.SendQueue,
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(limited, workflow.ActivityOptions{
+		TaskQueue:              o.in.SendQueue,
 		ScheduleToStartTimeout: queueTime,
-		StartToCloseTimeout:    w.in.Limits.SendTimeout + sendSlack,
+		StartToCloseTimeout:    o.in.Settings.SendTimeout + sendSlack,
 		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
-		// What waits for a worker is called off at once, for certain. What has begun
-		// knows nothing of it, and its result counts.
+		// An activity that waits for a worker is canceled at once, for certain. One that
+		// has begun does not learn of it, and its result applies.
 		WaitForCancellation: true,
 	}), sendActivity, sendInput{
-		work: w.in.work, ForceStop: w.in.ForceStop, Health: w.in.Limits.Health, StartTime: w.before.StartTime, Timeout: w.in.Limits.SendTimeout,
+		work: o.in.work, Settings: o.in.Settings, ForceStop: o.in.ForceStop, StartTime: o.before.StartTime, SendBefore: o.in.SendBefore,
 	}).Get(ctx, &result)
-	w.calling = nil
-	w.account.Rate = result.Rate
+	done()
+	o.status.Rate = result.Rate
 	switch {
 	case neverStarted(err):
-		return nil, false
+		return nil
 	case err != nil: // its worker died, or is about to
 		result = sendResult{Outcome: sendUnknown, Error: "the worker that sent it did not answer: " + err.Error()}
 	case result.Outcome == sendNot && result.Verdict.NotRunning:
-		return w.awaitOthers(ctx)
+		return o.awaitOthers(ctx)
 	case result.Outcome == sendNot:
-		return result.Verdict, false
+		return result.Verdict
 	}
 	if result.Before != nil {
-		w.before = *result.Before
+		o.before = *result.Before
 	}
+	o.sent = true
 	if result.SentAt.IsZero() {
 		result.SentAt = scheduled
 	}
-	w.tell(ctx, fleet.Event{Kind: fleet.EventIntent, At: result.SentAt, Attempt: w.in.Attempts + 1, Before: new(w.before)})
-	if result.Outcome == sendAccepted {
-		w.tell(ctx, fleet.Event{Kind: fleet.EventAccepted, RequestID: result.RequestID})
+	o.add(ctx, fleet.Event{Kind: fleet.EventIntent, At: result.SentAt, Attempt: o.in.Attempts + 1, Before: new(o.before)})
+	accepted, since := result.Outcome == sendAccepted, result.SentAt
+	if accepted {
+		o.add(ctx, fleet.Event{Kind: fleet.EventAccepted, RequestID: result.RequestID})
 	} else {
-		w.tell(ctx, fleet.Event{Kind: fleet.EventDoubt, Error: result.Error})
+		o.add(ctx, fleet.Event{Kind: fleet.EventDoubt, Error: result.Error})
+		since = workflow.Now(ctx)
 	}
-	w.inform(ctx, w.in.Chunk)
-	if result.Outcome == sendAccepted {
-		w.follow(ctx, waitActivity, result.SentAt)
-	} else {
-		w.follow(ctx, resolveActivity, workflow.Now(ctx))
-	}
-	return nil, true
+	o.report(ctx, o.in.Run)
+	o.follow(ctx, accepted, since)
+	return nil
 }
 
-// neverStarted reports whether an error tells for certain that no worker began with
-// a send. A send has no heartbeat, so that one that has begun is never called off.
+// neverStarted reports whether an error means that certainly no worker began to send.
+// The activity has no heartbeat, so that one that has begun is never canceled.
 func neverStarted(err error) bool {
-	if temporal.IsCanceledError(err) {
-		return true
+	timeout, ok := errors.AsType[*temporal.TimeoutError](err)
+	return temporal.IsCanceledError(err) || ok && timeout.TimeoutType() == enums.TIMEOUT_TYPE_SCHEDULE_TO_START
+}
+
+// retryPolicy is that of activities that send nothing: they are retried for ever.
+var retryPolicy = &temporal.RetryPolicy{InitialInterval: time.Second, MaximumInterval: retryInterval}
+
+// forEver is longer than any activity that follows an instance: it limits itself.
+const forEver = 10 * 365 * 24 * time.Hour
+
+// poll executes the activity that follows an instance.
+func (o *one) poll(ctx workflow.Context, in followInput) (result followResult, err error) {
+	in.work, in.Before, in.Settings = o.in.work, o.before, o.in.Settings
+	err = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: forEver, HeartbeatTimeout: heartbeatTimeout, RetryPolicy: retryPolicy,
+	}), followActivity, in).Get(ctx, &result)
+	return result, err
+}
+
+// follow follows a restart that was or may have been sent to its end.
+func (o *one) follow(ctx workflow.Context, accepted bool, sentAt time.Time) {
+	result, err := o.poll(ctx, followInput{Accepted: accepted, SentAt: sentAt})
+	if err != nil {
+		result.Events = []fleet.Event{{Kind: fleet.EventUnknown, Reason: fleet.ReasonNotWatched, Error: text(err)}}
 	}
-	timeout := asTimeout(err)
-	return timeout != nil && timeout.TimeoutType() == scheduleToStart
+	o.add(ctx, result.Events...)
+}
+
+// awaitOthers waits for an instance that is not Running. It returns why the restart is
+// tried again later; nil if there is an end, or it is revoked.
+func (o *one) awaitOthers(ctx workflow.Context) *verdict {
+	o.add(ctx, fleet.Event{Kind: fleet.EventHeld, Reason: fleet.ReasonOthers})
+	o.report(ctx, o.in.Run)
+	limited, done := o.revocable(ctx)
+	result, err := o.poll(limited, followInput{Others: true})
+	done()
+	o.add(ctx, result.Events...)
+	failed := fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent, Error: text(err)}
+	switch {
+	case o.revoked != "", temporal.IsCanceledError(err):
+		return nil
+	case err != nil:
+		return &verdict{Event: failed}
+	case result.Running: // it was not Running for a moment
+		failed.Reason, failed.Code = fleet.ReasonRefused, ecsreboot.ErrIncorrectInstanceStatus
+		return &verdict{Retry: fleet.ReasonRefused, Event: failed}
+	}
+	return nil
+}
+
+// look finds out what became of a restart that an earlier RebootOne may have sent.
+func (o *one) look(ctx workflow.Context) {
+	if o.in.Known != nil {
+		o.before, o.sent = *o.in.Known, true
+		o.follow(ctx, o.in.Accepted, workflow.Now(ctx))
+		return
+	}
+	// It may have ended at any point. A request that it began has an end by then.
+	_ = workflow.Sleep(ctx, o.in.Settings.SendTimeout+sendSlack+max(0, o.in.Settings.UnknownGrace))
+	o.add(ctx, fleet.Event{Kind: fleet.EventIntent, At: o.in.AskedAt, Attempt: o.in.Attempts + 1},
+		fleet.Event{Kind: fleet.EventDoubt, Error: "the workflow that restarted it was ended"})
+	o.follow(ctx, false, o.in.AskedAt) // any restart since then is evidence
+}
+
+// watch watches whether an instance that is failed or unknown comes back.
+func (o *one) watch(ctx workflow.Context) {
+	if !o.sent || o.revoked != "" {
+		return
+	}
+	limited, done := o.revocable(ctx)
+	defer done()
+	if result, err := o.poll(limited, followInput{Accepted: true, Late: true}); err == nil && len(result.Events) > 0 {
+		o.add(ctx, result.Events...)
+		o.reportAll(ctx)
+	}
 }

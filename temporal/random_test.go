@@ -20,7 +20,7 @@ func TestRandom(t *testing.T) {
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 7))
-			n := 1 + random.IntN(2*chunkSize+50)
+			n := 1 + random.IntN(450)
 			rules := fleet.Rules{MaxUnavailable: fleet.Percent(float64(1 + random.IntN(25))), MaxFailed: fleet.Percent(float64(random.IntN(60)))}
 			if random.IntN(2) == 0 {
 				rules.Canary = []int{}
@@ -68,9 +68,9 @@ func TestRandom(t *testing.T) {
 			for range random.IntN(4) {
 				at := time.Duration(random.IntN(7200)) * time.Second
 				w.at(at, func() { w.SignalWorkflow(SignalPause, nil) })
-				w.at(at+time.Duration(1+random.IntN(3600))*time.Second, func() { w.SignalWorkflow(SignalResume, nil) })
+				w.at(at+time.Duration(1+random.IntN(3600))*time.Second, func() { w.SignalWorkflow(SignalUnpause, nil) })
 			}
-			w.at(200*time.Hour, func() { w.SignalWorkflow(SignalResume, nil) }) // of pauses that overlap
+			w.at(200*time.Hour, func() { w.SignalWorkflow(SignalUnpause, nil) }) // of pauses that overlap
 			report := w.run()
 			w.check(report)
 			require.Zero(t, report.Count(fleet.StateRestarting))

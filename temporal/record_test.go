@@ -120,7 +120,7 @@ func TestRecord(t *testing.T) {
 }
 
 // saveRun saves the histories of a run: the first and the last execution of
-// RollingReboot, its chunk, and those of two instances.
+// RollingReboot, and those of two instances.
 func saveRun(t *testing.T, c client.Client, name, id string, plan fleet.Plan) {
 	t.Helper()
 	last := historyOf(t, c, id, "")
@@ -129,7 +129,6 @@ func saveRun(t *testing.T, c client.Client, name, id string, plan fleet.Plan) {
 	if first := started.GetFirstExecutionRunId(); first != started.GetOriginalExecutionRunId() {
 		save(t, name+"-rolling-first", historyOf(t, c, id, first))
 	}
-	save(t, name+"-chunk", historyOf(t, c, id+"/"+started.GetFirstExecutionRunId()[24:]+"/0.1", ""))
 	for _, i := range []int{2, 4} {
 		save(t, fmt.Sprintf("%s-one-%d", name, i), historyOf(t, c, "reboot/cn-hangzhou/"+plan.Targets[i].ID, ""))
 	}

@@ -8,76 +8,72 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
-// Settings say how a run goes. They are plain data and part of the workflow's input.
-// A zero field means its default, a negative duration none.
+// Settings configure a run. Fields that [fleet.Options] has as well mean the same and
+// have the same defaults: a zero field means its default, and a negative duration means
+// none. Functions are options of the workers; a field says whether the run calls them,
+// and a worker without a function that the run needs halts it.
 type Settings struct {
 	fleet.Rules
 
-	// MinReady is how long an instance must be Running and healthy without a break
-	// until it counts as healthy. Default 30 s; it must be less than ReadyTimeout.
-	MinReady time.Duration `json:"minReady,omitempty"`
-	// ReadyTimeout is how long an instance may take from the send until it is
-	// healthy; if no worker was there meanwhile, from when the next goes on. Default
-	// 25 min, because the vendor documents up to 20 for a restart.
+	MinReady     time.Duration `json:"minReady,omitempty"`     // default 30 s
+	UnknownGrace time.Duration `json:"unknownGrace,omitempty"` // default 60 s
+	MinUptime    time.Duration `json:"minUptime,omitempty"`    // default none
+	// ReadyTimeout is how long an instance may take from its restart request until it
+	// is healthy. Default 25 min. If no worker was there to watch, the time starts when
+	// the next worker takes over.
 	ReadyTimeout time.Duration `json:"readyTimeout,omitempty"`
-	// UnknownGrace is how long a restart whose answer was lost may take to show.
-	// Default 60 s.
-	UnknownGrace time.Duration `json:"unknownGrace,omitempty"`
-	// SendTimeout limits the call that restarts an instance. Default 45 s, at least
-	// 5 s; of that it may wait for a third until it leaves.
+	// SendTimeout limits the request that restarts an instance. Default 45 s, at least
+	// 5 s. The request must leave within a third of it, or it is not sent.
 	SendTimeout time.Duration `json:"sendTimeout,omitempty"`
+	// Window is when restarts may be sent. Its Location needs a name of the IANA time
+	// zone database, which the workers must have. Nil means always.
+	Window *fleet.Window `json:"-"` // runHead has it
 	// ApproveCanary waits for [ApproveCanary] after each canary stage.
 	ApproveCanary bool `json:"approveCanary,omitempty"`
-	// Health asks the worker's Health before an instance counts as healthy. A worker
-	// that has none then restarts nothing.
-	Health bool `json:"health,omitempty"`
-	// Notify tells the worker's Notify what matters to people.
-	Notify bool `json:"notify,omitempty"`
-	// ContinueAfter is after how many instances the workflow continues as new, to
-	// keep its history short. It also does when the server suggests it, which is all
-	// that 0 leaves.
+	Health        bool `json:"health,omitempty"`  // see [WorkerOptions]
+	Blocker       bool `json:"blocker,omitempty"` // see [WorkerOptions]
+	Notify        bool `json:"notify,omitempty"`  // see [WorkerOptions]
+	// BlockerInterval is the time between two calls of Blocker for an instance.
+	// Default 10 s.
+	BlockerInterval time.Duration `json:"blockerInterval,omitempty"`
+	// ContinueAfter is the number of settled instances after which the workflow
+	// continues as new. It also does so when the server suggests it; 0 leaves it at that.
 	ContinueAfter int `json:"continueAfter,omitempty"`
 }
 
 const (
-	defaultMinReady     = 30 * time.Second
-	defaultReadyTimeout = 25 * time.Minute
-	defaultUnknownGrace = time.Minute
 	defaultSendTimeout  = 45 * time.Second
 	shortestSendTimeout = 5 * time.Second
 )
 
-// forPlan fills in the defaults and refuses what makes no sense.
+// forPlan completes the settings by the defaults and checks them.
 func (s Settings) forPlan(plan fleet.Plan) (Settings, error) {
-	planner, err := fleet.NewPlanner(plan, s.Rules)
+	o, err := fleet.Options{
+		Rules: s.Rules, MinReady: s.MinReady, ReadyTimeout: s.ReadyTimeout, UnknownGrace: s.UnknownGrace,
+		BlockerInterval: s.BlockerInterval, Window: s.Window, MinUptime: s.MinUptime,
+	}.Complete(plan)
 	if err != nil {
 		return Settings{}, err
 	}
-	s.Rules = planner.Rules()
-	for _, d := range []struct {
-		field    *time.Duration
-		standard time.Duration
-	}{
-		{&s.MinReady, defaultMinReady},
-		{&s.ReadyTimeout, defaultReadyTimeout},
-		{&s.UnknownGrace, defaultUnknownGrace},
-		{&s.SendTimeout, defaultSendTimeout},
-	} {
-		if *d.field == 0 {
-			*d.field = d.standard
-		}
+	s.Rules, s.MinReady, s.ReadyTimeout, s.UnknownGrace, s.BlockerInterval = o.Rules, o.MinReady, o.ReadyTimeout, o.UnknownGrace, o.BlockerInterval
+	if s.SendTimeout == 0 {
+		s.SendTimeout = defaultSendTimeout
 	}
 	switch {
-	case s.MinReady > 0 && s.ReadyTimeout > 0 && s.MinReady >= s.ReadyTimeout:
-		return Settings{}, input("MinReady", fmt.Sprintf("of %v is not less than ReadyTimeout, %v, so no instance could ever be healthy in time", s.MinReady, s.ReadyTimeout))
 	case s.SendTimeout < shortestSendTimeout:
-		return Settings{}, input("SendTimeout", fmt.Sprintf("is %v; the service needs %v at least to answer", s.SendTimeout, shortestSendTimeout))
+		return Settings{}, input("SendTimeout", fmt.Sprintf("is %v; the service needs at least %v to respond", s.SendTimeout, shortestSendTimeout))
 	case s.ContinueAfter < 0:
 		return Settings{}, input("ContinueAfter", fmt.Sprintf("is %d", s.ContinueAfter))
 	}
-	return s, nil
+	return s, checkLocation(s.Window)
 }
 
 func input(field, problem string) error {
 	return &ecsreboot.InputError{Field: field, Problem: problem}
+}
+
+// forInstance returns the settings without what matters to the run alone.
+func (s Settings) forInstance() Settings {
+	s.Rules, s.ApproveCanary, s.Notify, s.ContinueAfter = fleet.Rules{}, false, false, 0
+	return s
 }

@@ -12,21 +12,20 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
-// DefaultTaskQueue is where workers look for work, and runs leave it, if they are
-// told of no other. Restarts are sent from a queue of their own, which has "-send"
-// behind its name.
+// DefaultTaskQueue is the default task queue of workers and runs. Restarts are sent from
+// a second queue, whose name has the suffix "-send".
 const DefaultTaskQueue = "ecsreboot"
 
-// StartOptions say how a run is started.
+// StartOptions configure the start of a run.
 type StartOptions struct {
-	// WorkflowID is by what the run is known. The default is [WorkflowID] of the
-	// plan, so that one plan has one run at a time.
+	// WorkflowID identifies the run. Default [WorkflowID] of the plan, so that a plan
+	// has one run at a time.
 	WorkflowID string
-	// TaskQueue is that of the workers. Default [DefaultTaskQueue].
+	// TaskQueue is the task queue of the workers. Default [DefaultTaskQueue].
 	TaskQueue string
 	Settings  Settings
-	// SearchAttributes sets EcsrebootPlanDigest on all workflows of the run and
-	// EcsrebootGroup on those of single instances. Both must be registered in the
+	// SearchAttributes sets EcsrebootPlanDigest on all workflows of the run, and
+	// EcsrebootGroup on the workflows of instances. Both must be registered in the
 	// namespace, with the type Keyword:
 	//
 	//	temporal operator search-attribute create --name EcsrebootPlanDigest --type Keyword
@@ -34,18 +33,18 @@ type StartOptions struct {
 	SearchAttributes bool
 }
 
-// WorkflowID is the default id of a plan's run: "rolling-reboot/<region>/<digest>".
+// WorkflowID returns the default workflow ID of a plan: "rolling-reboot/<region>/<digest>".
 func WorkflowID(plan fleet.Plan) string {
 	return "rolling-reboot/" + plan.Region + "/" + plan.Digest()[:shortDigest]
 }
 
-// shortDigest is as much of a digest as tells plans apart.
+// shortDigest is the number of characters of a digest that distinguish plans.
 const shortDigest = 12
 
-// Start starts a run of the plan, and returns when the server has it; workers do the
-// rest. A run of the same id that goes on is an error; one that is over does not
-// stand in the way, and what it has restarted is restarted again. Its other errors
-// are of the input, before anything is started, or the server's.
+// Start starts a run of the plan and returns when the server has recorded it; workers do
+// the rest. It returns an error if a run with the same ID goes on. A run with the same ID
+// that has ended is no obstacle: the new run restarts every instance of the plan again.
+// An invalid plan or setting is an [ecsreboot.InputError] that names the field.
 func Start(ctx context.Context, c client.Client, plan fleet.Plan, options StartOptions) (client.WorkflowRun, error) {
 	if c == nil {
 		return nil, input("client", "is nil")
@@ -64,7 +63,9 @@ func Start(ctx context.Context, c client.Client, plan fleet.Plan, options StartO
 	if options.TaskQueue == "" {
 		options.TaskQueue = DefaultTaskQueue
 	}
-	head := runHead{Settings: settings, Digest: plan.Digest(), SearchAttributes: options.SearchAttributes}
+	head := runHead{
+		Settings: settings, Window: newWindowInput(settings.Window), Digest: plan.Digest(), SearchAttributes: options.SearchAttributes,
+	}
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       options.WorkflowID,
 		TaskQueue:                                options.TaskQueue,
@@ -74,7 +75,7 @@ func Start(ctx context.Context, c client.Client, plan fleet.Plan, options StartO
 		TypedSearchAttributes:                    head.searchAttributes(""),
 	}, rollingWorkflow, head, packed)
 	if _, running := errors.AsType[*serviceerror.WorkflowExecutionAlreadyStarted](err); running {
-		return nil, fmt.Errorf("ecstemporal: the run %s goes on already; follow it, or abort it first: %w", options.WorkflowID, err)
+		return nil, fmt.Errorf("ecstemporal: the run %s is already running; follow it, or abort it first: %w", options.WorkflowID, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ecstemporal: the run was not started: %w", err)

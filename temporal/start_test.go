@@ -47,6 +47,25 @@ func TestStartRefuses(t *testing.T) {
 	require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
 }
 
+// TestSettingsHaveTheDefaultsOfFleet completes settings as a run of package fleet does.
+func TestSettingsHaveTheDefaultsOfFleet(t *testing.T) {
+	for _, rules := range []fleet.Rules{{}, {MaxUnavailable: fleet.Count(1), Canary: []int{}}} {
+		for _, minReady := range []time.Duration{0, -1, time.Minute} {
+			settings, err := Settings{Rules: rules, MinReady: minReady}.forPlan(smallPlan())
+			require.NoError(t, err)
+			options, err := fleet.Options{Rules: rules, MinReady: minReady}.Complete(smallPlan())
+			require.NoError(t, err)
+			require.Equal(t, options.Rules, settings.Rules)
+			require.Equal(t, options.MinReady, settings.MinReady)
+			require.Equal(t, options.ReadyTimeout, settings.ReadyTimeout)
+			require.Equal(t, options.UnknownGrace, settings.UnknownGrace)
+			again, err := settings.forPlan(smallPlan())
+			require.NoError(t, err)
+			require.Equal(t, settings, again)
+		}
+	}
+}
+
 func TestStart(t *testing.T) {
 	c := new(mocks.Client)
 	var options client.StartWorkflowOptions
@@ -68,14 +87,14 @@ func TestStart(t *testing.T) {
 	c.On("ExecuteWorkflow", mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).
 		Return(nil, serviceerror.NewWorkflowExecutionAlreadyStarted("", "", "run")).Once()
 	_, err = Start(context.Background(), c, smallPlan(), StartOptions{WorkflowID: "mine"})
-	require.ErrorContains(t, err, "the run mine goes on already")
+	require.ErrorContains(t, err, "the run mine is already running")
 }
 
 func TestSignals(t *testing.T) {
 	c := new(mocks.Client)
 	for name, send := range map[string]func() error{
 		SignalPause:         func() error { return Pause(context.Background(), c, "run") },
-		SignalResume:        func() error { return Resume(context.Background(), c, "run") },
+		SignalUnpause:       func() error { return Unpause(context.Background(), c, "run") },
 		SignalAbort:         func() error { return Abort(context.Background(), c, "run") },
 		SignalApproveCanary: func() error { return ApproveCanary(context.Background(), c, "run", 1) },
 	} {

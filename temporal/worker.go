@@ -17,46 +17,50 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
-// WorkerOptions say what a worker does.
+// WorkerOptions configure a worker.
 type WorkerOptions struct {
-	// TaskQueue is where the worker takes work from. Default [DefaultTaskQueue].
+	// TaskQueue is the queue that the worker polls. Default [DefaultTaskQueue].
 	TaskQueue string
-	// RestartsPerMinute limits how often restarts are sent, over all workers of the
-	// queue; the server counts. All must be given the same. 0 sets no limit. What
-	// the service throttles is heeded in any case.
+	// RestartsPerMinute limits the restarts of all workers of the queue together; the
+	// server counts them. All workers must have the same value. 0 sets no limit. The
+	// rate limit of the service applies in any case.
 	RestartsPerMinute float64
-	// Health says whether a restarted instance serves again, as [fleet.Options] has
-	// it. Runs ask for it by Settings.Health.
+	// Health checks whether a restarted instance serves again, as in [fleet.Options].
+	// Runs with Settings.Health call it.
 	Health func(ctx context.Context, target fleet.Target) error
-	// Notify is told what matters to people, if Settings.Notify asks for it. An error
-	// has it told again, a few times.
+	// Blocker can hold a restart back, as in [fleet.Options]. Runs with
+	// Settings.Blocker call it right before each restart request. Its approval is valid
+	// for a third of SendTimeout, and a call that takes longer does not approve.
+	Blocker func(ctx context.Context, target fleet.Target) error
+	// Notify is called with what matters to people, by runs with Settings.Notify. If it
+	// returns an error, it is called again, 5 times at most.
 	Notify func(ctx context.Context, notice Notice) error
 }
 
 const (
-	// maxWaiting bounds how many instances a worker follows at once; each costs a
-	// goroutine and some memory. It is more than the width of most fleets.
-	maxWaiting = 10_000
-	// maxSending bounds how many restarts of a worker are on their way at once, as
-	// those do that are held back by the service's throttling.
+	// maxFollowing limits how many instances a worker follows at once. Each costs a
+	// goroutine and some memory, and the width of most fleets is less.
+	maxFollowing = 10_000
+	// maxSending limits how many restarts of a worker are under way at once, those
+	// included that the rate limit holds back.
 	maxSending = 16
-	// stopPatience is how long a worker that stops waits for its restarts to be
-	// answered; waits are given to others at once.
-	stopPatience = time.Minute
-	// taskPatience is how long a workflow may think: a run of ten thousands of
-	// instances that continues as new takes some hundred milliseconds for it.
-	taskPatience = 10 * time.Second
+	// stopTimeout is how long a worker that stops waits for the responses to its
+	// restarts. What it follows is given to other workers at once.
+	stopTimeout = time.Minute
+	// taskTimeout is how long a workflow may compute: a run of some ten thousand
+	// instances takes a second or two to begin a new execution.
+	taskTimeout = 10 * time.Second
 )
 
-// Worker does the work of runs: workflows and waits from one task queue, and sends
-// from another.
+// Worker works for runs. It polls two task queues: one for workflows and everything
+// that sends nothing, and one for restarts.
 type Worker struct {
 	main, send worker.Worker
 	stopOnce   sync.Once
 }
 
-// NewWorker returns a worker, which begins when it is started. The ECS client must
-// be one of the region of the runs; all workers of a queue may do all the work.
+// NewWorker returns a worker that has not started. The region of the ECS client must be
+// that of the runs. Any worker of a queue may do any of its work.
 func NewWorker(c client.Client, ecs *ecsreboot.Client, options WorkerOptions) (*Worker, error) {
 	switch {
 	case c == nil:
@@ -71,26 +75,26 @@ func NewWorker(c client.Client, ecs *ecsreboot.Client, options WorkerOptions) (*
 	}
 	w := &Worker{
 		main: worker.New(c, options.TaskQueue, worker.Options{
-			MaxConcurrentActivityExecutionSize: maxWaiting,
-			DeadlockDetectionTimeout:           taskPatience,
-			WorkerStopTimeout:                  stopPatience,
+			MaxConcurrentActivityExecutionSize: maxFollowing,
+			DeadlockDetectionTimeout:           taskTimeout,
+			WorkerStopTimeout:                  stopTimeout,
 		}),
 		send: worker.New(c, sendQueue(options.TaskQueue), worker.Options{
 			MaxConcurrentActivityExecutionSize: maxSending,
 			TaskQueueActivitiesPerSecond:       options.RestartsPerMinute / time.Minute.Seconds(),
-			WorkerStopTimeout:                  stopPatience,
+			WorkerStopTimeout:                  stopTimeout,
 			DisableWorkflowWorker:              true,
 		}),
 	}
 	RegisterWorkflows(w.main)
-	a := &activities{client: ecs, health: options.Health, notify: options.Notify}
+	a := &activities{client: ecs, health: options.Health, blocker: options.Blocker, notify: options.Notify}
 	a.confirm = func(ctx context.Context, token []byte) error { return c.RecordActivityHeartbeat(ctx, token) }
 	a.register(w.main, w.send)
 	return w, nil
 }
 
-// RegisterWorkflows registers the workflows, for those who replay histories before
-// they let a new version work on runs that go on:
+// RegisterWorkflows registers the workflows, to replay the histories of runs that go on
+// before a new version works on them:
 //
 //	replayer := worker.NewWorkflowReplayer()
 //	ecstemporal.RegisterWorkflows(replayer)
@@ -99,7 +103,6 @@ func NewWorker(c client.Client, ecs *ecsreboot.Client, options WorkerOptions) (*
 //	})
 func RegisterWorkflows(registry worker.WorkflowRegistry) {
 	registry.RegisterWorkflowWithOptions(rollingReboot, workflow.RegisterOptions{Name: rollingWorkflow})
-	registry.RegisterWorkflowWithOptions(rebootChunk, workflow.RegisterOptions{Name: chunkWorkflow})
 	registry.RegisterWorkflowWithOptions(rebootOne, workflow.RegisterOptions{Name: oneWorkflow})
 }
 
@@ -109,9 +112,7 @@ func (a *activities) register(main, send worker.ActivityRegistry) {
 		work any
 	}{
 		{snapshotActivity, a.Snapshot},
-		{waitActivity, a.Wait},
-		{resolveActivity, a.Resolve},
-		{awaitOthersActivity, a.AwaitOthers},
+		{followActivity, a.Follow},
 		{notifyActivity, a.Notify},
 	} {
 		main.RegisterActivityWithOptions(named.work, activity.RegisterOptions{Name: named.name})
@@ -119,10 +120,10 @@ func (a *activities) register(main, send worker.ActivityRegistry) {
 	send.RegisterActivityWithOptions(a.Send, activity.RegisterOptions{Name: sendActivity})
 }
 
-// sendQueue is the task queue of those that send: a rate limits a whole queue.
+// sendQueue is the task queue of restarts: Temporal limits the rate of a whole queue.
 func sendQueue(taskQueue string) string { return taskQueue + "-send" }
 
-// Start begins to work.
+// Start starts the worker.
 func (w *Worker) Start() error {
 	if err := w.send.Start(); err != nil {
 		return fmt.Errorf("ecstemporal: the worker does not start: %w", err)
@@ -134,9 +135,8 @@ func (w *Worker) Start() error {
 	return nil
 }
 
-// Stop takes no more work, waits for the restarts that are on their way to be
-// answered, a minute at most, and hands the rest to other workers, or to the next
-// one.
+// Stop stops the worker. It waits for the responses to the restarts that the worker has
+// sent, for a minute at most, and leaves the rest to other workers, or to the next one.
 func (w *Worker) Stop() {
 	w.stopOnce.Do(func() {
 		w.send.Stop()
@@ -144,7 +144,7 @@ func (w *Worker) Stop() {
 	})
 }
 
-// Run works until ctx ends, and then stops.
+// Run starts the worker, and stops it when ctx ends.
 func (w *Worker) Run(ctx context.Context) error {
 	if err := w.Start(); err != nil {
 		return err

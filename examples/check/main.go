@@ -1,115 +1,67 @@
-// Command check says whether ECS instances could be restarted now: their status,
-// locks and expiry, and what the service says to a dry run. It restarts nothing.
-// Its -h page is its manual.
-//
-// Scripts build it, as go run turns every exit code but 0 into 1:
+// Command check checks whether ECS instances could be restarted now: their status,
+// locks and expiry, and the service's response to a dry run. It restarts nothing. The
+// lesson is in checkAll; the packages of internal/cli parse the command line and print.
+// Scripts build it, as go run turns every failure into 1:
 //
 //	go build -o ecs-check ./examples/check
 package main
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
 	"io"
 	"os"
-	"runtime"
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
-	"github.com/ecsreboot/ecsreboot/examples/target"
+	"github.com/ecsreboot/ecsreboot/internal/cli/check"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/process"
+	"github.com/ecsreboot/ecsreboot/internal/cli/service"
 )
 
 func main() {
-	target.Main("ecs-check", func(ctx context.Context) int { return run(ctx, os.Args[1:], os.Stdout, os.Stderr) })
+	process.Main(check.Program, func(ctx context.Context) int {
+		return run(ctx, service.Connector{}, os.Args[1:], os.Stdout, os.Stderr)
+	})
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	p := &program{stdout: stdout, stderr: stderr, newServer: ecstest.NewServer, newClient: ecsreboot.NewClient}
-	return p.run(ctx, args)
-}
-
-// program is what a run needs of the outside.
-type program struct {
-	stdout, stderr io.Writer
-	quiet          bool
-	newServer      func(ecstest.Options) (*ecstest.Server, error)
-	newClient      func(region string, options ...ecsreboot.Option) (*ecsreboot.Client, error)
-}
-
-func (p *program) run(ctx context.Context, args []string) int {
-	s, err := parse(args)
-	p.quiet = s.quiet
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		_, _ = io.WriteString(p.stdout, helpPage)
-		return exitcode.Done
-	case err != nil:
-		return p.failAll(s, err)
-	case s.version:
-		_, _ = fmt.Fprintf(p.stdout, "ecs-check %s %s\n", ecsreboot.Version, runtime.Version())
-		return exitcode.Done
-	}
-	if s.Emulate {
-		return p.emulate(ctx, s)
-	}
-	client, err := p.newClient(s.Region, s.Options("ecs-check", p.progress)...)
+func run(ctx context.Context, connector service.Connector, args []string, stdout, stderr io.Writer) int {
+	s, err := check.Parse(args)
+	out := check.NewPrinter(s, stdout, stderr)
 	if err != nil {
-		return p.failAll(s, err)
+		return out.Failed(err)
 	}
-	return p.check(ctx, s, client)
-}
-
-// emulate checks instances of a service of its own.
-func (p *program) emulate(ctx context.Context, s settings) int {
-	server, err := p.newServer(ecstest.Options{})
+	if s.Page != "" { // -h, help or -version
+		return out.Page()
+	}
+	var emulation service.Emulation
+	for _, id := range s.InstanceIDs {
+		emulation.Instances = append(emulation.Instances, ecstest.Instance{ID: id})
+	}
+	connection, err := connector.Connect(s.Target, check.Program, emulation, out.Progress)
 	if err != nil {
-		return p.failAll(s, fmt.Errorf("ecs-check: the emulated service does not start: %w", err))
+		return out.Failed(err)
 	}
-	defer server.Close()
-	for _, id := range s.instanceIDs {
-		if err := server.AddInstance(ecstest.Instance{ID: id}); err != nil {
-			return p.failAll(s, fmt.Errorf("ecs-check: %w", err))
-		}
-	}
-	client, err := server.NewClient(s.Options("ecs-check", p.progress)...)
-	if err != nil {
-		return p.failAll(s, fmt.Errorf("ecs-check: %w", err))
-	}
-	p.progress("emulated service at %s, in this process; no real instance is touched\n", server.URL)
-	return p.check(ctx, s, client)
-}
-
-// check checks the instances one after the other. They are read beforehand, all
-// at once, so that there is something to show of those that fail the check too.
-func (p *program) check(ctx context.Context, s settings, client *ecsreboot.Client) int {
-	defer client.CloseIdleConnections()
+	defer connection.Close()
 	ctx, cancel := s.Limit(ctx)
 	defer cancel()
-	found := make(map[string]ecsreboot.Instance, len(s.instanceIDs))
-	for instance, err := range client.DescribeInstances(ctx, ecsreboot.DescribeInstancesRequest{InstanceIDs: s.instanceIDs}) {
-		if err != nil {
-			return p.failAll(s, err)
-		}
-		found[instance.ID] = instance
-	}
-	codes := make([]int, len(s.instanceIDs))
-	for i, id := range s.instanceIDs {
-		instance := found[id]
-		checked, err := client.Check(ctx, ecsreboot.RebootInstanceRequest{InstanceID: id, ForceStop: s.force})
-		if err == nil {
-			instance = checked.Instance
-		}
-		codes[i] = p.report(s, newResult(instance, checked, err))
-	}
-	return exitcode.Worst(codes...)
+	return checkAll(ctx, s, connection.Client, out)
 }
 
-// progress tells what goes on, to whoever watches.
-func (p *program) progress(format string, args ...any) {
-	if !p.quiet {
-		_, _ = fmt.Fprintf(p.stderr, format, args...)
+// checkAll checks the instances one after the other. It lists all of them first, so
+// that it has something to show for those that fail the check, too.
+func checkAll(ctx context.Context, s check.Settings, client *ecsreboot.Client, out *check.Printer) int {
+	found := make(map[string]ecsreboot.Instance, len(s.InstanceIDs))
+	for instance, err := range client.DescribeInstances(ctx, ecsreboot.DescribeInstancesRequest{InstanceIDs: s.InstanceIDs}) {
+		if err != nil {
+			return out.Failed(err)
+		}
+		found[instance.ID] = instance // an id that the service does not list has an empty Status
 	}
+	codes := make([]int, len(s.InstanceIDs))
+	for i, id := range s.InstanceIDs {
+		checked, err := client.Check(ctx, ecsreboot.RebootInstanceRequest{InstanceID: id, ForceStop: s.ForceStop})
+		codes[i] = out.Print(check.NewResult(found[id], checked, err))
+	}
+	return exitcode.Worst(codes...)
 }

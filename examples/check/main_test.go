@@ -15,7 +15,9 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/check"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/service"
 )
 
 const id = "i-bp67acfmxazb4ph0001"
@@ -48,13 +50,10 @@ func invoke(ctx context.Context, t *testing.T, options ecstest.Options, instance
 	}
 	server.Inject(faults...)
 	var stdout, stderr bytes.Buffer
-	p := &program{
-		stdout: &stdout, stderr: &stderr, newServer: ecstest.NewInMemoryServer,
-		newClient: func(_ string, options ...ecsreboot.Option) (*ecsreboot.Client, error) {
-			return server.NewClient(options...)
-		},
-	}
-	code := p.run(ctx, append([]string{"-region", "cn-hangzhou"}, args...))
+	connector := service.Connector{NewClient: func(_ string, options ...ecsreboot.Option) (*ecsreboot.Client, error) {
+		return server.NewClient(options...)
+	}}
+	code := run(ctx, connector, append([]string{"-region", "cn-hangzhou"}, args...), &stdout, &stderr)
 	require.Equal(t, 0, server.TotalReboots(), "a check restarts nothing")
 	return printed{code, stdout.String(), stderr.String()}, server
 }
@@ -74,62 +73,62 @@ func TestVerdicts(t *testing.T) {
 		errs     string
 		stderr   string
 	}{
-		"accepted": {line: healthy + "does not expire; a restart would be accepted\n", verdict: wouldBeAccepted},
+		"accepted": {line: healthy + "does not expire; a restart would be accepted\n", verdict: check.WouldBeAccepted},
 		"expires": {
 			instance: ecstest.Instance{ExpiredTime: soon},
-			line:     healthy + "expires 2000-03-01 00:00 UTC; a restart would be accepted\n", verdict: wouldBeAccepted,
+			line:     healthy + "expires 2000-03-01 00:00 UTC; a restart would be accepted\n", verdict: check.WouldBeAccepted,
 		},
 		"stopped": {
-			instance: ecstest.Instance{Status: ecsreboot.StatusStopped}, code: exitcode.Failed, verdict: wouldBeRefused,
+			instance: ecstest.Instance{Status: ecsreboot.StatusStopped}, code: exitcode.Failed, verdict: check.WouldBeRefused,
 			line: "Stopped, started 1999-12-31 23:00 UTC; no locks; does not expire; a restart would be refused: IncorrectInstanceStatus\n",
 			errs: "IncorrectInstanceStatus", stderr: ecsreboot.ErrIncorrectInstanceStatus.Advice(),
 		},
 		"locked": {
-			instance: ecstest.Instance{Locks: []string{"security", "financial"}}, code: exitcode.Failed, verdict: wouldBeRefused,
+			instance: ecstest.Instance{Locks: []string{"security", "financial"}}, code: exitcode.Failed, verdict: check.WouldBeRefused,
 			line: "Running, started 1999-12-31 23:00 UTC; locked: security, financial; does not expire; a restart would be refused: InstanceLockedForSecurity\n",
 			errs: "InstanceLockedForSecurity", stderr: ecsreboot.ErrInstanceLockedForSecurity.Advice(),
 		},
 		"expired": {
-			instance: ecstest.Instance{ExpiredTime: past}, code: exitcode.Failed, verdict: wouldBeRefused,
+			instance: ecstest.Instance{ExpiredTime: past}, code: exitcode.Failed, verdict: check.WouldBeRefused,
 			line: healthy + "expired 1999-03-01 00:00 UTC; a restart would be refused: InstanceExpiredOrInArrears\n",
 			errs: "InstanceExpiredOrInArrears", stderr: ecsreboot.ErrInstanceExpiredOrInArrears.Advice(),
 		},
 		"a code that only the dry run gives": {
 			fault: ecstest.Fault{Kind: ecstest.FaultError, Code: "DiskError", Action: "RebootInstance"},
-			code:  exitcode.Failed, verdict: wouldBeRefused, errs: "DiskError",
+			code:  exitcode.Failed, verdict: check.WouldBeRefused, errs: "DiskError",
 			line: healthy + "does not expire; a restart would be refused: DiskError\n", stderr: ecsreboot.ErrDiskError.Advice(),
 		},
 		"no permission to restart": {
-			denied: "RebootInstance", code: exitcode.Failed, verdict: wouldBeRefused, errs: "Forbidden.RAM",
+			denied: "RebootInstance", code: exitcode.Failed, verdict: check.WouldBeRefused, errs: "Forbidden.RAM",
 			line: healthy + "does not expire; a restart would be refused: Forbidden.RAM\n", stderr: "ecs:RebootInstance",
 		},
 		"no permission to read": {
-			denied: "DescribeInstances", verdict: wouldBeAccepted,
-			line: "not listed, perhaps for want of the permission to read it; a restart would be accepted\n",
+			denied: "DescribeInstances", verdict: check.WouldBeAccepted,
+			line: "not listed, perhaps because the permission to read it is missing; a restart would be accepted\n",
 		},
 		"no permission to read, said so": {
 			fault: ecstest.Fault{Kind: ecstest.FaultError, Code: "Forbidden.RAM", Action: "DescribeInstances"},
-			code:  exitcode.Failed, verdict: notFoundOut, errs: "Forbidden.RAM",
+			code:  exitcode.Failed, verdict: check.NotFoundOut, errs: "Forbidden.RAM",
 			line:   "whether a restart would be accepted was not found out: Forbidden.RAM\n",
 			stderr: "missing RAM action: ecs:DescribeInstances",
 		},
 		"throttled": {
 			fault: ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: time.Hour, Action: "RebootInstance"},
-			code:  exitcode.Throttled, verdict: notFoundOut, errs: "Throttling.User",
+			code:  exitcode.Throttled, verdict: check.NotFoundOut, errs: "Throttling.User",
 			line: healthy + "does not expire; whether a restart would be accepted was not found out: Throttling.User\n", stderr: "Wait for the next minute",
 		},
 		"no answer in time": {
 			fault: ecstest.Fault{Kind: ecstest.FaultHang, Times: -1, Action: "RebootInstance"}, args: []string{"-timeout", "5s"},
-			code: exitcode.Failed, verdict: notFoundOut,
+			code: exitcode.Failed, verdict: check.NotFoundOut,
 			line: healthy + "does not expire; whether a restart would be accepted was not found out\n", stderr: "-timeout 5s is over",
 		},
 		"no answers": {
-			fault: ecstest.Fault{Kind: ecstest.FaultFIN, Times: -1}, code: exitcode.Failed, verdict: notFoundOut,
+			fault: ecstest.Fault{Kind: ecstest.FaultFIN, Times: -1}, code: exitcode.Failed, verdict: check.NotFoundOut,
 			line: "whether a restart would be accepted was not found out\n", stderr: "A check changes nothing; run it again.",
 		},
 		"dry run ignored": {
 			fault: ecstest.Fault{Kind: ecstest.FaultAnswer, Status: 200, Body: `{"RequestId":"473469C7"}`, Action: "RebootInstance"},
-			code:  exitcode.Unknown, verdict: dryRunIgnored, line: healthy + "does not expire; restarted, against what was asked\n",
+			code:  exitcode.Unknown, verdict: check.DryRunIgnored, line: healthy + "does not expire; restarted, although it was a dry run\n",
 			stderr: "Look at the instance, then for what stands between",
 		},
 	}
@@ -176,7 +175,7 @@ func TestSeveral(t *testing.T) {
 				ids, verdicts = append(ids, line["instanceId"]), append(verdicts, line["verdict"])
 			}
 			require.Equal(t, []any{"i-1", "i-9", "i-2", "i-3"}, ids)
-			require.Equal(t, []any{wouldBeAccepted, wouldBeRefused, wouldBeRefused, wouldBeAccepted}, verdicts)
+			require.Equal(t, []any{check.WouldBeAccepted, check.WouldBeRefused, check.WouldBeRefused, check.WouldBeAccepted}, verdicts)
 			for _, call := range server.Calls() {
 				if call.Action == "RebootInstance" {
 					require.True(t, call.DryRun)
@@ -202,9 +201,9 @@ func TestSeveral(t *testing.T) {
 			require.Equal(t, exitcode.Interrupted, got.code)
 			lines := got.jsonLines(t)
 			require.Len(t, lines, 3)
-			require.Equal(t, wouldBeAccepted, lines[0]["verdict"])
-			require.Equal(t, notFoundOut, lines[1]["verdict"])
-			require.Equal(t, notFoundOut, lines[2]["verdict"])
+			require.Equal(t, check.WouldBeAccepted, lines[0]["verdict"])
+			require.Equal(t, check.NotFoundOut, lines[1]["verdict"])
+			require.Equal(t, check.NotFoundOut, lines[2]["verdict"])
 		})
 	})
 }
@@ -230,7 +229,7 @@ func TestJSONFields(t *testing.T) {
 
 func TestEmulate(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), []string{"-emulate", "-signature", "v1", id, "i-2"}, &stdout, &stderr)
+	code := run(t.Context(), service.Connector{}, []string{"-emulate", "-signature", "v1", id, "i-2"}, &stdout, &stderr)
 	require.Equal(t, exitcode.Done, code)
 	require.Equal(t, 2, strings.Count(stdout.String(), "; a restart would be accepted\n"))
 	require.Contains(t, stderr.String(), "no real instance is touched")
@@ -247,7 +246,7 @@ func TestNoCredentials(t *testing.T) {
 	t.Setenv("USERPROFILE", t.TempDir())
 	t.Setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), []string{"-region", "cn-hangzhou", "-endpoint", "http://127.0.0.1:1", "-json", id, "i-2"}, &stdout, &stderr)
+	code := run(t.Context(), service.Connector{}, []string{"-region", "cn-hangzhou", "-endpoint", "http://127.0.0.1:1", "-json", id, "i-2"}, &stdout, &stderr)
 	require.Equal(t, exitcode.NoCredentials, code)
 	require.Len(t, printed{stdout: stdout.String()}.jsonLines(t), 2, "one for each instance")
 	require.Equal(t, 1, strings.Count(stderr.String(), "Set ALIBABA_CLOUD_ACCESS_KEY_ID"), "told once")

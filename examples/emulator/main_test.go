@@ -16,7 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
 )
 
 // buffer may be written while it is read.
@@ -157,18 +157,19 @@ func TestExitCodes(t *testing.T) {
 		code int
 		says string
 	}{
-		{nil, exitDone, ""},
-		{[]string{"-h"}, exitDone, "curl"},
-		{[]string{"-nonsense"}, exitUsage, "-nonsense"},
-		{[]string{"-limit", "2", "extra", "-region", "x"}, exitUsage, `unexpected argument "extra"`},
-		{[]string{"-fault", "nonsense"}, exitUsage, `unknown kind "nonsense"`},
-		{[]string{"-instances", "i-a,i-a"}, exitUsage, "i-a"},
-		{[]string{"-count", "-1"}, exitUsage, "negative"},
-		{[]string{"-tag", "=x"}, exitUsage, "key=value"},
-		{[]string{"-restart-log", t.TempDir()}, exitFailed, "directory"},
-		{[]string{"-addr", "0.0.0.0:0"}, exitFailed, "loopback"},
-		{[]string{"-addr", taken}, exitFailed, "in use"},
-		{[]string{"-key-secret", ""}, exitFailed, "both or none"},
+		{nil, exitcode.Done, ""},
+		{[]string{"-h"}, exitcode.Done, ""},
+		{[]string{"help"}, exitcode.Done, ""},
+		{[]string{"-nonsense"}, exitcode.Usage, "-nonsense"},
+		{[]string{"-limit", "2", "extra", "-region", "x"}, exitcode.Usage, `unexpected argument "extra"`},
+		{[]string{"-fault", "nonsense"}, exitcode.Usage, `unknown kind "nonsense"`},
+		{[]string{"-instances", "i-a,i-a"}, exitcode.Usage, "i-a"},
+		{[]string{"-count", "-1"}, exitcode.Usage, "negative"},
+		{[]string{"-tag", "=x"}, exitcode.Usage, "key=value"},
+		{[]string{"-restart-log", t.TempDir()}, exitcode.Failed, "directory"},
+		{[]string{"-addr", "0.0.0.0:0"}, exitcode.Failed, "loopback"},
+		{[]string{"-addr", taken}, exitcode.Failed, "in use"},
+		{[]string{"-key-secret", ""}, exitcode.Failed, "both or none"},
 	} {
 		var stdout, stderr bytes.Buffer
 		require.Equal(t, test.code, run(ended, test.args, &stdout, &stderr), test.args)
@@ -177,30 +178,5 @@ func TestExitCodes(t *testing.T) {
 	require.Zero(t, stop())
 	closed, in := io.Pipe()
 	require.NoError(t, closed.Close())
-	require.Equal(t, exitFailed, run(ended, nil, in, io.Discard), "nobody reads the URL")
-}
-
-func TestParseFault(t *testing.T) {
-	for text, want := range map[string]ecstest.Fault{
-		"hang":       {Kind: ecstest.FaultHang},
-		"drop:2,act": {Kind: ecstest.FaultDrop, Times: 2, Act: true},
-		"throttle:all,hint=30s,action=RebootInstance,id=i-a": {
-			Kind: ecstest.FaultThrottle, Times: -1, Hint: 30 * time.Second, Action: "RebootInstance", InstanceID: "i-a",
-		},
-		"error,code=DiskError,status=403,skip=1,delay=1m": {
-			Kind: ecstest.FaultError, Code: "DiskError", Status: 403, Skip: 1, Delay: time.Minute,
-		},
-		"answer:1,status=200,body={\"a\":1,\"act\"}": {Kind: ecstest.FaultAnswer, Times: 1, Status: 200, Body: `{"a":1,"act"}`},
-	} {
-		got, err := parseFault(text)
-		require.NoError(t, err, text)
-		require.Equal(t, want, got)
-	}
-	for _, text := range []string{
-		"", "dropped", "drop:0", "drop:-1", "drop:", "drop:x", "drop,", "drop,act=1", "drop,acts", "drop,skip", "drop,skip=x",
-		"drop,delay=5", "throttle,hint=x", "error,status=x", "error,colour=red",
-	} {
-		_, err := parseFault(text)
-		require.Error(t, err, text)
-	}
+	require.Equal(t, exitcode.Failed, run(ended, nil, in, io.Discard), "nobody reads the URL")
 }

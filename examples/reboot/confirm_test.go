@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot/ecstest"
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/reboot"
 )
 
 func TestConfirm(t *testing.T) {
@@ -34,7 +34,7 @@ func TestConfirm(t *testing.T) {
 			server := serve(t, ecstest.Instance{})
 			var stdout, stderr bytes.Buffer
 			p := newProgram(strings.NewReader(test.answer), &stdout, &stderr)
-			p.terminal = true
+			p.Interactive = true
 			code := p.run(t.Context(), at(server, "-force", id))
 			require.Equal(t, test.code, code, stderr.String())
 			require.Contains(t, stderr.String(), "like a power cut")
@@ -55,8 +55,8 @@ func TestConfirmInterrupted(t *testing.T) {
 	defer end.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	var stdout bytes.Buffer
-	p := newProgram(silent, &stdout, &watcher{until: "to go on: ", then: cancel})
-	p.terminal = true
+	p := newProgram(silent, &stdout, &watcher{until: "to confirm: ", then: cancel})
+	p.Interactive = true
 	require.Equal(t, exitcode.Interrupted, p.run(ctx, at(server, "-force", id)))
 	require.Equal(t, id+": not sent\n", stdout.String())
 	require.Empty(t, server.Calls())
@@ -71,26 +71,18 @@ func TestConfirmBeforeTheTimeout(t *testing.T) {
 		_, _ = io.WriteString(answer, "y\n")
 	}()
 	p := newProgram(slow, io.Discard, io.Discard)
-	p.terminal = true
-	s, err := parse(at(server, "-force", "-timeout", "10ms", id))
+	p.Interactive = true
+	s, err := reboot.Parse(at(server, "-force", "-timeout", "10ms", id))
 	require.NoError(t, err)
-	require.NoError(t, p.confirm(t.Context(), s))
-}
-
-func TestIsTerminal(t *testing.T) {
-	require.False(t, isTerminal(strings.NewReader("")))
-	file, err := os.Create(t.TempDir() + "/answers")
-	require.NoError(t, err)
-	defer file.Close()
-	require.False(t, isTerminal(file))
+	require.NoError(t, s.Confirm(t.Context(), p.Streams))
 }
 
 // An answer that is piped in is nobody's confirmation.
 func TestConfirmNeedsATerminal(t *testing.T) {
 	server := serve(t, ecstest.Instance{})
 	var stderr bytes.Buffer
-	code := run(t.Context(), at(server, "-force", id), strings.NewReader("y\n"), io.Discard, &stderr)
+	code := newProgram(strings.NewReader("y\n"), io.Discard, &stderr).run(t.Context(), at(server, "-force", id))
 	require.Equal(t, exitcode.Usage, code)
-	require.Contains(t, stderr.String(), "it needs -yes")
+	require.Contains(t, stderr.String(), "-force needs -yes")
 	require.Empty(t, server.Calls())
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
 )
 
 // What scripts hold on to: the lines and their fields, exactly.

@@ -14,7 +14,8 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/terminal"
 )
 
 // screen is a terminal: it keeps what it shows, and each state of the line that
@@ -55,7 +56,7 @@ func (s *screen) control(sequence string) {
 		*line = (*line)[:min(s.column, len(*line))]
 	case "\x1b[?7l", "\x1b[?7h":
 		s.nowrap = sequence == "\x1b[?7l"
-	case green, yellow, red, plain:
+	case terminal.Green, terminal.Yellow, terminal.Red, terminal.Plain:
 	default:
 		s.t.Errorf("unknown sequence %q", sequence)
 	}
@@ -97,24 +98,24 @@ var watched = ecstest.Instance{Reboot: ecstest.RebootProfile{
 
 func TestLiveLine(t *testing.T) {
 	inBubble(t, watched, nil, func(t *testing.T, b *bubble) {
-		terminal := newScreen(t, 80)
-		b.showOn(terminal)
+		screen := newScreen(t, 80)
+		b.showOn(screen)
 		got := b.follow(t.Context())
 		require.Equal(t, exitcode.Done, got.code)
 		require.Equal(t, []string{
-			id + "  ? T looking at it before the restart",
-			id + "  Running T looking at it before the restart",
+			id + "  ? T taking the baseline",
+			id + "  Running T taking the baseline",
 			id + "  Running T sending the restart",
 			id + "  Running T accepted",
 			id + "  Running T accepted; no sign of it yet",
 			id + "  Stopping T accepted; seen Stopping",
 			id + "  Starting T accepted; seen Stopping, Starting",
 			id + "  Running T accepted; seen Stopping, Starting",
-		}, terminal.shown()[:8])
-		require.Len(t, terminal.lines, 3, "all in one line")
-		require.Regexp(t, `^`+id+`  Running   +\d+\.\d s  restarted; seen Stopping, Starting$`, terminal.lines[1])
-		require.Empty(t, terminal.lines[2])
-		require.Greater(t, len(terminal.states), 200, "the time runs")
+		}, screen.shown()[:8])
+		require.Len(t, screen.lines, 3, "all in one line")
+		require.Regexp(t, `^`+id+`  Running   +\d+\.\d s  restarted; seen Stopping, Starting$`, screen.lines[1])
+		require.Empty(t, screen.lines[2])
+		require.Greater(t, len(screen.states), 200, "the time runs")
 		require.Contains(t, got.stdout, "by its status: Stopping, Starting, then Running")
 	})
 }
@@ -122,12 +123,12 @@ func TestLiveLine(t *testing.T) {
 // On a narrow terminal the line stays one line.
 func TestLiveLineNarrow(t *testing.T) {
 	inBubble(t, watched, nil, func(t *testing.T, b *bubble) {
-		terminal := newScreen(t, 30)
-		b.showOn(terminal)
+		screen := newScreen(t, 30)
+		b.showOn(screen)
 		require.Equal(t, exitcode.Done, b.follow(t.Context()).code)
 		head := len("RebootAndWait "+id+" at http://127.0.0.1:1") / 30
-		require.Len(t, terminal.lines, head+3)
-		require.True(t, strings.HasPrefix(terminal.lines[head+1], id+"  Runni"), terminal.lines)
+		require.Len(t, screen.lines, head+3)
+		require.True(t, strings.HasPrefix(screen.lines[head+1], id+"  Runni"), screen.lines)
 	})
 }
 
@@ -138,14 +139,14 @@ func TestLiveLineAndNotes(t *testing.T) {
 		{Kind: ecstest.FaultFIN, Action: "DescribeInstances", Skip: 3},
 	}
 	inBubble(t, ecstest.Instance{}, faults, func(t *testing.T, b *bubble) {
-		terminal := newScreen(t, 400)
-		b.showOn(terminal)
+		screen := newScreen(t, 400)
+		b.showOn(screen)
 		require.Equal(t, exitcode.Done, b.follow(t.Context()).code)
-		require.Len(t, terminal.lines, 5, terminal.lines)
-		require.Contains(t, terminal.lines[1], "RebootInstance "+id+": 400 Throttling.User")
-		require.Equal(t, "sending again in 5s", terminal.lines[2])
-		require.Contains(t, terminal.lines[3], "restarted; seen Starting")
-		require.Contains(t, strings.Join(terminal.shown(), "\n"), "accepted; seen Starting; reading failed: ")
+		require.Len(t, screen.lines, 5, screen.lines)
+		require.Contains(t, screen.lines[1], "RebootInstance "+id+": 400 Throttling.User")
+		require.Equal(t, "retrying in 5s", screen.lines[2])
+		require.Contains(t, screen.lines[3], "restarted; seen Starting")
+		require.Contains(t, strings.Join(screen.shown(), "\n"), "accepted; seen Starting; poll failed: ")
 	})
 }
 
@@ -156,11 +157,11 @@ func TestLiveLineVerdicts(t *testing.T) {
 		verdict  string
 		color    string
 	}{
-		"proven":   {verdict: "restarted", color: green},
-		"hangs":    {instance: ecstest.Instance{Reboot: ecstest.RebootProfile{Hang: true}}, verdict: "restart accepted, not proven", color: yellow},
-		"lost":     {fault: ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance"}, verdict: "unknown, it may have restarted", color: yellow},
-		"refused":  {instance: ecstest.Instance{Status: ecsreboot.StatusStopped}, verdict: "not sent", color: red},
-		"rejected": {fault: ecstest.Fault{Kind: ecstest.FaultError, Code: "DiskError", Action: "RebootInstance"}, verdict: "rejected", color: red},
+		"proven":   {verdict: "restarted", color: terminal.Green},
+		"hangs":    {instance: ecstest.Instance{Reboot: ecstest.RebootProfile{Hang: true}}, verdict: "restart accepted, not proven", color: terminal.Yellow},
+		"lost":     {fault: ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance"}, verdict: "unknown, it may have restarted", color: terminal.Yellow},
+		"refused":  {instance: ecstest.Instance{Status: ecsreboot.StatusStopped}, verdict: "not sent", color: terminal.Red},
+		"rejected": {fault: ecstest.Fault{Kind: ecstest.FaultError, Code: "DiskError", Action: "RebootInstance"}, verdict: "rejected", color: terminal.Red},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -170,10 +171,10 @@ func TestLiveLineVerdicts(t *testing.T) {
 			}
 			for _, color := range []bool{true, false} {
 				inBubble(t, test.instance, faults, func(t *testing.T, b *bubble) {
-					b.live, b.color = true, color
+					b.Live, b.Color = true, color
 					got := b.follow(t.Context())
 					if color {
-						require.Contains(t, got.stderr, "  "+test.color+test.verdict+plain)
+						require.Contains(t, got.stderr, "  "+test.color+test.verdict+terminal.Plain)
 						return
 					}
 					require.Contains(t, got.stderr, "  "+test.verdict)
@@ -190,14 +191,14 @@ func TestEmulateWait(t *testing.T) {
 	for _, live := range []bool{true, false} {
 		inBubble(t, ecstest.Instance{}, nil, func(t *testing.T, b *bubble) {
 			begin := time.Now()
-			terminal := newScreen(t, 200)
-			b.showOn(terminal)
-			b.live = live
+			screen := newScreen(t, 200)
+			b.showOn(screen)
+			b.Live = live
 			code := b.run(t.Context(), []string{"-emulate", "-wait", id})
 			require.Equal(t, exitcode.Done, code)
 			require.LessOrEqual(t, time.Since(begin), 7*time.Second)
 			require.Regexp(t, `^`+id+`: restarted, proven after [46]\.0 s by its status: Stopping, (Starting, )?then Running \(request [0-9A-F-]{36}\)\n$`, b.stdout.String())
-			lines := terminal.lines
+			lines := screen.lines
 			require.Contains(t, lines[0], "emulated service at ")
 			require.Equal(t, []string{"the service restarted the instance once", ""}, lines[len(lines)-2:])
 			if live {
@@ -217,28 +218,6 @@ func TestEmulateWait(t *testing.T) {
 	})
 }
 
-func TestRedraws(t *testing.T) {
-	for env, want := range map[string]bool{
-		"TERM=xterm":          true,
-		"TERM=xterm CI=false": true,
-		"TERM=xterm CI=0":     true,
-		"TERM=xterm CI=true":  false,
-		"TERM=xterm CI=1":     false,
-		"TERM=dumb":           false,
-		"":                    false,
-	} {
-		getenv := func(name string) string {
-			for entry := range strings.FieldsSeq(env) {
-				if key, value, _ := strings.Cut(entry, "="); key == name {
-					return value
-				}
-			}
-			return ""
-		}
-		require.Equal(t, want, redraws(getenv), env)
-	}
-}
-
 // A file is no terminal, whatever TERM says.
 func TestNoLiveLineInAFile(t *testing.T) {
 	isolate(t)
@@ -250,7 +229,7 @@ func TestNoLiveLineInAFile(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stdout bytes.Buffer
-	run(ctx, []string{"-emulate", "-wait", id}, strings.NewReader(""), &stdout, file)
+	newProgram(strings.NewReader(""), &stdout, file).run(ctx, []string{"-emulate", "-wait", id})
 	written, err := os.ReadFile(file.Name())
 	require.NoError(t, err)
 	require.NotContains(t, string(written), "\x1b")
@@ -258,7 +237,7 @@ func TestNoLiveLineInAFile(t *testing.T) {
 }
 
 // showOn makes a terminal of stderr.
-func (b *bubble) showOn(terminal *screen) {
-	b.program.stderr = &console{w: terminal}
-	b.live = true
+func (b *bubble) showOn(screen *screen) {
+	b.Stderr = terminal.NewConsole(screen)
+	b.Live = true
 }

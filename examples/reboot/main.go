@@ -1,113 +1,84 @@
-// Command reboot restarts one ECS instance, of the real service or of an
-// emulated one in this process, and on request follows the restart to its end.
-// Its -h page is its manual.
-//
-// Scripts build it, as go run turns every exit code but 0 into 1:
+// Command reboot restarts one ECS instance and, with -wait, follows the restart until
+// it is proven. The lesson is in restart; the packages of internal/cli parse the
+// command line and print. Scripts build it, as go run turns every failure into 1:
 //
 //	go build -o ecs-reboot ./examples/reboot
 package main
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
-	"github.com/ecsreboot/ecsreboot/ecstest"
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
-	"github.com/ecsreboot/ecsreboot/examples/target"
+	"github.com/ecsreboot/ecsreboot/internal/cli/process"
+	"github.com/ecsreboot/ecsreboot/internal/cli/reboot"
+	"github.com/ecsreboot/ecsreboot/internal/cli/service"
+	"github.com/ecsreboot/ecsreboot/internal/cli/terminal"
+	"github.com/ecsreboot/ecsreboot/internal/cli/view"
 )
 
 func main() {
-	target.Main("ecs-reboot", func(ctx context.Context) int { return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr) })
+	process.Main(reboot.Program, func(ctx context.Context) int {
+		return newProgram(os.Stdin, os.Stdout, os.Stderr).run(ctx, os.Args[1:])
+	})
 }
 
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	p := newProgram(stdin, stdout, stderr)
-	p.terminal = isTerminal(stdin)
-	p.live = isTerminal(stderr) && redraws(os.Getenv)
-	p.color = p.live && os.Getenv("NO_COLOR") == ""
-	return p.run(ctx, args)
-}
-
-// program is what a run needs of the outside.
+// program is what a run needs from outside. Tests replace it.
 type program struct {
-	stdin       io.Reader
-	stdout      io.Writer
-	stderr      *console
-	terminal    bool          // somebody may be there to answer a question
-	live        bool          // stderr can redraw a line
-	color       bool          // and may colour it
-	restartTime time.Duration // of the emulated instance, where nobody waits
-	quiet       bool
-	newServer   func(ecstest.Options) (*ecstest.Server, error)
-	newClient   func(region string, options ...ecsreboot.Option) (*ecsreboot.Client, error)
+	*terminal.Streams
+	connector   service.Connector
+	restartTime time.Duration // of the emulated instance, without -wait; 0: default
 }
 
 func newProgram(stdin io.Reader, stdout, stderr io.Writer) *program {
-	return &program{
-		stdin:       stdin,
-		stdout:      stdout,
-		stderr:      &console{w: stderr},
-		restartTime: 2 * time.Second,
-		newServer:   ecstest.NewServer,
-		newClient:   ecsreboot.NewClient,
-	}
+	return &program{Streams: terminal.NewStreams(stdin, stdout, stderr)}
 }
 
 func (p *program) run(ctx context.Context, args []string) int {
-	s, err := parse(args)
-	p.quiet = s.quiet
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		_, _ = io.WriteString(p.stdout, helpPage)
-		return exitcode.Done
-	case err != nil:
-		return p.report(s, newResult(s, nil, err))
-	case s.version:
-		_, _ = fmt.Fprintf(p.stdout, "ecs-reboot %s %s\n", ecsreboot.Version, runtime.Version())
-		return exitcode.Done
+	s, err := reboot.Parse(args)
+	out := reboot.NewPrinter(s, p.Streams)
+	if err != nil {
+		return out.Failed(err)
 	}
-	if err := p.confirm(ctx, s); err != nil {
-		return p.report(s, newResult(s, nil, err))
+	if s.Page != "" { // -h, help or -version
+		return out.Page()
+	}
+	if err := s.Confirm(ctx, p.Streams); err != nil {
+		return out.Failed(err)
 	}
 	if s.Emulate {
-		return p.emulate(ctx, s)
+		practice, err := reboot.Practise(s, out, p.connector, p.restartTime)
+		if err != nil {
+			return out.Failed(err)
+		}
+		defer practice.Close()
+		result := restart(ctx, s, practice.Client, out)
+		practice.Finish(ctx, result)
+		return result.ExitCode
 	}
-	client, err := p.newClient(s.Region, p.options(s)...)
+	connection, err := p.connector.Connect(s.Target, reboot.Program, service.Emulation{}, out.Progress)
 	if err != nil {
-		return p.report(s, newResult(s, nil, err))
+		return out.Failed(err)
 	}
-	p.progress("%s at %s\n", s.describe(), client.Endpoint())
-	if s.wait {
-		return p.restartAndWait(ctx, s, client)
-	}
-	_, code := p.restart(ctx, s, client)
-	return code
+	defer connection.Close()
+	out.Progress("%s at %s\n", s.Command, connection.Endpoint())
+	return restart(ctx, s, connection.Client, out).ExitCode
 }
 
-// restart makes the one call and reports what came of it.
-func (p *program) restart(ctx context.Context, s settings, client *ecsreboot.Client) (accepted bool, code int) {
-	defer client.CloseIdleConnections()
-	ctx, cancel := s.Limit(ctx)
-	defer cancel()
-	resp, err := client.RebootInstance(ctx, s.request())
-	return err == nil && !resp.DryRun, p.report(s, newResult(s, resp, err))
-}
-
-// options are the client's, of the real service or of an emulated one.
-func (p *program) options(s settings) []ecsreboot.Option {
-	return s.Options("ecs-reboot", p.progress)
-}
-
-// progress tells what goes on, to whoever watches.
-func (p *program) progress(format string, args ...any) {
-	if !p.quiet {
-		_, _ = fmt.Fprintf(p.stderr, format, args...)
+// restart sends the restart once. Without -wait, no error means that the service has
+// accepted it; with -wait, that the restart is proven and the instance is Running.
+func restart(ctx context.Context, s reboot.Settings, client *ecsreboot.Client, out *reboot.Printer) view.Result {
+	if !s.Wait {
+		ctx, cancel := s.Limit(ctx)
+		defer cancel()
+		response, err := client.RebootInstance(ctx, s.Request)
+		return out.Called(response, err)
 	}
+	out.Follow()
+	options := s.WaitOptions // the limits of the wait
+	options.OnEvent = out.Event
+	result, err := client.RebootAndWait(ctx, s.Request, options)
+	return out.Waited(result, err)
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
 )
 
 const id = "i-bp67acfmxazb4ph0001"
@@ -62,7 +62,7 @@ type printed struct {
 func invoke(ctx context.Context, t *testing.T, args ...string) printed {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code := run(ctx, args, strings.NewReader(""), &stdout, &stderr)
+	code := newProgram(strings.NewReader(""), &stdout, &stderr).run(ctx, args)
 	require.NotContains(t, stdout.String()+stderr.String(), "testsecret")
 	return printed{code, stdout.String(), stderr.String()}
 }
@@ -114,7 +114,7 @@ func TestOutcomes(t *testing.T) {
 		},
 		"answer lost": {
 			fault: ecstest.Fault{Kind: ecstest.FaultDrop, Act: true}, code: exitcode.Unknown, reboots: 1,
-			line: id + ": unknown, it may have restarted\n", outcome: "unknown", advice: "Look at the instance before sending again.",
+			line: id + ": unknown, it may have restarted\n", outcome: "unknown", advice: "Look at the instance before you send another restart.",
 		},
 		"nothing but an internal error": {
 			fault: ecstest.Fault{Kind: ecstest.FaultError}, code: exitcode.Unknown,
@@ -129,12 +129,12 @@ func TestOutcomes(t *testing.T) {
 		"no answer in time": {
 			fault: ecstest.Fault{Kind: ecstest.FaultHang, Act: true}, args: []string{"-timeout", "100ms"},
 			code: exitcode.Unknown, reboots: 1,
-			line: id + ": unknown, it may have restarted\n", outcome: "unknown", advice: "Look at the instance before sending again.",
+			line: id + ": unknown, it may have restarted\n", outcome: "unknown", advice: "Look at the instance before you send another restart.",
 		},
 		"dry run ignored": {
 			fault: ecstest.Fault{Kind: ecstest.FaultAnswer, Status: 200, Body: `{"RequestId":"473469C7"}`},
 			args:  []string{"-dry-run"}, code: exitcode.Unknown,
-			line: id + ": restart accepted, against what was asked\n", outcome: "accepted", advice: "Look at the instance",
+			line: id + ": restart accepted, although it was a dry run\n", outcome: "accepted", advice: "Look at the instance",
 		},
 	}
 	for name, test := range tests {
@@ -244,7 +244,7 @@ func TestRetriesAreToldUnlessQuiet(t *testing.T) {
 			continue
 		}
 		require.Contains(t, got.stderr, "400 Throttling.User: ")
-		require.Contains(t, got.stderr, "\nsending again in 1ms\n")
+		require.Contains(t, got.stderr, "\nretrying in 1ms\n")
 	}
 }
 
@@ -262,8 +262,8 @@ func TestInterrupted(t *testing.T) {
 		server := serve(t, ecstest.Instance{}, ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: time.Minute})
 		ctx, cancel := context.WithCancel(t.Context())
 		var stdout bytes.Buffer
-		stderr := &watcher{until: "sending again in", then: cancel}
-		code := run(ctx, at(server, id), strings.NewReader(""), &stdout, stderr)
+		stderr := &watcher{until: "retrying in", then: cancel}
+		code := newProgram(strings.NewReader(""), &stdout, stderr).run(ctx, at(server, id))
 		require.Equal(t, exitcode.Interrupted, code, stderr.String())
 		require.Contains(t, stdout.String(), id+": rejected: Throttling.User")
 		require.Equal(t, 0, server.Reboots(id))

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot/ecstest"
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
 )
 
 // The program as a script meets it: a process, signals, exit codes.
@@ -62,15 +62,29 @@ func TestProcess(t *testing.T) {
 		cmd.Stdout, cmd.Stderr = writer, &stderr
 		require.NoError(t, cmd.Run(), stderr.String())
 		require.NoError(t, writer.Close())
-		require.Contains(t, stderr.String(), "the result could not be written to stdout: ")
+		require.Contains(t, stderr.String(), "failed to write the result to stdout: ")
 		require.Contains(t, stderr.String(), `"outcome":"accepted"`)
 		require.Equal(t, 1, server.Reboots(id))
+	})
+	t.Run("stdout is full", func(t *testing.T) {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Skip("there is no /dev/full")
+		}
+		defer full.Close()
+		server := serve(t, ecstest.Instance{})
+		var stderr bytes.Buffer
+		cmd := exec.CommandContext(t.Context(), binary, at(server, "-json", id)...)
+		cmd.Stdout, cmd.Stderr = full, &stderr
+		require.NoError(t, cmd.Run(), stderr.String())
+		require.Contains(t, stderr.String(), "failed to write the result to stdout: ")
+		require.Contains(t, stderr.String(), `"outcome":"accepted"`)
 	})
 	t.Run("stdin is /dev/null", func(t *testing.T) {
 		server := serve(t, ecstest.Instance{})
 		got := execute(t, binary, nil, nil, at(server, "-force", id)...)
 		require.Equal(t, exitcode.Usage, got.code, got.stderr)
-		require.Contains(t, got.stderr, "it needs -yes")
+		require.Contains(t, got.stderr, "-force needs -yes")
 		require.Empty(t, server.Calls())
 	})
 	t.Run("accepted", func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
 )
 
 // bubble is a program in virtual time, and the service that it calls.
@@ -35,8 +35,8 @@ func inBubble(t *testing.T, instance ecstest.Instance, faults []ecstest.Fault, t
 		server.Inject(faults...)
 		b := &bubble{server: server}
 		b.program = newProgram(strings.NewReader(""), &b.stdout, &b.stderr)
-		b.newServer = ecstest.NewInMemoryServer
-		b.newClient = func(_ string, options ...ecsreboot.Option) (*ecsreboot.Client, error) {
+		b.connector.NewServer = ecstest.NewInMemoryServer
+		b.connector.NewClient = func(_ string, options ...ecsreboot.Option) (*ecsreboot.Client, error) {
 			return server.NewClient(options...)
 		}
 		test(t, b)
@@ -102,17 +102,17 @@ func TestWaitOutcomes(t *testing.T) {
 		"hangs on the way": {
 			instance: ecstest.Instance{Reboot: ecstest.RebootProfile{Hang: true}}, args: []string{"-wait-timeout", "1m"},
 			code: exitcode.Unknown, line: id + ": restart accepted, not proven (request ", outcome: "accepted", reboots: 1, sends: 1,
-			stderr: []string{"not proven within 1m0s", "last seen Starting ", "once it is Running it is done"},
+			stderr: []string{"not proven within 1m0s", "last seen Starting ", "the restart is complete once it is Running"},
 		},
 		"answer lost": {
 			fault: at("RebootInstance", ecstest.Fault{Kind: ecstest.FaultDrop, Act: true}),
 			line:  id + ": restarted, proven after ", outcome: "restarted", reboots: 1, sends: 1,
-			stderr: []string{"the answer was lost, it may restart: "},
+			stderr: []string{"response lost, the instance may restart: "},
 		},
 		"request lost": {
 			fault: at("RebootInstance", ecstest.Fault{Kind: ecstest.FaultDrop}), args: []string{"-settle", "5s"},
 			code: exitcode.Unknown, line: id + ": unknown, it may have restarted\n", outcome: "unknown", sends: 1,
-			stderr: []string{"within 5s of the send", "Look at the instance before sending again."},
+			stderr: []string{"within 5s of the send", "Look at the instance before you send another restart."},
 		},
 		"request lost and sent again": {
 			fault: at("RebootInstance", ecstest.Fault{Kind: ecstest.FaultDrop}), args: []string{"-resend-unknown"},
@@ -141,7 +141,7 @@ func TestWaitOutcomes(t *testing.T) {
 		"one reading fails": {
 			fault: at("DescribeInstances", ecstest.Fault{Kind: ecstest.FaultFIN, Skip: 1}),
 			line:  id + ": restarted, proven after ", outcome: "restarted", reboots: 1, sends: 1,
-			stderr: []string{" s  reading failed: "},
+			stderr: []string{" s  poll failed: "},
 		},
 	}
 	for name, test := range tests {
@@ -228,7 +228,7 @@ func TestWaitInterrupted(t *testing.T) {
 		got, b := interrupted(t, 2*time.Second, ecstest.Fault{Kind: ecstest.FaultHang, Act: true, Action: "RebootInstance"})
 		require.Equal(t, exitcode.Unknown, got.code, "unknown wins")
 		require.Equal(t, id+": unknown, it may have restarted\n", got.stdout)
-		require.Contains(t, got.stderr, "Look at the instance before sending again.")
+		require.Contains(t, got.stderr, "Look at the instance before you send another restart.")
 		require.Equal(t, 1, b.server.Reboots(id))
 	})
 	t.Run("before it is sent", func(t *testing.T) {
@@ -265,8 +265,8 @@ func TestWaitProvenByARefusal(t *testing.T) {
 	inBubble(t, ecstest.Instance{}, faults, func(t *testing.T, b *bubble) {
 		got := b.follow(t.Context(), "-resend-unknown")
 		require.Equal(t, exitcode.Done, got.code, got.stderr)
-		require.Contains(t, got.stdout, "by its status: not Running when it was sent again, then Running; sent 2 times, the second one refused\n")
-		require.Contains(t, got.stderr, " s  sent once more, and refused: the first send took effect\n")
+		require.Contains(t, got.stdout, "by its status: not Running when it was resent, then Running; sent 2 times, the second one refused\n")
+		require.Contains(t, got.stderr, " s  resent and refused: the first request took effect\n")
 		require.Equal(t, 0, b.server.Reboots(id), "the fault only says that it is not Running")
 	})
 }

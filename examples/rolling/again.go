@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ecsreboot/ecsreboot/examples/target"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
 )
 
 // hook is what the next session must be given again, as only its name is in the
@@ -44,7 +44,7 @@ func (s *settings) checkHooks(before []string) error {
 			continue
 		}
 		if slices.Contains(before, h.name) && !h.given(s) && !s.waives(h.name) {
-			return target.Usage("%s was given to the session before: give it again, or %s", h.flags, h.without)
+			return cmdline.Errorf("%s was given to the session before: give it again, or %s", h.flags, h.without)
 		}
 	}
 	return nil
@@ -60,7 +60,7 @@ func (s *settings) waives(name string) bool {
 func (s *settings) checkWaived() error {
 	for _, h := range hooks {
 		if h.given(s) && s.waives(h.name) {
-			return target.Usage("%s and %s contradict each other", h.flags, h.without)
+			return cmdline.Errorf("%s and %s contradict each other", h.flags, h.without)
 		}
 	}
 	return nil

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/ecsreboot/ecsreboot/examples/target"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
 )
 
 // lineReader reads lines in a goroutine of its own, as a read cannot be ended: it
@@ -70,9 +70,9 @@ func (p *program) checkTerminal(s *settings) error {
 	answers := p.terminal && s.idsFile != "-"
 	switch {
 	case !answers && s.approve:
-		return target.Usage("-approve asks on the terminal, and there is none")
+		return cmdline.Errorf("-approve asks on the terminal, and there is none")
 	case !answers && !s.yes && !s.Emulate:
-		return target.Usage("without somebody at a terminal to confirm the run, it needs -yes")
+		return cmdline.Errorf("without somebody at a terminal to confirm the run, it needs -yes")
 	}
 	return nil
 }

@@ -63,8 +63,8 @@ func inBubble(t *testing.T, n int, test func(b *bubble)) {
 	})
 }
 
-// process is one run of the program.
-type process struct {
+// execution is one run of the program.
+type execution struct {
 	*program
 
 	t              *testing.T
@@ -72,8 +72,8 @@ type process struct {
 	stdout, stderr buffer
 }
 
-func (b *bubble) process(stdin string, args ...string) *process {
-	p := &process{t: b.T, args: args}
+func (b *bubble) process(stdin string, args ...string) *execution {
+	p := &execution{t: b.T, args: args}
 	p.program = newProgram(strings.NewReader(stdin), &p.stdout, &p.stderr)
 	p.getenv = func(string) string { return "" }
 	p.ownID = func(context.Context) (string, error) { return "", io.EOF }
@@ -105,9 +105,9 @@ func (b *bubble) do(args ...string) (int, summary, string) {
 	return code, p.summary(), p.stderr.String()
 }
 
-func (p *process) run() int { return p.program.run(p.t.Context(), p.args) }
+func (p *execution) run() int { return p.program.run(p.t.Context(), p.args) }
 
-func (p *process) summary() summary {
+func (p *execution) summary() summary {
 	p.t.Helper()
 	var m summary
 	require.NoError(p.t, json.Unmarshal([]byte(p.stdout.String()), &m), "%s\n%s", p.stdout.String(), p.stderr.String())
@@ -115,7 +115,7 @@ func (p *process) summary() summary {
 }
 
 // interrupt sends a signal after a while.
-func (p *process) interrupt(after time.Duration) {
+func (p *execution) interrupt(after time.Duration) {
 	time.AfterFunc(after, func() { p.signals <- os.Interrupt })
 }
 

@@ -4,7 +4,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/ecsreboot/ecsreboot/examples/target"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
 )
 
 // checkPlan refuses what makes no sense for plan.
@@ -21,9 +21,9 @@ func (s *settings) checkRun() error {
 	s.Timeout = max(s.timeout, 0)
 	switch {
 	case s.emulate < 0:
-		return target.Usage("-emulate %d: how many instances? At least 1", s.emulate)
+		return cmdline.Errorf("-emulate %d: how many instances? At least 1", s.emulate)
 	case s.emulate > maxEmulated:
-		return target.Usage("-emulate %d: more than %d instances are too many for this process", s.emulate, maxEmulated)
+		return cmdline.Errorf("-emulate %d: more than %d instances are too many for this process", s.emulate, maxEmulated)
 	case s.planFile != "":
 		if err := s.checkPlanFile(); err != nil {
 			return err
@@ -34,7 +34,7 @@ func (s *settings) checkRun() error {
 		}
 	}
 	if !s.Emulate && s.journal == "" {
-		return target.Usage("where shall the run be remembered? Give -journal a file that does not exist yet; after a crash, resume needs it")
+		return cmdline.Errorf("where shall the run be remembered? Give -journal a file that does not exist yet; after a crash, resume needs it")
 	}
 	return s.checkRunning()
 }
@@ -45,11 +45,11 @@ func (s *settings) checkPlanFile() error {
 		"region", "endpoint", "vpc", "emulate", "ids-file", "tag", "zone", "all", "exclude", "group-by", "force",
 	} {
 		if s.given[name] {
-			return target.Usage("-%s and -plan contradict each other; the plan says where and what", name)
+			return cmdline.Errorf("-%s and -plan contradict each other; the plan says where and what", name)
 		}
 	}
 	if len(s.args) > 0 {
-		return target.Usage("%q stands behind the flags, but -plan says which instances", s.args[0])
+		return cmdline.Errorf("%q stands behind the flags, but -plan says which instances", s.args[0])
 	}
 	return nil
 }
@@ -66,11 +66,11 @@ func (s *settings) checkSelection() error {
 	query := len(s.tags) > 0 || s.zone != ""
 	switch {
 	case len(s.args) > 0 && s.idsFile != "":
-		return target.Usage("instance ids and -ids-file contradict each other")
+		return cmdline.Errorf("instance ids and -ids-file contradict each other")
 	case listed && (query || s.all || len(s.exclude) > 0):
-		return target.Usage("a list of instances contradicts -tag, -zone, -all and -exclude")
+		return cmdline.Errorf("a list of instances contradicts -tag, -zone, -all and -exclude")
 	case !listed && !query && !s.all && !s.Emulate:
-		return target.Usage("which instances? Give ids, -ids-file, -tag, -zone, or -all for everything that runs in the region")
+		return cmdline.Errorf("which instances? Give ids, -ids-file, -tag, -zone, or -all for everything that runs in the region")
 	}
 	_, err := groupBy(s.groupBy)
 	return err
@@ -81,11 +81,11 @@ func (s *settings) takeIDs() error {
 	if len(s.args) == 0 {
 		return nil
 	}
-	if err := target.NoFlagAmong(s.args); err != nil {
+	if err := cmdline.RejectFlags(s.args); err != nil {
 		return err
 	}
 	for _, id := range s.args {
-		if err := target.CheckID(id); err != nil {
+		if err := cmdline.CheckID(id); err != nil {
 			return err
 		}
 	}
@@ -96,9 +96,9 @@ func (s *settings) takeIDs() error {
 func (s *settings) checkJournal() error {
 	switch {
 	case s.journal == "":
-		return target.Usage("which run? Give -journal")
+		return cmdline.Errorf("which run? Give -journal")
 	case len(s.args) > 0:
-		return target.Usage("%q stands behind the flags; the journal says which instances", s.args[0])
+		return cmdline.Errorf("%q stands behind the flags; the journal says which instances", s.args[0])
 	case s.command == "status":
 		return nil
 	}
@@ -117,11 +117,11 @@ func (s *settings) checkJournal() error {
 func (s *settings) checkReport() error {
 	switch {
 	case s.journal == "":
-		return target.Usage("which run? Give -journal")
+		return cmdline.Errorf("which run? Give -journal")
 	case s.out == "" && s.jsonFile == "":
-		return target.Usage("where to? Give -o for HTML, -json for JSON")
+		return cmdline.Errorf("where to? Give -o for HTML, -json for JSON")
 	case len(s.args) > 0:
-		return target.Usage("%q stands behind the flags", s.args[0])
+		return cmdline.Errorf("%q stands behind the flags", s.args[0])
 	}
 	return nil
 }
@@ -141,14 +141,14 @@ func (s *settings) checkNumbers() error {
 		"min-ready": s.minReady, "ready-timeout": s.readyTimeout, "settle": s.settle, "min-uptime": s.minUptime, "timeout": s.timeout,
 	} {
 		if d < 0 {
-			return target.Usage("-%s %v is negative; 0 means none", name, d)
+			return cmdline.Errorf("-%s %v is negative; 0 means none", name, d)
 		}
 	}
 	if s.dryRuns < 0 {
-		return target.Usage("-dry-runs %d is negative; 0 means none", s.dryRuns)
+		return cmdline.Errorf("-dry-runs %d is negative; 0 means none", s.dryRuns)
 	}
 	if s.given["rate-hint"] && !(s.rateHint > 0 && s.rateHint <= math.MaxInt32) {
-		return target.Usage("-rate-hint %v: it is a number of calls a minute, above 0", s.rateHint)
+		return cmdline.Errorf("-rate-hint %v: it is a number of calls a minute, above 0", s.rateHint)
 	}
 	return nil
 }

@@ -8,8 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ecsreboot/ecsreboot/examples/target"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
+	"github.com/ecsreboot/ecsreboot/internal/cli/target"
 )
 
 // settings are the command line.
@@ -60,14 +61,14 @@ func parse(command string, args []string, add func(*settings, *flag.FlagSet)) (*
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 	case err != nil && strings.HasPrefix(err.Error(), "flag provided but not defined"):
-		err = target.Usage("%v; %s %s -h lists them", err, programName, command)
+		err = cmdline.Errorf("%v; %s %s -h lists them", err, programName, command)
 	case err != nil:
-		err = target.Usage("%v", err)
+		err = cmdline.Errorf("%v", err)
 	default:
-		err = target.NoneEmpty(flags)
+		err = cmdline.RejectEmpty(flags)
 	}
 	if err != nil && command != "report" { // whose -json is a file
-		s.json = s.json || target.Asks(args, "json")
+		s.json = s.json || cmdline.HasSwitch(args, "json")
 	}
 	return s, err
 }

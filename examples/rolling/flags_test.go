@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
 )
 
 func TestUsage(t *testing.T) {
@@ -19,12 +19,12 @@ func TestUsage(t *testing.T) {
 	for line, says := range map[string]string{
 		"":                                         "what? plan, run, resume",
 		"dance":                                    `"dance" is no command`,
-		"run":                                      "where? Give -region",
+		"run":                                      "missing -region",
 		"run -x":                                   "-x; rolling run -h lists them",
 		"run -region cn-hangzhou -journal j":       "which instances?",
 		"run -region cn-hangzhou -all":             "where shall the run be remembered?",
-		"run -region  -all":                        "-region has an empty value",
-		here + "i-1 -all":                          `"-all" stands after the instance id`,
+		"run -region  -all":                        "empty value of -region",
+		here + "i-1 -all":                          `flag "-all" after the instance id`,
 		here + "-all i-1":                          "a list of instances contradicts",
 		here + "-tag a=b -ids-file x":              "a list of instances contradicts",
 		here + "-ids-file x i-1":                   "instance ids and -ids-file contradict",

@@ -1,6 +1,6 @@
 package main
 
-import "github.com/ecsreboot/ecsreboot/examples/target"
+import "github.com/ecsreboot/ecsreboot/internal/cli/target"
 
 const helpPage = `rolling restarts fleets of Alibaba Cloud ECS instances, a few at a time.
 
@@ -36,10 +36,10 @@ Safety:
   every one that is not restarted is named.
 
 Credentials:
-` + target.HelpSources + `  They need the RAM actions ecs:DescribeInstances and ecs:RebootInstance.
+` + target.ManualSources + `  They need the RAM actions ecs:DescribeInstances and ecs:RebootInstance.
 
 Environment:
-` + target.HelpEnvironment
+` + target.ManualEnvironment
 
 const helpSelection = `Which instances:
   <instance-id>...    these, in this order: the first are the canaries. Flags go before them
@@ -106,7 +106,7 @@ const helpPlan = `rolling plan says what a run would do, and sends nothing but d
 
 Usage: rolling plan -region <region> <selection> [flags]
 
-` + target.HelpFlags + `
+` + target.ManualFlags + `
 ` + helpSelection + `
 ` + helpRules + `
   -min-uptime, -window, -min-ready, -self, -rate-hint   as for run, which -h tells of
@@ -128,7 +128,7 @@ Usage:
                       default with -min-ready 0, -max-unavailable 25% and -group-by zone, so that
                       it takes seconds; journal and report are in a temporary directory
   -plan <file>        carry out what rolling plan -o wrote; its digest is checked
-` + target.HelpFlags + `
+` + target.ManualFlags + `
 ` + helpSelection + `
 ` + helpRules + `
 ` + helpHealth + `

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ecsreboot/ecsreboot/examples/target"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
 )
 
 const (
@@ -55,14 +55,14 @@ func (s *settings) health() (check, error) {
 func checkHealthURL(template string) error {
 	filled := expand(template, fleet.Target{ID: "i", Name: "n", Zone: "z", Group: "g"})
 	if strings.ContainsAny(filled, "{}") {
-		return target.Usage("-health-url %s: filled in are {id}, {name}, {zone} and {group}, and nothing else", template)
+		return cmdline.Errorf("-health-url %s: filled in are {id}, {name}, {zone} and {group}, and nothing else", template)
 	}
 	parsed, err := url.Parse(filled)
 	switch {
 	case err != nil:
-		return target.Usage("-health-url: %v", err)
+		return cmdline.Errorf("-health-url: %v", err)
 	case parsed.Scheme != "http" && parsed.Scheme != "https", parsed.Hostname() == "":
-		return target.Usage("-health-url %s: it begins with http:// or https:// and a host", template)
+		return cmdline.Errorf("-health-url %s: it begins with http:// or https:// and a host", template)
 	}
 	return nil
 }

@@ -6,10 +6,10 @@ import (
 	"io"
 	"slices"
 
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
-	"github.com/ecsreboot/ecsreboot/examples/target"
 	"github.com/ecsreboot/ecsreboot/fleet"
 	"github.com/ecsreboot/ecsreboot/fleet/report"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/process"
 )
 
 // status tells of a run from its journal, also while another process drives it.
@@ -89,7 +89,7 @@ func (p *program) endPlan(s *settings, forecast *fleet.Forecast, err error) int 
 		if s.out != "" {
 			text += "plan: " + s.out + "\n"
 		}
-		target.PrintResult(p.stdout, p.stderr, programName, text)
+		process.PrintResult(p.stdout, p.stderr, programName, text)
 	}
 	if err != nil {
 		p.note("%s", errorLine(err))

@@ -26,8 +26,8 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
-	"github.com/ecsreboot/ecsreboot/examples/target"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
 )
 
 const programName = "rolling"
@@ -102,7 +102,7 @@ var commands = map[string]struct {
 
 func (p *program) run(ctx context.Context, args []string) int {
 	if len(args) == 0 {
-		return p.fail(target.Usage("what? plan, run, resume, resolve, status or report; -h tells more"))
+		return p.fail(cmdline.Errorf("what? plan, run, resume, resolve, status or report; -h tells more"))
 	}
 	switch args[0] {
 	case "-h", "-help", "--help", "help":
@@ -114,7 +114,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	}
 	command, ok := commands[args[0]]
 	if !ok {
-		return p.fail(target.Usage("%q is no command; -h lists them", args[0]))
+		return p.fail(cmdline.Errorf("%q is no command; -h lists them", args[0]))
 	}
 	s, err := parse(args[0], args[1:], command.flags)
 	if err == nil {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ecsreboot/ecsreboot/examples/target"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
 )
 
 const (
@@ -43,7 +43,7 @@ func instanceID(ctx context.Context, client *http.Client, url string) (string, e
 	if err != nil {
 		return "", err
 	}
-	return id, target.CheckID(id)
+	return id, cmdline.CheckID(id)
 }
 
 func ask(ctx context.Context, client *http.Client, method, url string, header http.Header) (string, error) {

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/ecsreboot/ecsreboot/examples/target"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
 )
 
 // planFile is a plan that was looked at and is to be carried out as it is.
@@ -32,16 +32,16 @@ func writePlan(name string, plan fleet.Plan, rules fleet.Rules) error {
 func readPlan(name string) (planFile, error) {
 	text, err := os.ReadFile(name) //nolint:gosec // it is the user's
 	if err != nil {
-		return planFile{}, target.Usage("-plan: %v", err)
+		return planFile{}, cmdline.Errorf("-plan: %v", err)
 	}
 	var file planFile
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&file); err != nil {
-		return planFile{}, target.Usage("-plan %s is no plan: %v", name, err)
+		return planFile{}, cmdline.Errorf("-plan %s is no plan: %v", name, err)
 	}
 	if is := file.Plan.Digest(); is != file.Digest {
-		return planFile{}, target.Usage("-plan %s was changed: its digest is %.12s, not %.12s; make a new one", name, is, file.Digest)
+		return planFile{}, cmdline.Errorf("-plan %s was changed: its digest is %.12s, not %.12s; make a new one", name, is, file.Digest)
 	}
 	return file, nil
 }

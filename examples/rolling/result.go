@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
-	"github.com/ecsreboot/ecsreboot/examples/target"
 	"github.com/ecsreboot/ecsreboot/fleet"
 	"github.com/ecsreboot/ecsreboot/fleet/journal"
 	"github.com/ecsreboot/ecsreboot/fleet/report"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/process"
 )
 
 // result is what came of a command.
@@ -79,7 +79,7 @@ func (p *program) end(s *settings, r *result) int {
 	case s.json:
 		p.printJSON(summarize(s, r, code))
 	case r.report != nil:
-		target.PrintResult(p.stdout, p.stderr, programName, text(s, r))
+		process.PrintResult(p.stdout, p.stderr, programName, text(s, r))
 	}
 	return code
 }
@@ -185,7 +185,7 @@ func (p *program) printJSON(v any) {
 		p.note("%v", err)
 		return
 	}
-	target.PrintResult(p.stdout, p.stderr, programName, line.String())
+	process.PrintResult(p.stdout, p.stderr, programName, line.String())
 }
 
 func writeHTML(name, from string) error {

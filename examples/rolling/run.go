@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
-	"github.com/ecsreboot/ecsreboot/examples/target"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
 )
 
 // plan makes a plan and says what a run would do.
@@ -107,14 +107,14 @@ func (s *settings) checkNew() error {
 			continue
 		}
 		if dir, err := os.Stat(filepath.Dir(file)); err != nil || !dir.IsDir() {
-			return target.Usage("-%s %s: there is no directory %s", name, file, filepath.Dir(file))
+			return cmdline.Errorf("-%s %s: there is no directory %s", name, file, filepath.Dir(file))
 		}
 	}
 	if s.journal == "" {
 		return nil
 	}
 	if _, err := os.Stat(s.journal); err == nil { //nolint:gosec // it is the user's
-		return target.Usage("there is a journal %s already; rolling resume goes on with it, rolling status tells of it", s.journal)
+		return cmdline.Errorf("there is a journal %s already; rolling resume goes on with it, rolling status tells of it", s.journal)
 	}
 	return nil
 }

@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/ecsreboot/ecsreboot"
-	"github.com/ecsreboot/ecsreboot/examples/target"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
 )
 
 // selection is what the flags select.
@@ -44,7 +44,7 @@ func groupBy(text string) (func(ecsreboot.Instance) string, error) {
 	case isTag && key != "":
 		return fleet.ByTag(key), nil
 	}
-	return nil, target.Usage("-group-by %q is unknown; it is zone or tag:KEY", text)
+	return nil, cmdline.Errorf("-group-by %q is unknown; it is zone or tag:KEY", text)
 }
 
 // readIDs reads a file of instance ids, or stdin for "-": one or more a line, and
@@ -59,7 +59,7 @@ func (p *program) readIDs(ctx context.Context, name string) ([]string, error) {
 	}
 	file, err := os.Open(name) //nolint:gosec // it is the user's
 	if err != nil {
-		return nil, target.Usage("-ids-file: %v", err)
+		return nil, cmdline.Errorf("-ids-file: %v", err)
 	}
 	defer file.Close() //nolint:errcheck // only read
 	return parseIDs(file)
@@ -71,7 +71,7 @@ func parseIDs(from io.Reader) ([]string, error) {
 	for lines.Scan() {
 		line, _, _ := strings.Cut(lines.Text(), "#")
 		for _, id := range strings.FieldsFunc(line, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\r' }) {
-			if err := target.CheckID(id); err != nil {
+			if err := cmdline.CheckID(id); err != nil {
 				return nil, err
 			}
 			ids = append(ids, id)
@@ -81,7 +81,7 @@ func parseIDs(from io.Reader) ([]string, error) {
 		return nil, fmt.Errorf("rolling: -ids-file: %w", err)
 	}
 	if len(ids) == 0 {
-		return nil, target.Usage("-ids-file holds no instance id")
+		return nil, cmdline.Errorf("-ids-file holds no instance id")
 	}
 	return ids, nil
 }

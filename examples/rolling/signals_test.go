@@ -19,7 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/ecsreboot/ecsreboot/ecstest"
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
 )
 
 // slow are instances whose restarts take long enough to send a signal meanwhile.

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/ecsreboot/ecsreboot/examples/target"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
 )
 
 // view shows people, or programs, how a run goes, on stderr.
@@ -23,7 +23,7 @@ func checkProgress(mode string) error {
 	case "auto", "tty", "plain", "json", "none":
 		return nil
 	}
-	return target.Usage("-progress %q is unknown; it is auto, tty, plain, json or none", mode)
+	return cmdline.Errorf("-progress %q is unknown; it is auto, tty, plain, json or none", mode)
 }
 
 // chooseProgress says what auto means. A terminal that cannot move its cursor, and

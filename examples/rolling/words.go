@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/ecsreboot/ecsreboot"
-	"github.com/ecsreboot/ecsreboot/examples/target"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
 )
 
 // reasonText is a reason in the words of who gives flags and signals.
@@ -77,11 +77,11 @@ func (s *settings) inFlags(err error) error {
 	case !ok:
 		return err
 	case input.Field == "Selection":
-		return target.Usage("%s %s", s.selected(), input.Problem)
+		return cmdline.Errorf("%s %s", s.selected(), input.Problem)
 	case flagOf[input.Field] == "":
 		return err
 	}
-	return target.Usage("%s %s", flagOf[input.Field], withFlags(input.Problem))
+	return cmdline.Errorf("%s %s", flagOf[input.Field], withFlags(input.Problem))
 }
 
 // selected is the query of the command line.

@@ -92,7 +92,7 @@ func TestPauseSurvives(t *testing.T) {
 	require.Less(t, tr.atRest(t), size)
 
 	tr.working.kill()
-	require.NoError(t, ecstemporal.Resume(t.Context(), tr.client, tr.run.GetID())) // nobody is there to hear it
+	require.NoError(t, ecstemporal.Unpause(t.Context(), tr.client, tr.run.GetID())) // nobody is there to hear it
 	tr.work(t)
 	report := finish(t, tr.client, tr.run)
 	require.Equal(t, fleet.ReasonDone, report.Reason)

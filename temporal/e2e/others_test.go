@@ -45,7 +45,7 @@ func TestOneRunOfAPlan(t *testing.T) {
 	t.Parallel()
 	tr := try(t, "once", 2, quick(5*time.Second), settings(2))
 	_, err := ecstemporal.Start(t.Context(), tr.client, tr.plan, ecstemporal.StartOptions{WorkflowID: tr.run.GetID(), TaskQueue: tr.queue})
-	require.ErrorContains(t, err, "goes on already")
+	require.ErrorContains(t, err, "is already running")
 	require.NoError(t, finish(t, tr.client, tr.run).Err())
 	require.Equal(t, 2, tr.TotalReboots())
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot/ecstest"
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
 )
 
 // told is what the program prints of a run.
@@ -97,7 +97,7 @@ func TestOperator(t *testing.T) {
 		"-canary", "1", "-approve", "-yes", "-search-attributes",
 	}
 	require.Equal(t, "operator\n", rolling(t, exitcode.Done, "run", begin...))
-	rolling(t, exitcode.Failed, "run", begin...) // it goes on already
+	rolling(t, exitcode.Failed, "run", begin...) // it is already running
 	startWorker(t, server, "operator", s.URL)
 	status := func() told { return read(t, rolling(t, exitcode.Done, "status", "-run", "operator", "-json")) }
 	until(t, func() bool { return status().Restarted == 1 }, "the canary is healthy")
@@ -117,7 +117,7 @@ func TestOperator(t *testing.T) {
 	require.Contains(t, stderr.String(), "PAUSED")
 	require.Contains(t, stderr.String(), "The run goes on")
 
-	rolling(t, exitcode.Done, "resume", "-run", "operator")
+	rolling(t, exitcode.Done, "unpause", "-run", "operator")
 	until(t, func() bool { return s.TotalReboots() > 5 }, "it goes on")
 	rolling(t, exitcode.Done, "abort", "-run", "operator")
 	is := read(t, rolling(t, exitcode.Interrupted, "status", "-run", "operator", "-wait", "-json"))

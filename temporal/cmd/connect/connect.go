@@ -16,7 +16,7 @@ import (
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
 
-	"github.com/ecsreboot/ecsreboot/examples/target"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
 	ecstemporal "github.com/ecsreboot/ecsreboot/temporal"
 )
 
@@ -66,11 +66,11 @@ func (f *Flags) Check() error {
 	details := f.tls.cert + f.tls.key + f.tls.serverCA + f.tls.serverName
 	switch {
 	case f.TaskQueue == "":
-		return target.Usage("-task-queue is empty")
+		return cmdline.Errorf("-task-queue is empty")
 	case f.tls.given && !f.tls.on && details != "":
-		return target.Usage("-tls=false contradicts the other -tls flags")
+		return cmdline.Errorf("-tls=false contradicts the other -tls flags")
 	case (f.tls.cert == "") != (f.tls.key == ""):
-		return target.Usage("-tls-cert and -tls-key belong together")
+		return cmdline.Errorf("-tls-cert and -tls-key belong together")
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func orDefault(text, standard string) string {
 func (f *Flags) options(environment envconfig.EnvLookup) (client.Options, error) {
 	profile, err := envconfig.LoadClientConfigProfile(envconfig.LoadClientConfigProfileOptions{EnvLookup: environment})
 	if err != nil {
-		return client.Options{}, target.Usage("the configuration of Temporal: %v", err)
+		return client.Options{}, cmdline.Errorf("the configuration of Temporal: %v", err)
 	}
 	if f.address != "" {
 		profile.Address = f.address
@@ -111,15 +111,15 @@ func (f *Flags) options(environment envconfig.EnvLookup) (client.Options, error)
 	f.tls.apply(&profile)
 	if f.apiKeyFile != "" {
 		if profile.APIKey, err = readKey(f.apiKeyFile); err != nil {
-			return client.Options{}, target.Usage("-api-key-file: %v", err)
+			return client.Options{}, cmdline.Errorf("-api-key-file: %v", err)
 		}
 	}
 	options, err := profile.ToClientOptions(envconfig.ToClientOptionsRequest{})
 	if err != nil {
-		return client.Options{}, target.Usage("the configuration of Temporal: %v", err)
+		return client.Options{}, cmdline.Errorf("the configuration of Temporal: %v", err)
 	}
 	if profile.APIKey != "" && options.ConnectionOptions.TLS == nil {
-		return client.Options{}, target.Usage("an API key is not sent without TLS, which -tls=false or TEMPORAL_TLS turns off")
+		return client.Options{}, cmdline.Errorf("an API key is not sent without TLS, which -tls=false or TEMPORAL_TLS turns off")
 	}
 	if f.apiKeyFile != "" {
 		// Read anew for each call, so that the key may be replaced while a worker runs.

@@ -19,8 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
-	"github.com/ecsreboot/ecsreboot/examples/target"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
 )
 
 // environment is one of a test; nothing of the system's counts.
@@ -52,7 +52,7 @@ func with(t *testing.T, e environment, args ...string) (client.Options, error) {
 	flags.SetOutput(io.Discard)
 	f.Add(flags)
 	require.NoError(t, flags.Parse(args))
-	if err := errors.Join(target.NoneEmpty(flags), f.Check()); err != nil {
+	if err := errors.Join(cmdline.RejectEmpty(flags), f.Check()); err != nil {
 		return client.Options{}, err
 	}
 	return f.options(e)

@@ -3,8 +3,8 @@ package main
 import (
 	"time"
 
-	"github.com/ecsreboot/ecsreboot/examples/target"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
 	ecstemporal "github.com/ecsreboot/ecsreboot/temporal"
 )
 
@@ -20,29 +20,30 @@ func (s *settings) checkRun() error {
 	}
 	switch {
 	case s.emulate < 0:
-		return target.Usage("-emulate %d: how many instances? At least 1", s.emulate)
+		return cmdline.Errorf("-emulate %d: how many instances? At least 1", s.emulate)
 	case s.emulate > maxEmulated:
-		return target.Usage("-emulate %d: more than %d instances are too many for this process", s.emulate, maxEmulated)
-	case s.Emulate && (s.health || s.notify):
-		return target.Usage("-emulate contradicts -health and -notify, which ask workers; its own has neither check nor command")
+		return cmdline.Errorf("-emulate %d: more than %d instances are too many for this process", s.emulate, maxEmulated)
+	case s.Emulate && (s.health || s.blocker || s.notify):
+		return cmdline.Errorf("-emulate contradicts -health, -blocker and -notify, which are commands of workers; its own worker has none")
 	case s.Emulate && s.given["task-queue"]:
-		return target.Usage("-emulate contradicts -task-queue; it has a queue of its own, which no other worker serves")
+		return cmdline.Errorf("-emulate contradicts -task-queue; it has a queue of its own, which no other worker serves")
 	}
 	if err := s.checkSelection(); err != nil {
 		return err
 	}
 	for name, d := range map[string]time.Duration{
 		"min-ready": s.minReady, "ready-timeout": s.readyTimeout, "settle": s.settle, "send-timeout": s.sendTimeout,
+		"min-uptime": s.minUptime, "blocker-interval": s.blockerInterval,
 	} {
 		if d < 0 {
-			return target.Usage("-%s %v is negative; 0 means none", name, d)
+			return cmdline.Errorf("-%s %v is negative; 0 means none", name, d)
 		}
 	}
 	if s.given["send-timeout"] && s.sendTimeout == 0 {
-		return target.Usage("-send-timeout cannot be 0: a restart needs some time to be answered")
+		return cmdline.Errorf("-send-timeout cannot be 0: a restart needs some time to be answered")
 	}
 	if s.dryRuns < 0 {
-		return target.Usage("-dry-runs %d is negative; 0 means none", s.dryRuns)
+		return cmdline.Errorf("-dry-runs %d is negative; 0 means none", s.dryRuns)
 	}
 	return nil
 }
@@ -59,13 +60,13 @@ func (s *settings) checkSelection() error {
 	query := len(s.tags) > 0 || s.zone != ""
 	switch {
 	case len(s.args) > 0 && s.idsFile != "":
-		return target.Usage("instance ids and -ids-file contradict each other")
+		return cmdline.Errorf("instance ids and -ids-file contradict each other")
 	case listed && (query || s.all || len(s.exclude) > 0):
-		return target.Usage("a list of instances contradicts -tag, -zone, -all and -exclude")
+		return cmdline.Errorf("a list of instances contradicts -tag, -zone, -all and -exclude")
 	case !listed && !query && !s.all && !s.Emulate:
-		return target.Usage("which instances? Give ids, -ids-file, -tag, -zone, or -all for everything in the region")
+		return cmdline.Errorf("which instances? Give ids, -ids-file, -tag, -zone, or -all for everything in the region")
 	case s.Emulate && (listed || query || len(s.exclude) > 0):
-		return target.Usage("-emulate restarts all its instances; it contradicts ids, -tag, -zone and -exclude")
+		return cmdline.Errorf("-emulate restarts all its instances; it contradicts ids, -tag, -zone and -exclude")
 	}
 	_, err := groupBy(s.groupBy)
 	return err
@@ -76,11 +77,11 @@ func (s *settings) checkIDs() error {
 	if len(s.args) == 0 {
 		return nil
 	}
-	if err := target.NoFlagAmong(s.args); err != nil {
+	if err := cmdline.RejectFlags(s.args); err != nil {
 		return err
 	}
 	for _, id := range s.args {
-		if err := target.CheckID(id); err != nil {
+		if err := cmdline.CheckID(id); err != nil {
 			return err
 		}
 	}
@@ -91,16 +92,16 @@ func (s *settings) checkIDs() error {
 func (s *settings) checkWorkflow() error {
 	switch {
 	case s.workflow == "":
-		return target.Usage("which run? Give -run, the id that rolling run has printed")
+		return cmdline.Errorf("which run? Give -run, the id that rolling run has printed")
 	case len(s.args) > 0:
-		return target.Usage("%q stands behind the flags", s.args[0])
+		return cmdline.Errorf("%q stands behind the flags", s.args[0])
 	}
 	return s.temporal.Check()
 }
 
 func (s *settings) checkApprove() error {
 	if s.stage < 0 || s.given["stage"] && s.stage == 0 {
-		return target.Usage("-stage %d: stages count from 1", s.stage)
+		return cmdline.Errorf("-stage %d: stages count from 1", s.stage)
 	}
 	return s.checkWorkflow()
 }
@@ -113,9 +114,14 @@ func (s *settings) ofWorkflow() ecstemporal.Settings {
 		ReadyTimeout:  s.duration("ready-timeout", s.readyTimeout),
 		UnknownGrace:  s.duration("settle", s.settle),
 		SendTimeout:   s.sendTimeout,
+		Window:        s.window.Window,
+		MinUptime:     s.minUptime,
+		Blocker:       s.blocker,
 		ApproveCanary: s.approve,
 		Health:        s.health,
 		Notify:        s.notify,
+
+		BlockerInterval: s.blockerInterval,
 	}
 	if s.canary != nil {
 		is.Canary = s.canary
@@ -126,7 +132,7 @@ func (s *settings) ofWorkflow() ecstemporal.Settings {
 // forecastOptions are for looking ahead.
 func (s *settings) forecastOptions() fleet.Options {
 	is := s.ofWorkflow()
-	options := fleet.Options{Rules: is.Rules, MinReady: is.MinReady, ReadyTimeout: is.ReadyTimeout, UnknownGrace: is.UnknownGrace, DryRuns: s.dryRuns}
+	options := fleet.Options{Rules: is.Rules, MinReady: is.MinReady, ReadyTimeout: is.ReadyTimeout, UnknownGrace: is.UnknownGrace, DryRuns: s.dryRuns, Window: is.Window, MinUptime: is.MinUptime}
 	if s.given["dry-runs"] && s.dryRuns == 0 {
 		options.DryRuns = -1
 	}

@@ -11,10 +11,10 @@ import (
 
 	"go.temporal.io/sdk/client"
 
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
-	"github.com/ecsreboot/ecsreboot/examples/target"
 	"github.com/ecsreboot/ecsreboot/fleet"
 	"github.com/ecsreboot/ecsreboot/fleet/report"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/process"
 	ecstemporal "github.com/ecsreboot/ecsreboot/temporal"
 )
 
@@ -32,15 +32,15 @@ func (p *program) with(ctx context.Context, s *settings, do func(context.Context
 }
 
 func (p *program) pause(ctx context.Context, s *settings) (int, error) {
-	return p.signal(ctx, s, ecstemporal.Pause, "nothing more is sent until it is resumed; what was sent is followed")
+	return p.signal(ctx, s, ecstemporal.Pause, "nothing more is sent until unpause; what was sent is followed")
 }
 
-func (p *program) resume(ctx context.Context, s *settings) (int, error) {
-	return p.signal(ctx, s, ecstemporal.Resume, "it goes on")
+func (p *program) unpause(ctx context.Context, s *settings) (int, error) {
+	return p.signal(ctx, s, ecstemporal.Unpause, "the pause has ended")
 }
 
 func (p *program) abort(ctx context.Context, s *settings) (int, error) {
-	return p.signal(ctx, s, ecstemporal.Abort, "nothing more is sent; it ends when what was sent is settled")
+	return p.signal(ctx, s, ecstemporal.Abort, "nothing more is sent; it ends when everything in flight has reached its end")
 }
 
 func (p *program) signal(ctx context.Context, s *settings, send func(context.Context, client.Client, string) error, told string) (int, error) {
@@ -59,7 +59,7 @@ func (p *program) told(s *settings, what string) {
 		p.printJSON(summary{Command: s.command, WorkflowID: s.workflow})
 		return
 	}
-	target.PrintResult(p.stdout, p.stderr, programName, s.workflow+" is told: "+what+"\n")
+	process.PrintResult(p.stdout, p.stderr, programName, s.workflow+" is told: "+what+"\n")
 }
 
 // approve approves the stage that waits for it, or the one that is named.
@@ -117,7 +117,7 @@ func (p *program) report(ctx context.Context, s *settings) (int, error) {
 			}
 			return exitcode.Done, err
 		}
-		history, err := historyOf(limited, temporal, s.workflow)
+		history, err := ecstemporal.GetHistory(limited, temporal, s.workflow)
 		if err != nil {
 			return 0, err
 		}

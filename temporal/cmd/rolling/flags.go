@@ -8,8 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ecsreboot/ecsreboot/examples/target"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
+	"github.com/ecsreboot/ecsreboot/internal/cli/target"
 	"github.com/ecsreboot/ecsreboot/temporal/cmd/connect"
 )
 
@@ -33,7 +34,10 @@ type settings struct {
 	rules                              fleet.Rules
 	canary                             canaryFlag
 	minReady, readyTimeout             time.Duration
-	settle, sendTimeout                time.Duration
+	settle, sendTimeout, minUptime     time.Duration
+	blockerInterval                    time.Duration
+	blocker                            bool
+	window                             windowFlag
 	approve, health, notify, attribute bool
 
 	yes, wait, json, despite bool
@@ -55,14 +59,14 @@ func parse(command string, args []string, add func(*settings, *flag.FlagSet)) (*
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 	case err != nil && strings.HasPrefix(err.Error(), "flag provided but not defined"):
-		err = target.Usage("%v; %s %s -h lists them", err, programName, command)
+		err = cmdline.Errorf("%v; %s %s -h lists them", err, programName, command)
 	case err != nil:
-		err = target.Usage("%v", err)
+		err = cmdline.Errorf("%v", err)
 	default:
-		err = target.NoneEmpty(flags)
+		err = cmdline.RejectEmpty(flags)
 	}
 	if err != nil && command != "report" { // whose -json is a file
-		s.json = s.json || target.Asks(args, "json")
+		s.json = s.json || cmdline.HasSwitch(args, "json")
 	}
 	return s, err
 }
@@ -92,6 +96,10 @@ func flagsOfRun(s *settings, flags *flag.FlagSet) {
 	flags.DurationVar(&s.readyTimeout, "ready-timeout", 0, "")
 	flags.DurationVar(&s.settle, "settle", 0, "")
 	flags.DurationVar(&s.sendTimeout, "send-timeout", 0, "")
+	flags.Var(&s.window, "window", "")
+	flags.DurationVar(&s.minUptime, "min-uptime", 0, "")
+	flags.BoolVar(&s.blocker, "blocker", false, "")
+	flags.DurationVar(&s.blockerInterval, "blocker-interval", 0, "")
 	flags.BoolVar(&s.approve, "approve", false, "")
 	flags.BoolVar(&s.health, "health", false, "")
 	flags.BoolVar(&s.notify, "notify", false, "")

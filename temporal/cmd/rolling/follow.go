@@ -9,14 +9,14 @@ import (
 
 	"go.temporal.io/sdk/client"
 
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
 	ecstemporal "github.com/ecsreboot/ecsreboot/temporal"
 )
 
 const (
-	// lookInterval is how often a run that is waited for is asked where it is, and
-	// lookPatience how long it may take to answer: until a worker is there, say.
+	// lookInterval is how often a run that is followed is asked for its progress, and
+	// lookPatience is how long it may take to answer.
 	lookInterval = 2 * time.Second
 	lookPatience = 10 * time.Second
 )
@@ -58,8 +58,8 @@ func (p *program) watch(ctx context.Context, s *settings, temporal client.Client
 		switch {
 		case ctx.Err() != nil:
 			return
-		case errors.Is(err, context.DeadlineExceeded), err != nil && strings.Contains(err.Error(), "deadline"):
-			line = "the run does not answer: is there a worker of the task queue " + s.temporal.TaskQueue + "?"
+		case errors.Is(err, ecstemporal.ErrNoWorker):
+			line = "no worker polls the task queue of the run; it goes on when one starts"
 		case err != nil:
 			line = err.Error()
 		default:
@@ -105,6 +105,9 @@ func standing(is ecstemporal.Progress) string {
 	}
 	if is.Paused {
 		line += "; PAUSED"
+	}
+	if !is.WindowOpens.IsZero() {
+		line += "; the maintenance window opens at " + is.WindowOpens.Local().Format("Mon 15:04 MST")
 	}
 	if is.Reason != "" && is.Reason != fleet.ReasonDone {
 		line += "; stops: " + reasonText(is.Reason)

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"github.com/ecsreboot/ecsreboot/examples/target"
+	"github.com/ecsreboot/ecsreboot/internal/cli/target"
 	"github.com/ecsreboot/ecsreboot/temporal/cmd/connect"
 )
 
@@ -14,7 +14,7 @@ Usage:
   rolling run -region <region> <selection> [flags]  start a run; its id is printed
   rolling status -run <id> [-wait]                  tell where it is, or follow it to its end
   rolling pause -run <id>                           send nothing more for now
-  rolling resume -run <id>                          go on after a pause
+  rolling unpause -run <id>                         end the pause
   rolling abort -run <id>                           send nothing more, and end
   rolling approve -run <id>                         go on after a canary stage
   rolling report -run <id> [-o <file.html>]         draw it
@@ -34,10 +34,10 @@ Exit codes of run -wait, and of status for a run that is over:
   go -C temporal build -o ecsreboot-rolling ./cmd/rolling
 
 Credentials, which run needs to make the plan:
-` + target.HelpSources + `  They need the RAM action ecs:DescribeInstances, and ecs:RebootInstance for dry runs.
+` + target.ManualSources + `  They need the RAM action ecs:DescribeInstances, and ecs:RebootInstance for dry runs.
 
 Environment:
-` + connect.HelpEnvironment + target.HelpEnvironment
+` + connect.HelpEnvironment + target.ManualEnvironment
 
 const helpTemporal = `
 The Temporal server:
@@ -56,7 +56,7 @@ Usage:
   -run <id>           the id of the run; default rolling-reboot/<region>/<digest of the plan>, so
                       that a plan has one run at a time
   -wait               follow the run to its end; with -emulate always
-` + target.HelpFlags + `
+` + target.ManualFlags + `
 Which instances:
   <instance-id>...    these, in this order: the first are the canaries. Flags go before them
   -ids-file <file>    ids from a file, or from stdin for -; one or more a line, # begins a comment
@@ -79,7 +79,15 @@ What may break:
   -canary <sizes>                 stages that come first, such as 1,5, the default; or none
   -approve                        wait for rolling approve after each of them
 
-When an instance counts as healthy:
+When restarts may be sent:
+  -window <times>         only between them, such as 22:00-05:00, and in a time zone and on days,
+                          such as 22:00-05:00@Asia/Shanghai,mon,tue,wed,thu; default UTC and daily.
+                          A restart sent before the end is followed beyond it
+  -min-uptime <time>      skip instances that started less than this long ago
+  -blocker                call the workers' -blocker-cmd before each restart
+  -blocker-interval <t>   the time between two calls for an instance; default 10s
+
+When an instance is healthy:
   -min-ready <time>     it has been Running and healthy for so long; default 30s, 0 for at once
   -ready-timeout <t>    or else it failed, so long after the send; default 25m, 0 for never
   -settle <time>        how long a restart whose answer was lost may take to show; default 1m
@@ -98,8 +106,8 @@ Signals:
   SIGINT, SIGTERM or SIGHUP leaves a run that is followed: it goes on. One of -emulate is aborted.
 `
 
-const helpStatus = `rolling status tells where a run is. A worker must be there to answer, unless the run
-is over.
+const helpStatus = `rolling status shows the progress of a run. A worker must be there to answer, unless the
+run has ended; without one, it says so.
 
 Usage: rolling status -run <id> [-wait] [-json]
 
@@ -107,14 +115,15 @@ Usage: rolling status -run <id> [-wait] [-json]
   -json   print the result as one JSON object
 ` + helpTemporal
 
-const helpSignal = `rolling pause, resume and abort tell a run what to do. It heeds that as soon as a
-worker is there, and across the death of any.
+const helpSignal = `rolling pause, unpause and abort control a run. The run obeys as soon as a worker is
+there, and across the death of any.
 
-  pause   sends nothing more until resume; what waits to be sent is taken back, what was sent is
-          followed
-  abort   sends nothing more; the run ends when everything that was sent is settled
+  pause     sends nothing more until unpause; restarts that no worker has begun to send are
+            revoked, the others are followed
+  unpause   ends the pause
+  abort     sends nothing more; the run ends when everything in flight has reached its end
 
-Usage: rolling pause|resume|abort -run <id> [-json]
+Usage: rolling pause|unpause|abort -run <id> [-json]
 ` + helpTemporal
 
 const helpApprove = `rolling approve lets a run go on that waits after a canary stage.

@@ -18,14 +18,15 @@ import (
 	"strings"
 
 	"github.com/ecsreboot/ecsreboot"
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
-	"github.com/ecsreboot/ecsreboot/examples/target"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/process"
 )
 
 const programName = "rolling"
 
 func main() {
-	target.Main(programName, func(ctx context.Context) int {
+	process.Main(programName, func(ctx context.Context) int {
 		p := &program{stdin: bufio.NewReader(os.Stdin), stdout: os.Stdout, stderr: os.Stderr, terminal: isTerminal(os.Stdin) && isTerminal(os.Stderr)}
 		return p.run(ctx, os.Args[1:])
 	})
@@ -54,7 +55,7 @@ var commands = map[string]struct {
 	"run":     {flagsOfRun, (*settings).checkRun, (*program).begin, helpRun},
 	"status":  {flagsOfStatus, (*settings).checkWorkflow, (*program).status, helpStatus},
 	"pause":   {flagsOfSignal, (*settings).checkWorkflow, (*program).pause, helpSignal},
-	"resume":  {flagsOfSignal, (*settings).checkWorkflow, (*program).resume, helpSignal},
+	"unpause": {flagsOfSignal, (*settings).checkWorkflow, (*program).unpause, helpSignal},
 	"abort":   {flagsOfSignal, (*settings).checkWorkflow, (*program).abort, helpSignal},
 	"approve": {flagsOfApprove, (*settings).checkApprove, (*program).approve, helpApprove},
 	"report":  {flagsOfReport, (*settings).checkWorkflow, (*program).report, helpReport},
@@ -62,7 +63,7 @@ var commands = map[string]struct {
 
 func (p *program) run(ctx context.Context, args []string) int {
 	if len(args) == 0 {
-		return p.fail(target.Usage("what? run, status, pause, resume, abort, approve or report; -h tells more"))
+		return p.fail(cmdline.Errorf("missing command: run, status, pause, unpause, abort, approve or report; see -h"))
 	}
 	switch args[0] {
 	case "-h", "-help", "--help", "help":
@@ -74,7 +75,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	}
 	command, ok := commands[args[0]]
 	if !ok {
-		return p.fail(target.Usage("%q is no command; -h lists them", args[0]))
+		return p.fail(cmdline.Errorf("%q is no command; -h lists them", args[0]))
 	}
 	s, err := parse(args[0], args[1:], command.flags)
 	if errors.Is(err, flag.ErrHelp) {

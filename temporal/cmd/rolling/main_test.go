@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
 	ecstemporal "github.com/ecsreboot/ecsreboot/temporal"
 )
 
@@ -33,7 +33,7 @@ func TestUsage(t *testing.T) {
 		"run -region cn-hangzhou -all", // nobody is there to confirm
 		"run -emulate -1", "run -emulate 1000000", "run -emulate 5 -region cn-hangzhou", "run -emulate 5 -all -tag a=b", "run -emulate 5 -health",
 		"run -emulate 5 -task-queue x", "run -emulate 5 i-1", "run -emulate 5 -max-unavailable lots", "run -emulate 5 -tls=false -tls-ca x",
-		"status", "status -run", "status -run x y", "pause", "resume -run x extra", "abort -stage 1 -run x", "approve -run x -stage 0",
+		"status", "status -run", "status -run x y", "pause", "unpause -run x extra", "abort -stage 1 -run x", "approve -run x -stage 0",
 		"report -run x extra", "status -run x -api-key y",
 	} {
 		code, stdout, stderr := try(t, strings.Fields(line)...)
@@ -114,9 +114,11 @@ func TestText(t *testing.T) {
 	p.print(&settings{workflow: "a-run"}, reportOf(fleet.ReasonBudget,
 		fleet.Record{State: fleet.StateHealthy},
 		fleet.Record{Target: fleet.Target{Name: "\x1b[31mred"}, State: fleet.StateFailed, Reason: fleet.ReasonRefused, Error: "no\a", RequestID: "R-1"},
-		fleet.Record{State: fleet.StateWaiting}))
-	require.Equal(t, `a-run: 1 of 3 instances restarted, with proof; HALTED: failure budget (-max-failed)
+		fleet.Record{State: fleet.StateWaiting}, fleet.Record{State: fleet.StateRestarting}, fleet.Record{State: fleet.StateRestarting, Accepted: time.Now()}))
+	require.Equal(t, `a-run: 1 of 5 instances restarted, with proof; HALTED: failure budget (-max-failed)
   b (?[31mred) failed: refused: no? (request R-1)
+  d restarting, the restart may have been sent
+  e restarting
   waiting, nothing was sent to them: 1
     c
 `, out.String())

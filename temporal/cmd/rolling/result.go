@@ -7,9 +7,9 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
-	"github.com/ecsreboot/ecsreboot/examples/target"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/process"
 )
 
 // summary is the result as JSON.
@@ -134,7 +134,7 @@ func (p *program) print(s *settings, is *fleet.Report) {
 			fmt.Fprintf(&b, "    ... and %d more (-json lists all)\n", more)
 		}
 	}
-	target.PrintResult(p.stdout, p.stderr, programName, b.String())
+	process.PrintResult(p.stdout, p.stderr, programName, b.String())
 }
 
 // idsShown is how many of those that wait are shown.
@@ -169,6 +169,9 @@ func describe(r fleet.Record) string {
 		words += " (" + r.Name + ")"
 	}
 	words += " " + string(r.State)
+	if r.State == fleet.StateRestarting && r.Accepted.IsZero() {
+		words += ", the restart may have been sent"
+	}
 	if r.Reason != "" {
 		words += ": " + reasonText(r.Reason)
 	}
@@ -215,5 +218,5 @@ func (p *program) printJSON(v summary) {
 		p.note("%v", err)
 		return
 	}
-	target.PrintResult(p.stdout, p.stderr, programName, line.String())
+	process.PrintResult(p.stdout, p.stderr, programName, line.String())
 }

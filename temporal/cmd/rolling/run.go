@@ -8,9 +8,10 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/ecsreboot/ecsreboot"
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
-	"github.com/ecsreboot/ecsreboot/examples/target"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/process"
 	ecstemporal "github.com/ecsreboot/ecsreboot/temporal"
 )
 
@@ -22,7 +23,7 @@ var (
 // begin starts a run: it plans, looks ahead, asks, and starts.
 func (p *program) begin(ctx context.Context, s *settings) (int, error) {
 	if !s.Emulate && !s.yes && (!p.terminal || s.idsFile == "-") {
-		return 0, target.Usage("without somebody at a terminal to confirm the run, it needs -yes")
+		return 0, cmdline.Errorf("without somebody at a terminal to confirm the run, it needs -yes")
 	}
 	temporal, err := s.temporal.Dial(ctx, silent())
 	if err != nil {
@@ -50,7 +51,7 @@ func (p *program) begin(ctx context.Context, s *settings) (int, error) {
 		p.printJSON(summary{Command: s.command, WorkflowID: run.GetID(), RunID: run.GetRunID()})
 		return exitcode.Done, nil
 	}
-	target.PrintResult(p.stdout, p.stderr, programName, run.GetID()+"\n")
+	process.PrintResult(p.stdout, p.stderr, programName, run.GetID()+"\n")
 	return exitcode.Done, nil
 }
 
@@ -101,7 +102,7 @@ var flagOf = map[string]string{
 	"MaxUnavailable": "-max-unavailable", "MaxUnavailablePerGroup": "-max-unavailable-per-group", "AllowWide": "-allow-wide",
 	"MaxFailed": "-max-failed", "Canary": "-canary", "MinReady": "-min-ready", "ReadyTimeout": "-ready-timeout",
 	"UnknownGrace": "-settle", "SendTimeout": "-send-timeout", "Exclude": "-exclude", "DryRuns": "-dry-runs", "All": "-all",
-	"Zone": "-zone", "Status": "-status", "Tags": "-tag",
+	"Window": "-window", "MinUptime": "-min-uptime", "BlockerInterval": "-blocker-interval", "Zone": "-zone", "Status": "-status", "Tags": "-tag",
 }
 
 // inFlags makes of an error about a field one about flags.
@@ -110,7 +111,7 @@ func (*settings) inFlags(err error) error {
 	if !ok || flagOf[input.Field] == "" {
 		return err
 	}
-	return target.Usage("%s %s", flagOf[input.Field], withFlags(input.Problem))
+	return cmdline.Errorf("%s %s", flagOf[input.Field], withFlags(input.Problem))
 }
 
 // withFlags names flags in place of fields.
@@ -118,7 +119,7 @@ func withFlags(text string) string {
 	words := strings.Split(text, " ")
 	for i, word := range words {
 		bare := strings.TrimRight(word, ",;:.")
-		if name, ok := flagOf[bare]; ok && bare != "All" && bare != "Status" && bare != "Zone" {
+		if name, ok := flagOf[bare]; ok && bare != "All" && bare != "Window" && bare != "Status" && bare != "Zone" {
 			words[i] = name + word[len(bare):]
 		}
 	}

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"github.com/ecsreboot/ecsreboot/examples/target"
+	"github.com/ecsreboot/ecsreboot/internal/cli/target"
 	"github.com/ecsreboot/ecsreboot/temporal/cmd/connect"
 )
 
@@ -16,16 +16,18 @@ them does what, does not matter; give all the same flags.
 The Temporal server:
 ` + connect.Help + `
 The instances:
-` + target.HelpFlags + `  -rate <n>           send at most so many restarts a minute, over all workers of the task queue;
+` + target.ManualFlags + `  -rate <n>           send at most so many restarts a minute, over all workers of the task queue;
                       all must be given the same. Default: what the service lets through
   -rate-hint <n>      the calls a minute that the service allows, where it is known
 
-What runs may ask for, by rolling run -health and -notify:
+What runs may call, by rolling run -health, -blocker and -notify:
   -health-url <url>   GET must answer 2xx; {id}, {name}, {zone}, {group} are filled in, such as
                       http://{name}:8080/healthz. Redirects are not followed. With -health-cmd
                       as well, both must pass
   -health-cmd <cmd>   a shell command that must exit with 0 within 30s; it finds INSTANCE_ID,
                       INSTANCE_NAME, INSTANCE_ZONE and INSTANCE_GROUP in its environment
+  -blocker-cmd <cmd>  a shell command that must exit with 0 within 15s, or the restart is held
+                      back for now; it has the same environment
   -notify-cmd <cmd>   a shell command that finds a notice on stdin, one line of JSON: a run waits
                       for approval, is paused, stops or ends, an instance failed. It must exit
                       with 0 within 30s, or it is told again, a few times
@@ -44,7 +46,7 @@ Exit codes:
   5    no usable credentials were found
 
 Credentials:
-` + target.HelpSources + `  They need the RAM actions ecs:DescribeInstances and ecs:RebootInstance.
+` + target.ManualSources + `  They need the RAM actions ecs:DescribeInstances and ecs:RebootInstance.
 
 Environment:
-` + connect.HelpEnvironment + target.HelpEnvironment
+` + connect.HelpEnvironment + target.ManualEnvironment

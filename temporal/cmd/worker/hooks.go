@@ -15,8 +15,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ecsreboot/ecsreboot/examples/target"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
 	ecstemporal "github.com/ecsreboot/ecsreboot/temporal"
 )
 
@@ -49,6 +49,14 @@ func (s *settings) health() func(context.Context, fleet.Target) error {
 	}
 }
 
+// blocker is what -blocker-cmd asks for, or nil.
+func (s *settings) blocker() func(context.Context, fleet.Target) error {
+	if s.blockerCmd == "" {
+		return nil
+	}
+	return func(ctx context.Context, t fleet.Target) error { return command(ctx, s.blockerCmd, t, nil) }
+}
+
 // notify hands a notice to -notify-cmd, or is nil.
 func (s *settings) notify() func(context.Context, ecstemporal.Notice) error {
 	if s.notifyCmd == "" {
@@ -67,14 +75,14 @@ func (s *settings) notify() func(context.Context, ecstemporal.Notice) error {
 func checkHealthURL(template string) error {
 	filled := expand(template, fleet.Target{ID: "i", Name: "n", Zone: "z", Group: "g"})
 	if strings.ContainsAny(filled, "{}") {
-		return target.Usage("-health-url %s: filled in are {id}, {name}, {zone} and {group}, and nothing else", template)
+		return cmdline.Errorf("-health-url %s: filled in are {id}, {name}, {zone} and {group}, and nothing else", template)
 	}
 	parsed, err := url.Parse(filled)
 	switch {
 	case err != nil:
-		return target.Usage("-health-url: %v", err)
+		return cmdline.Errorf("-health-url: %v", err)
 	case parsed.Scheme != "http" && parsed.Scheme != "https", parsed.Hostname() == "":
-		return target.Usage("-health-url %s: it begins with http:// or https:// and a host", template)
+		return cmdline.Errorf("-health-url %s: it begins with http:// or https:// and a host", template)
 	}
 	return nil
 }

@@ -16,10 +16,13 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	_ "time/tzdata" // maintenance windows name their time zone
 
 	"github.com/ecsreboot/ecsreboot"
-	"github.com/ecsreboot/ecsreboot/examples/exitcode"
-	"github.com/ecsreboot/ecsreboot/examples/target"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
+	"github.com/ecsreboot/ecsreboot/internal/cli/process"
+	"github.com/ecsreboot/ecsreboot/internal/cli/target"
 	"github.com/ecsreboot/ecsreboot/pace"
 	ecstemporal "github.com/ecsreboot/ecsreboot/temporal"
 	"github.com/ecsreboot/ecsreboot/temporal/cmd/connect"
@@ -28,7 +31,7 @@ import (
 const programName = "worker"
 
 func main() {
-	target.Main(programName, func(ctx context.Context) int { return run(ctx, os.Args[1:], os.Stdout, os.Stderr) })
+	process.Main(programName, func(ctx context.Context) int { return run(ctx, os.Args[1:], os.Stdout, os.Stderr) })
 }
 
 // settings are the command line.
@@ -38,6 +41,7 @@ type settings struct {
 	temporal             connect.Flags
 	rate, rateHint       float64
 	healthURL, healthCmd string
+	blockerCmd           string
 	notifyCmd            string
 	quiet                bool
 }
@@ -76,6 +80,7 @@ func parse(args []string) (*settings, error) {
 	flags.Float64Var(&s.rateHint, "rate-hint", 0, "")
 	flags.StringVar(&s.healthURL, "health-url", "", "")
 	flags.StringVar(&s.healthCmd, "health-cmd", "", "")
+	flags.StringVar(&s.blockerCmd, "blocker-cmd", "", "")
 	flags.StringVar(&s.notifyCmd, "notify-cmd", "", "")
 	flags.BoolVar(&s.quiet, "quiet", false, "")
 	err := flags.Parse(args)
@@ -83,11 +88,11 @@ func parse(args []string) (*settings, error) {
 	case errors.Is(err, flag.ErrHelp):
 		return nil, err
 	case err != nil:
-		return nil, target.Usage("%v; -h tells of the flags", err)
+		return nil, cmdline.Errorf("%v; -h tells of the flags", err)
 	case flags.NArg() > 0:
-		return nil, target.Usage("%q stands behind the flags; a worker takes no arguments", flags.Arg(0))
+		return nil, cmdline.Errorf("%q stands behind the flags; a worker takes no arguments", flags.Arg(0))
 	}
-	if err := target.NoneEmpty(flags); err != nil {
+	if err := cmdline.RejectEmpty(flags); err != nil {
 		return nil, err
 	}
 	return s, s.check()
@@ -96,11 +101,11 @@ func parse(args []string) (*settings, error) {
 // check refuses what makes no sense.
 func (s *settings) check() error {
 	if s.Region == "" {
-		return target.Usage("where? Give -region; a worker serves one")
+		return cmdline.Errorf("where? Give -region; a worker serves one")
 	}
 	for name, rate := range map[string]float64{"rate": s.rate, "rate-hint": s.rateHint} {
 		if !(rate >= 0 && rate <= math.MaxInt32) {
-			return target.Usage("-%s %v: it is a number a minute; 0 means none", name, rate)
+			return cmdline.Errorf("-%s %v: it is a number a minute; 0 means none", name, rate)
 		}
 	}
 	if s.healthURL != "" {
@@ -139,7 +144,7 @@ func (s *settings) work(ctx context.Context, stderr io.Writer) error {
 	}
 	defer temporal.Close()
 	worker, err := ecstemporal.NewWorker(temporal, ecs, ecstemporal.WorkerOptions{
-		TaskQueue: s.temporal.TaskQueue, RestartsPerMinute: s.rate, Health: s.health(), Notify: s.notify(),
+		TaskQueue: s.temporal.TaskQueue, RestartsPerMinute: s.rate, Health: s.health(), Blocker: s.blocker(), Notify: s.notify(),
 	})
 	if err != nil {
 		return err

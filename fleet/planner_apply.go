@@ -1,0 +1,146 @@
+package fleet
+
+import (
+	"cmp"
+	"fmt"
+)
+
+// Replay applies an event that an earlier session has recorded, and returns no
+// actions. An invalid event is an error, and changes nothing.
+func (p *Planner) Replay(e Event) error {
+	if e.InstanceID != "" {
+		i, ok := p.index[e.InstanceID]
+		if !ok {
+			return fmt.Errorf("fleet: event %q is of %s, which is not in the plan", e.Kind, e.InstanceID)
+		}
+		if e.Before != nil && e.Before.InstanceID != e.InstanceID {
+			return fmt.Errorf("fleet: event %q of %s has the baseline of %q", e.Kind, e.InstanceID, e.Before.InstanceID)
+		}
+		return p.replayTarget(i, e)
+	}
+	switch e.Kind {
+	case EventResume:
+		p.replayResume()
+	case EventStage:
+		if e.Stage != p.stage.passed+1 {
+			return fmt.Errorf("fleet: canary stage %d cannot pass, it is the turn of stage %d", e.Stage, p.stage.passed+1)
+		}
+		p.stage = stage{passed: e.Stage}
+	case EventPause, EventContinue, EventStop, EventHalt:
+		return p.replayHold(e)
+	case EventEnd:
+		p.ended = true
+	case EventRun, EventPace:
+	default:
+		return fmt.Errorf("fleet: event %q is of no instance", e.Kind)
+	}
+	return nil
+}
+
+// replayResume judges anew what made an earlier session stop.
+func (p *Planner) replayResume() {
+	p.stopping, p.ended, p.live = "", false, false
+	p.stage.asked = false
+	clear(p.paused)
+	clear(p.looking)
+	for i := range p.targets {
+		p.targets[i].state = p.targets[i].state.resumed() // restarting before and after: no count changes
+	}
+}
+
+// replayHold takes in that nothing may be sent, or that it may again. Without a
+// reason it would have no effect.
+func (p *Planner) replayHold(e Event) error {
+	if e.Reason == "" {
+		return fmt.Errorf("fleet: event %q has no reason", e.Kind)
+	}
+	switch e.Kind {
+	case EventPause:
+		p.paused[e.Reason] = true
+	case EventContinue:
+		delete(p.paused, e.Reason)
+	default:
+		p.stopping = cmp.Or(p.stopping, e.Reason)
+	}
+	return nil
+}
+
+func (p *Planner) replayTarget(i int, e Event) error {
+	t := &p.targets[i]
+	next, ok := t.state.after(e)
+	switch {
+	case !ok:
+		return fmt.Errorf("fleet: event %q cannot be of %s, which is %s after %d attempts", e.Kind, e.InstanceID, t.state.public(), t.attempts)
+	case e.Kind == EventHeld, next == waiting && t.state == waiting: // its turn has come, which no event tells
+		return nil
+	case t.state == waiting: // an earlier session made it its turn
+		p.take(i)
+	}
+	switch e.Kind {
+	case EventIntent:
+		t.attempts = e.Attempt
+	case EventHealthy, EventFailed, EventUnknown:
+		delete(p.looking, i)
+	case EventUnsent, EventSkipped:
+		p.release(t)
+	default:
+	}
+	p.move(i, next)
+	return nil
+}
+
+// take makes it a waiting target's turn.
+func (p *Planner) take(i int) {
+	p.move(i, chosen)
+	if _, canary := p.canary(); canary {
+		p.targets[i].stage = p.stage.passed + 1
+		p.stage.started++
+	}
+}
+
+// release makes a target that was not restarted leave its canary stage.
+func (p *Planner) release(t *target) {
+	if p.inStage(t) {
+		p.stage.started--
+		p.stage.broken -= b2i(t.state.public().broken())
+	}
+	t.stage = 0
+}
+
+func (p *Planner) inStage(t *target) bool { return t.stage == p.stage.passed+1 }
+
+// move puts a target into a state, and keeps all counts.
+func (p *Planner) move(i int, next targetState) {
+	t := &p.targets[i]
+	before, after, spent := factsOf[t.state], factsOf[next], p.isSpent(i)
+	t.state = next
+	switch {
+	case after.public == StateFailed:
+		p.failed[i] = true
+	case before.public == StateFailed && next == waiting: // it was never sent: forgiven
+		delete(p.failed, i)
+	}
+	p.spent += b2i(p.isSpent(i)) - b2i(spent)
+	p.counts[before.public]--
+	p.counts[after.public]++
+	if p.inStage(t) {
+		p.stage.healthy += b2i(after.public == StateHealthy) - b2i(before.public == StateHealthy)
+		p.stage.broken += b2i(after.public.broken()) - b2i(before.public.broken())
+	}
+	change := b2i(after.down) - b2i(before.down)
+	p.down += change
+	t.group.down += change
+	p.queue(i)
+}
+
+// isSpent reports whether a target counts against MaxFailed.
+func (p *Planner) isSpent(i int) bool {
+	return p.failed[i] || p.targets[i].state.public() == StateUnknown
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,147 @@
+package fleet
+
+import (
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// transition is that an event, or a turn, moves a target from a state to another.
+type transition struct{ from, event, to string }
+
+// TestStatesAreAsDocumented holds the package comment against the planner: the table
+// has exactly its transitions, and the drawing has none that it has not.
+func TestStatesAreAsDocumented(t *testing.T) {
+	text, err := os.ReadFile("doc.go")
+	require.NoError(t, err)
+	drawn, listed := make(map[transition]bool), make(map[transition]bool)
+	arrow := regexp.MustCompile(`^-+([a-z]+)-+>$`)
+	table := false
+	for line := range strings.Lines(string(text)) {
+		line, isFigure := strings.CutPrefix(line, "//\t")
+		if !isFigure {
+			table = false
+			continue
+		}
+		words := strings.Fields(line)
+		if table {
+			to := slices.Index(words, "->")
+			require.Positive(t, to, line)
+			for _, from := range words[1:to] {
+				for _, next := range words[to+1:] {
+					if next == "same" {
+						next = from
+					}
+					require.False(t, listed[transition{from, words[0], next}], "it is listed twice: %s", line)
+					listed[transition{from, words[0], next}] = true
+				}
+			}
+		}
+		table = table || len(words) > 0 && words[0] == "event"
+		for i, word := range words {
+			if event := arrow.FindStringSubmatch(word); event != nil {
+				drawn[transition{words[i-1], event[1], words[i+1]}] = true
+			}
+		}
+	}
+	require.Equal(t, sorted(plannerTransitions(t)), sorted(listed))
+	require.Greater(t, len(drawn), 10)
+	for d := range drawn {
+		require.True(t, listed[d], "%v is drawn and cannot be", d)
+	}
+	for state := range factsOf {
+		if !strings.HasSuffix(string(state), "-down") {
+			require.Contains(t, strings.Join(sorted(drawn), " "), string(state), "it is not drawn")
+		}
+	}
+}
+
+// plannerTransitions tries every event in every state that a planner reaches.
+func plannerTransitions(t *testing.T) map[transition]bool {
+	t.Helper()
+	events := []Event{
+		{Kind: EventHeld, Reason: ReasonThrottled},
+		{Kind: EventSkipped, Reason: ReasonUptime},
+		{Kind: EventSkipped, Reason: ReasonOthers, Unavailable: true},
+		{Kind: EventSkipped, Reason: ReasonLocked},
+		{Kind: EventSkipped, Reason: ReasonNotRunning, Unavailable: true},
+		{Kind: EventResume},
+	}
+	for _, kind := range []EventKind{
+		EventIntent, EventAccepted, EventDoubt, EventUnsent, EventDown, EventUp, EventHealthy, EventFailed, EventUnknown,
+	} {
+		events = append(events, Event{Kind: kind})
+	}
+	found := make(map[transition]bool)
+	histories := map[targetState][]Event{waiting: nil}
+	note := func(history []Event, event string, from, to targetState) {
+		found[transition{string(from), event, string(to)}] = true
+		if _, known := histories[to]; !known {
+			histories[to] = history
+		}
+	}
+	for seen := make(map[targetState]bool); len(seen) < len(histories); {
+		for from, history := range maps.Clone(histories) {
+			if seen[from] {
+				continue
+			}
+			seen[from] = true
+			p := plannerAfter(t, from, history)
+			_, err := p.Next(Event{Kind: EventRun})
+			require.NoError(t, err)
+			if to := p.targets[0].state; to != from {
+				note([]Event{{Kind: EventRun}}, "turn", from, to)
+			}
+			for _, e := range events {
+				p := plannerAfter(t, from, history)
+				if e.Kind != EventResume {
+					e.InstanceID = "a"
+				}
+				err := p.Replay(e)
+				to := p.targets[0].state
+				switch changed := to != from; {
+				case err != nil:
+					require.False(t, changed, "%s is an error in %s and changes it", e.Kind, from)
+				case e.Kind == EventHeld:
+					require.False(t, changed, "held changes %s", from)
+				case e.Kind == EventResume && !changed:
+				default:
+					note(append(slices.Clone(history), e), string(e.Kind), from, to)
+				}
+			}
+		}
+	}
+	require.Len(t, histories, len(factsOf), "states that a planner never reaches")
+	return found
+}
+
+// plannerAfter is a planner of one target whose history ends in a state.
+func plannerAfter(t *testing.T, state targetState, history []Event) *Planner {
+	t.Helper()
+	p, err := NewPlanner(Plan{Targets: []Target{{ID: "a"}}}, Rules{Canary: []int{}})
+	require.NoError(t, err)
+	for _, e := range history {
+		if e.Kind == EventRun {
+			_, err = p.Next(e)
+		} else {
+			err = p.Replay(e)
+		}
+		require.NoError(t, err)
+	}
+	require.Equal(t, state, p.targets[0].state)
+	return p
+}
+
+func sorted(transitions map[transition]bool) []string {
+	var lines []string
+	for tr := range transitions {
+		lines = append(lines, tr.from+" --"+tr.event+"--> "+tr.to)
+	}
+	slices.Sort(lines)
+	return lines
+}

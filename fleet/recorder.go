@@ -1,0 +1,154 @@
+package fleet
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/ecsreboot/ecsreboot/fleet/journal"
+)
+
+// recorder writes the events of a session into its journal, if it has one.
+type recorder struct {
+	journal *journal.Journal
+}
+
+// create begins a journal with the first event.
+func (r *recorder) create(options Options, first Event) error {
+	if options.Journal == "" {
+		return nil
+	}
+	j, err := journal.Create(options.Journal, first, journal.Options{FS: options.files})
+	if errors.Is(err, fs.ErrExist) {
+		err = fmt.Errorf("there is one already; go on with it by Resume, or take another file: %w", err)
+	}
+	r.journal = j
+	return journalError(err)
+}
+
+// intend returns when an intent is durable.
+func (r *recorder) intend(e Event) error {
+	if r.journal == nil {
+		return nil
+	}
+	return journalError(r.journal.Append(e))
+}
+
+// write records an event that need not be durable at once. The first event of a run
+// and the intents are in the journal already.
+func (r *recorder) write(e Event) error {
+	if r.journal == nil || e.Kind == EventRun || e.Kind == EventIntent {
+		return nil
+	}
+	return journalError(r.journal.Write(e))
+}
+
+func (r *recorder) close() error {
+	if r.journal == nil {
+		return nil
+	}
+	return journalError(r.journal.Close())
+}
+
+// ErrJournal is returned when the journal cannot be read or written. A run sends
+// nothing more then.
+var ErrJournal = errors.New("fleet: journal not usable")
+
+func journalError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrJournal, err)
+}
+
+// reopen goes on with the journal of an earlier session.
+func (s *session) reopen() error {
+	j, contents, err := journal.Open(s.options.Journal, journal.Options{FS: s.options.files})
+	if err != nil {
+		return journalError(err)
+	}
+	err = s.replay(contents)
+	if err != nil {
+		return errors.Join(journalError(err), j.Close())
+	}
+	s.record.journal, s.resumed = j, true
+	return nil
+}
+
+func (s *session) replay(contents *journal.Contents) error {
+	history, err := newHistory(contents)
+	if err != nil {
+		return err
+	}
+	if is, given := history.Plan.Digest(), s.plan.Digest(); is != given {
+		return fmt.Errorf("it is of another plan, %s; the one given is %s", is[:shortDigest], given[:shortDigest])
+	}
+	for _, e := range history.Events {
+		if err := s.planner.Replay(e); err != nil {
+			return err
+		}
+		s.report.add(e)
+	}
+	s.begun = history.Events[0].At
+	return nil
+}
+
+// shortDigest is as much of a digest as tells plans apart.
+const shortDigest = 12
+
+// History is the content of a journal: the plan of a run, and its events.
+type History struct {
+	Plan   Plan
+	Events []Event
+	// Torn is the number of bytes at the end of the journal that cannot be read: after
+	// a crash in the middle of a write, or while the run goes on.
+	Torn int
+}
+
+// Load reads the journal of a run that is over, has crashed, or goes on. It does not
+// change the journal.
+func Load(path string) (*History, error) { return load(path, journal.Options{}) }
+
+func load(path string, options journal.Options) (*History, error) {
+	contents, err := journal.Read(path, options)
+	if err != nil {
+		return nil, journalError(err)
+	}
+	history, err := newHistory(contents)
+	return history, journalError(err)
+}
+
+func newHistory(contents *journal.Contents) (*History, error) {
+	h := &History{Events: make([]Event, len(contents.Records)), Torn: len(contents.Torn)}
+	for i, record := range contents.Records {
+		if err := json.Unmarshal(record, &h.Events[i]); err != nil {
+			return nil, fmt.Errorf("record %d is no event: %w", i, err)
+		}
+	}
+	if len(h.Events) == 0 || h.Events[0].Kind != EventRun || h.Events[0].InstanceID != "" || h.Events[0].Plan == nil || h.Events[0].Rules == nil {
+		return nil, errors.New("it does not begin with a run and its plan")
+	}
+	h.Plan = *h.Events[0].Plan
+	return h, h.Plan.check()
+}
+
+// hooks returns those that a session must have to go on.
+func (h *History) hooks() string {
+	hooks := ""
+	for _, e := range h.Events {
+		if e.Kind == EventRun || e.Kind == EventResume {
+			hooks = e.Hooks
+		}
+	}
+	return hooks
+}
+
+// Report returns the report of the run, as far as the journal records it.
+func (h *History) Report() *Report {
+	report := newReport(h.Plan)
+	for _, e := range h.Events {
+		report.add(e)
+	}
+	return report
+}

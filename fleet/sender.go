@@ -1,0 +1,189 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ecsreboot/ecsreboot"
+)
+
+const (
+	// retryInterval is the time between two tries of what certainly did not happen.
+	retryInterval = 10 * time.Second
+	// sendPatience is for how long these go on without a connection, credentials, or
+	// an instance that is free for the operation.
+	sendPatience = 5 * time.Minute
+	// freshTime is how old a reading or the consent of a blocker may be when the
+	// restart leaves.
+	freshTime = 10 * time.Second
+)
+
+// sender restarts one instance, as soon as it may, and has it followed.
+type sender struct {
+	session  *session
+	follower *follower
+	target   Target
+
+	held      Event         // the last one told
+	consent   time.Time     // the blocker's last
+	thought   time.Duration // how long the blocker took for it
+	first     time.Time     // the StartTime when its turn had come
+	departure *Departure    // of the send under way
+	onWay     bool          // a token of session.sending is ours
+}
+
+func newSender(f *follower) *sender {
+	return &sender{session: f.session, follower: f, target: f.target}
+}
+
+// work restarts the instance and follows it to its end.
+func (s *sender) work(ctx context.Context) { s.follower.tellEnd(ctx, s.restart(ctx)) }
+
+// restart restarts the instance and follows it. It tells the proof and returns
+// nil, or returns why there is none.
+func (s *sender) restart(ctx context.Context) error {
+	if s.target.ID == s.session.options.SelfID {
+		return &withheldError{reason: ReasonSelf, skip: true}
+	}
+	var failing time.Time // since when tries fail for what should pass soon
+	for {
+		if err := s.askBlocker(ctx); err != nil {
+			failing = time.Time{}
+			if err := s.hold(ctx, s.session.options.BlockerInterval, ReasonBlocked, err); err != nil {
+				return err
+			}
+			continue
+		}
+		if reason := s.takeWay(ctx); reason != "" {
+			return &withheldError{reason: reason}
+		}
+		err := s.rebootAndWait(ctx)
+		s.leaveWay()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		why := mayPass(err)
+		if errors.Is(err, ecsreboot.ErrIncorrectInstanceStatus) && !s.follower.settled {
+			if other := s.awaitOthers(ctx); other != nil {
+				return other
+			}
+			why = ReasonRefused // for a moment, as it seems
+		}
+		wait := retryInterval
+		switch {
+		case why == "":
+			return err
+		case why == ReasonBlocked:
+			wait, failing = s.session.options.BlockerInterval, time.Time{}
+		case why == ReasonThrottled:
+			failing = time.Time{}
+		case failing.IsZero():
+			failing = time.Now()
+		case time.Since(failing) > sendPatience:
+			return err
+		}
+		if why == reasonStale {
+			wait = 0
+		}
+		if err := s.hold(ctx, wait, why, err); err != nil {
+			return err
+		}
+	}
+}
+
+// hold waits before the next try, and tells why. The error is what else came up.
+func (s *sender) hold(ctx context.Context, d time.Duration, why Reason, err error) error {
+	if e := (Event{Kind: EventHeld, Reason: why, Error: text(err)}); why != reasonStale && (why != s.held.Reason || e.Error != s.held.Error) {
+		s.held = e
+		s.follower.tell(e)
+	}
+	s.sleep(ctx, d)
+	if ctx.Err() != nil {
+		return &withheldError{reason: ReasonInterrupted}
+	}
+	if reason := s.session.withheld(); reason != "" {
+		return &withheldError{reason: reason}
+	}
+	return nil
+}
+
+// rebootAndWait sends the restart and follows it. The limit of ReadyTimeout counts
+// from the send; until there is an intent, it is called off when nothing may be
+// sent any more.
+func (s *sender) rebootAndWait(ctx context.Context) error {
+	limited, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s.departure = NewDeparture(0)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		s.callOff(limited, cancel)
+	}()
+	options := s.follower.waitOptions()
+	options.BeforeSend = s.beforeSend
+	seen := options.OnEvent
+	options.OnEvent = func(e ecsreboot.Event) {
+		if e.Kind == ecsreboot.EventAccepted || e.Kind == ecsreboot.EventOutcomeUnknown {
+			s.leaveWay()
+		}
+		before := s.follower.settled
+		seen(e)
+		if limit := s.session.options.ReadyTimeout; s.follower.settled && !before && limit >= 0 {
+			timer := time.AfterFunc(limit, func() { cancel(fmt.Errorf("%w: %v are over", errNotReady, limit)) })
+			context.AfterFunc(limited, func() { timer.Stop() })
+		}
+	}
+	request := ecsreboot.RebootInstanceRequest{InstanceID: s.target.ID, ForceStop: s.session.plan.ForceStop}
+	result, err := s.session.client.RebootAndWait(limited, request, options)
+	cause := context.Cause(limited)
+	cancel(nil)
+	<-watched
+	if withheld, ok := errors.AsType[*withheldError](cause); ok && ecsreboot.OutcomeOf(err) == ecsreboot.OutcomeNotSent && ctx.Err() == nil {
+		return withheld // the wait keeps the reason as a text only
+	}
+	if err != nil {
+		return err
+	}
+	s.follower.proven(result)
+	return nil
+}
+
+// takeWay waits until one more restart may be on its way, or returns why none may.
+func (s *sender) takeWay(ctx context.Context) Reason {
+	for {
+		_, changed := s.session.brake.state()
+		if reason := s.session.withheld(); reason != "" {
+			return reason
+		}
+		select {
+		case s.session.sending <- struct{}{}:
+			s.onWay = true
+			return ""
+		case <-changed:
+		case <-ctx.Done():
+			return ReasonInterrupted
+		}
+	}
+}
+
+// leaveWay makes room for the next.
+func (s *sender) leaveWay() {
+	if s.onWay {
+		s.onWay = false
+		<-s.session.sending
+	}
+}
+
+// sleep waits, unless something happens to the session meanwhile.
+func (s *sender) sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(max(0, d))
+	defer timer.Stop()
+	_, changed := s.session.brake.state()
+	select {
+	case <-timer.C:
+	case <-changed:
+	case <-ctx.Done():
+	}
+}

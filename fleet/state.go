@@ -1,0 +1,139 @@
+package fleet
+
+// State is the state of an instance of a run, as reports show it.
+type State string
+
+// The states of an instance.
+const (
+	StateWaiting    State = "waiting"    // its turn has not come, or will come again; it was not restarted
+	StateRestarting State = "restarting" // its turn has come, and it is not yet healthy again
+	StateHealthy    State = "healthy"    // it restarted, with proof, and is healthy
+	StateFailed     State = "failed"     // the restart was refused, or the instance is not healthy in time
+	StateUnknown    State = "unknown"    // it may have restarted
+	StateSkipped    State = "skipped"    // the run leaves it alone
+)
+
+func (s State) broken() bool { return s == StateFailed || s == StateUnknown }
+
+// targetState is where an instance is for the planner: its [State], and how far its
+// request has come, which decides what may be done about it. The package comment
+// draws the states, and a test compares the drawing with the planner.
+type targetState string
+
+const (
+	waiting  targetState = "waiting"
+	chosen   targetState = "chosen"   // its turn has come, and no intent is recorded
+	intended targetState = "intended" // the intent is recorded, and nothing shows that the request left
+	sent     targetState = "sent"     // the request may have been sent, with an unknown outcome
+	accepted targetState = "accepted" // the service accepted the restart
+	healthy  targetState = "healthy"
+
+	failedChosen    targetState = "failed-chosen"
+	failedIntended  targetState = "failed-intended"
+	failedSent      targetState = "failed-sent"
+	failedAccepted  targetState = "failed-accepted"
+	unknownSent     targetState = "unknown-sent"
+	unknownAccepted targetState = "unknown-accepted"
+
+	skipped      targetState = "skipped"
+	skippedDown  targetState = "skipped-down"
+	deferred     targetState = "deferred"      // skipped for what may pass: a resumed run may restart it
+	deferredDown targetState = "deferred-down" // likewise, and not Running
+)
+
+// stateFacts are what the planner knows of an instance from its state alone.
+type stateFacts struct {
+	public State
+	down   bool       // unavailable: takes from the width
+	unsent bool       // given up with nothing sent: a resumed run may restart it
+	look   ActionKind // what a resumed run does to see what became of the request
+}
+
+var factsOf = map[targetState]stateFacts{
+	waiting:         {public: StateWaiting},
+	chosen:          {public: StateRestarting, down: true},
+	intended:        {public: StateRestarting, down: true},
+	sent:            {public: StateRestarting, down: true, look: ActionResolve},
+	accepted:        {public: StateRestarting, down: true, look: ActionFollow},
+	healthy:         {public: StateHealthy},
+	failedChosen:    {public: StateFailed, down: true, unsent: true},
+	failedIntended:  {public: StateFailed, down: true, unsent: true},
+	failedSent:      {public: StateFailed, down: true, look: ActionResolve},
+	failedAccepted:  {public: StateFailed, down: true, look: ActionFollow},
+	unknownSent:     {public: StateUnknown, down: true, look: ActionResolve},
+	unknownAccepted: {public: StateUnknown, down: true, look: ActionFollow},
+	skipped:         {public: StateSkipped},
+	skippedDown:     {public: StateSkipped, down: true},
+	deferred:        {public: StateSkipped, unsent: true},
+	deferredDown:    {public: StateSkipped, down: true, unsent: true},
+}
+
+func (s targetState) public() State { return factsOf[s].public }
+
+// nextStates holds, for each event of an instance, the states that it may happen in
+// and the states that it leads to. What is missing cannot happen. EventHeld changes
+// nothing in any state, and where EventSkipped leads depends on its reason.
+var nextStates = map[EventKind]map[targetState]targetState{
+	EventIntent:   {waiting: intended, chosen: intended, intended: intended, sent: intended},
+	EventAccepted: {intended: accepted, sent: accepted, accepted: accepted},
+	EventDoubt:    {intended: sent, sent: sent, accepted: accepted},
+	EventUnsent: {
+		waiting: waiting, chosen: waiting, intended: waiting, sent: waiting,
+		failedChosen: waiting, failedIntended: waiting, deferred: waiting, deferredDown: waiting,
+	},
+	EventDown: {
+		intended: sent, sent: sent, accepted: accepted,
+		failedIntended: failedSent, failedSent: failedSent, failedAccepted: failedAccepted,
+		unknownSent: unknownSent, unknownAccepted: unknownAccepted,
+	},
+	EventUp: {
+		intended: intended, sent: sent, accepted: accepted,
+		failedIntended: failedIntended, failedSent: failedSent, failedAccepted: failedAccepted,
+		unknownSent: unknownSent, unknownAccepted: unknownAccepted,
+	},
+	EventHealthy: {
+		intended: healthy, sent: healthy, accepted: healthy,
+		failedIntended: healthy, failedSent: healthy, failedAccepted: healthy,
+		unknownSent: healthy, unknownAccepted: healthy,
+	},
+	EventFailed: {
+		waiting: failedChosen, chosen: failedChosen, intended: failedIntended, sent: failedSent, accepted: failedAccepted,
+		failedChosen: failedChosen, failedIntended: failedIntended, failedSent: failedSent, failedAccepted: failedAccepted,
+		unknownSent: failedSent, unknownAccepted: failedAccepted,
+	},
+	EventUnknown: {
+		intended: unknownSent, sent: unknownSent, accepted: unknownAccepted,
+		failedIntended: unknownSent, failedSent: unknownSent, failedAccepted: unknownAccepted,
+		unknownSent: unknownSent, unknownAccepted: unknownAccepted,
+	},
+	EventSkipped: {waiting: skipped, chosen: skipped, intended: skipped, sent: skipped},
+}
+
+// after returns the state after an event, and whether the event can happen in s.
+func (s targetState) after(e Event) (next targetState, ok bool) {
+	if e.Kind == EventHeld {
+		return s, true
+	}
+	next, ok = nextStates[e.Kind][s]
+	if !ok || e.Kind != EventSkipped {
+		return next, ok
+	}
+	switch passes := e.Reason == ReasonNotRunning || e.Reason == ReasonLocked; {
+	case passes && e.Unavailable:
+		return deferredDown, true
+	case passes:
+		return deferred, true
+	case e.Unavailable:
+		return skippedDown, true
+	}
+	return skipped, true
+}
+
+// resumed returns the state in which a resumed run takes an instance up. If its turn
+// had come, nobody saw whether the request left.
+func (s targetState) resumed() targetState {
+	if s == chosen || s == intended {
+		return sent
+	}
+	return s
+}

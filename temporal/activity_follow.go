@@ -1,0 +1,151 @@
+package ecstemporal
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/fleet/driver"
+)
+
+// followInput says which instance to follow, and how.
+type followInput struct {
+	work
+
+	Settings Settings           `json:"settings"`
+	Before   ecsreboot.Baseline `json:"before"`
+	SentAt   time.Time          `json:"sentAt,omitzero"`
+	Accepted bool               `json:"accepted,omitempty"`
+	// Late follows an instance that is failed or unknown, until it is healthy. Others
+	// follows one that is not Running when its turn has come.
+	Late   bool `json:"late,omitempty"`
+	Others bool `json:"others,omitempty"`
+}
+
+// followResult has the events that were observed; the last is the end.
+type followResult struct {
+	Events []fleet.Event `json:"events"`
+	// Running is set if there is no end, because the instance is Running after all; see
+	// [driver.Driver.AwaitOthers].
+	Running bool `json:"running,omitempty"`
+}
+
+const (
+	// heartbeatTimeout is after how long a silence the server gives the activity of a
+	// worker that died to another.
+	heartbeatTimeout  = 20 * time.Second
+	heartbeatInterval = 5 * time.Second
+)
+
+// Follow follows an instance until the end is known: a restart that was or may have been
+// sent, or one by others. It sends nothing, so it is retried for ever, from where its
+// heartbeats had come. All activities of a worker share their polls.
+func (a *activities) Follow(ctx context.Context, in followInput) (followResult, error) {
+	in.Settings.Blocker = false // is of no use here
+	if problem := a.unfit(in.work, in.Settings); problem != "" {
+		return followResult{}, temporal.NewApplicationError(problem, "Unfit")
+	}
+	options := fleet.Options{MinReady: in.Settings.MinReady, ReadyTimeout: in.Settings.ReadyTimeout, UnknownGrace: in.Settings.UnknownGrace}
+	if in.Settings.Health {
+		options.Health = a.health
+	}
+	// If nobody has watched since the request, the time starts now; likewise if the
+	// clocks of two workers disagree.
+	since := time.Since(in.SentAt)
+	switch {
+	case in.Late:
+		options.ReadyTimeout = -1
+	case activity.GetInfo(ctx).Attempt == 1 && since > 0 && since < min(heartbeatTimeout, options.ReadyTimeout-options.MinReady):
+		options.ReadyTimeout -= since
+	}
+	drive, err := driver.New(a.client, options)
+	if err != nil {
+		return followResult{}, err
+	}
+	f := new(following)
+	if activity.HasHeartbeatDetails(ctx) {
+		if err := activity.GetHeartbeatDetails(ctx, &f.events); err != nil {
+			f.events = nil // from the beginning
+		}
+	}
+	limited, cancel := untilStop(ctx)
+	defer cancel()
+	ended := false
+	tell := func(e fleet.Event) {
+		if ended || in.Late && e.Kind != fleet.EventHealthy || in.Others && !isEnd(e.Kind) && e.Kind != fleet.EventHalt || !in.Others && e.Kind == fleet.EventHalt {
+			return
+		}
+		f.add(e)
+		if ended = isEnd(e.Kind); ended {
+			cancel()
+		}
+	}
+	stop := f.heartbeat(ctx)
+	running := false
+	if in.Others {
+		running, err = drive.AwaitOthers(limited, in.Target, tell)
+	} else {
+		err = drive.Follow(limited, driver.Sent{Target: in.Target, Before: in.Before, At: in.SentAt, Accepted: in.Accepted, Down: f.isDown()}, tell)
+	}
+	stop()
+	switch {
+	case err != nil: // invalid input
+		return followResult{}, temporal.NewNonRetryableApplicationError(err.Error(), "InvalidInput", err)
+	case ended, running:
+		return followResult{Events: f.all(), Running: running}, nil
+	case ctx.Err() != nil:
+		return followResult{}, ctx.Err() // canceled, or out of time
+	}
+	return followResult{}, errStopping
+}
+
+// following is what was observed of an instance, and what heartbeats report.
+type following struct {
+	mu     sync.Mutex
+	events []fleet.Event
+}
+
+func (f *following) add(e fleet.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e.Error = shorten(e.Error)
+	f.events = append(f.events, e)
+}
+
+func (f *following) all() []fleet.Event {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.events)
+}
+
+func (f *following) isDown() bool {
+	return slices.ContainsFunc(f.all(), func(e fleet.Event) bool { return e.Kind == fleet.EventDown })
+}
+
+// heartbeat sends heartbeats, with what was observed, until stop is called.
+func (f *following) heartbeat(ctx context.Context) (stop func()) {
+	over, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(heartbeatInterval)
+		defer ticker.Stop()
+		for {
+			activity.RecordHeartbeat(ctx, f.all())
+			select {
+			case <-ticker.C:
+			case <-over:
+				return
+			}
+		}
+	}()
+	return func() {
+		close(over)
+		<-done
+	}
+}

@@ -1,0 +1,136 @@
+package ecstemporal
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/fleet"
+)
+
+// largeRun is a run over n instances, with ids that do not compress and all that a
+// restart tells.
+func largeRun(n int) (fleet.Plan, []fleet.Event, map[string]int) {
+	plan := fleet.Plan{Region: "cn-hangzhou", Endpoint: "https://ecs-cn-hangzhou.aliyuncs.com"}
+	at := time.Date(2026, 11, 2, 1, 0, 0, 0, time.UTC)
+	events := []fleet.Event{{Kind: fleet.EventRun, At: at, Rules: &fleet.Rules{MaxUnavailable: fleet.Percent(2), Canary: []int{1, 5}}, Program: "0.1.0"}}
+	index := make(map[string]int)
+	for i := range n {
+		sum := sha256.Sum256(fmt.Append(nil, i))
+		noise := hex.EncodeToString(sum[:])
+		id := "i-bp" + strings.ToLower(rand.Text())[:17]
+		plan.Targets = append(plan.Targets, fleet.Target{ID: id, Name: fmt.Sprintf("web-%05d", i), Zone: "cn-hangzhou-" + string("hij"[i%3]), Group: "cn-hangzhou-" + string("hij"[i%3])})
+		index[id] = i
+		at = at.Add(time.Duration(sum[0]) * 10 * time.Millisecond)
+		step := func(d time.Duration) time.Time { return at.Add(d + time.Duration(sum[1])*time.Millisecond) }
+		started := at.Add(-time.Duration(sum[2]) * time.Hour).Truncate(time.Minute)
+		events = append(events,
+			fleet.Event{Kind: fleet.EventIntent, At: at, InstanceID: id, Attempt: 1, Before: &ecsreboot.Baseline{InstanceID: id, Status: ecsreboot.StatusRunning, StartTime: started, TakenAt: at.Add(-40 * time.Millisecond), ServiceTime: at.Add(75 * time.Second).Truncate(time.Second)}},
+			fleet.Event{Kind: fleet.EventAccepted, At: step(100 * time.Millisecond), InstanceID: id, RequestID: strings.ToUpper(uuid(sum[:16]))},
+			fleet.Event{Kind: fleet.EventDown, At: step(2 * time.Second), InstanceID: id},
+			fleet.Event{Kind: fleet.EventUp, At: step(40 * time.Second), InstanceID: id},
+		)
+		if i%100 == 7 {
+			events = append(events, fleet.Event{Kind: fleet.EventFailed, At: step(10 * time.Minute), InstanceID: id, Reason: fleet.ReasonNotHealthy, Error: "health: " + noise})
+			continue
+		}
+		events = append(events, fleet.Event{Kind: fleet.EventHealthy, At: step(70 * time.Second), InstanceID: id, Proof: ecsreboot.ProofStatus, RequestID: strings.ToUpper(uuid(sum[:16]))})
+	}
+	return plan, events, index
+}
+
+func TestPackKeepsEverything(t *testing.T) {
+	plan, events, index := largeRun(300)
+	rest := plan.Targets[3].ID
+	at := events[len(events)-1].At
+	events = append(events,
+		fleet.Event{Kind: fleet.EventStage, At: at, Stage: 2},
+		fleet.Event{Kind: fleet.EventPace, At: at, Accepted: 7, Throttled: 3, Rate: 12.5},
+		fleet.Event{Kind: fleet.EventSkipped, At: at.Add(-time.Hour), InstanceID: rest, Reason: fleet.ReasonLocked, Code: ecsreboot.ErrInstanceLockedForSecurity, Unavailable: true},
+		fleet.Event{Kind: fleet.EventAccepted, At: at, InstanceID: rest, RequestID: "no-uuid"},
+		fleet.Event{Kind: fleet.EventAccepted, At: at, InstanceID: rest, RequestID: uuid(make([]byte, 16))},
+		fleet.Event{Kind: fleet.EventIntent, At: at, InstanceID: rest, Attempt: 2, Before: &ecsreboot.Baseline{InstanceID: rest, Status: ecsreboot.StatusStopped, Locks: []string{"financial", "x"}, TakenAt: at}},
+		fleet.Event{Kind: fleet.EventEnd, At: at, Reason: fleet.ReasonDone},
+	)
+	empty, err := packPlan(plan)
+	require.NoError(t, err)
+	packed := packEvents(empty, events, index)
+	history, err := unpackHistory(packed)
+	require.NoError(t, err)
+	require.Equal(t, plan, history.Plan)
+	require.Equal(t, events, history.Events)
+	require.Equal(t, packed, packEvents(empty, history.Events, index), "it is not packed the same twice")
+	half := packEvents(empty, events[:200], index)
+	history, err = unpackHistory(packEvents(half, events[200:], index))
+	require.NoError(t, err)
+	require.Equal(t, events, history.Events, "appending changes something")
+}
+
+// TestPackedSize is what decides how many instances a run may have.
+func TestPackedSize(t *testing.T) {
+	for _, n := range []int{10_000, 20_000} {
+		plan, events, index := largeRun(n)
+		empty, err := packPlan(plan)
+		require.NoError(t, err)
+		packed := empty
+		var longest time.Duration
+		for part := range slices.Chunk(events, 240*5) { // as many as an execution has
+			begin := time.Now()
+			packed = packEvents(packed, part, index)
+			longest = max(longest, time.Since(begin))
+		}
+		begin := time.Now()
+		_, err = unpackHistory(packed)
+		require.NoError(t, err)
+		t.Logf("%d instances: plan %d kB, history %d kB, %.1f bytes an instance beside the plan; longest append %v, unpacked in %v", n, len(empty)/1000, len(packed)/1000,
+			float64(len(packed)-len(empty))/float64(n), longest, time.Since(begin))
+		require.Less(t, len(packed), maxPacked)
+		require.Less(t, len(packed)-len(empty), eventRoom*n)
+	}
+}
+
+func TestPlanTooLarge(t *testing.T) {
+	plan, _, _ := largeRun(60_000)
+	_, err := packPlan(plan)
+	require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
+	require.ErrorContains(t, err, "Plan")
+	require.ErrorContains(t, err, "60000 targets")
+}
+
+func FuzzUnpack(f *testing.F) {
+	plan, events, index := largeRun(3)
+	empty, err := packPlan(plan)
+	require.NoError(f, err)
+	f.Add(empty)
+	f.Add(packEvents(empty, events, index))
+	f.Add(empty[:9])
+	f.Fuzz(func(t *testing.T, packed []byte) {
+		history, err := unpackHistory(packed)
+		if err != nil {
+			return
+		}
+		places := make(map[string]int)
+		for i, target := range history.Plan.Targets {
+			if _, twice := places[target.ID]; twice || target.ID == "" {
+				return
+			}
+			places[target.ID] = i
+		}
+		again, err := unpackHistory(packEvents(appendLines(nil, history.Plan), history.Events, places))
+		require.NoError(t, err)
+		require.Equal(t, history.Events, again.Events)
+	})
+}
+
+func uuid(raw []byte) string {
+	h := hex.EncodeToString(raw)
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}

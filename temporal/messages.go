@@ -1,0 +1,122 @@
+package ecstemporal
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/ecsreboot/ecsreboot/fleet"
+)
+
+// The names of workflows and activities are a part of histories.
+const (
+	rollingWorkflow = "RollingReboot"
+	oneWorkflow     = "RebootOne"
+
+	snapshotActivity = "Snapshot"
+	sendActivity     = "Send"
+	followActivity   = "Follow"
+	notifyActivity   = "Notify"
+)
+
+// The signals between a run and the RebootOne of an instance.
+const (
+	signalStatus    = "target-status" // RebootOne to a run: a targetStatus
+	signalRevoke    = "revoke"        // a run to RebootOne: a revocation
+	signalSubscribe = "subscribe"     // a run to RebootOne: the ID of a run that wants its status
+)
+
+// runHead is the readable part of a run's input. The other part is its packed history.
+type runHead struct {
+	Settings         Settings     `json:"settings"`
+	Window           *windowInput `json:"window,omitempty"` // of the settings
+	Digest           string       `json:"digest"`
+	SearchAttributes bool         `json:"searchAttributes,omitempty"`
+	// The other fields are what a run hands over when it continues as new.
+	Key       string     `json:"key,omitempty"`       // distinguishes the run from others with its ID
+	InFlight  []inFlight `json:"inFlight,omitempty"`  // the targets whose turn has come
+	Throttled int        `json:"throttled,omitempty"` // see Progress
+	Rate      float64    `json:"rate,omitempty"`
+}
+
+// inFlight is a target whose turn has come and whose end is not known.
+type inFlight struct {
+	Index     int   `json:"i"` // in the plan
+	Milli     int64 `json:"at"`
+	Started   bool  `json:"started,omitempty"` // its RebootOne was started
+	Events    int   `json:"events,omitempty"`  // how many of its RebootOne are known
+	Throttled int   `json:"throttled,omitempty"`
+}
+
+var (
+	digestKey = temporal.NewSearchAttributeKeyKeyword("EcsrebootPlanDigest")
+	groupKey  = temporal.NewSearchAttributeKeyKeyword("EcsrebootGroup")
+)
+
+// searchAttributes are those of a workflow of the run. group is empty except for a
+// RebootOne.
+func (h runHead) searchAttributes(group string) temporal.SearchAttributes {
+	switch {
+	case !h.SearchAttributes:
+		return temporal.NewSearchAttributes()
+	case group == "":
+		return temporal.NewSearchAttributes(digestKey.ValueSet(h.Digest))
+	}
+	return temporal.NewSearchAttributes(digestKey.ValueSet(h.Digest), groupKey.ValueSet(group))
+}
+
+// targetStatus is everything that RebootOne knows of its instance. It repeats what
+// earlier ones said, so that one may be lost.
+type targetStatus struct {
+	Key       string        `json:"key"`
+	ID        string        `json:"id"`
+	Number    int           `json:"n"` // of oneInput
+	Events    []fleet.Event `json:"events"`
+	Ended     bool          `json:"ended,omitempty"` // the events have the end
+	Throttled int           `json:"throttled,omitempty"`
+	Rate      float64       `json:"rate,omitempty"`
+}
+
+// end returns the event that says what became of the instance; its kind is empty if
+// there is none.
+func (s targetStatus) end() fleet.Event {
+	for i := len(s.Events) - 1; i >= 0; i-- {
+		if isEnd(s.Events[i].Kind) {
+			return s.Events[i]
+		}
+	}
+	return fleet.Event{}
+}
+
+// revocation takes back what a run asked for. A RebootOne of another run ignores it.
+type revocation struct {
+	Key    string       `json:"key"`
+	Reason fleet.Reason `json:"reason"`
+}
+
+// isEnd reports whether an event says what became of an instance.
+func isEnd(k fleet.EventKind) bool {
+	switch k {
+	case fleet.EventHealthy, fleet.EventFailed, fleet.EventUnknown, fleet.EventSkipped, fleet.EventUnsent:
+		return true
+	default:
+		return false
+	}
+}
+
+// milli is a time from milliseconds.
+func milli(n int64) time.Time { return time.UnixMilli(n).UTC() }
+
+// maxText limits the text of an error in a history.
+const maxText = 300
+
+func shorten(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	cut := maxText
+	for cut > 0 && text[cut]&0xC0 == 0x80 { // in the middle of a character
+		cut--
+	}
+	return text[:cut] + "…"
+}

@@ -1,0 +1,248 @@
+package ecstemporal
+
+import (
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/fleet"
+)
+
+// run is the state of RollingReboot.
+//
+// The planner decides. For each restart that it asks for, the run starts a RebootOne
+// (run_target.go), whose status comes back by signals and becomes events for the planner
+// (run_events.go). Everything else here serves to continue as new: the history so far
+// is handed over and replayed, and the next execution subscribes to the RebootOnes that
+// its predecessor has started.
+type run struct {
+	head    runHead
+	plan    fleet.Plan
+	planner *fleet.Planner
+	packed  []byte         // the plan, and the events of earlier executions
+	events  []fleet.Event  // of this execution; one without a kind was dropped
+	index   map[string]int // of targets, by ID
+	targets []runTarget
+
+	todo     []fleet.Action
+	begun    time.Time
+	ending   fleet.Event // the end of the run
+	awaiting int         // the canary stage that waits for approval; 0 if none does
+	stage    int         // the last one that has passed
+	paused   map[fleet.Reason]bool
+	window   windowState
+	stopping fleet.Event // why nothing more is asked for; its kind is empty otherwise
+	ended    bool
+
+	// For continuing as new.
+	settled int  // targets that reached an end in this execution
+	open    int  // RebootOnes that it started and whose end is not known
+	busy    int  // requests to the server, and notices, that must not get lost
+	leaving bool // nothing new is begun
+	slots   workflow.Semaphore
+}
+
+type runTarget struct {
+	number    int // how often its turn has come
+	askedAt   time.Time
+	started   bool          // its RebootOne was or is about to be started
+	open      bool          // that counts in run.open
+	heardAt   time.Time     // when it last reported or was asked to; zero until the server has it
+	patience  time.Duration // for how long it may report nothing
+	looks     int           // how often it was lost
+	events    int           // how many of its RebootOne are known
+	throttled int           // how often it was
+	other     *targetStatus // from the RebootOne of another run
+
+	// What is known since its turn came.
+	sent     bool // it may have been sent: there is an intent
+	accepted bool
+	before   *ecsreboot.Baseline
+	held     int // where in events is why it is held back, from 1; 0 if nowhere
+}
+
+const (
+	// maxSlots limits the requests to the server that are under way; a server refuses
+	// more than 2,000.
+	maxSlots = 200
+	// maxOpen is the number of open RebootOnes at which a run continues as new. A server
+	// refuses more than 2,000 for one execution.
+	maxOpen = 1_000
+)
+
+// rollingReboot runs a whole plan. It returns the packed history.
+func rollingReboot(ctx workflow.Context, head runHead, packed []byte) ([]byte, error) {
+	r, err := newRun(ctx, head, packed)
+	if err != nil {
+		// What it was given is no run: it fails for good.
+		return nil, temporal.NewNonRetryableApplicationError(err.Error(), "InvalidInput", nil)
+	}
+	if err := r.answerQueries(ctx); err != nil {
+		return nil, err
+	}
+	canceled := ctx
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	r.begin(ctx)
+	r.listen(ctx, canceled)
+	for {
+		err := workflow.Await(ctx, func() bool {
+			r.leaving = r.leaving || !r.ended && r.isLong(ctx)
+			return (r.ended || r.leaving) && r.busy == 0
+		})
+		if err != nil {
+			return nil, err
+		}
+		r.drain(ctx) // what has arrived must not get lost
+		switch {
+		case r.busy > 0: // draining gave something to do
+		case r.ended:
+			return r.pack(), nil
+		default:
+			return nil, workflow.NewContinueAsNewError(ctx, rollingWorkflow, r.handOver(), r.pack())
+		}
+	}
+}
+
+// isLong reports whether the execution is long enough to continue as new.
+func (r *run) isLong(ctx workflow.Context) bool {
+	limit := r.head.Settings.ContinueAfter
+	return limit > 0 && r.settled >= limit || r.open >= maxOpen || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
+}
+
+// newRun takes up a run where its history ends.
+func newRun(ctx workflow.Context, head runHead, packed []byte) (*run, error) {
+	history, err := unpackHistory(packed)
+	if err != nil {
+		return nil, err
+	}
+	planner, err := fleet.NewPlanner(history.Plan, head.Settings.Rules)
+	if err != nil {
+		return nil, err
+	}
+	if head.Key == "" {
+		head.Key = workflow.GetInfo(ctx).FirstRunID
+	}
+	r := &run{
+		head: head, plan: history.Plan, packed: packed, planner: planner,
+		index:   make(map[string]int, len(history.Plan.Targets)),
+		targets: make([]runTarget, len(history.Plan.Targets)),
+		paused:  make(map[fleet.Reason]bool),
+		window:  windowState{Open: true},
+		slots:   workflow.NewSemaphore(ctx, maxSlots),
+	}
+	for i := range r.plan.Targets {
+		r.index[r.plan.Targets[i].ID] = i
+	}
+	for _, e := range history.Events {
+		actions, err := planner.Next(e)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range actions { // as they were then
+			switch a.Kind {
+			case fleet.ActionRestart:
+				r.choose(r.index[a.InstanceID], time.Time{})
+			case fleet.ActionApprove:
+				r.awaiting = a.Stage
+			default:
+			}
+		}
+		r.note(e)
+	}
+	for _, f := range head.InFlight {
+		t := &r.targets[f.Index]
+		t.askedAt, t.started, t.events, t.throttled = milli(f.Milli), f.Started, f.Events, f.Throttled
+	}
+	return r, nil
+}
+
+// choose makes it a target's turn.
+func (r *run) choose(i int, at time.Time) {
+	r.targets[i] = runTarget{number: r.targets[i].number + 1, askedAt: at}
+}
+
+// isInFlight reports whether a target's turn has come and its end is not known.
+func (r *run) isInFlight(i int) bool {
+	return r.planner.StateOf(r.plan.Targets[i].ID) == fleet.StateRestarting
+}
+
+// note takes in what follows from an event, beside the planner.
+func (r *run) note(e fleet.Event) {
+	switch e.Kind {
+	case fleet.EventRun:
+		r.begun = e.At
+	case fleet.EventStage:
+		r.stage, r.awaiting = e.Stage, 0
+	case fleet.EventPause:
+		r.paused[e.Reason] = true
+	case fleet.EventContinue:
+		delete(r.paused, e.Reason)
+	case fleet.EventStop, fleet.EventHalt:
+		if r.stopping.Kind == "" {
+			r.stopping = e
+		}
+	case fleet.EventEnd:
+		r.ended, r.ending = true, e
+	case fleet.EventIntent:
+		t := &r.targets[r.index[e.InstanceID]]
+		t.sent, t.accepted, t.before = true, false, e.Before
+	case fleet.EventAccepted:
+		r.targets[r.index[e.InstanceID]].accepted = true
+	default:
+	}
+}
+
+// keep adds an event to the history. Once more is known of an instance, why it was held
+// back is dropped: a run that is throttled would grow by that alone.
+func (r *run) keep(e fleet.Event) {
+	if e.InstanceID != "" {
+		t := &r.targets[r.index[e.InstanceID]]
+		if t.held > 0 {
+			r.events[t.held-1] = fleet.Event{}
+		}
+		t.held = 0
+		if e.Kind == fleet.EventHeld {
+			t.held = len(r.events) + 1
+		}
+	}
+	r.events = append(r.events, e)
+}
+
+// pack packs the history of the run.
+func (r *run) pack(more ...fleet.Event) []byte {
+	events := slices.DeleteFunc(slices.Clone(r.events), func(e fleet.Event) bool { return e.Kind == "" })
+	return packEvents(r.packed, append(events, more...), r.index)
+}
+
+// maybeSent are intents of the restarts that may have been sent, though no RebootOne
+// has said so yet: a report that is asked for now must not say that nothing was sent.
+// Why such a restart was held back at last follows, as an intent supersedes it.
+func (r *run) maybeSent() []fleet.Event {
+	var events []fleet.Event
+	for i, target := range r.plan.Targets {
+		t := &r.targets[i]
+		if t.sent || !t.started || !r.isInFlight(i) {
+			continue
+		}
+		events = append(events, fleet.Event{Kind: fleet.EventIntent, At: t.askedAt, InstanceID: target.ID, Attempt: r.planner.Attempts(target.ID) + 1})
+		if t.held > 0 {
+			events = append(events, r.events[t.held-1])
+		}
+	}
+	return events
+}
+
+// handOver returns the readable part of the next execution's input.
+func (r *run) handOver() runHead {
+	head := r.head
+	head.InFlight = nil
+	for i, t := range r.targets {
+		if r.isInFlight(i) {
+			head.InFlight = append(head.InFlight, inFlight{Index: i, Milli: t.askedAt.UnixMilli(), Started: t.started, Events: t.events, Throttled: t.throttled})
+		}
+	}
+	return head
+}

@@ -1,0 +1,214 @@
+package ecstemporal
+
+import (
+	"errors"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/ecsreboot/ecsreboot/fleet"
+)
+
+const (
+	// maxLooks limits how often an instance is looked at whose RebootOne somebody ends.
+	maxLooks = 3
+	// strayTime is how much longer than all its limits a RebootOne may take before the
+	// server ends it: a week without any worker must be possible.
+	strayTime = 7 * 24 * time.Hour
+	// otherInterval is the time between two attempts to start a RebootOne after another
+	// one has left the instance.
+	otherInterval = 10 * time.Second
+	// checkInterval is after how long without a status a run checks whether a RebootOne
+	// is still there, and then ever more seldom: one that was terminated tells nobody.
+	checkInterval = 5 * time.Minute
+)
+
+// oneID is the ID of the RebootOne of a target, whichever run starts it.
+func (r *run) oneID(i int) string { return "reboot/" + r.plan.Region + "/" + r.plan.Targets[i].ID }
+
+// work begins to work on a target in flight. A coroutine does so only while it waits for
+// the server. Then the target waits for signals: the SDK resumes every coroutine for
+// every event, so that one for each target would make the events of large runs slow.
+func (r *run) work(ctx workflow.Context, i int, do func(ctx workflow.Context, i int, over func() bool)) {
+	number := r.targets[i].number
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		do(ctx, i, func() bool { return r.targets[i].number != number || !r.isInFlight(i) })
+		r.act(ctx)
+	})
+}
+
+// start starts the RebootOne of a target, which restarts the instance or, if an earlier
+// one was started, looks what that has done.
+func (r *run) start(ctx workflow.Context, i int, over func() bool) {
+	look := r.targets[i].started
+	for !over() {
+		if !look && r.held() != "" {
+			r.take(ctx, fleet.Event{Kind: fleet.EventUnsent, InstanceID: r.plan.Targets[i].ID, Reason: r.held()})
+			return
+		}
+		err := r.startOne(ctx, i, look)
+		switch {
+		case temporal.IsWorkflowExecutionAlreadyStartedError(err):
+			r.awaitOther(ctx, i, look, over)
+			continue
+		case err != nil:
+			r.lose(ctx, i, over, err)
+		case r.held() != "" && !look:
+			r.revoke(ctx, i, r.held())
+		}
+		return
+	}
+}
+
+// startOne starts a RebootOne, and returns when the server has it.
+func (r *run) startOne(ctx workflow.Context, i int, look bool) error {
+	defer r.enter(ctx)()
+	t, target, s, info := &r.targets[i], r.plan.Targets[i], r.head.Settings, workflow.GetInfo(ctx)
+	in := oneInput{
+		work: work{Region: r.plan.Region, Target: target}, Key: r.head.Key, Run: info.WorkflowExecution.ID, Number: t.number, ForceStop: r.plan.ForceStop,
+		Attempts: r.planner.Attempts(target.ID), AskedAt: t.askedAt, Settings: s.forInstance(), SendQueue: sendQueue(info.TaskQueueName),
+	}
+	if r.head.Window != nil {
+		in.SendBefore = r.window.Until
+	}
+	if look {
+		in.Look, in.Known, in.Accepted = true, t.before, t.accepted
+		t.events, t.throttled = 0, 0
+	}
+	options := workflow.ChildWorkflowOptions{
+		WorkflowID:            r.oneID(i),
+		ParentClosePolicy:     enums.PARENT_CLOSE_POLICY_ABANDON,
+		TypedSearchAttributes: r.head.searchAttributes(target.Group),
+	}
+	if s.ReadyTimeout >= 0 {
+		options.WorkflowExecutionTimeout = strayTime + holdTimeout + retryTimeout + queueTime + 2*s.ReadyTimeout + 2*s.SendTimeout + 2*max(0, s.UnknownGrace)
+	}
+	t.started = true
+	err := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, options), oneWorkflow, in).GetChildWorkflowExecution().Get(ctx, nil)
+	if err != nil {
+		t.started = look || !temporal.IsWorkflowExecutionAlreadyStartedError(err)
+		return err
+	}
+	t.open, t.heardAt, t.patience = true, workflow.Now(ctx), checkInterval
+	if r.open++; r.open >= maxOpen {
+		r.leaving = !r.ended
+	}
+	return nil
+}
+
+// enter waits for a slot for a request to the server, and returns what frees it. A run
+// that is about to continue as new begins nothing: its successor does.
+func (r *run) enter(ctx workflow.Context) (leave func()) {
+	for {
+		_ = workflow.Await(ctx, func() bool { return !r.leaving })
+		_ = r.slots.Acquire(ctx, 1)
+		if !r.leaving {
+			break
+		}
+		r.slots.Release(1)
+	}
+	r.busy++
+	return func() {
+		r.busy--
+		r.slots.Release(1)
+	}
+}
+
+// subscribe has the RebootOne of a target report to this execution. The error means
+// that there is none.
+func (r *run) subscribe(ctx workflow.Context, i int) error {
+	defer r.enter(ctx)()
+	return workflow.SignalExternalWorkflow(ctx, r.oneID(i), "", signalSubscribe, workflow.GetInfo(ctx).WorkflowExecution.ID).Get(ctx, nil)
+}
+
+// check subscribes to a RebootOne that this run has started.
+func (r *run) check(ctx workflow.Context, i int, over func() bool) {
+	t := &r.targets[i]
+	t.heardAt, t.patience = workflow.Now(ctx), 2*max(t.patience, checkInterval)
+	if err := r.subscribe(ctx, i); err != nil {
+		r.drain(ctx) // it may have reported its end
+		r.lose(ctx, i, over, errGone)
+	}
+}
+
+// resume takes up a target that an earlier execution had in flight.
+func (r *run) resume(ctx workflow.Context, i int, over func() bool) {
+	if r.targets[i].started {
+		r.check(ctx, i, over)
+	} else {
+		r.start(ctx, i, over)
+	}
+}
+
+// supervise checks the RebootOnes that have reported nothing for long.
+func (r *run) supervise(ctx workflow.Context) {
+	for workflow.Sleep(ctx, checkInterval) == nil {
+		for i := range r.targets {
+			if t := &r.targets[i]; !t.heardAt.IsZero() && r.isInFlight(i) && workflow.Now(ctx).Sub(t.heardAt) >= t.patience {
+				r.work(ctx, i, r.check)
+			}
+		}
+	}
+}
+
+var errGone = errors.New("its workflow ended and did not say what became of the instance")
+
+// lose takes in that the RebootOne of a target has ended, and has not said what became
+// of the instance: it was terminated, and may have sent the restart. A second one sends
+// nothing and looks.
+func (r *run) lose(ctx workflow.Context, i int, over func() bool, err error) {
+	t, id := &r.targets[i], r.plan.Targets[i].ID
+	if over() {
+		return
+	}
+	workflow.GetLogger(ctx).Warn("A RebootOne has no result.", "instance", id, "error", err)
+	if t.looks++; t.looks <= maxLooks {
+		r.start(ctx, i, over)
+		return
+	}
+	if !t.sent {
+		r.take(ctx, fleet.Event{Kind: fleet.EventIntent, At: t.askedAt, InstanceID: id, Attempt: r.planner.Attempts(id) + 1})
+	}
+	r.take(ctx, fleet.Event{Kind: fleet.EventUnknown, InstanceID: id, Reason: fleet.ReasonNotWatched, Error: text(err)})
+}
+
+// awaitOther waits for the RebootOne of another run, or an earlier one of this run, to
+// leave the instance. If the other run restarts the instance, this run need not.
+func (r *run) awaitOther(ctx workflow.Context, i int, look bool, over func() bool) {
+	t := &r.targets[i]
+	t.other = nil
+	done := func() bool { return over() || t.other != nil && t.other.Ended || !look && r.held() != "" }
+	for interval := otherInterval; !done() && r.subscribe(ctx, i) == nil; interval = min(2*interval, checkInterval) {
+		_, _ = workflow.AwaitWithTimeout(ctx, interval, done)
+	}
+	switch {
+	case over():
+	case t.other != nil && t.other.end().Kind == fleet.EventHealthy && !look:
+		r.take(ctx, fleet.Event{Kind: fleet.EventSkipped, InstanceID: r.plan.Targets[i].ID, Reason: fleet.ReasonOthers})
+	case look || r.held() == "":
+		_ = workflow.Sleep(ctx, otherInterval) // until it has closed
+	}
+}
+
+// revokeAll revokes every restart that may not have been sent.
+func (r *run) revokeAll(ctx workflow.Context) {
+	for i := range r.targets {
+		if t := &r.targets[i]; !t.heardAt.IsZero() && !t.sent && r.isInFlight(i) {
+			r.revoke(ctx, i, r.held())
+		}
+	}
+}
+
+// revoke tells the RebootOne of a target to send nothing any more. One that has ended
+// needs no telling.
+func (r *run) revoke(ctx workflow.Context, i int, reason fleet.Reason) {
+	r.busy++ // until it is sent: a run that continues as new would forget it
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		defer func() { r.busy-- }()
+		_ = r.slots.Acquire(ctx, 1)
+		defer r.slots.Release(1)
+		_ = workflow.SignalExternalWorkflow(ctx, r.oneID(i), "", signalRevoke, revocation{Key: r.head.Key, Reason: reason}).Get(ctx, nil)
+	})
+}

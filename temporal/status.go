@@ -1,0 +1,133 @@
+package ecstemporal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/ecsreboot/ecsreboot/fleet"
+)
+
+// The queries of a run.
+const (
+	QueryProgress = "progress" // returns a [Progress]
+	queryHistory  = "history"  // returns a packed history
+)
+
+// Progress is the state of a run in a few numbers.
+type Progress struct {
+	Digest      string              `json:"digest"` // of the plan
+	Begun       time.Time           `json:"begun"`
+	Ended       time.Time           `json:"ended,omitzero"` // zero while the run goes on
+	Targets     int                 `json:"targets"`
+	Counts      map[fleet.State]int `json:"counts"` // of targets, by their state
+	Width       int                 `json:"width"`  // how many may be unavailable at once
+	Unavailable int                 `json:"unavailable"`
+	Failed      int                 `json:"failed"`             // how much of MaxFailed is used
+	MaxFailed   int                 `json:"maxFailed"`          // the run halts above it
+	Stage       int                 `json:"stage,omitempty"`    // the current canary stage; 0 after the last
+	Awaiting    int                 `json:"awaiting,omitempty"` // the canary stage that waits for [ApproveCanary]; 0 if none does
+	Paused      bool                `json:"paused,omitempty"`   // by [Pause]
+	// WindowOpens is when the maintenance window opens; zero if it is open or there is
+	// none.
+	WindowOpens time.Time `json:"windowOpens,omitzero"`
+	// Reason is why the run stops or has ended; Error has details.
+	Reason fleet.Reason `json:"reason,omitempty"`
+	Error  string       `json:"error,omitempty"`
+	// Throttled counts the restarts that were held back by a rate limit. Rate is how
+	// many restarts a minute the last worker was allowed to send; 0 if nothing limits it.
+	Throttled int     `json:"throttled,omitempty"`
+	Rate      float64 `json:"rate,omitempty"`
+}
+
+// ErrNoWorker is returned when a run cannot answer because no worker polls its task
+// queue. The run itself is safe: it goes on when a worker starts.
+var ErrNoWorker = errors.New("ecstemporal: no worker polls the task queue")
+
+// GetProgress asks a run for its progress. A worker must be there to answer; if none
+// is, the error wraps [ErrNoWorker].
+func GetProgress(ctx context.Context, c client.Client, workflowID string) (Progress, error) {
+	var progress Progress
+	if err := query(ctx, c, workflowID, QueryProgress, &progress); err != nil {
+		return Progress{}, fmt.Errorf("ecstemporal: progress of %s: %w", workflowID, err)
+	}
+	return progress, nil
+}
+
+// GetHistory returns what has happened in a run so far, for package fleet/report to
+// draw. While a restart may have been sent whose result is not known yet, the history
+// has an intent of it. A run that has ended needs no worker to answer, unless it was
+// terminated; for any other, the error wraps [ErrNoWorker] if there is none.
+func GetHistory(ctx context.Context, c client.Client, workflowID string) (*fleet.History, error) {
+	packed, err := fetchHistory(ctx, c, workflowID)
+	if err == nil {
+		var history *fleet.History
+		if history, err = unpackHistory(packed); err == nil {
+			return history, nil
+		}
+	}
+	return nil, fmt.Errorf("ecstemporal: history of %s: %w", workflowID, err)
+}
+
+// GetReport returns the report of [GetHistory].
+func GetReport(ctx context.Context, c client.Client, workflowID string) (*fleet.Report, error) {
+	history, err := GetHistory(ctx, c, workflowID)
+	if err != nil {
+		return nil, err
+	}
+	return history.Report(), nil
+}
+
+func fetchHistory(ctx context.Context, c client.Client, workflowID string) (packed []byte, err error) {
+	described, err := c.DescribeWorkflowExecution(ctx, workflowID, "")
+	if err != nil {
+		return nil, err
+	}
+	if described.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED {
+		err = c.GetWorkflow(ctx, workflowID, "").Get(ctx, &packed)
+	} else {
+		err = query(ctx, c, workflowID, queryHistory, &packed)
+	}
+	return packed, err
+}
+
+func query(ctx context.Context, c client.Client, workflowID, name string, result any) error {
+	value, err := c.QueryWorkflow(ctx, workflowID, "", name)
+	if err != nil {
+		return explain(ctx, c, workflowID, err)
+	}
+	return value.Get(result)
+}
+
+const (
+	// explainTimeout limits the search for the reason of a failed query.
+	explainTimeout = 5 * time.Second
+	// pollerTime is how long ago a worker that is alive has polled at most: a poll takes
+	// a minute.
+	pollerTime = 90 * time.Second
+)
+
+// explain adds to the error of a query whether a worker was there to answer it.
+func explain(ctx context.Context, c client.Client, workflowID string, failed error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), explainTimeout) // the caller's may have ended
+	defer cancel()
+	described, err := c.DescribeWorkflowExecution(ctx, workflowID, "")
+	if err != nil {
+		return failed
+	}
+	name := described.GetExecutionConfig().GetTaskQueue().GetName()
+	queue, err := c.DescribeTaskQueue(ctx, name, enums.TASK_QUEUE_TYPE_WORKFLOW)
+	if err != nil {
+		return failed
+	}
+	for _, poller := range queue.GetPollers() {
+		if time.Since(poller.GetLastAccessTime().AsTime()) < pollerTime {
+			return fmt.Errorf("a worker of the task queue %q did not answer: %w", name, failed)
+		}
+	}
+	return fmt.Errorf("%w %q: %w", ErrNoWorker, name, failed)
+}

@@ -1,0 +1,90 @@
+package ecstemporal
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/ecsreboot/ecsreboot/fleet"
+)
+
+// windowInput is a [fleet.Window] as a part of a workflow's input, with the name of its
+// location.
+type windowInput struct {
+	fleet.Window
+
+	Location string // hides that of the window
+}
+
+func newWindowInput(w *fleet.Window) *windowInput {
+	switch {
+	case w == nil:
+		return nil
+	case w.Location == nil:
+		return &windowInput{Window: *w, Location: "UTC"}
+	}
+	return &windowInput{Window: *w, Location: w.Location.String()}
+}
+
+// checkLocation refuses a location that workers cannot find by its name.
+func checkLocation(w *fleet.Window) error {
+	if w == nil || w.Location == nil {
+		return nil
+	}
+	name := w.Location.String()
+	if _, err := time.LoadLocation(name); err != nil || name == "Local" {
+		return input("Window", "has the location "+name+", which workers cannot look up in the IANA time zone database")
+	}
+	return nil
+}
+
+// windowState is whether the window is open, and until when that is so.
+type windowState struct {
+	Open  bool      `json:"open"`
+	Until time.Time `json:"until"`
+	Error string    `json:"error,omitempty"`
+}
+
+// windowRetry is when a window is evaluated again whose location was not found.
+const windowRetry = time.Minute
+
+// at evaluates the window. It is closed if the worker does not know its location.
+func (in windowInput) at(now time.Time) windowState {
+	location, err := time.LoadLocation(in.Location)
+	if err != nil {
+		return windowState{Until: now.Add(windowRetry), Error: err.Error()}
+	}
+	in.Window.Location = location
+	open, until := in.At(now)
+	return windowState{Open: open, Until: until.UTC()}
+}
+
+// checkWindow pauses the run if the window is closed, and ends that pause if it is
+// open. Workers may have different time zone databases, so the history keeps the
+// result.
+func (r *run) checkWindow(ctx workflow.Context) {
+	now := workflow.Now(ctx)
+	recorded := workflow.SideEffect(ctx, func(workflow.Context) any { return r.head.Window.at(now) })
+	if err := recorded.Get(&r.window); err != nil {
+		r.window = windowState{Until: now.Add(windowRetry), Error: err.Error()}
+	}
+	switch {
+	case r.window.Open && r.paused[fleet.ReasonWindow]:
+		r.take(ctx, fleet.Event{Kind: fleet.EventContinue, Reason: fleet.ReasonWindow})
+	case !r.window.Open && !r.paused[fleet.ReasonWindow]:
+		r.take(ctx, fleet.Event{Kind: fleet.EventPause, Reason: fleet.ReasonWindow, Error: r.window.Error})
+	}
+}
+
+// keepWindow checks the window whenever it opens or closes.
+func (r *run) keepWindow(ctx workflow.Context) {
+	for !r.ended {
+		if err := workflow.Sleep(ctx, max(time.Second, r.window.Until.Sub(workflow.Now(ctx)))); err != nil {
+			return
+		}
+		if !r.ended {
+			r.checkWindow(ctx)
+			r.act(ctx)
+		}
+	}
+}
