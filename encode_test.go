@@ -300,7 +300,7 @@ func TestErrorsAreStored(t *testing.T) {
 		assert.Equal(t, answered, errors.Is(again, ErrAccessDenied))
 		assert.Equal(t, answered, errors.Is(again, ErrForbiddenRAM))
 		waited, ok := errors.AsType[*WaitError](again)
-		assert.Equal(t, cause == error(wait), ok) //nolint:errorlint // which of the two it is
+		assert.Equal(t, errors.Is(cause, wait), ok)
 		if ok {
 			assert.Equal(t, wait.Before, waited.Before)
 			assert.Equal(t, wait.Observations, waited.Observations)
