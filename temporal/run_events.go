@@ -48,7 +48,7 @@ func (r *run) take(ctx workflow.Context, e fleet.Event) {
 		return
 	}
 	r.note(e)
-	r.keep(e)
+	r.events = append(r.events, e)
 	if e.InstanceID != "" && isEnd(e.Kind) {
 		r.settled++
 		if t := &r.targets[r.index[e.InstanceID]]; t.open {
@@ -285,4 +285,14 @@ func (r *run) notify(ctx workflow.Context, e fleet.Event) {
 			workflow.GetLogger(ctx).Warn("Nobody was notified.", "error", err)
 		}
 	})
+}
+
+// noteworthy reports whether Notify is called for an event.
+func noteworthy(e fleet.Event) bool {
+	switch e.Kind {
+	case fleet.EventPause, fleet.EventContinue, fleet.EventStop, fleet.EventHalt, fleet.EventEnd, fleet.EventFailed, fleet.EventUnknown:
+		return true
+	default:
+		return false
+	}
 }
