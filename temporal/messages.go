@@ -1,6 +1,7 @@
 package ecstemporal
 
 import (
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -114,9 +115,5 @@ func shorten(text string) string {
 	if len(text) <= maxText {
 		return text
 	}
-	cut := maxText
-	for cut > 0 && text[cut]&0xC0 == 0x80 { // in the middle of a character
-		cut--
-	}
-	return text[:cut] + "…"
+	return strings.ToValidUTF8(text[:maxText], "") + "…"
 }

@@ -14,8 +14,12 @@ import (
 // begin begins the run, or resumes what its predecessor had in flight.
 func (r *run) begin(ctx workflow.Context) {
 	for i := range r.targets { // before events make it the turn of others
-		if r.isInFlight(i) {
-			r.work(ctx, i, r.resume)
+		switch {
+		case !r.isInFlight(i):
+		case r.targets[i].started:
+			r.work(ctx, i, r.check)
+		default:
+			r.work(ctx, i, r.start)
 		}
 	}
 	if r.begun.IsZero() {
