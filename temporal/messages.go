@@ -1,6 +1,7 @@
 package ecstemporal
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -81,9 +82,9 @@ type targetStatus struct {
 // end returns the event that says what became of the instance; its kind is empty if
 // there is none.
 func (s targetStatus) end() fleet.Event {
-	for i := len(s.Events) - 1; i >= 0; i-- {
-		if isEnd(s.Events[i].Kind) {
-			return s.Events[i]
+	for _, e := range slices.Backward(s.Events) {
+		if isEnd(e.Kind) {
+			return e
 		}
 	}
 	return fleet.Event{}
