@@ -98,6 +98,14 @@ func (a *activities) judge(ctx context.Context, target fleet.Target, err error) 
 	return v, nil
 }
 
+// Notify calls the worker's Notify.
+func (a *activities) Notify(ctx context.Context, notice Notice) error {
+	if a.notify == nil {
+		return temporal.NewApplicationError("the run needs Notify, which this worker does not have", "NoNotify")
+	}
+	return a.notify(ctx, notice)
+}
+
 // unfit returns why this worker cannot do some work as it was set up; empty if it can.
 func (a *activities) unfit(in work, s Settings) string {
 	switch {

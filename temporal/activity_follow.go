@@ -74,6 +74,7 @@ func (a *activities) Follow(ctx context.Context, in followInput) (followResult, 
 			f.events = nil // from the beginning
 		}
 	}
+	down := slices.ContainsFunc(f.events, func(e fleet.Event) bool { return e.Kind == fleet.EventDown })
 	limited, cancel := untilStop(ctx)
 	defer cancel()
 	ended := false
@@ -91,7 +92,7 @@ func (a *activities) Follow(ctx context.Context, in followInput) (followResult, 
 	if in.Others {
 		running, err = drive.AwaitOthers(limited, in.Target, tell)
 	} else {
-		err = drive.Follow(limited, driver.Sent{Target: in.Target, Before: in.Before, At: in.SentAt, Accepted: in.Accepted, Down: f.isDown()}, tell)
+		err = drive.Follow(limited, driver.Sent{Target: in.Target, Before: in.Before, At: in.SentAt, Accepted: in.Accepted, Down: down}, tell)
 	}
 	stop()
 	switch {
@@ -122,10 +123,6 @@ func (f *following) all() []fleet.Event {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.events)
-}
-
-func (f *following) isDown() bool {
-	return slices.ContainsFunc(f.all(), func(e fleet.Event) bool { return e.Kind == fleet.EventDown })
 }
 
 // heartbeat sends heartbeats, with what was observed, until stop is called.

@@ -178,7 +178,9 @@ func (a *activities) sendResult(ctx context.Context, in sendInput, result sendRe
 			result.Outcome, result.Error = sendUnknown, text(err)
 		}
 	case ecsreboot.OutcomeNotSent, ecsreboot.OutcomeRejected:
-		return a.notSent(ctx, in, result, err)
+		result.Outcome = sendNot
+		result.Verdict, err = a.notSent(ctx, in, err)
+		return result, err
 	case ecsreboot.OutcomeAccepted, ecsreboot.OutcomeNone: // without an error, it was even proven
 		result.Outcome = sendAccepted
 	}
@@ -186,26 +188,20 @@ func (a *activities) sendResult(ctx context.Context, in sendInput, result sendRe
 }
 
 // notSent says why a restart did not happen.
-func (a *activities) notSent(ctx context.Context, in sendInput, result sendResult, err error) (sendResult, error) {
-	result.Outcome = sendNot
+func (a *activities) notSent(ctx context.Context, in sendInput, err error) (*verdict, error) {
 	if withheld, ok := errors.AsType[*withheldError](err); ok {
-		result.Verdict = &verdict{Event: withheld.end}
+		v := &verdict{Event: withheld.end}
 		if withheld.end.Reason == fleet.ReasonWindow {
-			result.Verdict.Retry = fleet.ReasonWindow // until the run revokes it
+			v.Retry = fleet.ReasonWindow // until the run revokes it
 		}
-		return result, nil
+		return v, nil
 	}
 	v, bad := a.judge(ctx, in.Target, err)
-	if bad != nil {
-		return result, bad
-	}
-	result.Verdict = v
-	if errors.Is(err, errTooLate) {
-		// It waited for its turn, or for a connection.
+	if bad == nil && errors.Is(err, errTooLate) { // it waited for its turn, or for a connection
 		v.Retry = fleet.ReasonNotSent
 		if state := a.client.Pace(pace.RebootInstance); state.Closed || state.RatePerMinute > 0 {
 			v.Retry, v.RetryAfter = fleet.ReasonThrottled, max(0, time.Until(state.Until))
 		}
 	}
-	return result, nil
+	return v, bad
 }

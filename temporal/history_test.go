@@ -76,7 +76,7 @@ func TestPackKeepsEverything(t *testing.T) {
 
 // TestPackedSize is what decides how many instances a run may have.
 func TestPackedSize(t *testing.T) {
-	for _, n := range []int{10_000, 20_000} {
+	for _, n := range []int{10_000, 17_000} {
 		plan, events, index := largeRun(n)
 		empty, err := packPlan(plan)
 		require.NoError(t, err)

@@ -1,6 +1,8 @@
 package ecstemporal
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -80,9 +82,9 @@ type targetStatus struct {
 // end returns the event that says what became of the instance; its kind is empty if
 // there is none.
 func (s targetStatus) end() fleet.Event {
-	for i := len(s.Events) - 1; i >= 0; i-- {
-		if isEnd(s.Events[i].Kind) {
-			return s.Events[i]
+	for _, e := range slices.Backward(s.Events) {
+		if isEnd(e.Kind) {
+			return e
 		}
 	}
 	return fleet.Event{}
@@ -114,9 +116,5 @@ func shorten(text string) string {
 	if len(text) <= maxText {
 		return text
 	}
-	cut := maxText
-	for cut > 0 && text[cut]&0xC0 == 0x80 { // in the middle of a character
-		cut--
-	}
-	return text[:cut] + "…"
+	return strings.ToValidUTF8(text[:maxText], "") + "…"
 }

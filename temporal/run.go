@@ -23,7 +23,7 @@ type run struct {
 	plan    fleet.Plan
 	planner *fleet.Planner
 	packed  []byte         // the plan, and the events of earlier executions
-	events  []fleet.Event  // of this execution; one without a kind was dropped
+	events  []fleet.Event  // of this execution
 	index   map[string]int // of targets, by ID
 	targets []runTarget
 
@@ -61,7 +61,7 @@ type runTarget struct {
 	sent     bool // it may have been sent: there is an intent
 	accepted bool
 	before   *ecsreboot.Baseline
-	held     int // where in events is why it is held back, from 1; 0 if nowhere
+	held     fleet.Event // the last one; its kind is empty if there is none
 }
 
 const (
@@ -186,6 +186,8 @@ func (r *run) note(e fleet.Event) {
 		}
 	case fleet.EventEnd:
 		r.ended, r.ending = true, e
+	case fleet.EventHeld:
+		r.targets[r.index[e.InstanceID]].held = e
 	case fleet.EventIntent:
 		t := &r.targets[r.index[e.InstanceID]]
 		t.sent, t.accepted, t.before = true, false, e.Before
@@ -195,26 +197,9 @@ func (r *run) note(e fleet.Event) {
 	}
 }
 
-// keep adds an event to the history. Once more is known of an instance, why it was held
-// back is dropped: a run that is throttled would grow by that alone.
-func (r *run) keep(e fleet.Event) {
-	if e.InstanceID != "" {
-		t := &r.targets[r.index[e.InstanceID]]
-		if t.held > 0 {
-			r.events[t.held-1] = fleet.Event{}
-		}
-		t.held = 0
-		if e.Kind == fleet.EventHeld {
-			t.held = len(r.events) + 1
-		}
-	}
-	r.events = append(r.events, e)
-}
-
 // pack packs the history of the run.
 func (r *run) pack(more ...fleet.Event) []byte {
-	events := slices.DeleteFunc(slices.Clone(r.events), func(e fleet.Event) bool { return e.Kind == "" })
-	return packEvents(r.packed, append(events, more...), r.index)
+	return packEvents(r.packed, append(slices.Clip(r.events), more...), r.index)
 }
 
 // maybeSent are intents of the restarts that may have been sent, though no RebootOne
@@ -228,8 +213,8 @@ func (r *run) maybeSent() []fleet.Event {
 			continue
 		}
 		events = append(events, fleet.Event{Kind: fleet.EventIntent, At: t.askedAt, InstanceID: target.ID, Attempt: r.planner.Attempts(target.ID) + 1})
-		if t.held > 0 {
-			events = append(events, r.events[t.held-1])
+		if t.held.Kind != "" {
+			events = append(events, t.held)
 		}
 	}
 	return events

@@ -14,8 +14,12 @@ import (
 // begin begins the run, or resumes what its predecessor had in flight.
 func (r *run) begin(ctx workflow.Context) {
 	for i := range r.targets { // before events make it the turn of others
-		if r.isInFlight(i) {
-			r.work(ctx, i, r.resume)
+		switch {
+		case !r.isInFlight(i):
+		case r.targets[i].started:
+			r.work(ctx, i, r.check)
+		default:
+			r.work(ctx, i, r.start)
 		}
 	}
 	if r.begun.IsZero() {
@@ -48,7 +52,7 @@ func (r *run) take(ctx workflow.Context, e fleet.Event) {
 		return
 	}
 	r.note(e)
-	r.keep(e)
+	r.events = append(r.events, e)
 	if e.InstanceID != "" && isEnd(e.Kind) {
 		r.settled++
 		if t := &r.targets[r.index[e.InstanceID]]; t.open {
@@ -285,4 +289,14 @@ func (r *run) notify(ctx workflow.Context, e fleet.Event) {
 			workflow.GetLogger(ctx).Warn("Nobody was notified.", "error", err)
 		}
 	})
+}
+
+// noteworthy reports whether Notify is called for an event.
+func noteworthy(e fleet.Event) bool {
+	switch e.Kind {
+	case fleet.EventPause, fleet.EventContinue, fleet.EventStop, fleet.EventHalt, fleet.EventEnd, fleet.EventFailed, fleet.EventUnknown:
+		return true
+	default:
+		return false
+	}
 }

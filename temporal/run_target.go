@@ -133,15 +133,6 @@ func (r *run) check(ctx workflow.Context, i int, over func() bool) {
 	}
 }
 
-// resume takes up a target that an earlier execution had in flight.
-func (r *run) resume(ctx workflow.Context, i int, over func() bool) {
-	if r.targets[i].started {
-		r.check(ctx, i, over)
-	} else {
-		r.start(ctx, i, over)
-	}
-}
-
 // supervise checks the RebootOnes that have reported nothing for long.
 func (r *run) supervise(ctx workflow.Context) {
 	for workflow.Sleep(ctx, checkInterval) == nil {

@@ -131,3 +131,13 @@ func explain(ctx context.Context, c client.Client, workflowID string, failed err
 	}
 	return fmt.Errorf("%w %q: %w", ErrNoWorker, name, failed)
 }
+
+// Notice is the argument of [WorkerOptions].Notify: a run waits for approval, is paused,
+// goes on, stops or has ended, or an instance failed or is unknown.
+type Notice struct {
+	WorkflowID string `json:"workflowId"`
+	// Event is what happened. If a canary stage waits for approval, its kind is empty
+	// and its Stage is set.
+	Event    fleet.Event `json:"event"`
+	Progress Progress    `json:"progress"`
+}

@@ -107,16 +107,9 @@ func RegisterWorkflows(registry worker.WorkflowRegistry) {
 }
 
 func (a *activities) register(main, send worker.ActivityRegistry) {
-	for _, named := range []struct {
-		name string
-		work any
-	}{
-		{snapshotActivity, a.Snapshot},
-		{followActivity, a.Follow},
-		{notifyActivity, a.Notify},
-	} {
-		main.RegisterActivityWithOptions(named.work, activity.RegisterOptions{Name: named.name})
-	}
+	main.RegisterActivityWithOptions(a.Snapshot, activity.RegisterOptions{Name: snapshotActivity})
+	main.RegisterActivityWithOptions(a.Follow, activity.RegisterOptions{Name: followActivity})
+	main.RegisterActivityWithOptions(a.Notify, activity.RegisterOptions{Name: notifyActivity})
 	send.RegisterActivityWithOptions(a.Send, activity.RegisterOptions{Name: sendActivity})
 }
 
