@@ -200,15 +200,16 @@ func (w *watch) run(ctx context.Context) {
 			if !w.resendIsDue(asked) {
 				continue
 			}
-			if !polls.recall(next) {
-				break // the poll may prove the restart; a follower that still wants the resend asks again
+			// A poll that has left may prove the restart: then a follower that still
+			// wants the resend asks again.
+			if polls.recall(next) {
+				resends = nil // never more than one, whoever asks
+				if !w.second(ctx) {
+					return
+				}
+				plan.beginAtOnce()
+				next = polls.pollWithin(ctx, id, 0)
 			}
-			resends = nil // never more than one, whoever asks
-			if !w.second(ctx) {
-				return
-			}
-			plan.beginAtOnce()
-			next = polls.pollWithin(ctx, id, 0)
 		case <-ctx.Done():
 		}
 		f := w.observe(ctx, next)
@@ -252,20 +253,22 @@ func (w *watch) first(ctx context.Context) bool {
 		baseline, err = takeBaseline(ctx)
 		return err
 	}
-	return w.sendOnce(ctx, fresh)
+	return w.sendOnce(ctx, fresh, false)
 }
 
 // second sends the restart again, although the first request may be on its way still.
-func (w *watch) second(ctx context.Context) bool { return w.sendOnce(ctx, nil) }
+func (w *watch) second(ctx context.Context) bool {
+	return w.sendOnce(ctx, func(context.Context) error { return nil }, true)
+}
 
-func (w *watch) sendOnce(ctx context.Context, before func(context.Context) error) bool {
+// sendOnce sends the restart with fresh as the first part of its consent, and reports
+// whether there is something to follow.
+func (w *watch) sendOnce(ctx context.Context, fresh func(context.Context) error, resend bool) bool {
 	sending := false
 	res, err := w.client.do(ctx, w.client.rebootOperation(w.request), hooks{
 		consent: func(ctx context.Context) error {
-			if before != nil {
-				if err := before(ctx); err != nil {
-					return err
-				}
+			if err := fresh(ctx); err != nil {
+				return err
 			}
 			return w.askFirst(ctx)
 		},
@@ -285,7 +288,7 @@ func (w *watch) sendOnce(ctx context.Context, before func(context.Context) error
 		w.add(fact{Event: Event{Kind: EventAccepted, RequestID: res.requestID}, sentAt: res.sentAt, attempts: res.attempts})
 	case outcome == OutcomeUnknown:
 		w.add(fact{Event: Event{Kind: EventOutcomeUnknown, Err: err}, sentAt: failed.SentAt, attempts: failed.Attempts})
-	case before == nil && outcome == OutcomeRejected && errors.Is(err, ErrIncorrectInstanceStatus):
+	case resend && outcome == OutcomeRejected && errors.Is(err, ErrIncorrectInstanceStatus):
 		w.add(fact{Event: Event{Kind: EventResendRefused, Err: err}, sentAt: failed.SentAt, attempts: failed.Attempts})
 	default:
 		w.add(fact{ended: causeOf(err), outcome: outcome, sentAt: failed.SentAt, attempts: failed.Attempts})
