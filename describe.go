@@ -271,7 +271,7 @@ func (r DescribeInstancesRequest) check() error {
 	return nil
 }
 
-// filter is the request as parameters, but for the ids.
+// filter returns the parameters of the request, except the ids.
 func (r DescribeInstancesRequest) filter() []field {
 	fields := make([]field, 0, 2+2*len(r.Tags))
 	add := func(name, value string) {
@@ -290,7 +290,8 @@ func (r DescribeInstancesRequest) filter() []field {
 	return fields
 }
 
-// matches reports whether an instance is one of those asked for, but for the ids.
+// matches reports whether an instance has the tags, zone and status of the request. It
+// ignores the ids.
 func (r DescribeInstancesRequest) matches(i Instance) bool {
 	for key, value := range r.Tags {
 		if got, ok := i.Tags[key]; !ok || value != "" && got != value {

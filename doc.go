@@ -1,4 +1,4 @@
-// Package ecsreboot restarts Alibaba Cloud ECS instances, and tells what became of
+// Package ecsreboot restarts Alibaba Cloud ECS instances and reports the outcome of
 // each restart.
 //
 //	client, err := ecsreboot.NewClient("cn-hangzhou")

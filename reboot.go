@@ -160,11 +160,12 @@ func (r *CheckResult) LogValue() slog.Value {
 // Check asks whether a restart would be accepted now. It reads the instance's
 // status, locks and expiry, and sends the restart as a dry run; nothing restarts.
 //
-// The error is the one that the restart would meet: an [APIError] whose
-// Code.Advice says what to do about it, with StatusCode 0 if the instance's state
-// told already. Its text names every lock of the instance, those included that are not
-// known to refuse a restart; without an error, the result's Instance has them. The request's DryRun makes no difference. Needs the RAM actions
-// ecs:DescribeInstances and ecs:RebootInstance.
+// The error is the one that the restart would return: an [APIError] whose
+// Code.Advice says what to do about it. Its StatusCode is 0 if the state of the
+// instance already rules the restart out, so that no dry run was sent. Its text names
+// every lock of the instance, also the locks that are not known to prevent a restart;
+// without an error, the result's Instance has the locks. Check ignores the request's
+// DryRun. It needs the RAM actions ecs:DescribeInstances and ecs:RebootInstance.
 func (c *Client) Check(ctx context.Context, request RebootInstanceRequest) (*CheckResult, error) {
 	const operation = "Check"
 	fail := func(err error) (*CheckResult, error) {
