@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// Baseline is an instance as it was before a restart. It is plain data, for those
-// who keep it while they send by other means.
+// Baseline is the state of an instance before a restart. It is plain data, which a
+// program can store while something else sends the restart.
 type Baseline struct {
 	InstanceID string    `json:"instanceId"`
 	Status     Status    `json:"status"`
-	StartTime  time.Time `json:"startTime,omitzero"` // to the minute; zero if the service did not tell
+	StartTime  time.Time `json:"startTime,omitzero"` // to the minute; zero if the service did not report it
 	Locks      []string  `json:"locks,omitempty"`    // as [Instance] has them
 	TakenAt    time.Time `json:"takenAt,omitzero"`   // when the poll left
-	// ServiceTime is the time by the service's clock then, to the second. StartTime is
-	// by that clock too, so it proves a restart only where ServiceTime is known. It is
-	// zero if the answer had no Date, or one that is more than 15 minutes from our
-	// clock as corrected by the service: the service refuses requests that are further
-	// away, so such a Date is not that of its clock.
+	// ServiceTime is the time of the poll by the service's clock, to the second.
+	// StartTime is by that clock too, so it proves a restart only if ServiceTime is
+	// known. ServiceTime is zero if the response had no Date, or a Date more than 15
+	// minutes from the client's corrected clock. Such a Date cannot be from the
+	// service's clock, because the service refuses requests that are so far off.
 	ServiceTime time.Time `json:"serviceTime,omitzero"`
 }
 
@@ -39,7 +39,7 @@ type Observation struct {
 	StartTime time.Time `json:"startTime,omitzero"`
 }
 
-// WaitOptions says how a restart is followed. A zero field means its default.
+// WaitOptions configures how a call waits for a restart. A zero field means its default.
 type WaitOptions struct {
 	// Timeout limits the whole wait, from the call on. The call returns within a second
 	// of the timeout, or of the end of its context, even if a RoundTripper or the Probe
@@ -182,24 +182,25 @@ const (
 	// ProofStatus means that a poll after the send showed the instance Stopping,
 	// Stopped or Starting. No other status is a sign of a restart.
 	ProofStatus Proof = "status"
-	// ProofStartTime means that StartTime is in a later minute than the baseline's,
-	// and not in a minute before that of the send by the service's clock. Where there
-	// is no baseline, it is in a later minute than the send.
+	// ProofStartTime means that StartTime is in a later minute than the baseline's
+	// StartTime, and not before the minute of the send by the service's clock. Without a
+	// baseline, it means that StartTime is in a later minute than the send.
+	//
 	// If others restarted the instance within the minute of the send, and the baseline
 	// did not show it yet, that restart is taken for the caller's.
 	ProofStartTime Proof = "start time"
 	// ProofProbe means that [WaitOptions.Probe] returned [ProbeRestarted].
 	ProofProbe Proof = "probe"
-	// ProofRefusal means that the service refused a second send, that of
-	// [WaitOptions.ResendUnknown], with [ErrIncorrectInstanceStatus]: the instance was
-	// not Running then, though no poll showed that. It is Running since, after
-	// UnknownGrace, or after 60 s if UnknownGrace is shorter. Any other refusal of a second
-	// send proves nothing.
+	// ProofRefusal means that the service refused the resend of
+	// [WaitOptions.ResendUnknown] with [ErrIncorrectInstanceStatus], and that the
+	// instance is Running after UnknownGrace, but at least 60 s, has passed. The refusal
+	// shows that the instance was not Running, although no poll did. Any other refusal
+	// of the resend proves nothing.
 	ProofRefusal Proof = "refusal"
 )
 
-// RestartResult is a restart that took place, with the evidence. It proves that
-// the instance restarted since the baseline, not that this call was the reason.
+// RestartResult is the evidence of a restart. It proves that the instance restarted
+// after the baseline was taken. It does not prove that this call caused the restart.
 type RestartResult struct {
 	InstanceID     string        `json:"instanceId"`
 	Proof          Proof         `json:"proof"`
@@ -212,10 +213,10 @@ type RestartResult struct {
 	Elapsed        time.Duration `json:"-"`                       // from the send, or else the beginning of the wait, to the proof
 }
 
-// WaitError is why a wait ended without proof, and what it had seen.
+// WaitError is the reason why a wait ended without proof, and the evidence until then.
 type WaitError struct {
-	LastStatus   Status        `json:"lastStatus,omitempty"` // the last that was read; empty if nothing was
-	LastSeen     time.Time     `json:"lastSeen,omitzero"`    // when that was; zero if nothing was
+	LastStatus   Status        `json:"lastStatus,omitempty"` // of the last poll that succeeded; empty if none did
+	LastSeen     time.Time     `json:"lastSeen,omitzero"`    // the time of that poll; zero if none succeeded
 	Requests     int           `json:"requests"`             // how often the restart was sent
 	RequestID    string        `json:"requestId,omitempty"`  // of the accepted send
 	Before       Baseline      `json:"before,omitzero"`
