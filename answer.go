@@ -108,7 +108,7 @@ func cutStringToSign(message string) string {
 	return message
 }
 
-// describeBody tells what came in place of an answer of the service.
+// describeBody describes a body that is no response of the service.
 func describeBody(resp *once.Response, r *redact.Scrubber) string {
 	switch {
 	case resp.BodyErr != nil && len(resp.Body) == 0:

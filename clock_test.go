@@ -19,8 +19,8 @@ func onDay(t *testing.T, text string) time.Time {
 	return parsed
 }
 
-// A minute is a range: each row has a start at an instant, of which the service tells
-// the minute alone. It must give the same answer at both ends of the minutes.
+// The service reports a start to the minute, and a minute is a range. Each row must
+// give the same result for an instant at either end of its minutes.
 func TestStartProves(t *testing.T) {
 	for _, c := range []struct {
 		what          string

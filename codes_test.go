@@ -222,7 +222,7 @@ func TestClasses(t *testing.T) {
 	}
 	check(&APIError{Code: "Throttling", StatusCode: 503}, ErrThrottled)
 	check(&APIError{Code: "Throttling", StatusCode: 500}, nil)
-	// ECS's older layer tells of tokens in messages.
+	// ECS's older layer names the token in the message, not in the code.
 	check(&APIError{Code: "InvalidParameter", Message: `The specified parameter "SecurityToken.Expired" is not valid.`}, ErrUnauthenticated)
 	check(&APIError{Code: "MissingParameter", Message: `The input parameter "SecurityToken" that is mandatory for processing this request is not supplied.`}, ErrUnauthenticated)
 	check(&APIError{Code: "InvalidParameter", Message: `The specified parameter "Tag" is not valid.`}, nil)

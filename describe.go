@@ -16,8 +16,8 @@ import (
 	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
-// Status is the status of an instance, as the API has it. There is none for a
-// restart: an instance that restarts is Starting, Stopping, or both in turn.
+// Status is the status of an instance, as the API spells it. There is no status for a
+// restart: a restarting instance is Stopping, Starting, or both in turn.
 type Status string
 
 // The statuses of the API.
@@ -29,7 +29,7 @@ const (
 	StatusStopped  Status = "Stopped"
 )
 
-// Instance is what a restart needs to know of an instance.
+// Instance has the fields of an instance that matter for a restart.
 type Instance struct {
 	ID     string `json:"id"`
 	Name   string `json:"name,omitempty"`
@@ -37,9 +37,9 @@ type Instance struct {
 	Zone   string `json:"zone,omitempty"`
 	// Locks are the reasons why operations are locked, as the service writes them:
 	// "security", "financial", "recycling" or "Recycling", "dedicatedhostfinancial",
-	// "refunded", or one that is not documented yet. It is empty if there are none.
-	// The case of their letters does not matter. One that had to be made fit to print
-	// is in quotes. See [Instance.Refusal].
+	// "refunded", or one that is not documented yet. Locks is empty if there are none.
+	// The case of the letters does not matter. A lock with unprintable characters is
+	// quoted. See [Instance.Refusal].
 	Locks []string `json:"locks,omitempty"`
 	// StartTime is when the instance was last started, to the minute.
 	StartTime    time.Time `json:"startTime,omitzero"`
@@ -84,9 +84,9 @@ func (i Instance) String() string {
 // without saying so, any that the caller may not read.
 func (i Instance) Listed() bool { return i.Status != "" }
 
-// locked returns the code with which the service refuses to restart the instance,
-// as far as its locks and its expiry tell; empty if they do not. Of the other locks,
-// the vendor documents no refusal of a restart: the service decides about them.
+// locked returns the code with which the service refuses to restart the instance
+// because of its locks or its expiry; empty if they allow a restart. The vendor
+// documents no refusal for the other locks, so the service decides about them.
 func (i Instance) locked(now time.Time) ErrorCode {
 	switch {
 	case i.hasLock("security"):
@@ -125,14 +125,14 @@ func withLocks(err error, locks []string) error {
 	return err
 }
 
-// DescribeInstancesRequest asks for instances of the client's region. Only those
-// are listed that match all its fields.
+// DescribeInstancesRequest selects the instances of the client's region that match all
+// its fields.
 type DescribeInstancesRequest struct {
-	// InstanceIDs are the instances to look at, any number; they are asked for
-	// 100 at a time. None means every instance of the region.
+	// InstanceIDs are the ids of the instances, any number of them; the client requests
+	// 100 at a time. If empty, every instance of the region is selected.
 	InstanceIDs []string `json:"instanceIds,omitempty"`
-	// Tags are what the instances must be tagged with, up to 20: each key with its
-	// value, or with any value where it is empty.
+	// Tags are the tags that an instance must have, up to 20. An empty value matches
+	// any value of its key.
 	Tags   map[string]string `json:"tags,omitempty"`
 	Zone   string            `json:"zone,omitempty"`   // such as "cn-hangzhou-h"; empty means all
 	Status Status            `json:"status,omitempty"` // empty means all
@@ -155,22 +155,26 @@ const maxInstanceIDs = 100
 
 // DescribeInstances reads instances, page by page as they are consumed.
 //
-// Of the ids asked for, each comes once, in the order of the service; those that
-// the service does not list come last of their hundred, with an empty Status. With
-// Tags, Zone or Status those are also the ones that exist and do not match. What
-// the service lists although it does not match is left out: a filter that got lost
-// on the way must not select the whole account.
+// If the request has ids, the sequence contains each of them once, in the order of the
+// service. The client requests 100 ids at a time. An instance that the service does not
+// list follows at the end of its hundred, with an empty Status; with Tags, Zone or
+// Status in the request, this includes instances that exist and do not match.
+// DescribeInstances drops instances that the service lists although they do not match,
+// so a lost filter does not select the whole account.
 //
-// An error ends the sequence; it is an [OperationError] without an outcome, as a
-// read changes nothing. Reads are sent again after every failure that may pass.
+// An error ends the sequence; it is an [OperationError] without an outcome, because a
+// read changes nothing. The client retries reads after every temporary failure.
 //
-// A list that does not end is an error: after 10 empty pages in a row, when a page
-// token comes twice, after 10,000 pages (a million instances) of a list without ids, and
-// after 10 pages more than there are ids in a request, of which each has up to 100. The
-// same limits end the lists of [Client.Check] and of all waits.
+// An endless list is an error. The limits, which also apply to [Client.Check] and to
+// all waits, are:
 //
-// Needs the RAM action ecs:DescribeInstances; without it the service lists
-// nothing, and does not say why.
+//   - 10 empty pages in a row
+//   - a page token that repeats
+//   - without ids: 10,000 pages (a million instances)
+//   - with ids: for each hundred of them, 10 pages more than it has ids
+//
+// DescribeInstances needs the RAM action ecs:DescribeInstances. Without it, the service
+// lists nothing and reports no error.
 func (c *Client) DescribeInstances(ctx context.Context, request DescribeInstancesRequest) iter.Seq2[Instance, error] {
 	return func(yield func(Instance, error) bool) {
 		if err := checkContext(ctx); err != nil {
@@ -271,7 +275,7 @@ func (r DescribeInstancesRequest) check() error {
 	return nil
 }
 
-// filter is the request as parameters, but for the ids.
+// filter returns the parameters of the request, except the ids.
 func (r DescribeInstancesRequest) filter() []field {
 	fields := make([]field, 0, 2+2*len(r.Tags))
 	add := func(name, value string) {
@@ -290,7 +294,8 @@ func (r DescribeInstancesRequest) filter() []field {
 	return fields
 }
 
-// matches reports whether an instance is one of those asked for, but for the ids.
+// matches reports whether an instance has the tags, zone and status of the request. It
+// ignores the ids.
 func (r DescribeInstancesRequest) matches(i Instance) bool {
 	for key, value := range r.Tags {
 		if got, ok := i.Tags[key]; !ok || value != "" && got != value {

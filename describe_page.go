@@ -26,7 +26,7 @@ type query struct {
 	filter  []field  // sorted by name; the names come after RegionId
 	matches func(Instance) bool
 	token   string
-	onLeave func()        // told before each request; nil tells nobody
+	onLeave func()        // called before each request, unless nil
 	waited  time.Duration // for the service to stop throttling, before the call
 }
 

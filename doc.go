@@ -1,4 +1,4 @@
-// Package ecsreboot restarts Alibaba Cloud ECS instances, and tells what became of
+// Package ecsreboot restarts Alibaba Cloud ECS instances and reports the outcome of
 // each restart.
 //
 //	client, err := ecsreboot.NewClient("cn-hangzhou")
@@ -24,13 +24,13 @@
 //   - the service throttled it: after the wait that the service asks for;
 //   - the service refused its time stamp: once, with the clock corrected.
 //
-// A lost answer, a time limit that ran out while waiting for one, a 5xx status, a
-// redirect or a proxy's page say nothing about the instance. RebootInstance
-// returns [ErrOutcomeUnknown] then and sends nothing more. Dry runs change nothing
-// and are sent again in those cases too.
+// After a lost response, a timeout while waiting for one, a 5xx status, a redirect or a
+// proxy's page, the client does not know whether the instance restarts. RebootInstance
+// then returns [ErrOutcomeUnknown] and does not retry. Dry runs change nothing, so the
+// client retries them in those cases too.
 //
-// Every failed call is an [OperationError], and that of a restart has one [Outcome]:
-// not sent, rejected, unknown or accepted.
+// Every failed call returns an [OperationError]. The error of a restart has one
+// [Outcome]: not sent, rejected, unknown or accepted.
 //
 // # Proof
 //
@@ -39,14 +39,18 @@
 //
 //	result, err := client.RebootAndWait(ctx, ecsreboot.RebootInstanceRequest{InstanceID: "i-bp67acfmxazb4ph0001"}, ecsreboot.WaitOptions{})
 //
-// The status Running proves nothing, as the instance was Running before. So it is
-// read before the restart is sent, and a change against that is waited for:
-// another status and then Running, or a later StartTime. A lost answer is settled
-// in the same way, by looking instead of sending again. What cannot be proven is
-// [ErrNotProven], never a success. [Client.Check] only asks whether a restart would
-// be accepted now; [Client.Resolve] settles an [ErrOutcomeUnknown] met earlier;
-// [Client.TakeBaseline] and [Client.WaitUntilRestarted] serve those who send by
-// other means.
+// The status Running proves nothing, because the instance was Running before. So
+// RebootAndWait takes a baseline of the instance before it sends the restart, and then
+// waits for a change: another status and then Running, or a later StartTime. If the
+// response is lost, it polls for the same change instead of sending the restart again.
+// A restart without proof is [ErrNotProven], never a success.
+//
+// The other calls about restarts are:
+//
+//   - [Client.Check] asks whether the service would accept a restart now.
+//   - [Client.Resolve] determines the outcome of a restart after [ErrOutcomeUnknown].
+//   - [Client.TakeBaseline] and [Client.WaitUntilRestarted] follow a restart that
+//     something other than this client sends.
 //
 // # Errors
 //

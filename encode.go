@@ -225,7 +225,7 @@ func (e *OperationError) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// attributes collects what a value tells slog. What is empty is left out.
+// attributes collects the slog attributes of a value. It leaves out empty ones.
 type attributes []slog.Attr
 
 func (a *attributes) add(attr slog.Attr) { *a = append(*a, attr) }

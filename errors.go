@@ -237,9 +237,8 @@ func (e *OperationError) LogValue() slog.Value {
 	return a.group()
 }
 
-// APIError is an answer of the service, or of something between, other than the
-// one asked for. Every text in it is scrubbed of the client's own secrets and
-// bounded in length.
+// APIError is an error response from ECS or from an intermediary such as a proxy. Its
+// texts contain no secret of the client, and their length is limited.
 type APIError struct {
 	Code         ErrorCode     `json:"code,omitempty"`        // empty if the answer had no readable code, as a proxy's page
 	Message      string        `json:"message"`               // the service's message, or what this client makes of the answer

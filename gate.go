@@ -10,8 +10,8 @@ import (
 	"github.com/ecsreboot/ecsreboot/pace"
 )
 
-// Pace returns the state of an operation's pacer. It is zero for an operation that does
-// not exist, and for a [pace.Pacer] of the caller without a method State() [pace.State].
+// Pace returns the state of an operation's pacer. The state is zero if the operation
+// does not exist, or if the [pace.Pacer] has no method State() [pace.State].
 func (c *Client) Pace(operation pace.Operation) pace.State {
 	switch operation {
 	case pace.RebootInstance:

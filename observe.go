@@ -54,11 +54,12 @@ func (r CallResult) LogValue() slog.Value {
 	return a.group()
 }
 
-// CallObserver is told when a call begins and, by the function that it returns, when
-// it has ended. The context that it returns, which must derive from the given one, is
-// that of the call's requests, so that spans of a [WithTransportWrapper] find
-// themselves beneath that of the call. A nil context or function counts as none. A
-// panic in the function is ignored: what became of the restart must not be lost.
+// CallObserver is called when a call begins, and the function that it returns is called
+// when the call has ended. The requests of the call use the context that it returns,
+// which must derive from the given one, so the spans of a [WithTransportWrapper] are
+// children of the call's span. If the returned context is nil, the requests use the
+// given one; if the function is nil, it is not called. A panic in the function is
+// ignored, because it would hide the outcome of the restart.
 type CallObserver func(ctx context.Context, call Call) (context.Context, func(CallResult))
 
 // observation is a call as its observers see it.

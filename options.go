@@ -96,14 +96,15 @@ func WithOptions(options ...Option) Option {
 	return func(s *settings) error { return s.apply(options) }
 }
 
-// WithCredential sets where credentials come from; nil selects credentials-go's default
-// chain, which is the default. A nil pointer in the interface, or a credential that wraps
-// one, is an error. The credential is asked anew for every request, so that one that
-// renews itself, as STS tokens and RAM roles do, always counts as it stands.
+// WithCredential sets the source of the credentials. The default, and nil, is
+// credentials-go's default chain. A nil pointer in the interface, or a credential that
+// wraps one, is an error. The client fetches the credentials for every request, so
+// credentials that renew themselves, such as STS tokens and RAM roles, are always
+// current.
 //
-// The client guards the credential: it may be shared by goroutines and by several
-// clients, although credentials-go's own are not safe for that; a fetch obeys the
-// call's context; a panic in it becomes an error.
+// The client guards the credential: goroutines and several clients may share it,
+// although the credentials of credentials-go are not safe for concurrent use; a fetch
+// obeys the call's context; a panic in a fetch becomes an error.
 func WithCredential(credential credentials.Credential) Option {
 	return func(s *settings) error {
 		s.credential = credential
@@ -129,8 +130,8 @@ func WithEndpoint(address string) Option {
 	}
 }
 
-// WithVPCEndpoint selects the region's endpoint inside its VPCs, which machines
-// without a way to the internet reach. It never falls back to the public one.
+// WithVPCEndpoint selects the region's endpoint inside its VPCs, which machines without
+// internet access can reach. The client never falls back to the public endpoint.
 func WithVPCEndpoint() Option {
 	return func(s *settings) error {
 		s.vpc = true
@@ -218,9 +219,9 @@ func WithRetryPolicy(policy RetryPolicy) Option {
 // WithRateHint limits an operation to a number of calls a minute from the first one on.
 // It is for an account whose quota is known or whose other callers need their share:
 // three quarters of the quota is a good hint. Without it the client finds the limit out
-// by itself; with it, it still goes slower where the service throttles. It counts
-// requests as they are let go: a slow [WaitOptions].BeforeSend or connection may make
-// them leave closer together. 0 gives no hint. See [pace.Adaptive].
+// by itself; with it, the client still slows down when the service throttles. The limit
+// applies when a request is let go: a slow [WaitOptions].BeforeSend or connection may
+// make requests leave closer together. 0 gives no hint. See [pace.Adaptive].
 func WithRateHint(operation pace.Operation, perMinute float64) Option {
 	return func(s *settings) error {
 		if err := checkOperation("WithRateHint", operation); err != nil {
@@ -276,10 +277,10 @@ func (s *settings) pacer(operation pace.Operation) pace.Pacer {
 	return new(pace.Adaptive)
 }
 
-// WithAttemptTimeout limits each attempt of a call: the fetch of credentials, the
-// wait for a connection, and the wait for the whole answer may each take so long.
-// The default, and 0, is 30 s, a little over the 27 s that the vendor's SDK gives
-// RebootInstance to answer. The call as a whole is limited by its context.
+// WithAttemptTimeout limits each step of an attempt: the fetch of credentials, the wait
+// for a connection, and the wait for the whole response may each take up to the limit.
+// The default, and 0, is 30 s, a little more than the 27 s that the vendor's SDK waits
+// for a response to RebootInstance. The context of a call limits the whole call.
 func WithAttemptTimeout(limit time.Duration) Option {
 	return func(s *settings) error {
 		if limit < 0 {

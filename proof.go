@@ -13,7 +13,7 @@ type fact struct {
 	locked    ErrorCode     // EventStatus: the code with which a restart would be refused
 	locks     []string      // EventStatus: all locks, those that refuse nothing included
 	clockAway time.Duration // EventStatus: the service's clock less ours …
-	hasClock  bool          // … if it told
+	hasClock  bool          // … if the response had a usable Date
 	denied    bool          // EventPollFailed: by permissions, which will not pass
 	throttled bool          // EventPollFailed: by flow control, which is no fault
 	sentAt    time.Time     // EventAccepted, EventOutcomeUnknown: when the send left
@@ -139,10 +139,10 @@ func (s Status) isDown() bool {
 }
 
 // serviceTimeOfSend returns the time by the service's clock from which on a start is
-// looked for, or zero if no answer told. The baseline's clock comes first, for what
-// lies between it and the send was measured by one and the same clock of ours; the
-// clock of the poll f is as good if ours was not set since the send, and is the
-// sender's.
+// looked for, or zero if no response had a usable Date. The baseline's clock comes
+// first, because one local clock measured the time from the baseline to the send. The
+// clock of the poll f is as good only if the local clock is the one of the sender and
+// was not set since the send.
 func (e *evidence) serviceTimeOfSend(f fact) time.Time {
 	switch {
 	case e.firstSentAt.IsZero(): // others sent, after the baseline
@@ -233,12 +233,12 @@ func notListed() error {
 }
 
 // Refusal returns the error with which the service would refuse to restart the
-// instance at the given time, as far as what was read tells, or nil: an [APIError]
-// with StatusCode 0.
+// instance at the given time, judged by the fields of the instance. The error is an
+// [APIError] with StatusCode 0. It is nil if no field rules a restart out.
 //
-// Of the locks, "security" is refused with [ErrInstanceLockedForSecurity] and
-// "financial" with [ErrInstanceExpiredOrInArrears], in upper or lower case. All others
-// are left to the service to decide on. The error names every lock of the instance.
+// The lock "security" leads to [ErrInstanceLockedForSecurity] and the lock "financial"
+// to [ErrInstanceExpiredOrInArrears], in upper or lower case. Refusal leaves all other
+// locks to the service. The error names every lock of the instance.
 func (i Instance) Refusal(now time.Time) error {
 	switch code := i.locked(now); {
 	case !i.Listed():

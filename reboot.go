@@ -15,8 +15,8 @@ import (
 type RebootInstanceRequest struct {
 	// InstanceID names the instance: "i-bp67acfmxazb4ph0001".
 	InstanceID string `json:"instanceId"`
-	// ForceStop restarts like a power cut: what the guest has not written to disk
-	// is lost. The default shuts the guest down in order.
+	// ForceStop restarts like a power cut: data that the guest has not written to disk
+	// is lost. By default, the guest shuts down in order.
 	ForceStop bool `json:"forceStop,omitempty"`
 	// DryRun only checks whether the restart would be accepted: parameters,
 	// permissions, status, locks. Nothing restarts.
@@ -32,7 +32,7 @@ func (r RebootInstanceRequest) LogValue() slog.Value {
 	return a.group()
 }
 
-// RebootInstanceResponse is the service's consent.
+// RebootInstanceResponse is the accepted response to a restart.
 type RebootInstanceResponse struct {
 	RequestID string `json:"requestId"`        // the vendor's support asks for it
 	DryRun    bool   `json:"dryRun,omitempty"` // the request was a dry run, and it passed
@@ -50,15 +50,17 @@ func (r *RebootInstanceResponse) LogValue() slog.Value {
 }
 
 // RebootInstance asks the service to restart a running instance, and returns when
-// the service has accepted. The restart itself takes seconds to minutes more; the
-// status Running after the call may still be the one from before it.
+// the service has accepted. The restart itself takes seconds to minutes more; after the
+// call, the instance may still show the status Running from before the restart.
 //
-// It is sent again only while it certainly has not happened. An error that is
-// [ErrNotSent] or [ErrRejected] means that it did not happen, one that is
-// [ErrOutcomeUnknown] that it may have. A dry run that passes, which the service
-// answers with the error DryRunOperation, is a nil error with DryRun set.
+// RebootInstance retries only if the restart certainly did not happen. If the error
+// is [ErrNotSent] or [ErrRejected], the restart did not happen; if it is
+// [ErrOutcomeUnknown], the restart may have happened. The service answers a dry run that
+// passes with the error DryRunOperation; RebootInstance then returns a response with
+// DryRun set and a nil error.
 //
-// Every error is an [OperationError]. Needs the RAM action ecs:RebootInstance.
+// Every error is an [OperationError]. RebootInstance needs the RAM action
+// ecs:RebootInstance.
 func (c *Client) RebootInstance(ctx context.Context, request RebootInstanceRequest) (*RebootInstanceResponse, error) {
 	if err := checkCall(ctx, request.InstanceID); err != nil {
 		return nil, &OperationError{Operation: "RebootInstance", InstanceID: request.InstanceID, Outcome: OutcomeNotSent, Err: err}
@@ -141,10 +143,10 @@ func instanceIDProblem(id string) string {
 	return ""
 }
 
-// CheckResult is what a restart would find.
+// CheckResult is the result of a [Client.Check] that passed.
 type CheckResult struct {
-	// Instance is the instance as it is now. It may be not Listed although the
-	// restart would be accepted: the permission to read is another one.
+	// Instance is the instance as it is now. Listed can be false although the service
+	// would accept the restart, because reading needs a separate permission.
 	Instance  Instance `json:"instance"`
 	RequestID string   `json:"requestId"` // of the dry run
 }
@@ -160,11 +162,12 @@ func (r *CheckResult) LogValue() slog.Value {
 // Check asks whether a restart would be accepted now. It reads the instance's
 // status, locks and expiry, and sends the restart as a dry run; nothing restarts.
 //
-// The error is the one that the restart would meet: an [APIError] whose
-// Code.Advice says what to do about it, with StatusCode 0 if the instance's state
-// told already. Its text names every lock of the instance, those included that are not
-// known to refuse a restart; without an error, the result's Instance has them. The request's DryRun makes no difference. Needs the RAM actions
-// ecs:DescribeInstances and ecs:RebootInstance.
+// The error is the one that the restart would return: an [APIError] whose
+// Code.Advice says what to do about it. Its StatusCode is 0 if the state of the
+// instance already rules the restart out, so that no dry run was sent. Its text names
+// every lock of the instance, also the locks that are not known to prevent a restart;
+// without an error, the result's Instance has the locks. Check ignores the request's
+// DryRun. It needs the RAM actions ecs:DescribeInstances and ecs:RebootInstance.
 func (c *Client) Check(ctx context.Context, request RebootInstanceRequest) (*CheckResult, error) {
 	const operation = "Check"
 	fail := func(err error) (*CheckResult, error) {

@@ -9,27 +9,27 @@ import (
 	"time"
 )
 
-// RetryPolicy limits how often and how patiently a call is sent again. What may
-// be sent again at all is not a matter of policy: see the package comment.
+// RetryPolicy limits the number of retries of a call and the waits before them. It does
+// not change which failures are retried: see the package comment.
 //
-// A zero field means its default, a negative one means none.
+// A zero field means its default; each field says what a negative value means.
 type RetryPolicy struct {
-	// MaxAttempts is the number of requests a call may take, the first included.
-	// Default 4; negative: 1, never again.
+	// MaxAttempts is the largest number of requests of a call, including the first.
+	// Default 4; negative: 1, which means no retries.
 	MaxAttempts int `json:"maxAttempts,omitempty"`
-	// BaseDelay bounds the first wait between two attempts; the bound doubles
-	// with each. The wait is drawn between zero and the bound ("full jitter").
-	// Default 500 ms, or MaxDelay if that is less; negative: no wait.
+	// BaseDelay is the upper bound of the first backoff; the bound doubles with each
+	// attempt. The backoff is a random time between zero and the bound ("full jitter").
+	// Default 500 ms, or MaxDelay if that is less; negative: no backoff.
 	BaseDelay time.Duration `json:"-"`
-	// MaxDelay is the bound's limit. Default 20 s; negative: no limit.
+	// MaxDelay limits the bound. Default 20 s; negative: no limit.
 	MaxDelay time.Duration `json:"-"`
-	// MaxThrottleWait is how long a call waits, in total, for a service that
-	// throttles: until nothing is held back any more, and then for its turn at the
-	// pace that the service was seen to accept, or that [WithRateHint] allows. A
-	// service that asks for more, or that is expected to throttle for longer, ends the
-	// call at once, with [ErrThrottled]. A thousand calls made at once at sixty a minute take a
-	// quarter of an hour: give them the time. Default 2 min; negative: a call that
-	// would have to wait returns at once.
+	// MaxThrottleWait is how long a call waits, in total, because of rate limits: until
+	// the service stops throttling, and then for its turn at the rate that the service
+	// accepts or that [WithRateHint] allows. If the service asks for a longer wait, or
+	// is expected to throttle for longer, the call returns [ErrThrottled] at once. A
+	// thousand calls that begin together, at 60 a minute, take a quarter of an hour, so
+	// they need a larger value. Default 2 min; negative: a call that would have to wait
+	// returns at once.
 	MaxThrottleWait time.Duration `json:"-"`
 }
 

@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// Baseline is an instance as it was before a restart. It is plain data, for those
-// who keep it while they send by other means.
+// Baseline is the state of an instance before a restart. It is plain data, which a
+// program can store while something else sends the restart.
 type Baseline struct {
 	InstanceID string    `json:"instanceId"`
 	Status     Status    `json:"status"`
-	StartTime  time.Time `json:"startTime,omitzero"` // to the minute; zero if the service did not tell
+	StartTime  time.Time `json:"startTime,omitzero"` // to the minute; zero if the service did not report it
 	Locks      []string  `json:"locks,omitempty"`    // as [Instance] has them
 	TakenAt    time.Time `json:"takenAt,omitzero"`   // when the poll left
-	// ServiceTime is the time by the service's clock then, to the second. StartTime is
-	// by that clock too, so it proves a restart only where ServiceTime is known. It is
-	// zero if the answer had no Date, or one that is more than 15 minutes from our
-	// clock as corrected by the service: the service refuses requests that are further
-	// away, so such a Date is not that of its clock.
+	// ServiceTime is the time of the poll by the service's clock, to the second.
+	// StartTime is by that clock too, so it proves a restart only if ServiceTime is
+	// known. ServiceTime is zero if the response had no Date, or a Date more than 15
+	// minutes from the client's corrected clock. Such a Date cannot be from the
+	// service's clock, because the service refuses requests that are so far off.
 	ServiceTime time.Time `json:"serviceTime,omitzero"`
 }
 
@@ -39,47 +39,54 @@ type Observation struct {
 	StartTime time.Time `json:"startTime,omitzero"`
 }
 
-// WaitOptions says how a restart is followed. A zero field means its default.
+// WaitOptions configures how a call waits for a restart. A zero field means its default.
 type WaitOptions struct {
-	// Timeout limits the wait as a whole, from the call on. The call returns within a
-	// second of it, and of the end of its context, even if a RoundTripper or the Probe
-	// is still at work. Default 25 min, because the vendor documents 3 to 5 minutes
+	// Timeout limits the whole wait, from the call on. The call returns within a second
+	// of the timeout, or of the end of its context, even if a RoundTripper or the Probe
+	// is still running. Default 25 min, because the vendor documents 3 to 5 minutes
 	// for a restart, and at most 20; negative: only the context ends the wait.
 	Timeout time.Duration
-	// UnknownGrace is how long a send of unknown outcome may take to show. Default
-	// 60 s; negative: the first poll decides.
+	// UnknownGrace is how long to look for signs of a restart whose response was lost.
+	// Default 60 s; negative: the first poll decides.
 	UnknownGrace time.Duration
-	// MaxPollFailures is how many polls in a row may fail, beyond throttled
-	// ones, before the wait gives up. Default 5; negative: none may.
+	// MaxPollFailures is how many polls in a row may fail before the wait ends.
+	// Throttled polls are not failures. Default 5; negative: the first failure ends
+	// the wait.
 	MaxPollFailures int
-	// Probe lets the caller add proof of its own, such as a boot id or a health
-	// check. It is asked after each poll that shows the instance Running once
-	// the restart was sent, in a goroutine of its own, once at a time for each call.
-	// One that does not return when its context ends is left alone; while the call
-	// waits for it, a panic in it is one in the goroutine of the call. Nil asks nobody.
-	Probe func(ctx context.Context, seen Observation) (ProbeResult, error)
-	// OnEvent is told what happens, in order, in the goroutine of the call. It
-	// must not block for long: the call cannot return meanwhile, not even at its
-	// deadline.
-	OnEvent func(Event)
-	// BeforeSend is asked right before each request that may restart the instance:
-	// the first, each that is sent again because the one before certainly did
-	// nothing, and the one of ResendUnknown. It is for writing the intent down where
-	// it lasts, or for a last look. Nil lets all pass, an error calls the send off: the call ends with it,
-	// and with [ErrNotSent] unless an earlier send is unknown. Credentials are there when
-	// it is asked; if it takes more than 30 s they are fetched anew after it.
+	// Probe is a check by the caller, such as a boot id or a health check. If nil, no
+	// probe runs.
 	//
-	// One call asks once at a time, calls for several instances concurrently, in no
-	// particular goroutine. The context ends with the call. It may make calls of its
-	// own, such as [Client.Check]. It should not block for long: the Baseline becomes stale, the
-	// call cannot return meanwhile, and other calls of a throttled client may wait for
-	// this very send, although for no more than two seconds. A call with BeforeSend
-	// shares its restart with no other call. [Client.WaitUntilRestarted] and
-	// [Client.Resolve] send nothing and never ask.
+	// After the restart was sent, the probe runs after each poll that shows the instance
+	// Running, in a separate goroutine, and at most once at a time for each call. The
+	// call does not wait for a probe that ignores the end of its context. If the probe
+	// panics while the call waits for it, the call panics in its own goroutine.
+	Probe func(ctx context.Context, seen Observation) (ProbeResult, error)
+	// OnEvent is called for each event, in order, in the goroutine of the call. It
+	// must not block for long: the call cannot return while OnEvent runs, not even at
+	// its deadline. If nil, events are dropped.
+	OnEvent func(Event)
+	// BeforeSend is called right before each request that may restart the instance: the
+	// first request, each retry of a request that certainly did nothing, and the request
+	// of ResendUnknown. Use it to record the intent durably, or for a last check. If it
+	// returns an error, the request is not sent and the call ends with that error, and
+	// with [ErrNotSent] unless the outcome of an earlier request is unknown. If
+	// BeforeSend is nil, every request is sent.
+	//
+	// The client has the credentials when it calls BeforeSend, and fetches them again
+	// if BeforeSend takes more than 30 s.
+	//
+	// BeforeSend runs once at a time for each call, concurrently for calls for several
+	// instances, and in any goroutine. Its context ends with the call. It may call the
+	// client, for example [Client.Check]. It should not block for long: the Baseline
+	// becomes stale, the call cannot return, and other calls of a throttled client may
+	// wait for this request, for up to two seconds. A call with BeforeSend shares its
+	// restart with no other call. [Client.WaitUntilRestarted] and [Client.Resolve] send
+	// nothing and never call it.
 	BeforeSend func(ctx context.Context, intent SendIntent) error
-	// ResendUnknown sends once more if a send of unknown outcome has not shown
-	// within UnknownGrace. This may restart the instance twice: the first send may
-	// still be on its way. A second send that fails ends the wait.
+	// ResendUnknown resends the restart once if its outcome is unknown and no poll has
+	// shown a sign of it within UnknownGrace. This may restart the instance twice,
+	// because the first request may still be on its way. If the second request fails,
+	// the wait ends.
 	ResendUnknown bool
 }
 
@@ -175,24 +182,25 @@ const (
 	// ProofStatus means that a poll after the send showed the instance Stopping,
 	// Stopped or Starting. No other status is a sign of a restart.
 	ProofStatus Proof = "status"
-	// ProofStartTime means that StartTime is in a later minute than the baseline's,
-	// and not in a minute before that of the send by the service's clock. Where there
-	// is no baseline, it is in a later minute than the send.
-	// A restart by others within the minute of the send that the baseline did not show
-	// yet cannot be told from the caller's own.
+	// ProofStartTime means that StartTime is in a later minute than the baseline's
+	// StartTime, and not before the minute of the send by the service's clock. Without a
+	// baseline, it means that StartTime is in a later minute than the send.
+	//
+	// If others restarted the instance within the minute of the send, and the baseline
+	// did not show it yet, that restart is taken for the caller's.
 	ProofStartTime Proof = "start time"
 	// ProofProbe means that [WaitOptions.Probe] returned [ProbeRestarted].
 	ProofProbe Proof = "probe"
-	// ProofRefusal means that the service refused a second send, that of
-	// [WaitOptions.ResendUnknown], with [ErrIncorrectInstanceStatus]: the instance was
-	// not Running then, though no poll showed that. It is Running since, after
-	// UnknownGrace, or after 60 s if UnknownGrace is shorter. Any other refusal of a second
-	// send proves nothing.
+	// ProofRefusal means that the service refused the resend of
+	// [WaitOptions.ResendUnknown] with [ErrIncorrectInstanceStatus], and that the
+	// instance is Running after UnknownGrace, but at least 60 s, has passed. The refusal
+	// shows that the instance was not Running, although no poll did. Any other refusal
+	// of the resend proves nothing.
 	ProofRefusal Proof = "refusal"
 )
 
-// RestartResult is a restart that took place, with the evidence. It proves that
-// the instance restarted since the baseline, not that this call was the reason.
+// RestartResult is the evidence of a restart. It proves that the instance restarted
+// after the baseline was taken. It does not prove that this call caused the restart.
 type RestartResult struct {
 	InstanceID     string        `json:"instanceId"`
 	Proof          Proof         `json:"proof"`
@@ -205,10 +213,10 @@ type RestartResult struct {
 	Elapsed        time.Duration `json:"-"`                       // from the send, or else the beginning of the wait, to the proof
 }
 
-// WaitError is why a wait ended without proof, and what it had seen.
+// WaitError is the reason why a wait ended without proof, and the evidence until then.
 type WaitError struct {
-	LastStatus   Status        `json:"lastStatus,omitempty"` // the last that was read; empty if nothing was
-	LastSeen     time.Time     `json:"lastSeen,omitzero"`    // when that was; zero if nothing was
+	LastStatus   Status        `json:"lastStatus,omitempty"` // of the last poll that succeeded; empty if none did
+	LastSeen     time.Time     `json:"lastSeen,omitzero"`    // the time of that poll; zero if none succeeded
 	Requests     int           `json:"requests"`             // how often the restart was sent
 	RequestID    string        `json:"requestId,omitempty"`  // of the accepted send
 	Before       Baseline      `json:"before,omitzero"`
@@ -241,45 +249,46 @@ func (e *WaitError) Unwrap() error { return e.Err }
 // RebootAndWait restarts an instance and follows the restart to its end: until the
 // instance is Running again with proof that it restarted.
 //
-// Running alone proves nothing, as the instance was Running before. So it is read
-// before the restart is sent, and counts as restarted once it is Running with one of
-// the proofs: [ProofStatus], [ProofStartTime], [ProofRefusal], or [ProofProbe]. An
-// instance that would be refused is refused before anything is sent, by an [APIError]
+// The status Running alone proves nothing, because the instance was Running before. So
+// the call takes a baseline of the instance before it sends the restart, and succeeds
+// once the instance is Running with one of the proofs: [ProofStatus],
+// [ProofStartTime], [ProofRefusal], or [ProofProbe]. If the baseline shows that the
+// service would refuse the restart, the call sends nothing and returns an [APIError]
 // with StatusCode 0.
 //
-// A lost answer is settled by looking: a change within UnknownGrace proves the
-// restart; none ends the wait with [ErrNotProven] and [ErrOutcomeUnknown]. The
-// restart is sent once, or twice with ResendUnknown.
+// If the response to the restart is lost, the call polls: a change within UnknownGrace
+// proves the restart; without one, the wait ends with [ErrNotProven] and
+// [ErrOutcomeUnknown]. The restart is sent once, or twice with ResendUnknown.
 //
-// The time of the send by the service's clock, which ProofStartTime needs, is the
-// baseline's ServiceTime plus the time that passed until the send, so a wrong local
-// clock does no harm. Without ServiceTime, it is worked out from the Date of each
-// poll. It is taken a second late rather than early: a restart that is over within
-// the last second of a minute, and that no poll showed, is missed. If no answer has
-// a Date that can be right, StartTime proves nothing.
+// ProofStartTime needs the time of the send by the service's clock: the baseline's
+// ServiceTime plus the time that passed until the send, so a wrong local clock does no
+// harm. Without ServiceTime, that time is calculated from the Date of each poll. It is
+// rounded up by a second: a restart that is over within the last second of a minute,
+// and that no poll showed, is missed. If no response has a plausible Date, StartTime
+// proves nothing.
 //
-// The result is nil on error. The error is an [OperationError] whose outcome is
-// that of the send, over a [WaitError] with what was seen. Denied access, a
-// vanished instance and a lock end the wait at once; throttled polls slow it.
+// The result is nil on error. The error is an [OperationError] with the outcome of the
+// send; it wraps a [WaitError] with the evidence. Denied access, a vanished instance
+// and a lock end the wait at once; throttled polls slow it.
 //
-// Calls for the same instance and ForceStop that overlap share the work: one send,
-// and the polls; but for those with BeforeSend, which send for themselves. Each
-// obeys its own context and options, and what ResendUnknown sends again is sent once
-// for all. So a call may get a restart that was sent before it; one that was proven,
-// or sent more than 10 minutes ago, is not joined. A call that leaves while others go
-// on has an unknown outcome, even if nothing was sent yet.
+// Overlapping calls for the same instance and the same ForceStop share one restart and
+// its polls, except calls with BeforeSend, which send their own. Each call obeys its
+// own context and options, and a resend by ResendUnknown is sent once for all of them.
+// So a call may return a restart that was sent before the call began. It does not join
+// a restart that is proven or that began more than 10 minutes ago. A call that ends
+// while others continue has an unknown outcome, even if nothing was sent yet.
 //
-// All waits of a client gather their polls, up to 100 instances a request: a
-// thousand take some hundred requests in place of thirteen thousand. A lone wait is
-// not held up; of many that begin at once, the first polls take half a second.
-// If the service refuses a request, and one of its instances may be the reason, the
-// client asks again in parts, and only the waits for the instances to blame fail. Once
-// three of them have been refused by themselves, and nothing could be read, all
-// instances of the request count as refused.
+// All waits of a client share requests for their polls, up to 100 instances a request:
+// a thousand waits take some hundred requests instead of thirteen thousand. A single
+// wait is not delayed; if many begin at once, their first polls take half a second. If
+// the service refuses a request, and one of its instances may be the reason, the client
+// polls again in parts, and only the waits for the refused instances fail. Once three
+// instances have each been refused alone, and no poll has succeeded, all instances of
+// the request are treated as refused.
 //
-// A RoundTripper or a probe that does not heed its context does not keep the call from
-// returning: it goes on in a goroutine of its own, and what it returns is dropped. A
-// restart that it was about to send is of unknown outcome then.
+// A RoundTripper or a probe that ignores its context does not keep the call from
+// returning: it continues in a separate goroutine, and its result is dropped. If the
+// RoundTripper was about to send a restart, the outcome is unknown.
 func (c *Client) RebootAndWait(ctx context.Context, request RebootInstanceRequest, options WaitOptions) (*RestartResult, error) {
 	const operation = "RebootAndWait"
 	if err := checkCall(ctx, request.InstanceID); err != nil {
@@ -335,10 +344,11 @@ func (c *Client) readBaseline(ctx context.Context, id string) (baseline Baseline
 }
 
 // WaitUntilRestarted waits until an instance has restarted since the baseline was
-// taken, whoever restarted it. It sends nothing; its errors have no outcome.
+// taken, whoever restarted it. It sends no restart; its errors have no outcome.
 //
-// [ProofStartTime] compares with the minute of the baseline's ServiceTime, as there is
-// no send. Keep that field: a baseline without it is never proven by StartTime.
+// As there is no send, [ProofStartTime] compares StartTime with the minute of the
+// baseline's ServiceTime. Keep that field when you store a baseline: without it,
+// StartTime proves nothing.
 func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, options WaitOptions) (*RestartResult, error) {
 	const operation = "WaitUntilRestarted"
 	err := checkCall(ctx, baseline.InstanceID)
@@ -357,23 +367,26 @@ func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, opti
 	return w.wait(ctx, operation, options)
 }
 
-// Resolve settles an error of unknown outcome, met earlier, by looking at the
-// instance: it has restarted if it is Running with [ProofStatus] or [ProofStartTime].
-// Without such a sign within UnknownGrace of the send, the error is [ErrNotProven] and
-// still [ErrOutcomeUnknown]. It sends nothing.
+// Resolve determines whether a restart of unknown outcome took place: it polls the
+// instance until it is Running with [ProofStatus] or [ProofStartTime]. Without such a
+// sign within UnknownGrace of the send, Resolve returns an error that is [ErrNotProven]
+// and still [ErrOutcomeUnknown]. Resolve sends no restart.
 //
-// An error of [Client.RebootAndWait] has a baseline, which tells the time of the send
-// by the service's clock, as [Client.RebootAndWait] says: it can be resolved by any
-// process, whatever its clock. An error without a baseline, as those of
-// [Client.RebootInstance] are, has only SentAt, which is by the clock of the process
-// that sent. Resolve such an error on the same machine, or with a clock that agrees: if
-// the sender's clock was behind by d, a start up to d before the send is taken for one
-// after it; if it was ahead, a restart may be missed.
+// The unknown error is one that an earlier call returned. It may come from another
+// process: an [OperationError] can be stored as JSON.
 //
-// An [OperationError] can be stored as JSON until then.
+//   - An error of [Client.RebootAndWait] contains a baseline, and with it the time of
+//     the send by the service's clock. Any process can resolve it, whatever its local
+//     clock.
+//   - An error without a baseline, such as one of [Client.RebootInstance], has only
+//     SentAt, by the local clock of the sender. Resolve it on the same machine, or on
+//     one whose clock agrees. If the sender's clock was behind by d, a start up to d
+//     before the send is taken for one after it; if it was ahead, a restart may be
+//     missed.
 //
-// It cannot tell whose restart it sees: of an instance that was not Running when
-// the restart was sent, which the service would have refused, it proves nothing.
+// Resolve cannot determine who restarted the instance. If the instance was not Running
+// when the restart was sent, so that the service would have refused it, the result
+// proves nothing.
 func (c *Client) Resolve(ctx context.Context, unknown error, options WaitOptions) (*RestartResult, error) {
 	const operation = "Resolve"
 	if err := checkContext(ctx); err != nil {

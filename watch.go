@@ -32,7 +32,7 @@ type watch struct {
 	over     bool     // proven, to a follower or by the default options, or ended: nobody may join any more
 }
 
-// watchKey tells which calls share the work.
+// watchKey identifies the calls that share a watch.
 type watchKey struct {
 	instanceID string
 	forceStop  bool
@@ -140,7 +140,8 @@ func (w *watch) add(f fact) {
 	w.changed = make(chan struct{})
 }
 
-// since returns the facts from the n-th on, and a channel that tells of more.
+// since returns the facts from the n-th on, and a channel that is closed when there are
+// more.
 func (w *watch) since(n int) ([]fact, <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

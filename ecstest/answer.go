@@ -72,8 +72,8 @@ func forbidden(req *request) *answer {
 	return a
 }
 
-// render writes the body and tells its content type. Bodies are not indented,
-// as the service's are not.
+// render returns the body and its content type. Like the service, it does not indent
+// the body.
 func (a *answer) render(req *request, requestID string) (body []byte, contentType string, err error) {
 	if a.raw != nil {
 		return []byte(*a.raw), "", nil

@@ -69,7 +69,7 @@ func (n *nonceStore) use(nonce string, now time.Time) bool {
 }
 
 // authenticate returns the error of a call that the gateway turns away, or nil.
-// fresh tells whether the call's nonce was not used before.
+// fresh reports whether the call's nonce was not used before.
 func (s *Server) authenticate(req *request, fresh bool) *answer {
 	switch {
 	case req.method != http.MethodGet && req.method != http.MethodPost:

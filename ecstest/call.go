@@ -82,7 +82,7 @@ func (s *Server) receive(r *http.Request, req *request) (call *ReceivedCall, fre
 	return call, req.nonce == "" || s.nonces.use(req.nonce, call.Time)
 }
 
-// settle notes how the call ended and tells OnCall.
+// settle records the status and code of the response and calls OnCall.
 func (s *Server) settle(call *ReceivedCall, status int, code string) {
 	s.mu.Lock()
 	call.Status, call.Code = status, code

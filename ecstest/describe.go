@@ -189,7 +189,7 @@ func (s *Server) describeInstanceStatus(req *request, _ *ReceivedCall) *answer {
 	return &answer{status: http.StatusOK, payload: &body}
 }
 
-// hasZone tells whether there is an instance in the zone; "" stands for all.
+// hasZone reports whether there is an instance in the zone; "" stands for all zones.
 func (s *Server) hasZone(zone string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

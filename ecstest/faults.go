@@ -66,13 +66,13 @@ type Fault struct {
 	// Skip is how many matching calls pass first; Times is how many are hit
 	// then, 0 meaning one and a negative number all.
 	Skip, Times int
-	// Act carries the call out before the fault shows. Without it the call has
-	// no effect, but for FaultDelay, FaultTruncate and FaultStall.
+	// Act makes the server carry the call out before the fault shows. Without Act,
+	// the call has no effect, except with FaultDelay, and with FaultTruncate and
+	// FaultStall if Code is empty.
 	Act bool
-	// Late, in place of Act, carries the call out so long after it was
-	// received, whatever has become of its client by then: the request that
-	// arrives although its sender gave it up. The kinds that have an effect of
-	// their own ignore it.
+	// Late, in place of Act, makes the server carry the call out this long after it
+	// received the call, even if the client has given up by then. FaultDelay ignores
+	// Late, and so do FaultTruncate and FaultStall if Code is empty.
 	Late time.Duration
 	// Delay passes before the fault shows.
 	Delay time.Duration
@@ -82,8 +82,8 @@ type Fault struct {
 	// Header is added to the answer, or is all of it with FaultAnswer.
 	Header http.Header
 	Body   string
-	// Hint is how long a FaultThrottle tells the client to wait, by HintHeader,
-	// which is HintRetryAfter by default. 0 gives no hint.
+	// Hint is how long a FaultThrottle asks the client to wait, in the header
+	// HintHeader, by default HintRetryAfter. 0 gives no hint.
 	Hint       time.Duration
 	HintHeader HintHeader
 }
@@ -132,7 +132,7 @@ func (s *Server) takeFault(matches func(*armedFault) bool) *Fault {
 	return nil
 }
 
-// refuses counts a connection and tells whether a FaultRefuse hits it.
+// refuses counts a connection and reports whether a FaultRefuse hits it.
 func (s *Server) refuses() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,7 +155,7 @@ func (s *Server) faultOf(req *request, call *ReceivedCall) *Fault {
 	return f
 }
 
-// showsOwnAnswer tells whether the client gets what the call really comes to.
+// showsOwnAnswer reports whether the client gets the real response to the call.
 func (f *Fault) showsOwnAnswer() bool {
 	return f.Kind == FaultDelay || f.Code == "" && (f.Kind == FaultTruncate || f.Kind == FaultStall)
 }
@@ -213,5 +213,5 @@ func (f *Fault) rawAnswer() *answer {
 	return a
 }
 
-// validStatus tells whether net/http can send status as a final one.
+// validStatus reports whether net/http can send status as a final status.
 func validStatus(status int) bool { return status >= 200 && status <= 999 }

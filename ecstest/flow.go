@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// HintHeader is a header in which a throttled answer tells how long to wait.
+// HintHeader is the header in which a throttled response says how long to wait.
 type HintHeader string
 
 // The hint headers. HintRetryAfter carries milliseconds; the other two carry

@@ -140,7 +140,7 @@ func unknownStatus(id string, status ecsreboot.Status) error {
 	return fmt.Errorf("ecstest: instance %s: unknown status %q", id, status)
 }
 
-// change applies f to an instance and tells OnStatus what came of it.
+// change applies f to an instance and reports a changed status to OnStatus.
 func (s *Server) change(id string, f func(m *machine)) error {
 	s.mu.Lock()
 	m := s.machines[id]

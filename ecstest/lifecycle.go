@@ -87,8 +87,8 @@ type statusChange struct {
 	status ecsreboot.Status
 }
 
-// follow tells OnStatus if the shown status of m changed, and looks again when
-// it may change next. Without OnStatus it does nothing.
+// follow reports the shown status of m to OnStatus if that status has changed, and runs
+// again when it may change next. Without OnStatus, follow does nothing.
 func (s *Server) follow(m *machine) {
 	if s.options.OnStatus == nil {
 		return
@@ -115,8 +115,9 @@ func (s *Server) follow(m *machine) {
 	s.tell()
 }
 
-// tell hands the changes to OnStatus in order. The lock is held, but not while
-// OnStatus runs; a change that comes meanwhile is told by the same goroutine.
+// tell passes the changes to OnStatus in order. The caller holds the lock; tell releases
+// it while OnStatus runs. The same goroutine reports a change that arrives while
+// OnStatus runs.
 func (s *Server) tell() {
 	if s.telling {
 		return

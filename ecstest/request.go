@@ -71,8 +71,8 @@ func parseRequest(r *http.Request, body []byte) *request {
 	return req
 }
 
-// usesHeaders tells ACS3 calls apart. The action's place alone does not: the
-// official clients send x-acs-action with version 1.0 too.
+// usesHeaders reports whether the call is in the ACS3 style. The header x-acs-action
+// alone does not decide this: the official clients send it with signature 1.0 too.
 func (r *request) usesHeaders() bool {
 	return strings.HasPrefix(r.header.Get("Authorization"), "ACS3-") ||
 		r.header.Get("X-Acs-Bearer-Token") != "" ||

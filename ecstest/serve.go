@@ -120,8 +120,8 @@ func (x *exchange) fail(f *Fault) {
 	}
 }
 
-// wait waits for until and tells whether the client and the server are still
-// there; a nil channel waits for them to go.
+// wait waits for until and reports whether the client and the server are still there.
+// If until is nil, it waits until one of them is gone.
 func (x *exchange) wait(until <-chan time.Time) bool {
 	select {
 	case <-until:
@@ -136,7 +136,7 @@ func (x *exchange) wait(until <-chan time.Time) bool {
 // send writes an answer.
 func (x *exchange) send(a *answer) {
 	body := x.open(a)
-	// A client that has gone can't be told.
+	// If the client is gone, nobody can receive the error.
 	_, _ = x.w.Write(body)
 }
 

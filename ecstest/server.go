@@ -29,24 +29,24 @@ type Options struct {
 	// BearerToken is accepted in place of a signature when set.
 	BearerToken string
 	// LimitPerMinute is how many calls of each action are let through in a
-	// minute of the server's clock; 0 or less sets no limit. The calls above
-	// it are answered 400 Throttling.User and do not count.
+	// minute of the server's clock; 0 or less sets no limit. The server answers
+	// calls above the limit with 400 Throttling.User and does not count them.
 	LimitPerMinute int
 	// LimitBurst, if positive, makes the limit a token bucket in place of the
-	// windows: it holds so many calls, is full at first, and gets
-	// LimitPerMinute/60 more a second. It needs LimitPerMinute.
+	// windows: the bucket holds LimitBurst calls, is full at first, and gains
+	// LimitPerMinute/60 calls a second. It needs LimitPerMinute.
 	LimitBurst int
-	// ThrottleHint is the header in which such an answer tells how long it
-	// takes until calls are let through again; default NoHint.
+	// ThrottleHint is the header in which a Throttling.User response says how long
+	// to wait until the server lets calls through again; default NoHint.
 	ThrottleHint HintHeader
 	// LegacyErrors chooses the codes and texts of the older ECS layer for
 	// errors of signature, clock, key and token: IncompleteSignature for
 	// SignatureDoesNotMatch, IllegalTimestamp for InvalidTimeStamp.Expired,
 	// MissingParameter for MissingSignature, and so on.
 	LegacyErrors bool
-	// Allow tells whether the caller may do action; nil allows everything.
-	// The id is empty for lists. What is denied is answered 403 Forbidden.RAM,
-	// but for lists, which come back empty. No lock is held.
+	// Allow reports whether the caller may do action; nil allows everything.
+	// The id is empty for lists. The server answers a denied call with 403
+	// Forbidden.RAM, except a list, which comes back empty. No lock is held.
 	Allow func(action, instanceID string) bool
 	// MaxPage is how many instances a page of DescribeInstances holds at most,
 	// however many MaxResults asks for; the NextToken leads on, as it does on
@@ -55,13 +55,13 @@ type Options struct {
 	// IdleTimeout is how long a connection may be idle before the server
 	// closes it; 0 means for ever. It does not concern ServeHTTP.
 	IdleTimeout time.Duration
-	// OnCall is told of each call once its outcome is settled: right before
-	// the end of the answer leaves or the connection is cut, so that no client
-	// sees the outcome of a call which was not told. Calls are told from
-	// several goroutines; no lock is held; it must not call Close.
+	// OnCall is called for each call once its outcome is certain: right before the
+	// server sends the end of the response or cuts the connection, so OnCall runs
+	// before the client sees the outcome. The server calls it from several
+	// goroutines and holds no lock. OnCall must not call Close.
 	OnCall func(ReceivedCall)
-	// OnStatus is told when the status that reads show of an instance has
-	// changed, in order, one at a time. No lock is held; it must not call
+	// OnStatus is called when the status that reads show of an instance has
+	// changed, in order, once at a time. No lock is held. OnStatus must not call
 	// Close.
 	OnStatus func(id string, status ecsreboot.Status)
 }
@@ -91,7 +91,7 @@ type Server struct {
 	added       int
 	reboots     map[string]int
 	total       int
-	changes     []statusChange // not told yet
+	changes     []statusChange // not reported yet
 	telling     bool
 }
 

@@ -8,9 +8,9 @@ import (
 // maxTags is how many tags one query may name.
 const maxTags = 20
 
-// tagged reads Tag.N.Key and Tag.N.Value. What it returns tells whether an instance
-// has all these tags; a key without a value stands for any value. More tags than
-// are allowed, a value without a key, and an empty key are not ok.
+// tagged reads Tag.N.Key and Tag.N.Value. It returns a function that reports whether an
+// instance has all these tags; a key without a value stands for any value. ok is false
+// for too many tags, a value without a key, and an empty key.
 func (r *request) tagged() (has func(*tagsView) bool, ok bool) {
 	var wanted []func(tagView) bool
 	for n := 1; ; n++ {

@@ -2,7 +2,7 @@ package fleet
 
 import "sync"
 
-// brake tells the goroutines at work whether they may send.
+// brake holds whether the working goroutines may send requests.
 type brake struct {
 	mu      sync.Mutex
 	reason  Reason
@@ -22,8 +22,8 @@ func (b *brake) set(reason Reason) {
 	}
 }
 
-// state returns why nothing may be sent, or nothing, and a channel that tells of a
-// change.
+// state returns why no request may be sent, or an empty reason, and a channel that is
+// closed at the next change.
 func (b *brake) state() (Reason, <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -33,7 +33,7 @@ func (c *Control) set(change func()) {
 	}
 }
 
-// watch returns a channel that tells of the next change.
+// watch returns a channel that is closed at the next change.
 func (c *Control) watch() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()

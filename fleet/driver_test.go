@@ -58,7 +58,7 @@ func TestDriverHoldsNothingBack(t *testing.T) {
 	})
 }
 
-// sent sends a restart by other means than a run, and tells what Follow needs.
+// sent sends a restart outside of a run, and returns the argument for Follow.
 func (s *service) sent() driver.Sent {
 	s.t.Helper()
 	before, err := s.client.TakeBaseline(context.Background(), s.ids[0])
@@ -70,7 +70,7 @@ func (s *service) sent() driver.Sent {
 	}
 }
 
-// follow follows a restart until its end is told.
+// follow follows a restart until Follow reports its end.
 func (s *service) follow(sent driver.Sent, options fleet.Options) []fleet.Event {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())

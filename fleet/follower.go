@@ -9,8 +9,8 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 )
 
-// follower follows one restart until the instance is healthy. All that it makes of
-// it, it tells the session.
+// follower follows one restart until the instance is healthy. It reports each step to
+// the session.
 type follower struct {
 	session  *session
 	target   Target
@@ -96,7 +96,8 @@ func (f *follower) waitOptions() ecsreboot.WaitOptions {
 	return ecsreboot.WaitOptions{Timeout: -1, UnknownGrace: f.session.options.UnknownGrace, Probe: f.probe, OnEvent: f.seen}
 }
 
-// proven tells the proof. A proof by probe is one that was seen earlier.
+// proven reports the proof. ProofProbe stands for a sign that an earlier poll showed, so
+// it is reported as ProofStatus.
 func (f *follower) proven(result *ecsreboot.RestartResult) {
 	proof := result.Proof
 	if proof == ecsreboot.ProofProbe {
@@ -105,7 +106,7 @@ func (f *follower) proven(result *ecsreboot.RestartResult) {
 	f.tell(Event{Kind: EventHealthy, Proof: proof, RequestID: result.RequestID})
 }
 
-// seen is told what happens on the way.
+// seen is called for the events of the wait.
 func (f *follower) seen(e ecsreboot.Event) {
 	switch e.Kind {
 	case ecsreboot.EventAccepted:
@@ -164,9 +165,9 @@ func (f *follower) probe(ctx context.Context, _ ecsreboot.Observation) (ecsreboo
 	return ecsreboot.ProbeHealthy, nil
 }
 
-// tellEnd tells what became of the instance; err is nil if that is told already.
-// Where it may have restarted and is not healthy, it is watched for as long as the
-// session lasts: it may come back.
+// tellEnd reports the end of the instance; err is nil if the end is reported already.
+// If the instance may have restarted and is not healthy, tellEnd keeps polling it until
+// the session ends, because the instance may come back.
 func (f *follower) tellEnd(ctx context.Context, err error) {
 	if err == nil {
 		return

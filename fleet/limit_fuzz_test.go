@@ -64,7 +64,7 @@ func FuzzLimit(f *testing.F) {
 			require.Positive(t, exact.Cmp(big.NewFloat(-math.SmallestNonzeroFloat64)))
 			exact = new(big.Float)
 		}
-		// Rounded down, but for what is lost where the share is stored.
+		// Rounded down, except for the precision that storing the share loses.
 		slack := new(big.Float).Add(exact, big.NewFloat(2e-9+float64(n)*1e-15))
 		least, _ := exact.Int(nil)
 		most, _ := slack.Int(nil)

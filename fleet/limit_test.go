@@ -91,7 +91,7 @@ func TestLimitOf(t *testing.T) {
 	}
 }
 
-// TestLimitZero tells a limit that was not given from one of none.
+// TestLimitZero distinguishes an unset limit from a limit of zero.
 func TestLimitZero(t *testing.T) {
 	assert.True(t, fleet.Limit{}.IsZero())
 	assert.False(t, fleet.Count(0).IsZero())

@@ -2,16 +2,17 @@ package fleet
 
 import "sync"
 
-// told is what a goroutine at work tells its session: an event, or what ends the
-// session, which is an error that would meet every instance, or a panic in a hook.
+// told is what a working goroutine reports to its session: an event, or the reason to
+// end the session, which is an error that would affect every instance or a panic in a
+// hook.
 type told struct {
 	Event
 	err      error
 	panicked any
 }
 
-// mailbox holds what was told until the session has time for it: who tells does not
-// wait, as it may be about to send.
+// mailbox holds the reports until the session takes them. The reporting goroutine does
+// not wait, because it may be about to send a request.
 type mailbox struct {
 	mu     sync.Mutex
 	told   []told

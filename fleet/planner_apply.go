@@ -71,7 +71,7 @@ func (p *Planner) replayTarget(i int, e Event) error {
 	switch {
 	case !ok:
 		return fmt.Errorf("fleet: event %q cannot be of %s, which is %s after %d attempts", e.Kind, e.InstanceID, t.state.public(), t.attempts)
-	case e.Kind == EventHeld, next == waiting && t.state == waiting: // its turn has come, which no event tells
+	case e.Kind == EventHeld, next == waiting && t.state == waiting: // its turn has come, for which there is no event
 		return nil
 	case t.state == waiting: // an earlier session made it its turn
 		p.take(i)

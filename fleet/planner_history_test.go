@@ -103,7 +103,7 @@ func (s *simulation) resumed(history []fleet.Event) []fleet.Action {
 	return actions
 }
 
-// tellNonsense tells the planner what cannot be.
+// tellNonsense passes impossible events to the planner.
 func (s *simulation) tellNonsense() {
 	kinds := []fleet.EventKind{
 		fleet.EventIntent, fleet.EventHeld, fleet.EventAccepted, fleet.EventDoubt, fleet.EventUnsent, fleet.EventDown, fleet.EventUp, fleet.EventHealthy, fleet.EventFailed,

@@ -173,7 +173,7 @@ func (m *model) apply(e fleet.Event) {
 func (m *model) applyTarget(s *modelTarget, e fleet.Event) {
 	switch {
 	case s.state == fleet.StateWaiting && e.Kind == fleet.EventUnsent, e.Kind == fleet.EventHeld:
-		return // no event tells when its turn comes
+		return // there is no event for its turn
 	case s.state == fleet.StateWaiting:
 		m.take(s)
 	}

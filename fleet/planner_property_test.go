@@ -168,7 +168,7 @@ func (s *simulation) replayed(history []fleet.Event) *fleet.Planner {
 	return planner
 }
 
-// next tells events to the planner and takes note of what it asks for.
+// next passes events to the planner and records the actions that it returns.
 func (s *simulation) next(events ...fleet.Event) {
 	for _, e := range events {
 		s.log = append(s.log, e)

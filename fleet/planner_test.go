@@ -57,7 +57,7 @@ func events(text string) (events []fleet.Event) {
 	return events
 }
 
-// tell tells events and returns what is asked for then: "restart a, halt: width".
+// tell passes events to the planner and returns its actions: "restart a, halt: width".
 func tell(t *testing.T, p *fleet.Planner, text string) string {
 	t.Helper()
 	actions, err := p.Next(events(text)...)
@@ -75,7 +75,7 @@ func tell(t *testing.T, p *fleet.Planner, text string) string {
 	return strings.Join(parts, ", ")
 }
 
-// step is what is told, and what shall be asked for then.
+// step is the events for the planner, and the actions that it must return.
 type step [2]string
 
 func TestPlanner(t *testing.T) {

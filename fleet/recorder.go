@@ -94,7 +94,7 @@ func (s *session) replay(contents *journal.Contents) error {
 	return nil
 }
 
-// shortDigest is as much of a digest as tells plans apart.
+// shortDigest is how many characters of a digest are enough to distinguish plans.
 const shortDigest = 12
 
 // History is the content of a journal: the plan of a run, and its events.

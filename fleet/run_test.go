@@ -117,7 +117,7 @@ func TestJournalTellsTheSame(t *testing.T) {
 		require.Zero(t, history.Torn)
 		require.Len(t, history.Events, len(seen))
 		inOrder := func(a, b fleet.Event) int { return a.At.Compare(b.At) }
-		slices.SortStableFunc(history.Events, inOrder) // an intent is in the journal before it is told
+		slices.SortStableFunc(history.Events, inOrder) // an intent is in the journal before OnEvent gets it
 		got, err := fleet.Load(path)
 		require.NoError(t, err)
 		require.Equal(t, mustJSON(t, report), mustJSON(t, got.Report()))

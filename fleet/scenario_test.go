@@ -193,7 +193,7 @@ func playScenario(t *testing.T, seed uint64) {
 		require.LessOrEqual(t, n, intents[id], "seed %d: more requests for %s than durable intents", seed, id)
 	}
 	require.LessOrEqual(t, trace(history.Events).unavailable(t, plan, rules), width, "seed %d", seed)
-	require.Equal(t, mustJSON(t, report), mustJSON(t, history.Report()), "seed %d: the journal tells the same", seed)
+	require.Equal(t, mustJSON(t, report), mustJSON(t, history.Report()), "seed %d: the journal gives the same report", seed)
 }
 
 // machine is what a run runs on.

@@ -26,7 +26,7 @@ type sender struct {
 	follower *follower
 	target   Target
 
-	held      Event         // the last one told
+	held      Event         // the last EventHeld reported
 	consent   time.Time     // the blocker's last
 	thought   time.Duration // how long the blocker took for it
 	first     time.Time     // the StartTime when its turn had come
@@ -41,8 +41,8 @@ func newSender(f *follower) *sender {
 // work restarts the instance and follows it to its end.
 func (s *sender) work(ctx context.Context) { s.follower.tellEnd(ctx, s.restart(ctx)) }
 
-// restart restarts the instance and follows it. It tells the proof and returns
-// nil, or returns why there is none.
+// restart restarts the instance and follows it. It reports the proof and returns nil,
+// or returns why there is no proof.
 func (s *sender) restart(ctx context.Context) error {
 	if s.target.ID == s.session.options.SelfID {
 		return &withheldError{reason: ReasonSelf, skip: true}
@@ -93,7 +93,8 @@ func (s *sender) restart(ctx context.Context) error {
 	}
 }
 
-// hold waits before the next try, and tells why. The error is what else came up.
+// hold waits before the next attempt, and reports why. The error err adds detail to the
+// reason.
 func (s *sender) hold(ctx context.Context, d time.Duration, why Reason, err error) error {
 	if e := (Event{Kind: EventHeld, Reason: why, Error: text(err)}); why != reasonStale && (why != s.held.Reason || e.Error != s.held.Error) {
 		s.held = e

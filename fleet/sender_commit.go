@@ -53,7 +53,7 @@ func (s *sender) beforeSend(ctx context.Context, intent ecsreboot.SendIntent) er
 		return err
 	}
 	if !s.departure.Leave() {
-		return &withheldError{reason: ReasonInterrupted} // which is not what is told
+		return &withheldError{reason: ReasonInterrupted} // the session does not report this reason
 	}
 	return nil
 }

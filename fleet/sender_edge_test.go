@@ -95,7 +95,7 @@ func TestPatienceAfterBlocked(t *testing.T) {
 	})
 }
 
-// TestBlockerIsHeard: what a blocker says is told.
+// TestBlockerIsHeard: the events contain the text of a blocker.
 func TestBlockerIsHeard(t *testing.T) {
 	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
 		var seen trace

@@ -7,8 +7,8 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 )
 
-// reasonStale is why a send is tried once more at once: the reading before it is
-// too old by now. It is never told.
+// reasonStale is why a send is retried at once: the baseline has become stale. It is
+// never reported.
 const reasonStale Reason = "stale"
 
 // mayPass returns why a send that certainly did not happen may succeed later, or

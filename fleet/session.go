@@ -99,7 +99,7 @@ func (s *session) run(ctx context.Context, first ...Event) {
 // isOver reports whether nothing more is begun.
 func (s *session) isOver() bool { return s.over || s.planner.isOver() }
 
-// hear takes in what the goroutines at work have told.
+// hear takes the reports of the working goroutines.
 func (s *session) hear(work context.Context) {
 	for _, t := range s.told.empty() {
 		if t.panicked != nil {
@@ -165,7 +165,7 @@ func (s *session) plannerNext(events []Event) ([]Action, error) {
 	return nil, nil
 }
 
-// tell records an event and tells the caller of it.
+// tell records an event and passes it to OnEvent.
 func (s *session) tell(e Event) error {
 	err := s.record.write(e)
 	s.report.add(e)
@@ -175,8 +175,8 @@ func (s *session) tell(e Event) error {
 	return err
 }
 
-// act does what the planner asks for, or has it done, and returns what there is to
-// tell at once.
+// act carries out an action of the planner, or starts a goroutine for it, and returns
+// the events to report at once.
 func (s *session) act(work context.Context, a Action) []Event {
 	switch a.Kind {
 	case ActionHalt:

@@ -108,7 +108,7 @@ func TestLeaveAndResume(t *testing.T) {
 					for _, kind := range trace(history.Events).kinds(id) {
 						told[kind]++
 					}
-					require.LessOrEqual(t, told[fleet.EventAccepted]+told[fleet.EventDoubt], told[fleet.EventIntent], "each answer is told once")
+					require.LessOrEqual(t, told[fleet.EventAccepted]+told[fleet.EventDoubt], told[fleet.EventIntent], "each response is reported once")
 				}
 				restarted := slices.Clone(s.ids)
 				for _, left := range report.NotRestarted() { // cut off on the way there
@@ -206,7 +206,7 @@ func TestResolveSendsNothing(t *testing.T) {
 		begin := time.Now()
 		report, err = fleet.Resolve(context.Background(), s.client, s.plan(), options)
 		require.NoError(t, err)
-		require.Less(t, time.Since(begin), 45*time.Second, "the time to settle counts from the send")
+		require.Less(t, time.Since(begin), 45*time.Second, "the grace period begins with the send")
 		for _, call := range s.Calls() {
 			require.Equal(t, "DescribeInstances", call.Action)
 		}

@@ -78,8 +78,8 @@ func (s *single) Judge(ctx context.Context, target Target, err error) (bridge.Ju
 	}, nil
 }
 
-// hearAll does some work, and calls tell with what it tells, in the goroutine of the
-// caller. A panic in the work panics here.
+// hearAll runs work, and calls tell with each event that work reports, in the goroutine
+// of the caller. A panic in work panics here.
 func (s *session) hearAll(tell func(Event), work func()) {
 	done := make(chan struct{})
 	s.start(func() {

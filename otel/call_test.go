@@ -53,7 +53,7 @@ func TestCallIsASpanWithARequestBeneath(t *testing.T) {
 	})
 }
 
-// A read is a call like any other, but for the attributes of a restart.
+// A read is a call like any other, except that it has no attributes of a restart.
 func TestReadIsASpan(t *testing.T) {
 	inBubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
 		s.Inject(ecstest.Fault{Kind: ecstest.FaultDrop})

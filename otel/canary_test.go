@@ -29,7 +29,7 @@ const (
 	canaryToken  = "CAIS/cAnArY+tOkEn/Zz9y8x7w6v5u==+"
 )
 
-// canary notes what was signed, and answers with it where it is told to.
+// canary records what was signed. If echo is set, it answers with what was signed.
 type canary struct {
 	t       *testing.T
 	mu      sync.Mutex

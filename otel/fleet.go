@@ -22,21 +22,23 @@ const (
 	stateKey   = attribute.Key("fleet.state")
 )
 
-// FleetEvents returns what follows one run: a hook for the OnEvent of its options,
-// which passes each event on to next unless that is nil, and a context for the run,
-// by which calls find their place. The session of a run is a span fleet.reboot
-// under the span of ctx, and in it each instance one fleet.reboot.instance from
-// the call that restarts it, which may have to wait for its turn, until it is healthy,
-// has failed, or is unknown.
+// FleetEvents returns a context and a hook that trace one run. Use the hook as OnEvent
+// in the options of the run; it passes each event on to next unless next is nil. Use
+// the context for the run; through it, calls find their parent spans.
+//
+// The session of a run is a span fleet.reboot under the span of ctx. In it, each
+// instance has a span fleet.reboot.instance. That span begins with the call that
+// restarts the instance, which may have to wait for its turn, and ends when the
+// instance is healthy, has failed, or is unknown.
 //
 //	ctx, options.OnEvent = telemetry.FleetEvents(ctx, options.OnEvent)
 //	report, err := fleet.Run(ctx, client, plan, options)
 //
-// What an earlier session did is not told here, and so not counted as unavailable.
-// An instance that is left out has a span too, as has one that is well after all
-// after it failed. The spans, those of the calls among them, have reasons and codes,
-// and none of the texts that health checks and blockers return: these are in the
-// report.
+// The hook gets no events of earlier sessions, so the metrics do not count the
+// instances that are unavailable since then. A skipped instance has a span too, and so
+// has an instance that becomes healthy after it failed. All spans, also those of the
+// calls, have reasons and codes, but not the texts that health checks and blockers
+// return: these are in the report.
 func (t *Telemetry) FleetEvents(ctx context.Context, next func(fleet.Event)) (context.Context, func(fleet.Event)) {
 	r := &run{telemetry: t, parent: ctx, instances: make(map[string]*instance)}
 	return context.WithValue(ctx, runKey{}, r), func(e fleet.Event) {
@@ -49,8 +51,8 @@ func (t *Telemetry) FleetEvents(ctx context.Context, next func(fleet.Event)) (co
 
 type runKey struct{}
 
-// run follows a session of a run. Calls look for their parents here while it is
-// told events.
+// run follows a session of a run. Calls look up their parent spans here while the hook
+// delivers events.
 type run struct {
 	telemetry *Telemetry
 	parent    context.Context //nolint:containedctx // of the run's span

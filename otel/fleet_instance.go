@@ -17,7 +17,7 @@ import (
 type instance struct {
 	id          string
 	span        trace.Span // nil before its turn, and when it is done
-	intended    time.Time  // when the last intent was told
+	intended    time.Time  // when the last intent event arrived
 	sentAt      time.Time  // of that intent, once it is known to have been carried out
 	unavailable bool
 }

@@ -166,7 +166,7 @@ func TestFleetRunWithFailures(t *testing.T) {
 	})
 }
 
-// Requests look for their instance's span while events are told.
+// Requests look up the span of their instance while events arrive.
 func TestFleetManyAtOnce(t *testing.T) {
 	inBubble(t, ecstest.Options{LimitPerMinute: 40}, func(t *testing.T, s *stage) {
 		s.run(t.Context(), 60, fleet.Options{MinReady: -1, Rules: fleet.Rules{MaxUnavailable: fleet.Count(60), AllowWide: true, Canary: []int{}}})
@@ -312,8 +312,8 @@ func TestResumedRunGoesOn(t *testing.T) {
 	})
 }
 
-// What failed may be well after all, which is told later and measured no more. Events
-// of kinds that are not known here end nothing.
+// A failed instance may become healthy later: the recovery has its own span, and no
+// second duration is recorded. Events of unknown kinds end nothing.
 func TestFleetEventsByHand(t *testing.T) {
 	inBubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
 		_, hook := s.telemetry.FleetEvents(t.Context(), nil)

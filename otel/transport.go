@@ -111,7 +111,7 @@ func (x *exchange) end(failure string) {
 	})
 }
 
-// watchedBody tells when its reader is done.
+// watchedBody ends the exchange when its reader is done.
 type watchedBody struct {
 	io.ReadCloser
 	*exchange

@@ -51,7 +51,7 @@ type wait struct {
 	telemetry *Telemetry
 	span      trace.Span
 	next      func(ecsreboot.Event)
-	status    ecsreboot.Status // the last one told
+	status    ecsreboot.Status // of the last event
 
 	mu    sync.Mutex // never held across a wait
 	doubt bool       // the answer to a restart of its own was lost

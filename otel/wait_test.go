@@ -31,7 +31,7 @@ func TestWaitIsASpanWithItsSteps(t *testing.T) {
 		require.Equal(t, []string{"baseline", "sending", "accepted", "status", "status"}, events(wait)) // Starting, Running
 		require.Equal(t, "Starting", attr(wait.Events[3].Attributes, "aliyun.ecs.status"))
 		require.Equal(t, []string{"baseline", "sending", "accepted"}, told[:3])
-		require.Greater(t, len(told), 5, "readings without news are told to the caller")
+		require.Greater(t, len(told), 5, "the caller gets events of polls without news too")
 
 		require.Equal(t, "cn-hangzhou", attr(wait.Attributes, "cloud.region"))
 

@@ -200,8 +200,8 @@ func (g *Adaptive) outlasts(ctx context.Context, now, giveUp time.Time) error {
 	return &throttleError{why: fmt.Sprintf("MaxThrottleWait is over, at a pace of %.4g per minute", g.pace.rate*paceWindow.Seconds())}
 }
 
-// prepare tells that the call is not sent yet, for reasons of its own. If that lasts
-// and it is the probe, the next waiter takes its place.
+// prepare is called when the caller delays a call that it may send. If the call is the
+// probe and the delay lasts, the next waiter becomes the probe.
 func (g *Adaptive) prepare(p pass) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -209,7 +209,7 @@ func (g *Adaptive) prepare(p pass) {
 	g.wakeFirst()
 }
 
-// prepared tells that it is sent now.
+// prepared is called when that call is sent.
 func (g *Adaptive) prepared(p pass) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -629,7 +629,8 @@ func TestGateHint(t *testing.T) {
 	})
 }
 
-// What Acquire returns tells once, and its error is ErrThrottled by itself.
+// A reservation takes one report, and the error of Acquire is ErrThrottled without
+// wrapping.
 func TestAcquire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := new(Adaptive)

@@ -13,8 +13,8 @@ func (p *pace) setClock(now, clock time.Time) {
 	}
 }
 
-// accepted tells of a call that the service processed, whatever it came to. Only a
-// probe opens the gate: others may have been on their way before it closed.
+// accepted records a call that the service processed, whatever the result. Only a
+// probe opens the gate: other calls may have left before the gate closed.
 func (p *pace) accepted(now time.Time, from pass, clock time.Time) {
 	p.setClock(now, clock)
 	p.turn(now)
@@ -59,7 +59,7 @@ func (p *pace) reopen(now time.Time) {
 	p.creditAt, p.busyAt = now, now
 }
 
-// refused tells of a throttled call. A hint is how long the service asks to wait.
+// refused records a throttled call. A hint is how long the service asks to wait.
 func (p *pace) refused(now time.Time, from pass, clock time.Time, hint time.Duration) {
 	p.setClock(now, clock)
 	p.turn(now)
@@ -120,10 +120,10 @@ func (p *pace) close(now, end time.Time, hint time.Duration) {
 	}
 }
 
-// learn sets the limit by what was accepted, and the pace below it. Of several
-// throttled minutes the limit is the mean, as what others take changes from one to
-// the next; but one that is much lower counts as it is. One in which this client
-// asked for little tells nothing.
+// learn sets the limit to the number of accepted calls, and the pace below the limit.
+// After several throttled minutes the limit is their mean, because the share of other
+// clients changes from minute to minute; a minute with a much lower number sets the
+// limit alone. A minute in which this client sent few calls is ignored.
 func (p *pace) learn(now time.Time) {
 	limit, margin := p.foundBy/paceWindow.Seconds(), 0.99
 	if p.free {

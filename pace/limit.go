@@ -35,21 +35,24 @@ const (
 	hintedBurst = 0.05     // … and under a hint
 	raiseCalls  = 2.0 / 60 // what a raise adds at least, for small limits
 	maxRaise    = 1.0      // what it adds at most, relative to the pace
-	handful     = 10       // accepted calls from which on a throttled minute tells of the limit
+	handful     = 10       // accepted calls from which on a throttled minute shows the limit
 	slots       = 12       // of which the last minute is made
 	slotTime    = paceWindow / slots
 )
 
-// pace learns the limit of a service from its answers, and says when the next call
-// may be sent. It has no clock and no lock of its own.
+// pace learns the limit of a service from its responses, and determines when the next
+// call may be sent. It has neither a clock nor a lock.
 //
-// Two kinds of services are told apart. One counts calls in the minutes of its
-// clock: when it throttles, what it accepted since the minute began is the limit,
-// or rather the share in it that others leave, and it accepts again when the next
-// minute begins. Another, like a token bucket, accepts again at any time. The
-// documented one is the first, so that is assumed until a call is accepted that
-// should not have been, or one is throttled that should not have been; then the
-// pace is free of the minutes.
+// There are two kinds of services:
+//
+//   - The documented kind counts calls in the minutes of its clock. When it throttles,
+//     the number of calls that it accepted since the minute began is the limit, or the
+//     share of the limit that other clients leave. It accepts calls again when the next
+//     minute begins.
+//   - The other kind, like a token bucket, accepts calls again at any time.
+//
+// pace assumes the documented kind until the service accepts or throttles a call
+// against that assumption; then the pace is free of the minutes.
 //
 // After a throttle the pace is set a little below the limit found. While it holds
 // calls up and nothing is throttled, it is raised, slowly up to that limit and
@@ -110,8 +113,7 @@ func (p *pace) open() bool { return p.rate == 0 && p.until.IsZero() }
 const never = time.Duration(math.MaxInt64)
 
 // ready returns how long it takes until a call may be sent: 0 is now, never is
-// when something changes. Throttled tells of the call itself that it was throttled
-// before.
+// when something changes. throttled reports that this call was throttled before.
 func (p *pace) ready(now time.Time, throttled bool) time.Duration {
 	p.turn(now)
 	if p.probing {
@@ -160,7 +162,7 @@ func (p *pace) take() pass {
 // another call took over is like any other.
 func (p *pace) isProbe(from pass) bool { return p.probing && from.probe == p.probes }
 
-// prepare tells that a call is not sent yet, for reasons of its own.
+// prepare is called when the caller delays a call that it may send.
 func (p *pace) prepare(now time.Time, from pass) {
 	if !p.isProbe(from) {
 		return
@@ -172,7 +174,7 @@ func (p *pace) prepare(now time.Time, from pass) {
 	p.lapses = now.Add(limit)
 }
 
-// prepared tells that it is sent now.
+// prepared is called when that call is sent.
 func (p *pace) prepared(from pass) {
 	if p.isProbe(from) {
 		p.lapses = time.Time{}

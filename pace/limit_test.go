@@ -91,7 +91,7 @@ func TestPaceTakesTheMean(t *testing.T) {
 	s.accept(50)
 	s.refuse()
 	assert.InDelta(t, 50, s.limit*60, 1e-9)
-	assert.True(t, s.seeking, "and one that makes no sense is not believed for long")
+	assert.True(t, s.seeking, "the search goes on from an implausible limit")
 }
 
 // While it holds calls up it is raised every minute, faster beyond the limit; if it
@@ -133,8 +133,8 @@ func TestPaceOfSeveralClocks(t *testing.T) {
 	assert.LessOrEqual(t, s.rate, before*1.01+raiseCalls)
 }
 
-// What was accepted of calls sent before the gate closed belongs to the limit; what
-// was throttled of them tells nothing new.
+// Calls that left before the gate closed add to the limit if they are accepted, and
+// change nothing if they are throttled.
 func TestPaceOfStragglers(t *testing.T) {
 	s := learned(t)
 	s.accept(100)
@@ -156,8 +156,8 @@ func TestPaceOfStragglers(t *testing.T) {
 	assert.False(t, s.until.IsZero(), "nor do they open it")
 }
 
-// An answer that arrives when its minute is over tells of that minute, and the gate
-// need not stay closed.
+// A response that arrives after the end of its minute applies to that minute, and the
+// gate need not stay closed.
 func TestPaceOfTheMinuteBefore(t *testing.T) {
 	s := learned(t)
 	s.accept(290)
@@ -346,8 +346,8 @@ func TestPaceClosesByOurClock(t *testing.T) {
 	}
 }
 
-// A throttled minute in which this client asked for little tells nothing of the
-// limit: what is sought goes on from what was known.
+// A throttled minute in which this client sent few calls says nothing about the limit:
+// the search starts from the known limit again.
 func TestPaceOfLittleDemand(t *testing.T) {
 	s := newPaceScript(t)
 	s.accept(5)
@@ -389,7 +389,7 @@ func TestPaceOfLittleDemand(t *testing.T) {
 	assert.True(t, s.seeking)
 }
 
-// A probe that another call took over tells like any other call.
+// A probe that another call took over is reported like any other call.
 func TestPaceOfAProbeTakenOver(t *testing.T) {
 	for _, open := range []bool{false, true} {
 		s := learned(t)

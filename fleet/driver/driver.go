@@ -63,21 +63,22 @@ type Sent struct {
 // Follow follows a restart until its end, and calls tell with each event, in the
 // goroutine of the call. The end is [fleet.EventHealthy], [fleet.EventFailed] or
 // [fleet.EventUnknown]. After one of the last two, Follow keeps polling until ctx
-// ends, because the instance may come back, and then tells fleet.EventHealthy.
+// ends, because the instance may come back; if it does, Follow reports
+// fleet.EventHealthy.
 //
 // ReadyTimeout applies from the call. If ctx ends before the end is known, Follow
-// returns without telling one. A panic in Health panics in the goroutine of the call.
+// returns without reporting one. A panic in Health panics in the goroutine of the call.
 // The error of Follow is an [ecsreboot.InputError], such as for a baseline of another
 // instance.
 func (d *Driver) Follow(ctx context.Context, sent Sent, tell func(fleet.Event)) error {
 	return d.single.Follow(ctx, bridge.Sent[fleet.Target](sent), tell)
 }
 
-// AwaitOthers finds out why an instance is not Running when its turn has come. If
-// others are restarting it, AwaitOthers waits until it is healthy. It tells
-// [fleet.EventHeld] while it waits, and [fleet.EventSkipped] or [fleet.EventFailed] at
-// the end. It returns true, and tells no end, if the instance is Running after all. Its
-// error is an [ecsreboot.InputError].
+// AwaitOthers determines why an instance is not Running when its turn has come. If
+// others are restarting the instance, AwaitOthers waits until the instance is healthy.
+// It reports [fleet.EventHeld] while it waits, and [fleet.EventSkipped] or
+// [fleet.EventFailed] at the end. If the instance is Running after all, AwaitOthers
+// returns true and reports no end. Its error is an [ecsreboot.InputError].
 func (d *Driver) AwaitOthers(ctx context.Context, target fleet.Target, tell func(fleet.Event)) (running bool, err error) {
 	return d.single.AwaitOthers(ctx, target, tell)
 }
@@ -85,7 +86,7 @@ func (d *Driver) AwaitOthers(ctx context.Context, target fleet.Target, tell func
 // Judgement is what an error means for an instance that it kept from being
 // restarted.
 type Judgement struct {
-	// Event tells what becomes of the instance if the engine does not retry:
+	// Event is the kind of end that the instance has if the engine does not retry:
 	// [fleet.EventFailed], [fleet.EventSkipped], or [fleet.EventUnsent].
 	Event fleet.Event
 	// Retry is why a later retry may succeed; empty if none would.

@@ -91,7 +91,7 @@ func (s *scan) checkTorn(tail []byte) error {
 	return nil
 }
 
-// corrupt tells of the line after the intact ones.
+// corrupt returns an error about the line after the intact ones.
 func (s *scan) corrupt(format string, args ...any) error {
 	return fmt.Errorf("%w: line %d "+format, append([]any{ErrCorrupt, s.lines + 1}, args...)...)
 }

@@ -34,13 +34,13 @@
 //
 // # Files
 //
-// Beside the journal is a file of the same name with ".lock", which tells who
-// writes and stays when nobody does: what counts is the lock that the kernel keeps
-// on it, until the process ends however it ends. Where the system has no such lock
-// (other than Windows, Linux, macOS and the BSDs), the file is the lock itself, and
-// is to be removed by hand after a crash. A torn tail that was cut is appended to
-// the file with ".torn".
+// Next to the journal is a file of the same name with ".lock", which names the process
+// that writes. The file remains when no process writes: the lock itself is held by the
+// kernel, until the process ends, however it ends. On systems without such a lock
+// (other than Windows, Linux, macOS and the BSDs), the file is the lock, and must be
+// removed by hand after a crash. When a torn tail is cut off, it is appended to a file
+// of the same name with ".torn".
 //
-// The files are for their owner only. Where a directory cannot be synced, as on
-// Windows, a power loss may take a new journal as a whole.
+// Only their owner can read the files. Where a directory cannot be synced, as on
+// Windows, a power loss may remove a new journal completely.
 package journal

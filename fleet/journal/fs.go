@@ -46,7 +46,7 @@ func (osFS) SyncDir(name string) error { return syncDir(name) }
 
 func (osFS) Lock(name string) (io.Closer, error) { return lock(name) }
 
-// lockedError names the holder of a lock, as far as the lock file tells.
+// lockedError returns an error that names the holder of a lock if the lock file does.
 func lockedError(name string) error {
 	told, err := os.ReadFile(name) //nolint:gosec // beside the journal
 	if err != nil || len(told) == 0 {
@@ -55,7 +55,7 @@ func lockedError(name string) error {
 	return fmt.Errorf("%w: %s (%s)", ErrLocked, told[:min(len(told), 256)], name)
 }
 
-// holder is what the holder of a lock tells of itself.
+// holder returns the text that the holder of a lock writes to the lock file.
 func holder() string {
 	host, err := os.Hostname()
 	if err != nil {

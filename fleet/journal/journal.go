@@ -12,9 +12,9 @@ import (
 // Why a journal takes no more records.
 var (
 	// ErrFailed means that writing failed, now or before; the error wraps the cause
-	// too. Nothing is tried again: after a failed sync, the system may have dropped
-	// what it was to write. Records that were not acknowledged may be in the file
-	// or not; [Open] tells.
+	// too. The journal never retries: after a failed sync, the system may have dropped
+	// the data. Records that were not acknowledged may be in the file or not; call
+	// [Open] to read those that are.
 	ErrFailed = errors.New(prefix + "failed")
 	// ErrClosed means that the journal was closed.
 	ErrClosed = errors.New(prefix + "closed")
@@ -71,9 +71,9 @@ func (j *Journal) Append(record any) error {
 	return j.commit(g)
 }
 
-// Write adds a record and does not wait for the disk. It becomes durable with the
-// next Append, Sync or Close, or else after a moment. If that fails, the next call
-// tells. Records that wait are in memory, however many.
+// Write adds a record and does not wait for the disk. The record becomes durable with
+// the next Append, Sync or Close, or else after a moment. If that fails, the next call
+// returns the error. Pending records are kept in memory, without a limit.
 func (j *Journal) Write(record any) error {
 	encoded, err := encodeRecord(record)
 	if err != nil {
@@ -129,7 +129,7 @@ func (j *Journal) Err() error {
 	return j.failed
 }
 
-// refuse tells why no record is taken; the caller holds the mutex.
+// refuse returns why the journal takes no record, or nil; the caller holds the mutex.
 func (j *Journal) refuse() error {
 	if j.closed {
 		return ErrClosed

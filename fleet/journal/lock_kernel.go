@@ -28,7 +28,7 @@ func lock(name string) (io.Closer, error) {
 		}
 		return nil, errors.Join(err, file.Close())
 	}
-	// Only what others are told: a full disk is no reason to refuse.
+	// The text only informs other processes, so a full disk is no reason to fail.
 	if file.Truncate(0) == nil {
 		_, _ = file.WriteAt([]byte(holder()), 0)
 	}

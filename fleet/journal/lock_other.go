@@ -20,7 +20,7 @@ func lock(name string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Only what others are told: a full disk is no reason to refuse.
+	// The text only informs other processes, so a full disk is no reason to fail.
 	_, _ = file.WriteString(holder())
 	_ = file.Close()
 	return createdLock(name), nil

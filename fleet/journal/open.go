@@ -32,9 +32,9 @@ var (
 	ErrNoRecords = errors.New(prefix + "holds no record")
 )
 
-// Options says how a journal is used. The zero value is right but for tests.
+// Options configures a journal. Programs use the zero value; only tests set fields.
 type Options struct {
-	// FS is where the journal is. Nil: the file system of the operating system.
+	// FS is the file system of the journal; nil selects that of the operating system.
 	FS FS
 }
 

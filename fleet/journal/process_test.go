@@ -24,9 +24,9 @@ import (
 
 const childEnv = "JOURNAL_TEST_CHILD"
 
-// child is what the test binary does as the other process: it opens the journal,
-// tells so, and adds records without end, each told once it is acknowledged. As
-// "hold", it adds none.
+// child runs in the other process: it opens the journal, prints a line, and appends
+// records without end. It prints each record once it is acknowledged. With "hold", it
+// appends no record.
 func child(what string) error {
 	what, path, _ := strings.Cut(what, ":")
 	j, contents, err := journal.Open(path, journal.Options{})

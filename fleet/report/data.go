@@ -107,6 +107,6 @@ type Mark struct {
 	Reason fleet.Reason    `json:"reason,omitempty"`
 	Error  string          `json:"error,omitempty"`
 	Stage  int             `json:"stage,omitempty"`
-	// Crashed tells of a resume that no end was recorded before it.
+	// Crashed reports that the session before this resume recorded no end.
 	Crashed bool `json:"crashed,omitempty"`
 }

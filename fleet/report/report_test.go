@@ -57,7 +57,7 @@ func counts(found [][]string) map[fleet.State]int {
 	return byState
 }
 
-// requireAgrees compares a page with what the history itself tells.
+// requireAgrees compares a page with the report of the history.
 func requireAgrees(tb testing.TB, text string, history *fleet.History) {
 	tb.Helper()
 	known := history.Report()

@@ -127,7 +127,7 @@ func (v *view) judge() {
 	}
 }
 
-// notice tells what limits the report itself.
+// notice adds a notice for each reason why the report is incomplete.
 func (v *view) notice() {
 	if v.TornBytes > 0 {
 		v.Notices = append(v.Notices, fmt.Sprintf("The last %s of the journal cannot be read: it was cut off by a crash, or is being written just now.", count(v.TornBytes, "byte", "bytes")))

@@ -155,7 +155,8 @@ func FuzzErrorAnswer(f *testing.F) {
 var plainCode = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // FuzzAnswerRoundTrip has a server refuse a restart with any code and message, as
-// JSON and as XML: the client tells the same of both, and what was said.
+// JSON and as XML: the client reports the same error for both, with that code and
+// message.
 func FuzzAnswerRoundTrip(f *testing.F) {
 	f.Add("IncorrectInstanceStatus", "The current status of the resource does not support this operation.", uint8(1), int64(0), false)
 	f.Add("Throttling.User", "Request was denied due to user flow control.", uint8(0), int64(1500*time.Millisecond), true)

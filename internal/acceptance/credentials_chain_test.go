@@ -276,7 +276,7 @@ func TestAbsentSourcesAreSkipped(t *testing.T) {
 	})
 }
 
-// logFunc is told of each record of a log.
+// logFunc is a slog.Handler that is called for each record.
 type logFunc func(slog.Record)
 
 func (f logFunc) Enabled(context.Context, slog.Level) bool { return true }

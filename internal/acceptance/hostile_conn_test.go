@@ -18,7 +18,7 @@ type conduct struct {
 	err         error         // what they return
 	honest      bool          // they return how much they wrote
 	idle        time.Duration // a connection that is idle for so long is lost; 0: none is
-	silent      bool          // which nothing tells
+	silent      bool          // the client does not notice that loss
 }
 
 // dialsWithoutEnd is more than any run has reason to make.

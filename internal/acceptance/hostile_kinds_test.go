@@ -15,8 +15,8 @@ import (
 	"github.com/ecsreboot/ecsreboot/ecstest"
 )
 
-// hostileKind is one thing that callers, networks or services bring. Of each class a
-// run has any number, but for dialers, of which it has one at most.
+// hostileKind is one kind of misbehaviour of a caller, a network or a service. A run
+// has any number of kinds of each class, except dialers: at most one.
 type hostileKind struct {
 	name  string
 	class string

@@ -216,8 +216,7 @@ func TestHeldBackAfterAFailure(t *testing.T) {
 	})
 }
 
-// The end of the context is told along with an answer that would have been sent
-// again.
+// If the context ends with a response that allows a retry, the error matches both.
 func TestContextEndsWithTheAnswer(t *testing.T) {
 	server := newService(t, ecstest.Options{})
 	server.Inject(ecstest.Fault{Kind: ecstest.FaultThrottle})

@@ -42,7 +42,7 @@ func TestAnotherCallsErrorIsNoOutcome(t *testing.T) {
 			assertOutcome(t, map[string]ecsreboot.Outcome{"accepted": accepted, "unknown": unknown}[name], err)
 			require.ErrorIs(t, err, context.Canceled)
 			require.NotErrorIs(t, err, ecsreboot.ErrInvalidInstanceIDNotFound)
-			assert.ErrorContains(t, err, "i-other", "the text tells")
+			assert.ErrorContains(t, err, "i-other", "the text names the other instance")
 		}
 	})
 }
@@ -149,7 +149,7 @@ func TestNotProvenWhicheverClockEnds(t *testing.T) {
 	})
 }
 
-// A rejected wait tells of its requests as a plain call does.
+// A rejected wait reports the number of its requests, like a plain call.
 func TestAttemptsOfAWait(t *testing.T) {
 	waitFor(t, ecstest.RebootProfile{}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
 		server.Inject(ecstest.Fault{Kind: ecstest.FaultThrottle, Action: "RebootInstance", Hint: time.Second},

@@ -171,7 +171,7 @@ func rootOf(expr ast.Expr) *ast.Ident {
 	}
 }
 
-// isPackageLevel tells a variable of the package from one of a function.
+// isPackageLevel reports whether name is a variable of the package, not of a function.
 func isPackageLevel(name *ast.Ident, variables map[string]*ast.ValueSpec) bool {
 	spec := variables[name.Name]
 	return spec != nil && (name.Obj == nil || name.Obj.Decl == spec)

@@ -99,7 +99,7 @@ func TestCallObserverIsToldOfFailures(t *testing.T) {
 	})
 }
 
-// What a wait calls is told as well, by the operations of the API.
+// The observer gets the calls that a wait makes too, as operations of the API.
 func TestCallObserverSeesTheCallsOfAWait(t *testing.T) {
 	waitFor(t, ecstest.RebootProfile{}, func(t *testing.T, server *ecstest.Server, _ *ecsreboot.Client) {
 		var o observations

@@ -149,7 +149,8 @@ func TestPacerRefuses(t *testing.T) {
 	}
 }
 
-// After a rejection the error tells of both, and what is certain stays certain.
+// If the Pacer refuses the request after a rejection, the error matches both, and the
+// outcome stays rejected.
 func TestPacerRefusesTheSecondRequest(t *testing.T) {
 	pacer := new(fakePacer)
 	problem := errors.New("the store is away")
@@ -195,8 +196,9 @@ func TestPacerSpendsTheBudget(t *testing.T) {
 	})
 }
 
-// A Pacer that does not heed the context holds up no call beyond it, nor a reading
-// those that share it. What it lets go too late is not sent, and it is told.
+// A Pacer that ignores the context delays neither a call beyond the end of its context
+// nor the calls that share a poll. A request that it lets go too late is not sent, and
+// the Pacer gets a report of that.
 func TestPacerThatDoesNotListen(t *testing.T) {
 	pacer := &fakePacer{acquire: func(context.Context) error { time.Sleep(minute); return nil }}
 	paced(t, pacer, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
@@ -367,7 +369,7 @@ func TestReadsHaveAPacerOfTheirOwn(t *testing.T) {
 	})
 }
 
-// notingPacer notes what its reservations are told, and panics each time.
+// notingPacer records the calls of its reservations' methods, and panics in each.
 type notingPacer struct{ told []string }
 
 func (p *notingPacer) Acquire(context.Context, pace.Request) (pace.Reservation, error) {
@@ -385,7 +387,8 @@ func (r notingReservation) Report(result pace.Result) { r.note(result.Response.S
 func (r notingReservation) Delay()                    { r.note("delay") }
 func (r notingReservation) Proceed()                  { r.note("proceed") }
 
-// A Pacer is told when the hook holds a request up, and its panics are ignored.
+// The client calls Delay and Proceed of a reservation around the hook, and ignores
+// panics in them.
 func TestReservationIsToldOfTheHook(t *testing.T) {
 	for name, c := range map[string]struct {
 		hook func() error
@@ -431,7 +434,8 @@ func (c incomparableContext) Err() error {
 	return nil
 }
 
-// The end of a context at the gate is told as everywhere, whatever error the context has.
+// If a context ends at the gate, the error is the same as elsewhere, whatever error the
+// context has.
 func TestOddContextEndsAtTheGate(t *testing.T) {
 	paced(t, new(pace.Adaptive), func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
 		server.Inject(ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: 10 * s})

@@ -77,8 +77,8 @@ func (d *denying) baselinesOf(t *testing.T, n int, culprits ...int) []error {
 
 func ceilLog2(n int) int { return bits.Len(uint(n - 1)) }
 
-// givenUp tells, by the requests alone, how many there were when the third id was refused
-// by itself and nothing had been read; 0 if that did not happen.
+// givenUp returns the number of requests up to the third one that was refused for a
+// single id, or 0 if a request succeeded before or there are fewer.
 func (d *denying) givenUp() int {
 	alone := 0
 	for i, request := range d.requests {
@@ -240,7 +240,7 @@ func TestNoIDIsToBlame(t *testing.T) {
 					})
 				}
 				group.Wait()
-				assert.Len(t, reads(server), 1+1, "one request tells all")
+				assert.Len(t, reads(server), 1+1, "one refused request fails all waits")
 			})
 		})
 	}

@@ -114,7 +114,7 @@ func FuzzRetryAfter(f *testing.F) {
 		require.Equal(t, want, api2.RetryAfter)
 		pace := client.Pace("RebootInstance")
 		require.True(t, pace.Closed)
-		require.Less(t, time.Until(pace.Until), 6*time.Minute, "what is told beyond that is tried")
+		require.Less(t, time.Until(pace.Until), 6*time.Minute, "a probe leaves before a longer wait ends")
 	})
 }
 

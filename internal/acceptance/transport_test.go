@@ -290,8 +290,8 @@ func TestProxyRefuses(t *testing.T) {
 	assert.Empty(t, server.Calls())
 }
 
-// The attempt's limit counts from when there is a connection, and a connection
-// attempt is no send.
+// The limit of an attempt starts when there is a connection, and an attempt to connect
+// sends no request.
 func TestTLSHandshakeNeverEnds(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -449,7 +449,7 @@ func TestUnknownRegionIsNamed(t *testing.T) {
 	assert.True(t, ok)
 }
 
-// An http.Client with a cookie jar or a time limit is used as a whole, but for
+// The client uses the cookie jar and the timeout of an http.Client, and follows no
 // redirects.
 func TestJarAndTimeout(t *testing.T) {
 	for name, set := range map[string]func(*http.Client){

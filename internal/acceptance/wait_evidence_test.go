@@ -38,8 +38,8 @@ func dated(shift time.Duration, none bool) ecsreboot.Option {
 	})
 }
 
-// ways are the calls that may claim a restart. Each is told of the restart before it
-// happens, if it does, and returns what the claim is made of.
+// ways are the calls that may report a restart. The argument restarts says whether the
+// restart will happen. Each call returns its result, which holds the evidence.
 var ways = map[string]func(ctx context.Context, client *ecsreboot.Client, server *ecstest.Server, restarts bool) (*ecsreboot.RestartResult, error){
 	"RebootAndWait": func(ctx context.Context, client *ecsreboot.Client, server *ecstest.Server, restarts bool) (*ecsreboot.RestartResult, error) {
 		inject(server, ecstest.Fault{Kind: ecstest.FaultDrop, Act: restarts})
@@ -69,7 +69,7 @@ var ways = map[string]func(ctx context.Context, client *ecsreboot.Client, server
 	},
 }
 
-// unseen is a restart that only StartTime tells of.
+// unseen is a restart that only StartTime shows.
 var unseen = ecstest.RebootProfile{Graceful: 65 * s, Stale: 80 * s}
 
 // claim runs one of the ways against a service whose clock is ahead of ours. Others
@@ -174,8 +174,8 @@ func TestProofWithAWrongLocalClock(t *testing.T) {
 	}
 }
 
-// The baseline of an error tells the time of the send by the service's clock: another
-// process resolves it, whatever its own clock or the sender's says.
+// With the baseline of an error, the time of the send by the service's clock is known:
+// another process can resolve the error, whatever its local clock or the sender's.
 func TestResolveInAnotherProcess(t *testing.T) {
 	for _, acts := range []bool{true, false} {
 		for _, off := range []time.Duration{0, time.Hour, -time.Hour, 14 * minute, -14 * minute} {

@@ -95,7 +95,8 @@ func TestLeavingASendInFlight(t *testing.T) {
 	}
 }
 
-// Who joins is told all from the beginning, in the order of those who were there.
+// A call that joins gets all events from the beginning, in the same order as the calls
+// before it.
 func TestJoinersAreToldAll(t *testing.T) {
 	waitFor(t, ecstest.RebootProfile{Path: []ecsreboot.Status{"Stopping", "Starting"}, Stale: 2 * s}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
 		told := make([][]ecsreboot.Event, 4)
@@ -221,7 +222,7 @@ func TestWhatIsNotShared(t *testing.T) {
 		close(failed)
 		refusals := 0
 		for err := range failed {
-			if err != nil { // for its status: the service lets one through, and tells the others
+			if err != nil { // the service accepts one and refuses the others for the status
 				refusals++
 				assert.ErrorIs(t, err, ecsreboot.ErrIncorrectInstanceStatus)
 			}

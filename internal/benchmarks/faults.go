@@ -23,11 +23,11 @@ type Restarts struct {
 	Retry    string        `json:"retry"`
 	Restarts int           `json:"restarts"` // that the service carried out
 	Requests int           `json:"requests"` // that it saw
-	Told     string        `json:"told"`     // what the caller was told
+	Told     string        `json:"told"`     // what the call returned
 	Took     time.Duration `json:"took"`     // until then
 }
 
-// neverEnded is what a caller is told whose call does not return.
+// neverEnded stands for the result of a call that does not return.
 const neverEnded = "no end"
 
 // String returns all but the client and the time.
@@ -78,7 +78,7 @@ func (m *measurement) lostAnswerSection() (string, error) {
 	return t.String(), nil
 }
 
-// addHead adds a column, when it is told of the first row.
+// addHead adds the column label to the head if row is the first one.
 func (t *table) addHead(row int, label string) {
 	if row == 0 {
 		t.head = append(t.head, label)

@@ -83,8 +83,8 @@ var lostAnswers = []struct {
 // openapi ignores the first of its switches.
 var resent = [...]string{"1, an error", "1, outcome unknown", "1, outcome unknown", "1, an error", "4, an error", "1, an error", "1, an error", "3, an error"}
 
-// restart makes one call of a client against a service with the fault, and tells
-// what came of it. It needs a bubble: the hours in it take no time.
+// restart makes one call of a client against a service with the faults, and returns the
+// result. It needs a synctest bubble, where hours take no time.
 func restart(t *testing.T, newClient call.New, retry string, faults ...ecstest.Fault) Restarts {
 	t.Helper()
 	server, err := ecstest.NewInMemoryServer(ecstest.Options{})

@@ -73,7 +73,7 @@ vendor documents, with three attempts; Config.RetryOptions is set to three attem
 ServiceUnavailable, InternalError, Throttling and Throttling.User.
 `
 
-// about tells where and how the results came to be.
+// about describes the machine, the versions and the command of the measurement.
 func (m *measurement) about(started time.Time) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "- %s, %s/%s, %d cores, %s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), processor())

@@ -22,8 +22,8 @@ var targets = []target{
 	{label: "connections of 64 callers over https, 10 times fewer", metric: metric{benchmark: manyOverTLS, unit: connectionUnit}, factor: 10},
 }
 
-// targetSection tells which targets hold. What is made by hand stands next to them, as
-// it shows how far any client could get.
+// targetSection returns a table of the targets and whether they hold. The hand-written
+// client is next to them, because it shows how far any client could get.
 func targetSection(t *timings) string {
 	result := table{head: []string{"target", "against classic", "against openapi", "holds", "floor against the better one"}}
 	for _, goal := range targets {

@@ -172,7 +172,7 @@ func (t *timings) String() string {
 	return result.String()
 }
 
-// transportText tells what of a call in memory is not the client's.
+// transportText describes the costs of a call in memory that the client does not cause.
 func (t *timings) transportText() string {
 	value := func(unit string) string {
 		return formatValue(t.value(metric{benchmark: inMemoryBare, unit: unit}, "none"), unit)

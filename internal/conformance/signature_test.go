@@ -72,7 +72,7 @@ func (v *verifier) verifyV1(r *http.Request) string {
 	if want := *openapiutil.GetRPCSignature(params, new(r.Method), new(v.secret)); got != want {
 		return fmt.Sprintf("%s: darabonba-openapi has %s", r.URL, want)
 	}
-	// The other SDK keeps to itself what it signs, but for the parts.
+	// The other SDK does not export the string to sign; only its parts are exported.
 	plain := make(map[string]string)
 	for name, value := range params {
 		plain[name] = *value

@@ -36,7 +36,7 @@ func TestSecretsArePrintedMasked(t *testing.T) {
 		slog.New(slog.NewJSONHandler(&out, nil)).Info("m", "v", value)
 		wantNone(t, out.String(), testKeyID, testSecret, testToken, testBearer, "5tTest")
 		if !strings.Contains(out.String(), "LTAI****") && !strings.Contains(out.String(), "bearer token") {
-			t.Errorf("%T tells nothing: %s", value, out.String())
+			t.Errorf("%T logs no masked key: %s", value, out.String())
 		}
 	}
 	for keys, want := range map[Secrets]string{

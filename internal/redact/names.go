@@ -54,8 +54,8 @@ func scrubNamed(text string) string {
 	}
 }
 
-// isName tells a name from a word of a sentence, an error code or a path; value
-// is the text behind the separator.
+// isName reports whether the match is a name, not a word of a sentence, an error code
+// or a path; value is the text after the separator.
 func (n *named) isName(value string) bool {
 	quoted := n.quote != ""
 	switch {
@@ -82,8 +82,8 @@ func (n *named) isName(value string) bool {
 	return true
 }
 
-// isCommonWord tells one of commonNames that is part of another word or of a
-// sentence.
+// isCommonWord reports whether the match is one of commonNames as a part of another
+// word or of a sentence.
 func (n *named) isCommonWord(value string) bool {
 	name := strings.TrimSuffix(strings.ToLower(n.secret), "s")
 	if name == "pas" {
@@ -109,8 +109,8 @@ func (n *named) isCommonWord(value string) bool {
 	return n.separator == ": " && n.quote == "" && n.nameQuote == "" && (strings.Trim(word, letters) == "" || len(word) == 3 && strings.Trim(word, "0123456789") == "")
 }
 
-// looksLikeValue tells a secret that follows its name from the next word of a
-// sentence: it has letters and digits mixed, or both cases.
+// looksLikeValue reports whether text begins with a secret, not with the next word of a
+// sentence: a secret mixes letters and digits, or both cases.
 func looksLikeValue(text string) bool {
 	word := text
 	if i := strings.IndexAny(text, " \t\r\n\"'`<>"); i >= 0 {
@@ -144,8 +144,8 @@ const (
 	keyIDCharacters = letters + "0123456789.-_*"
 )
 
-// valueLen returns the length of the value at the start of text. Where its end
-// can't be told it reaches too far.
+// valueLen returns the length of the value at the start of text. If the end of the
+// value is uncertain, the length is too large.
 func (n *named) valueLen(text string) int {
 	upTo := func(i int) int {
 		if i < 0 {

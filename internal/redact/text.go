@@ -9,8 +9,8 @@ import (
 // Mask stands in place of what was removed.
 const Mask = "[redacted]"
 
-// KeyID masks an access key id. It keeps what tells a kind of key: LTAI… is a user's,
-// STS.… temporary.
+// KeyID masks an access key id. It keeps the prefix that shows the kind of key: LTAI…
+// is the key of a user, STS.… is a temporary key.
 func KeyID(id string) string {
 	if len(id) < 8 {
 		return "****"

@@ -134,8 +134,9 @@ func scrubRun(groups []string) string {
 
 func looksRandom(s string) bool { return len(s) >= 20 && isShuffled(s) }
 
-// isShuffled tells a key from CamelCase and paths: the words of these average
-// four letters and more, those of random characters fewer than three.
+// isShuffled reports whether s looks like a key, not like CamelCase or a path: the words
+// of CamelCase and paths average four letters and more, those of random characters
+// fewer than three.
 func isShuffled(s string) bool {
 	const lower, upper, digit, other = 1, 2, 3, 4
 	words, length, previous, seen := 0, 0, 0, [5]bool{}

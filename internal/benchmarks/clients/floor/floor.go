@@ -1,6 +1,6 @@
 // Package floor restarts an instance with net/http and credentials-go alone. It is
 // what a careful programmer writes by hand for this one call and no other: no
-// errors told apart, no retries, no time limit, no trace.
+// error classes, no retries, no time limit, no trace.
 package floor
 
 import (

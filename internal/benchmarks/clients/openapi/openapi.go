@@ -58,7 +58,7 @@ func New(c call.Config) (call.Restart, error) {
 	}, nil
 }
 
-// httpClient does what the SDK's own does, but for the transport.
+// httpClient does what the SDK's HTTP client does, with another transport.
 type httpClient struct{ http.Client }
 
 func (c *httpClient) Call(req *http.Request, _ *http.Transport) (*http.Response, error) {
