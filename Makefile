@@ -5,4 +5,4 @@ all: ; bash .ci/run
 
 test promises tidy vet fix lint race coverage bench fuzz cross weight api modules e2e mutants vuln: ; bash .ci/run $@
 
-docs: ; go test -run '^TestDocs' -update .
+docs: ; go test -run "^TestDocs(Errors|TestLinks)$$" . ./internal/acceptance -update

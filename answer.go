@@ -45,10 +45,10 @@ func readAnswer(op operation, resp *once.Response, r *redact.Scrubber) attempted
 	}
 	// The decision goes by what was received; only what is shown is scrubbed.
 	res.event.code = ErrorCode(answer.Code)
-	res.event.hasRequestID = res.requestID != ""
+	res.event.genuine = res.requestID != ""
 	if resp.StatusCode/100 == 2 {
-		res.event.hasRequestID = readable && ownID && !answer.Failure && (op.into == nil || op.into.read(body, r.ID))
-		if res.event.hasRequestID {
+		res.event.genuine = readable && ownID && !answer.Failure && (op.into == nil || op.into.read(body, r.ID))
+		if res.event.genuine {
 			return res
 		}
 	}

@@ -168,7 +168,7 @@ func TestCutOffBodies(t *testing.T) {
 		for _, length := range []int64{-1, 500} {
 			res, got := read(t, cut(200, body, length))
 			require.NotNil(t, got, body)
-			assert.False(t, res.event.hasRequestID)
+			assert.False(t, res.event.genuine)
 			assert.Equal(t, "R", got.RequestID)
 		}
 	}

@@ -169,7 +169,7 @@ var errBrokenOff = errors.New("broken off by a panic")
 
 // do sends an operation until it is decided, and returns the accepted or passed
 // attempt. All its errors are OperationErrors.
-func (c *Client) do(ctx context.Context, op operation, wait hooks) (res result, err error) {
+func (c *Client) do(ctx context.Context, op operation, extra hooks) (res result, err error) {
 	err = errBrokenOff // until there is another one, or none
 	var reservation pace.Reservation
 	observed := c.observe(op)
@@ -188,7 +188,7 @@ func (c *Client) do(ctx context.Context, op operation, wait hooks) (res result, 
 	if ctx.Err() != nil {
 		return result{}, failed.with(contextEnd(ctx))
 	}
-	budget := max(0, c.retry.MaxThrottleWait-wait.waited)
+	budget := max(0, c.retry.MaxThrottleWait-extra.waited)
 	throttled, clockFixed, renewed := 0, false, false
 	var spent []string // the secrets of earlier attempts, which a response may still show
 	for {
@@ -197,7 +197,7 @@ func (c *Client) do(ctx context.Context, op operation, wait hooks) (res result, 
 			return result{}, failed.with(afterwards(failed.Err, heldUp))
 		}
 		reservation = entered
-		tried := c.attempt(ctx, op, wait, reservation, spent)
+		tried := c.attempt(ctx, op, extra, reservation, spent)
 		outcome, then := decide(op, tried.event)
 		reservation.Report(tried.forPacer(then))
 		reservation = nil
@@ -249,15 +249,15 @@ func (a attempted) forPacer(then next) pace.Result {
 	switch {
 	case then == awaitGate:
 		return pace.Result{Response: pace.Throttled, RetryAfter: a.retryAfter, ServiceTime: a.clock}
-	case a.event.stage == stageAnswered && a.event.hasRequestID:
+	case a.event.stage == stageAnswered && a.event.genuine:
 		return pace.Result{Response: pace.Accepted, ServiceTime: a.clock}
 	}
 	return pace.Result{}
 }
 
 // attempt sends the operation once, with nonce, time and signature of its own.
-func (c *Client) attempt(ctx context.Context, op operation, wait hooks, reservation pace.Reservation, spent []string) attempted {
-	keys, lasting, err := c.prepare(ctx, wait, reservation)
+func (c *Client) attempt(ctx context.Context, op operation, extra hooks, reservation pace.Reservation, spent []string) attempted {
+	keys, lasting, err := c.prepare(ctx, extra, reservation)
 	if err != nil {
 		return attempted{err: err, event: event{stage: stageBefore, permanent: lasting}}
 	}
@@ -270,17 +270,19 @@ func (c *Client) attempt(ctx context.Context, op operation, wait hooks, reservat
 	try := c.transport.Begin(ctx, c.attemptTimeout, !op.repeatable)
 	defer try.End()
 	resp, err := try.Send(request)
-	tried := attempted{event: event{stage: stageSent}}
+	unsent := err != nil && try.GiveUp(err)
+	var tried attempted
 	switch {
 	case err == nil:
 		tried = readAnswer(op, resp, scrubber)
-	case try.GiveUp(err):
+	case unsent:
 		tried.event = event{stage: stageConnect, permanent: once.Lasts(err)}
-		tried.err = c.transportFailure(ctx, try, true, err, scrubber)
+		tried.err = c.transportFailure(ctx, try, unsent, err, scrubber)
 	default:
-		tried.err = c.transportFailure(ctx, try, false, err, scrubber)
+		tried.event = event{stage: stageSent}
+		tried.err = c.transportFailure(ctx, try, unsent, err, scrubber)
 	}
-	if tried.event.stage != stageConnect {
+	if !unsent {
 		tried.sentAt = try.SentAt(now)
 	}
 	tried.keys, tried.signature, tried.offset = keys, signature, offset
@@ -294,11 +296,11 @@ const keysLifetime = 30 * time.Second
 // prepare does what comes before an attempt, and reports whether an error of it lasts.
 // The hook comes last, so that nothing stands between its consent and the request; only
 // after one that took long are the credentials fetched anew.
-func (c *Client) prepare(ctx context.Context, wait hooks, reservation pace.Reservation) (keys credential.Secrets, lasting bool, err error) {
+func (c *Client) prepare(ctx context.Context, extra hooks, reservation pace.Reservation) (keys credential.Secrets, lasting bool, err error) {
 	keys, err = c.fetchCredentials(ctx)
-	if err == nil && wait.consent != nil {
+	if err == nil && extra.consent != nil {
 		begin := time.Now()
-		if err = consent(ctx, reservation, wait.consent); err != nil {
+		if err = consent(ctx, reservation, extra.consent); err != nil {
 			return keys, true, err
 		}
 		if time.Since(begin) > keysLifetime {
@@ -309,8 +311,8 @@ func (c *Client) prepare(ctx context.Context, wait hooks, reservation pace.Reser
 		problem, ok := errors.AsType[*credentialError](err)
 		return keys, !ok || !problem.temporary, err
 	}
-	if wait.leaving != nil {
-		wait.leaving()
+	if extra.leaving != nil {
+		extra.leaving()
 	}
 	return keys, false, nil
 }

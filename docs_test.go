@@ -64,18 +64,18 @@ func errorTables(t *testing.T) string {
 // restarted says what an answer with the code makes of a restart.
 func restarted(code ErrorCode, status int) string {
 	outcome, then := decide(operation{}, event{
-		stage: stageAnswered, status: status, code: code, hasRequestID: true, serverTime: true,
+		stage: stageAnswered, status: status, code: code, genuine: true, serverTime: true,
 		stale: isStale(&APIError{StatusCode: status, Code: code}),
 	})
 	switch {
 	case outcome == OutcomeUnknown:
 		return "**perhaps**"
 	case then == fixClock:
-		return "no; sent again once"
+		return "no; retried once"
 	case then == renew:
-		return "no; sent again once if the default chain has new credentials"
+		return "no; retried once if the default chain has new credentials"
 	case then == awaitGate:
-		return "no; sent again in time"
+		return "no; retried when the service allows it"
 	}
 	return "no"
 }

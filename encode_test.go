@@ -195,7 +195,7 @@ func TestPrintable(t *testing.T) {
 			if marshaler, ok := zero.(encoding.TextMarshaler); ok {
 				text, err := marshaler.MarshalText()
 				require.NoError(t, err)
-				again, ok := filled.Interface().(encoding.TextUnmarshaler)
+				again, ok := reflect.TypeAssert[encoding.TextUnmarshaler](filled)
 				require.True(t, ok, "UnmarshalText is missing")
 				require.NoError(t, again.UnmarshalText(text))
 				assert.Equal(t, zero, filled.Elem().Interface())
@@ -300,7 +300,7 @@ func TestErrorsAreStored(t *testing.T) {
 		assert.Equal(t, answered, errors.Is(again, ErrAccessDenied))
 		assert.Equal(t, answered, errors.Is(again, ErrForbiddenRAM))
 		waited, ok := errors.AsType[*WaitError](again)
-		assert.Equal(t, cause == error(wait), ok)
+		assert.Equal(t, errors.Is(cause, wait), ok)
 		if ok {
 			assert.Equal(t, wait.Before, waited.Before)
 			assert.Equal(t, wait.Observations, waited.Observations)

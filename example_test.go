@@ -126,7 +126,7 @@ func ExampleClient_RebootInstance_dryRun() {
 // seconds and minutes that a restart takes pass at once. For the real service, use
 // NewClient.
 func practise(example func(server *ecstest.Server, client *ecsreboot.Client), instances ...ecstest.Instance) {
-	synctest.Test(new(testing.T), func(t *testing.T) {
+	synctest.Test(new(testing.T), func(*testing.T) {
 		server, err := ecstest.NewInMemoryServer(ecstest.Options{})
 		if err != nil {
 			panic(err)

@@ -41,7 +41,7 @@ func (w *watch) wait(ctx context.Context, operation string, options WaitOptions)
 			err = f.contextEnd(ctx)
 			if others && f.evidence.outcome == OutcomeNotSent {
 				// Nothing was sent yet, and will be: others wait for the same restart.
-				f.evidence.outcome = OutcomeUnknown
+				f.evidence.outcome, f.evidence.sentAt = OutcomeUnknown, time.Now()
 			}
 		}
 	}
@@ -199,6 +199,7 @@ func (f *follower) failure(operation string, err error) error {
 	if e.sending {
 		sends++
 		failed.Attempts++
+		failed.SentAt = e.sendingSince
 	}
 	if f.watch.send && sends == 0 {
 		failed.Err = withLocks(err, e.before.Locks)

@@ -13,6 +13,7 @@ import (
 	"github.com/aliyun/credentials-go/credentials"
 
 	"github.com/ecsreboot/ecsreboot/internal/credential"
+	"github.com/ecsreboot/ecsreboot/internal/endpoint"
 	"github.com/ecsreboot/ecsreboot/pace"
 )
 
@@ -55,7 +56,10 @@ func newSettings(region string, options []Option) (*settings, error) {
 		logger:         slog.New(slog.DiscardHandler),
 		userAgent:      defaultUserAgent(),
 	}
-	problems := []error{checkRegion(region), s.apply(options)}
+	problems := []error{s.apply(options)}
+	if problem := endpoint.RegionProblem(region); problem != "" {
+		problems = append([]error{&InputError{Field: "region", Problem: problem}}, problems...)
+	}
 	if s.endpointGiven && s.vpc {
 		problems = append(problems, &InputError{Field: "WithVPCEndpoint", Problem: "contradicts WithEndpoint; give one of them"})
 	}
@@ -68,7 +72,7 @@ func newSettings(region string, options []Option) (*settings, error) {
 		problems = append(problems, &InputError{Field: "WithPacer", Problem: "has one pace.Adaptive for both operations; the service limits each, give each its own"})
 	}
 	if !s.endpointGiven {
-		s.scheme, s.host = "https", regionHost(region, s.vpc)
+		s.scheme, s.host = "https", endpoint.Host(region, s.vpc)
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
@@ -110,15 +114,15 @@ func WithCredential(credential credentials.Credential) Option {
 // WithEndpoint sets the address of the service, such as
 // "https://ecs-vpc.cn-hangzhou.aliyuncs.com", in place of the region's own. It
 // must be https, except for a loopback host. An empty address selects the region's own.
-func WithEndpoint(endpoint string) Option {
+func WithEndpoint(address string) Option {
 	return func(s *settings) error {
-		if endpoint == "" {
+		if address == "" {
 			s.endpointGiven = false
 			return nil
 		}
-		scheme, host, err := parseEndpoint(endpoint)
-		if err != nil {
-			return err
+		scheme, host, problem := endpoint.Parse(address)
+		if problem != "" {
+			return &InputError{Field: "WithEndpoint", Problem: problem}
 		}
 		s.scheme, s.host, s.endpointGiven = scheme, host, true
 		return nil

@@ -31,8 +31,9 @@ type evidence struct {
 	before         Baseline // zero if none was taken
 	outcome        Outcome
 	sends          int
-	attempts       int  // requests they took
-	sending        bool // one more is under way
+	attempts       int       // requests they took
+	sending        bool      // one more is under way …
+	sendingSince   time.Time // … since then
 	requestID      string
 	firstSentAt    time.Time // by the clock of the process that sent; a restart since then is looked for
 	sentAt         time.Time // of the last send
@@ -63,7 +64,7 @@ func (e *evidence) apply(f fact) {
 	case EventBaseline:
 		e.before = f.before
 	case EventSending:
-		e.sending = true
+		e.sending, e.sendingSince = true, f.At
 		e.outcome = OutcomeUnknown // until there is an answer
 	case EventAccepted:
 		e.sent(f)

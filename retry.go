@@ -93,13 +93,13 @@ const (
 
 // event is what came of one attempt, as far as the decision needs it.
 type event struct {
-	stage        stage
-	permanent    bool      // stageBefore, stageConnect: would fail the same way again
-	status       int       // stageAnswered: the HTTP status …
-	code         ErrorCode // … the body's code, as it was received …
-	hasRequestID bool      // … and whether there was a request id; with 2xx, in a success document
-	serverTime   bool      // the answer had a readable Date
-	stale        bool      // it refuses credentials in whose place others may pass
+	stage      stage
+	permanent  bool      // stageBefore, stageConnect: would fail the same way again
+	status     int       // stageAnswered: the HTTP status …
+	code       ErrorCode // … the body's code, as it was received …
+	genuine    bool      // … and whether it is the service's own: with a request id and, with 2xx, a success document
+	serverTime bool      // the answer had a readable Date
+	stale      bool      // it refuses credentials in whose place others may pass
 }
 
 // next is what to do after an attempt.
@@ -152,13 +152,13 @@ func decideRestart(op operation, e event) (Outcome, next) {
 	case e.code == ErrDryRunOperation && op.dryRun:
 		return OutcomeNone, done
 	case e.status/100 == 2:
-		if e.code != "" || !e.hasRequestID {
+		if e.code != "" || !e.genuine {
 			return OutcomeUnknown, stop
 		}
 		return OutcomeAccepted, done
 	case !mayRefuse(e.status), e.status == http.StatusServiceUnavailable && effect != effectThrottled:
 		return OutcomeUnknown, stop
-	case !isPlainCode(e.code) || !e.hasRequestID:
+	case !isPlainCode(e.code) || !e.genuine:
 		return OutcomeUnknown, stop // the service's own refusals have both
 	}
 	switch effect {

@@ -8,7 +8,7 @@ import (
 )
 
 func answered(status int, code ErrorCode) event {
-	return event{stage: stageAnswered, status: status, code: code, hasRequestID: true, serverTime: true}
+	return event{stage: stageAnswered, status: status, code: code, genuine: true, serverTime: true}
 }
 
 // The decision alone; what a server sees of it is tested with the client.
@@ -28,7 +28,7 @@ func TestDecide(t *testing.T) {
 	notSent := func(then next) [3]verdict {
 		return [3]verdict{{OutcomeNotSent, then}, {OutcomeNotSent, then}, {OutcomeNone, then}}
 	}
-	noID := func(e event) event { e.hasRequestID = false; return e }
+	noID := func(e event) event { e.genuine = false; return e }
 	noDate := func(e event) event { e.serverTime = false; return e }
 	stale := func(e event) event { e.stale = true; return e }
 	for _, c := range []struct {
@@ -100,7 +100,7 @@ func TestDecideSendsARestartAgainOnlyWhenItDidNotHappen(t *testing.T) {
 	for status := range 700 {
 		for _, code := range codes {
 			for bits := range 8 {
-				e := event{stage: stageAnswered, status: status, code: code, hasRequestID: bits&1 != 0, serverTime: bits&2 != 0, stale: bits&4 != 0}
+				e := event{stage: stageAnswered, status: status, code: code, genuine: bits&1 != 0, serverTime: bits&2 != 0, stale: bits&4 != 0}
 				outcome, then := decide(operation{}, e)
 				if then == stop || then == done {
 					continue
@@ -108,7 +108,7 @@ func TestDecideSendsARestartAgainOnlyWhenItDidNotHappen(t *testing.T) {
 				assert.Equal(t, OutcomeRejected, outcome)
 				assert.True(t, status/100 == 4 || status == 503, "%+v", e)
 				if then == renew {
-					assert.True(t, e.stale && e.hasRequestID && status/100 == 4, "%+v", e)
+					assert.True(t, e.stale && e.genuine && status/100 == 4, "%+v", e)
 					continue
 				}
 				assert.True(t, code == "Throttling" || code == "Throttling.User" || code == ErrInvalidTimeStampExpired || code == ErrIllegalTimestamp, "%+v", e)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"time"
 )
@@ -326,7 +327,7 @@ func (c *Client) readBaseline(ctx context.Context, id string) (baseline Baseline
 		case err != nil:
 			return Baseline{}, nil, err
 		case i.Listed():
-			baseline = Baseline{InstanceID: id, Status: i.Status, StartTime: i.StartTime, Locks: i.Locks, TakenAt: seen.left, ServiceTime: seen.clock}
+			baseline = Baseline{InstanceID: id, Status: i.Status, StartTime: i.StartTime, Locks: i.Locks, TakenAt: seen.sentAt, ServiceTime: seen.clock}
 			return baseline, i.Refusal(seen.now()), nil
 		}
 	}
@@ -412,4 +413,36 @@ func causeOf(err error) error {
 		return failed.Err
 	}
 	return err
+}
+
+// schedule is a watch's plan of its polls. The waits between them are short until the
+// instance was seen down, for a forced restart is over in seconds, and longer until it is
+// up. They grow with each poll.
+type schedule struct {
+	down  bool // a poll showed another status than Running
+	polls int  // planned since the schedule began, or began anew
+}
+
+// next returns the wait before the next poll.
+func (s *schedule) next() time.Duration {
+	waits := [...]time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second}
+	if s.down {
+		waits = [...]time.Duration{2 * time.Second, 3 * time.Second, 5 * time.Second, 10 * time.Second}
+	}
+	wait := waits[min(s.polls, len(waits)-1)]
+	s.polls++
+	if wait >= 5*time.Second { // many waits must not fall into step
+		wait += rand.N(wait*2/5) - wait/5 //nolint:gosec // jitter needs no secrecy
+	}
+	return wait
+}
+
+// beginAtOnce begins the schedule anew with a poll at once in place of the first wait.
+func (s *schedule) beginAtOnce() { s.polls = 1 }
+
+// observe begins the schedule anew when the instance is first seen down.
+func (s *schedule) observe(status Status) {
+	if !s.down && status != "" && status != StatusRunning {
+		s.down, s.polls = true, 0
+	}
 }

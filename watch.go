@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -201,15 +200,16 @@ func (w *watch) run(ctx context.Context) {
 			if !w.resendIsDue(asked) {
 				continue
 			}
-			if !polls.recall(next) {
-				break // the poll may prove the restart; a follower that still wants the resend asks again
+			// A poll that has left may prove the restart: then a follower that still
+			// wants the resend asks again.
+			if polls.recall(next) {
+				resends = nil // never more than one, whoever asks
+				if !w.second(ctx) {
+					return
+				}
+				plan.beginAtOnce()
+				next = polls.pollWithin(ctx, id, 0)
 			}
-			resends = nil // never more than one, whoever asks
-			if !w.second(ctx) {
-				return
-			}
-			plan.beginAtOnce()
-			next = polls.pollWithin(ctx, id, 0)
 		case <-ctx.Done():
 		}
 		f := w.observe(ctx, next)
@@ -219,38 +219,6 @@ func (w *watch) run(ctx context.Context) {
 		w.add(f)
 		plan.observe(f.Status)
 		next = polls.pollWithin(ctx, id, plan.next())
-	}
-}
-
-// schedule is a watch's plan of its polls. The waits between them are short until the
-// instance was seen down, for a forced restart is over in seconds, and longer until it is
-// up. They grow with each poll.
-type schedule struct {
-	down  bool // a poll showed another status than Running
-	polls int  // planned since the schedule began, or began anew
-}
-
-// next returns the wait before the next poll.
-func (s *schedule) next() time.Duration {
-	waits := [...]time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second}
-	if s.down {
-		waits = [...]time.Duration{2 * time.Second, 3 * time.Second, 5 * time.Second, 10 * time.Second}
-	}
-	wait := waits[min(s.polls, len(waits)-1)]
-	s.polls++
-	if wait >= 5*time.Second { // many waits must not fall into step
-		wait += rand.N(wait*2/5) - wait/5 //nolint:gosec // jitter needs no secrecy
-	}
-	return wait
-}
-
-// beginAtOnce begins the schedule anew with a poll at once in place of the first wait.
-func (s *schedule) beginAtOnce() { s.polls = 1 }
-
-// observe begins the schedule anew when the instance is first seen down.
-func (s *schedule) observe(status Status) {
-	if !s.down && status != "" && status != StatusRunning {
-		s.down, s.polls = true, 0
 	}
 }
 
@@ -285,20 +253,22 @@ func (w *watch) first(ctx context.Context) bool {
 		baseline, err = takeBaseline(ctx)
 		return err
 	}
-	return w.sendOnce(ctx, fresh)
+	return w.sendOnce(ctx, fresh, false)
 }
 
 // second sends the restart again, although the first request may be on its way still.
-func (w *watch) second(ctx context.Context) bool { return w.sendOnce(ctx, nil) }
+func (w *watch) second(ctx context.Context) bool {
+	return w.sendOnce(ctx, func(context.Context) error { return nil }, true)
+}
 
-func (w *watch) sendOnce(ctx context.Context, before func(context.Context) error) bool {
+// sendOnce sends the restart with fresh as the first part of its consent, and reports
+// whether there is something to follow.
+func (w *watch) sendOnce(ctx context.Context, fresh func(context.Context) error, resend bool) bool {
 	sending := false
 	res, err := w.client.do(ctx, w.client.rebootOperation(w.request), hooks{
 		consent: func(ctx context.Context) error {
-			if before != nil {
-				if err := before(ctx); err != nil {
-					return err
-				}
+			if err := fresh(ctx); err != nil {
+				return err
 			}
 			return w.askFirst(ctx)
 		},
@@ -318,7 +288,7 @@ func (w *watch) sendOnce(ctx context.Context, before func(context.Context) error
 		w.add(fact{Event: Event{Kind: EventAccepted, RequestID: res.requestID}, sentAt: res.sentAt, attempts: res.attempts})
 	case outcome == OutcomeUnknown:
 		w.add(fact{Event: Event{Kind: EventOutcomeUnknown, Err: err}, sentAt: failed.SentAt, attempts: failed.Attempts})
-	case before == nil && outcome == OutcomeRejected && errors.Is(err, ErrIncorrectInstanceStatus):
+	case resend && outcome == OutcomeRejected && errors.Is(err, ErrIncorrectInstanceStatus):
 		w.add(fact{Event: Event{Kind: EventResendRefused, Err: err}, sentAt: failed.SentAt, attempts: failed.Attempts})
 	default:
 		w.add(fact{ended: causeOf(err), outcome: outcome, sentAt: failed.SentAt, attempts: failed.Attempts})

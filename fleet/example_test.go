@@ -85,7 +85,7 @@ func ExampleResume() { //nolint:testableexamples // it needs an account
 // practise calls an example with a client of a service in memory, in virtual time, and
 // with a plan for the instances.
 func practise(example func(client *ecsreboot.Client, plan fleet.Plan), instances ...ecstest.Instance) {
-	synctest.Test(new(testing.T), func(t *testing.T) {
+	synctest.Test(new(testing.T), func(*testing.T) {
 		server, err := ecstest.NewInMemoryServer(ecstest.Options{})
 		if err != nil {
 			panic(err)

@@ -32,7 +32,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	}
 	settings, err := emulator.Parse(args)
 	if err != nil {
-		return fail(exitcode.Usage, fmt.Errorf("%w\nRun %s -h for help.", err, emulator.Program))
+		fmt.Fprintf(stderr, "%v\nRun %s -h for help.\n", err, emulator.Program)
+		return exitcode.Usage
 	}
 	if settings.Page != "" { // -h or help
 		_, _ = io.WriteString(stdout, settings.Page)

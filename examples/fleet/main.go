@@ -36,9 +36,9 @@ Examples:
   fleet -region cn-hangzhou -tag role=web
   fleet -region cn-hangzhou -tag role=queue -dir /var/lib/restarts
 
-The first Ctrl-C drains the run: it sends nothing more and follows what was sent.
-The next start resumes a run that did not end. Exit codes: 0 all restarted, 1 some
-did not, 3 some are unknown, 6 halted, 130 stopped; 2, 4 and 5 nothing was sent.
+The first Ctrl-C drains the run: what was sent is followed. The next start
+resumes a run that did not end. Exit codes: 0 all restarted, 1 some did not, 3
+some are unknown, 6 halted, 130 stopped; 2, 4, 5 nothing was sent.
 `
 
 func main() { command.Main("fleet", usage, run) }
@@ -57,7 +57,7 @@ func run(ctx context.Context, c *command.Command) int {
 	}}
 	var emulation service.Emulation
 	if c.Target.Emulate { // the defaults are for real instances, and take longer
-		options.Rules.MaxUnavailable, options.MinReady = fleet.Percent(25), -1
+		options.MaxUnavailable, options.MinReady = fleet.Percent(25), -1
 		for n := range 12 {
 			instance := ecstest.Instance{ID: fmt.Sprintf("i-%02d", n+1), Tags: selection.Tags, Reboot: ecstest.RebootProfile{Graceful: time.Second}}
 			emulation.Instances = append(emulation.Instances, instance)

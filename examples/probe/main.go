@@ -28,14 +28,14 @@ Usage:
 Flags:
   -region <id>         region of the instance, such as cn-hangzhou
   -emulate             practise without an account
-  -boot-id <command>   shell command that prints the boot id, and fails until the
-                       guest is back; it gets 10 s
+  -boot-id <command>   shell command that prints the boot id, and fails until
+                       the guest is back; it gets 10 s
   -wait-timeout <t>    limit of the restart and the wait together; default 25m
 
 Examples:
   probe -emulate i-bp67acfmxazb4ph0001
-  probe -region cn-hangzhou \
-    -boot-id 'ssh web-1 cat /proc/sys/kernel/random/boot_id' i-bp67acfmxazb4ph0001
+  probe -region cn-hangzhou -boot-id \
+    'ssh web-1 cat /proc/sys/kernel/random/boot_id' i-bp67acfmxazb4ph0001
   probe -region cn-hangzhou -boot-id 'curl -sf http://web-1/boot_id' \
     i-bp67acfmxazb4ph0001
 

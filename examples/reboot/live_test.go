@@ -238,6 +238,6 @@ func TestNoLiveLineInAFile(t *testing.T) {
 
 // showOn makes a terminal of stderr.
 func (b *bubble) showOn(screen *screen) {
-	b.program.Stderr = terminal.NewConsole(screen)
+	b.Stderr = terminal.NewConsole(screen)
 	b.Live = true
 }

@@ -25,7 +25,7 @@ Usage:
   wait -emulate [flags] <instance-id> [-- <command>...]
   wait -region <region> [flags] <instance-id> [-- <command>...]
 
-  A command that fails may have restarted the instance: wait waits a minute then.
+  A command that fails may have restarted the instance: wait then waits 1m.
   The command finds ENDPOINT in its environment.
 
 Flags:

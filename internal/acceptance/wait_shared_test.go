@@ -85,9 +85,10 @@ func TestLeavingASendInFlight(t *testing.T) {
 					group.Wait()
 					time.Sleep(minute)
 					assert.Equal(t, acts || !alone, server.Reboots(id) == 1)
-					if failed, _ := errors.AsType[*ecsreboot.OperationError](err); alone {
-						assert.Equal(t, begin, failed.SentAt, "Resolve needs it")
-					}
+					failed, _ := errors.AsType[*ecsreboot.OperationError](err)
+					assert.Equal(t, begin, failed.SentAt, "Resolve needs it")
+					_, err = client.Resolve(t.Context(), err, ecsreboot.WaitOptions{Timeout: minute})
+					assert.NotErrorIs(t, err, ecsreboot.ErrInvalidInput)
 				})
 			})
 		}

@@ -145,6 +145,8 @@ func TestEndBeforeTheSend(t *testing.T) {
 								assert.Equal(t, limit, time.Since(begin))
 								// Who leaves others behind can't say that nothing will be sent.
 								assertOutcome(t, map[bool]ecsreboot.Outcome{true: notSent, false: unknown}[alone], err)
+								failed, _ := errors.AsType[*ecsreboot.OperationError](err)
+								assert.Equal(t, alone, failed.SentAt.IsZero(), "Resolve needs it")
 								assert.Equal(t, how == "canceled", errors.Is(err, context.Canceled), "%s: %v", how, err)
 								assert.Equal(t, how != "canceled", errors.Is(err, context.DeadlineExceeded), "%s: %v", how, err)
 							})

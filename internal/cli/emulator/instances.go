@@ -68,7 +68,7 @@ func (l *tagList) String() string { return "" }
 func (l *tagList) Set(text string) error {
 	key, values, _ := strings.Cut(text, "=")
 	if key == "" {
-		return errors.New("want key=value[,value]...")
+		return errors.New("want key=value[,value]")
 	}
 	*l = append(*l, tag{key, strings.Split(values, ",")})
 	return nil

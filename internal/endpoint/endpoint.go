@@ -1,4 +1,5 @@
-package ecsreboot
+// Package endpoint knows the hosts of ECS and what may be one.
+package endpoint
 
 import (
 	"fmt"
@@ -10,7 +11,7 @@ import (
 
 // publicHosts are the regions whose public host does not follow the rule
 // ecs.<region>.aliyuncs.com, as the vendor's SDKs have them. Regions internal to
-// the vendor are left to [WithEndpoint].
+// the vendor are left to the endpoints that callers give.
 var publicHosts = map[string]string{
 	"cn-hangzhou":           "ecs-cn-hangzhou.aliyuncs.com",
 	"cn-shanghai-finance-1": "ecs-cn-hangzhou.aliyuncs.com",
@@ -20,10 +21,10 @@ var publicHosts = map[string]string{
 	"cn-north-2-gov-1":      "ecs.aliyuncs.com",
 }
 
-// regionHost returns the host of ECS in a region. A VPC host always follows the
+// Host returns the host of ECS in a region. A VPC host always follows the
 // rule and never falls back to the public one: a machine without a way to the
 // internet must fail, not hang.
-func regionHost(region string, vpc bool) string {
+func Host(region string, vpc bool) string {
 	if vpc {
 		return "ecs-vpc." + region + ".aliyuncs.com"
 	}
@@ -35,17 +36,10 @@ func regionHost(region string, vpc bool) string {
 
 const maxRegionLength = 63 // a label of a host name
 
-// checkRegion refuses what cannot be a region id, such as "cn-hangzhou ",
-// "CN-Hangzhou" or a host name. Whether the region exists shows when its host is
-// looked up.
-func checkRegion(region string) error {
-	if problem := regionProblem(region); problem != "" {
-		return &InputError{Field: "region", Problem: problem}
-	}
-	return nil
-}
-
-func regionProblem(region string) string {
+// RegionProblem says why a text cannot be a region id, such as "cn-hangzhou ",
+// "CN-Hangzhou" or a host name. It is empty for one that can. Whether the region exists
+// shows when its host is looked up.
+func RegionProblem(region string) string {
 	switch {
 	case region == "":
 		return `is empty; it is an id such as "cn-hangzhou"`
@@ -66,15 +60,13 @@ func regionProblem(region string) string {
 	return ""
 }
 
-// parseEndpoint checks an endpoint given by the caller and returns its scheme and
-// host. Plain http is for loopback hosts alone: it would show the credentials, or
-// a request to replay, to the network.
-func parseEndpoint(endpoint string) (scheme, host string, err error) {
-	// The text may hold a password (https://user:password@host), so problems are
-	// told without it.
-	refuse := func(problem string) (string, string, error) {
-		return "", "", &InputError{Field: "WithEndpoint", Problem: problem}
-	}
+// Parse returns the scheme and the host of an endpoint, or says what is wrong with it.
+// Plain http is for loopback hosts alone: it would show the credentials, or a request to
+// replay, to the network.
+func Parse(endpoint string) (scheme, host, problem string) {
+	// The text may hold a password (https://user:password@host), so the problem does
+	// not quote it.
+	refuse := func(problem string) (string, string, string) { return "", "", problem }
 	if endpoint == "" {
 		return refuse("is empty")
 	}
@@ -107,7 +99,7 @@ func parseEndpoint(endpoint string) (scheme, host string, err error) {
 	if port := u.Port(); port == "" || u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
 		host = strings.TrimSuffix(strings.TrimSuffix(host, port), ":")
 	}
-	return u.Scheme, host, nil
+	return u.Scheme, host, ""
 }
 
 // isHostName accepts addresses, and names in the characters that DNS knows: the
