@@ -3,17 +3,8 @@
 // and uses as many workers as there are.
 //
 //	worker, err := ecstemporal.NewWorker(temporal, ecs, ecstemporal.WorkerOptions{})
-//	if err != nil {
-//		return err
-//	}
-//	defer worker.Stop()
-//	if err := worker.Start(); err != nil {
-//		return err
-//	}
+//	err = worker.Start() // and Stop in the end
 //	run, err := ecstemporal.Start(ctx, temporal, plan, ecstemporal.StartOptions{})
-//	if err != nil {
-//		return err
-//	}
 //	report, err := ecstemporal.GetReport(ctx, temporal, run.GetID())
 //
 // # Workflows

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
 	ecstemporal "github.com/ecsreboot/ecsreboot/temporal"
 )
 
@@ -144,6 +147,46 @@ func TestApprovalSurvives(t *testing.T) {
 	report := finish(t, tr.client, tr.run)
 	require.NoError(t, report.Err())
 	require.Equal(t, size, judge(t, tr.service, report).once)
+}
+
+// Without a worker, the status says so, and the run goes on when one starts.
+func TestStatusWithoutWorkers(t *testing.T) {
+	t.Parallel()
+	s := newService(t, ecstest.Options{})
+	server := temporalServer(t)
+	c := dial(t, server)
+	plan := s.add(t, "idle", 2, quick(100*time.Millisecond))
+	run, err := ecstemporal.Start(t.Context(), c, plan, ecstemporal.StartOptions{WorkflowID: "idle", TaskQueue: "idle", Settings: settings(2)})
+	require.NoError(t, err)
+	_, err = ecstemporal.GetProgress(t.Context(), c, run.GetID())
+	require.ErrorIs(t, err, ecstemporal.ErrNoWorker)
+	cmd, _, stderr := command(t, "status", "-run", "idle")
+	require.Error(t, cmd.Run())
+	require.Contains(t, stderr.String(), `no worker polls the task queue "idle"`)
+	startWorker(t, server, "idle", s.URL)
+	require.NoError(t, finish(t, c, run).Err())
+}
+
+// The report can be drawn while restarts are in flight.
+func TestReportInFlight(t *testing.T) {
+	t.Parallel()
+	tr := try(t, "drawn", 6, quick(20*time.Second), settings(2))
+	until(t, func() bool { return tr.TotalReboots() == 2 }, "two are in flight")
+	file := filepath.Join(t.TempDir(), "report.html")
+	rolling(t, exitcode.Done, "report", "-run", "drawn", "-o", file)
+	page, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Contains(t, string(page), tr.plan.Targets[0].ID)
+	history, err := ecstemporal.GetHistory(t.Context(), tr.client, "drawn")
+	require.NoError(t, err)
+	is := history.Report()
+	for _, record := range is.Records[:2] {
+		require.Equal(t, fleet.StateRestarting, record.State)
+		require.Equal(t, 1, record.Attempts)
+	}
+	require.NoError(t, ecstemporal.Abort(t.Context(), tr.client, "drawn"))
+	finish(t, tr.client, tr.run)
+	rolling(t, exitcode.Done, "report", "-run", "drawn", "-o", file)
 }
 
 // The report of a run that is over needs no worker.
