@@ -22,9 +22,9 @@ const prefix = "ecsreboot: "
 // [ErrorCode] and an outcome, and match a context error, all at once. These variables are
 // no codes of the service: each class stands for several codes, or for none.
 var (
-	// ErrThrottled is the class of a call that was held back because too many were
-	// sent: by the service, or by this client on its behalf or by its rate hint. The
-	// service did not process the call.
+	// ErrThrottled is the class of a call that was held back because of a rate limit:
+	// by the service, by this client because the service throttles, or by a
+	// [WithRateHint]. The service did not process the call.
 	ErrThrottled = pace.ErrThrottled
 	// ErrUnauthenticated is the class of a response that does not accept the
 	// credentials or the signature.
@@ -171,8 +171,8 @@ func visitOperationErrors(err error, yield func(*OperationError) bool) bool {
 type OperationError struct {
 	Operation  string    `json:"operation"`            // "RebootInstance"
 	InstanceID string    `json:"instanceId,omitempty"` // the instance asked for
-	Outcome    Outcome   `json:"outcome"`              // what became of the restart
-	Attempts   int       `json:"attempts"`             // requests tried, those included that found no connection or credentials
+	Outcome    Outcome   `json:"outcome"`              // of the restart
+	Attempts   int       `json:"attempts"`             // number of attempts, including those without connection or credentials
 	SentAt     time.Time `json:"sentAt,omitzero"`      // when the last request left that may have reached the service; zero if none did
 	Err        error     `json:"-"`                    // the cause: an [APIError] where the service answered, an [InputError], …
 }

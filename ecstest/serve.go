@@ -12,8 +12,8 @@ import (
 // 413 without a code, as a front proxy does.
 const maxBody = 1 << 20
 
-// ServeHTTP serves one call. It lets a test put the server behind TLS, HTTP/2
-// or a proxy of its own; FaultRefuse and Connections do not see such calls.
+// ServeHTTP serves one call. A test can use it to put the server behind its own TLS,
+// HTTP/2 or proxy server; FaultRefuse and Connections ignore such calls.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {

@@ -151,7 +151,7 @@ func TestDropUnderTLS(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ECONNRESET)
 }
 
-// No client sees an answer before OnCall was told and Calls is complete.
+// No client sees a response before OnCall ran and Calls has the call.
 func TestOnCall(t *testing.T) {
 	var mu sync.Mutex
 	var told []ReceivedCall

@@ -177,7 +177,7 @@ func (s *sender) leaveWay() {
 	}
 }
 
-// sleep waits, unless something happens to the session meanwhile.
+// sleep waits for d, or until the brake of the session changes or ctx ends.
 func (s *sender) sleep(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(max(0, d))
 	defer timer.Stop()

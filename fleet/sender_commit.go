@@ -25,9 +25,9 @@ func (e *withheldError) Error() string {
 
 func (e *withheldError) Unwrap() error { return e.cause }
 
-// beforeSend is asked right before a request leaves that may restart the instance.
-// When it agrees, the intent is durable. What can change meanwhile is looked at
-// twice: a disk may take its time.
+// beforeSend is called right before each request that may restart the instance. If it
+// returns nil, the intent is durable. Writing the intent may take long, so beforeSend
+// checks whether the request may leave both before and after the write.
 func (s *sender) beforeSend(ctx context.Context, intent ecsreboot.SendIntent) error {
 	before := intent.Baseline
 	if err := s.mayLeave(before); err != nil {
@@ -110,8 +110,9 @@ func (s *sender) startedRecently(before ecsreboot.Baseline) bool {
 		s.session.resumed && before.StartTime.After(s.session.begun.Add(ahead))
 }
 
-// askBlocker asks the caller's blocker. A consent counts for a while, and that of
-// one who thinks for longer as long as that: it would never be of use otherwise.
+// askBlocker calls the blocker. Its approval is valid for freshTime, or for as long as
+// the blocker ran, whichever is longer: the approval of a slow blocker would otherwise
+// be stale before it can be used.
 func (s *sender) askBlocker(ctx context.Context) error {
 	begin := time.Now()
 	if s.session.options.Blocker != nil {

@@ -208,8 +208,8 @@ func (s *session) follower(id string) *follower {
 	return f
 }
 
-// start has something done in a goroutine. A panic in it, of a hook of the caller's,
-// ends the session, and then panics in the caller's goroutine.
+// start runs work in a goroutine. If a hook of the caller panics in it, the session ends
+// and then panics in the caller's goroutine.
 func (s *session) start(work func()) {
 	s.working.Go(func() {
 		returned := false

@@ -150,7 +150,8 @@ func TestSecondSendOfAWait(t *testing.T) {
 	})
 }
 
-// What hooks of a wait call is beneath the call that asked them, and counts for itself.
+// The calls that a hook of a wait makes have spans below the call that ran the hook, and
+// their own metrics.
 func TestCallsOfHooks(t *testing.T) {
 	inBubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
 		const another = "i-00001"

@@ -149,8 +149,8 @@ func (j *Journal) queue(record json.RawMessage) *group {
 	return g
 }
 
-// commit returns once the group is durable. Of all who wait for it, the first who
-// gets the turn writes it; meanwhile, the next group gathers.
+// commit returns once the group is durable. The first waiting goroutine that gets the
+// turn writes the group; during that write, new records join the next group.
 func (j *Journal) commit(g *group) error {
 	select {
 	case <-g.done:

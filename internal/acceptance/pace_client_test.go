@@ -21,7 +21,7 @@ import (
 	"github.com/ecsreboot/ecsreboot/pace"
 )
 
-// fakePacer is a Pacer of the caller's that notes what it is asked and told.
+// fakePacer is a caller's Pacer that records its requests and their results.
 type fakePacer struct {
 	mu      sync.Mutex
 	calls   []pace.Request
