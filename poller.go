@@ -95,6 +95,15 @@ type observed struct {
 	clock    time.Time // the service's, zero if the answer did not tell
 }
 
+// clockThen is what the service's clock showed when the request was let go: the response
+// has the time of the last attempt. It is zero if the response did not have it.
+func (o observed) clockThen() time.Time {
+	if o.clock.IsZero() {
+		return time.Time{}
+	}
+	return o.clock.Add(o.left.Sub(o.sentAt).Truncate(time.Second)) // which is what a Date tells
+}
+
 // now is the time of the answer by the service's clock, or else by ours.
 func (o observed) now() time.Time { return instancePage{clock: o.clock}.now() }
 

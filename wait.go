@@ -336,7 +336,7 @@ func (c *Client) readBaseline(ctx context.Context, id string) (baseline Baseline
 		case err != nil:
 			return Baseline{}, nil, err
 		case i.Listed():
-			baseline = Baseline{InstanceID: id, Status: i.Status, StartTime: i.StartTime, Locks: i.Locks, TakenAt: seen.sentAt, ServiceTime: seen.clock}
+			baseline = Baseline{InstanceID: id, Status: i.Status, StartTime: i.StartTime, Locks: i.Locks, TakenAt: seen.left, ServiceTime: seen.clockThen()}
 			return baseline, i.Refusal(seen.now()), nil
 		}
 	}
