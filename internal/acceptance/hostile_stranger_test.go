@@ -46,8 +46,19 @@ func TestTraceChangedInPlace(t *testing.T) {
 	}
 }
 
-// reconnecting is a connection that a dialer hands out again for every dial.
-type reconnecting struct{ net.Conn }
+// reconnecting is a connection that a dialer hands out again for every dial. Who holds it
+// uses the socket that was dialed last.
+type reconnecting struct{ dialed atomic.Pointer[net.Conn] }
+
+func (c *reconnecting) last() net.Conn                     { return *c.dialed.Load() }
+func (c *reconnecting) Read(b []byte) (int, error)         { return c.last().Read(b) }
+func (c *reconnecting) Write(b []byte) (int, error)        { return c.last().Write(b) }
+func (c *reconnecting) Close() error                       { return c.last().Close() }
+func (c *reconnecting) LocalAddr() net.Addr                { return c.last().LocalAddr() }
+func (c *reconnecting) RemoteAddr() net.Addr               { return c.last().RemoteAddr() }
+func (c *reconnecting) SetDeadline(t time.Time) error      { return c.last().SetDeadline(t) }
+func (c *reconnecting) SetReadDeadline(t time.Time) error  { return c.last().SetReadDeadline(t) }
+func (c *reconnecting) SetWriteDeadline(t time.Time) error { return c.last().SetWriteDeadline(t) }
 
 // peeked is a connection of a type that == panics on.
 type peeked struct {
@@ -72,9 +83,13 @@ func TestOneObjectForTwoConnections(t *testing.T) {
 	dialUnix := func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "unix", path) }
 	one := new(reconnecting)
 	for name, dial := range map[string]func(ctx context.Context, _, _ string) (net.Conn, error){
-		"the same object": func(ctx context.Context, _, _ string) (_ net.Conn, err error) {
-			one.Conn, err = dialUnix(ctx)
-			return one, err
+		"the same object": func(ctx context.Context, _, _ string) (net.Conn, error) {
+			conn, err := dialUnix(ctx)
+			if err != nil {
+				return nil, err
+			}
+			one.dialed.Store(&conn)
+			return one, nil
 		},
 		"uncomparable": func(ctx context.Context, _, _ string) (net.Conn, error) {
 			conn, err := dialUnix(ctx)
