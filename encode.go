@@ -40,8 +40,8 @@ type jsonRestartResult struct {
 	Elapsed seconds.Duration `json:"elapsedSeconds"`
 }
 
-func (r RestartResult) forJSON() jsonRestartResult {
-	return jsonRestartResult{plainRestartResult(r), seconds.Duration(r.Elapsed)}
+func (r *RestartResult) forJSON() jsonRestartResult {
+	return jsonRestartResult{plainRestartResult(*r), seconds.Duration(r.Elapsed)}
 }
 
 // MarshalJSON writes Elapsed as elapsedSeconds.
@@ -135,8 +135,8 @@ type jsonAPIError struct {
 	RetryAfter seconds.Duration `json:"retryAfterSeconds,omitzero"`
 }
 
-func (e APIError) forJSON() jsonAPIError {
-	return jsonAPIError{plainAPIError(e), seconds.Duration(e.RetryAfter)}
+func (e *APIError) forJSON() jsonAPIError {
+	return jsonAPIError{plainAPIError(*e), seconds.Duration(e.RetryAfter)}
 }
 
 // MarshalJSON writes RetryAfter as retryAfterSeconds.
@@ -172,9 +172,9 @@ type jsonWaitError struct {
 	Error  string    `json:"error"`
 }
 
-func (e WaitError) forJSON() jsonWaitError {
+func (e *WaitError) forJSON() jsonWaitError {
 	answer, _ := errors.AsType[*APIError](e.Err)
-	return jsonWaitError{plainWaitError(e), e.at, answer, errorText(e.Err)}
+	return jsonWaitError{plainWaitError(*e), e.at, answer, errorText(e.Err)}
 }
 
 // MarshalJSON writes the text of Err as error, the [APIError] in it as answer, and when
@@ -208,8 +208,8 @@ type jsonOperationError struct {
 	Error  string     `json:"error"`
 }
 
-func (e OperationError) forJSON() jsonOperationError {
-	encoded := jsonOperationError{plainOperationError: plainOperationError(e), Error: errorText(e.Err)}
+func (e *OperationError) forJSON() jsonOperationError {
+	encoded := jsonOperationError{plainOperationError: plainOperationError(*e), Error: errorText(e.Err)}
 	if waited, ok := errors.AsType[*WaitError](e.Err); ok {
 		encoded.Wait = waited
 	} else if answer, ok := errors.AsType[*APIError](e.Err); ok {
