@@ -79,10 +79,23 @@ func TestVectorsV3(t *testing.T) {
 		t.Run(v.Name, func(t *testing.T) {
 			query := canonicalQuery(sortedFields(v.Query))
 			keys := credential.AccessKey(v.AccessKeyID, v.Secret, "")
-			authorization := acs3Authorization(v.Method, query, sortedFields(v.Headers), v.Headers["x-acs-content-sha256"], keys)
+			var given []header
+			for _, h := range sortedFields(v.Headers) {
+				given = append(given, header{signedName: h.name, value: h.value})
+			}
+			authorization := acs3Authorization(v.Method, query, given, v.Headers["x-acs-content-sha256"], keys)
 			assert.Equal(t, v.Auth, authorization)
 			assert.True(t, strings.HasSuffix(authorization, v.Signature))
 		})
+	}
+}
+
+// net/http finds the headers by these names.
+func TestHeaderNames(t *testing.T) {
+	result := signV3(vectorMessage(), credential.AccessKey("id", "secret", "token"))
+	require.Len(t, result.header, 8)
+	for name := range result.header {
+		assert.Equal(t, http.CanonicalHeaderKey(name), name)
 	}
 }
 
