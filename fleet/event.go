@@ -32,9 +32,10 @@ const (
 	EventDown     EventKind = "down"     // a poll showed a status of a restart
 	EventUp       EventKind = "up"       // a later poll showed it Running; Health is called from now on
 	EventHealthy  EventKind = "healthy"  // the restart is proven, and the instance was healthy for MinReady: Proof
-	EventFailed   EventKind = "failed"   // the restart was refused, or the instance was not healthy in time: Reason, Code, Error, RequestID
+	EventFailed   EventKind = "failed"   // the restart was refused, or the instance was not healthy in time: Reason, Code, Error, RequestID, Running
 	EventUnknown  EventKind = "unknown"  // polls did not show whether it restarted: Reason, Error
 	EventSkipped  EventKind = "skipped"  // the run leaves it alone: Reason, Code, Unavailable
+	EventMarked   EventKind = "marked"   // an operator's word about it, between two sessions: Mark, Reason, Note; see [MarkInstances]
 )
 
 // Event is one step of a run. A journal holds one in each line, Options.OnEvent is
@@ -52,7 +53,10 @@ type Event struct {
 	Code        ecsreboot.ErrorCode `json:"code,omitempty"`
 	Error       string              `json:"error,omitempty"`
 	Unavailable bool                `json:"unavailable,omitempty"` // of a skipped instance: it is not Running
-	Stage       int                 `json:"stage,omitempty"`       // the canary stage, from 1
+	Running     bool                `json:"running,omitempty"`     // of an instance that failed with nothing sent: a poll after the failure showed it Running, so it is not unavailable
+	Mark        Mark                `json:"mark,omitempty"`
+	Note        string              `json:"note,omitempty"`  // the operator's reason for a mark
+	Stage       int                 `json:"stage,omitempty"` // the canary stage, from 1
 	Accepted    int                 `json:"accepted,omitempty"`
 	Throttled   int                 `json:"throttled,omitempty"`
 	Rate        float64             `json:"rate,omitempty"` // requests a minute that the pace allows; 0 if it sets no limit
@@ -78,11 +82,18 @@ const (
 const (
 	ReasonRefused    Reason = "refused"     // the service refused the restart: Code
 	ReasonNotListed  Reason = "not listed"  // the service does not list it: it does not exist, or may not be read
+	ReasonGone       Reason = "gone"        // the service listed it before its restart, and does not list it any more; also of an operator's mark
 	ReasonNotSent    Reason = "not sent"    // there was no connection to the service
 	ReasonNotBack    Reason = "not back"    // it was not Running again in time
 	ReasonNotHealthy Reason = "not healthy" // it was Running again, and did not pass Health for MinReady in time
 	ReasonNotProven  Reason = "not proven"  // it is Running, and nothing shows that it restarted
 	ReasonNotWatched Reason = "not watched" // polls failed
+)
+
+// Why an instance is skipped or waits again after an operator's mark.
+const (
+	ReasonMarkedRestarted    Reason = "marked as restarted"     // by [MarkRestarted]; nothing proves it
+	ReasonMarkedNotRestarted Reason = "marked as not restarted" // by [MarkNotRestarted]
 )
 
 // Why an instance waits again, and why a run is paused, stopped or halted.

@@ -21,6 +21,8 @@ var eventSeeds = []string{
 	`{"kind":"accepted","at":"2026-03-14T01:58:14Z","id":"i-1","requestId":"473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E"}`,
 	`{"kind":"failed","at":"2026-03-14T02:00:00Z","id":"i-1","reason":"refused","code":"Forbidden.RAM","error":"\u0000\ud800<&>\u2028"}`,
 	`{"kind":"skipped","at":"2026-03-14T02:00:00Z","id":"i-2","reason":"not running","unavailable":true}`,
+	`{"kind":"failed","at":"2026-03-14T02:00:00Z","id":"i-2","reason":"refused","code":"DiskError","running":true}`,
+	`{"kind":"marked","at":"2026-03-14T02:00:00Z","id":"i-2","mark":"not restarted","reason":"marked as not restarted","note":"ActionTrail has no event"}`,
 	`{"kind":"pace","at":"2026-03-14T02:00:00Z","accepted":3,"throttled":1,"rate":1e-320}`,
 	`{"kind":"down","at":"0000-01-01T00:00:00Z","id":"i-1"}`,
 	`{"KIND":"up","At":"9999-12-31T23:59:59.999999999-23:59","id":"i-1","stage":-9223372036854775808,"unknown":[{}]}`,

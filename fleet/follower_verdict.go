@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/ecsreboot/ecsreboot"
 )
@@ -48,7 +49,10 @@ func (f *follower) verdict(ctx context.Context, err error) (Event, error) {
 	case isWithheld && withheld.skip:
 		return Event{Kind: EventSkipped, Reason: withheld.reason, Unavailable: withheld.unavailable}, nil
 	case isWithheld && withheld.reason == reasonStale:
-		return Event{Kind: EventFailed, Reason: ReasonNotSent, Error: "the journal takes too long: what was read before the send is too old by then"}, nil
+		return Event{
+			Kind: EventFailed, Reason: ReasonNotSent, Running: f.isRunning(ctx),
+			Error: "the journal takes too long: what was read before the send is too old by then",
+		}, nil
 	case isWithheld && withheld.reason == ReasonJournal:
 		return Event{Kind: EventUnsent, Reason: ReasonJournal, Error: text(withheld.cause)}, withheld.cause
 	case isWithheld:
@@ -59,23 +63,30 @@ func (f *follower) verdict(ctx context.Context, err error) (Event, error) {
 		e.Kind, e.Reason = EventFailed, ReasonNotListed
 	case errors.Is(err, ecsreboot.ErrInstanceLockedForSecurity), errors.Is(err, ecsreboot.ErrInstanceExpiredOrInArrears):
 		// What has expired, or is in arrears, is not Running as a rule.
-		status, err := f.status(ctx)
-		e.Kind, e.Reason, e.Unavailable = EventSkipped, ReasonLocked, err != nil || status != ecsreboot.StatusRunning
+		e.Kind, e.Reason, e.Unavailable = EventSkipped, ReasonLocked, !f.isRunning(ctx)
 	case forAll(err):
 		e.Kind, e.Reason = EventUnsent, ReasonAccess
 		return e, err
 	case isOthers:
 		e.Kind, e.Reason = EventFailed, ReasonNotHealthy
 	case answered && apiErr.StatusCode < 500 || errors.Is(err, ecsreboot.ErrInvalidInput):
-		e.Kind, e.Reason = EventFailed, ReasonRefused
+		e.Kind, e.Reason, e.Running = EventFailed, ReasonRefused, f.isRunning(ctx)
 	default:
-		e.Kind, e.Reason = EventFailed, ReasonNotSent
+		e.Kind, e.Reason, e.Running = EventFailed, ReasonNotSent, f.isRunning(ctx)
 	}
 	return e, nil
 }
 
+// isRunning reports whether a poll shows the instance Running. If the poll fails, the
+// instance counts as unavailable.
+func (f *follower) isRunning(ctx context.Context) bool {
+	status, err := f.status(ctx)
+	return err == nil && status == ecsreboot.StatusRunning
+}
+
 // verdictSent is the event of a restart that was sent and is not proven.
 func (f *follower) verdictSent(ctx context.Context, e Event, outcome ecsreboot.Outcome, err error) Event {
+	gone := ctx.Err() == nil && errors.Is(err, ecsreboot.ErrInvalidInstanceIDNotFound) && f.isGone(ctx)
 	if ctx.Err() != nil { // nothing is decided: the next session goes on looking
 		if f.settled {
 			return Event{}
@@ -89,6 +100,8 @@ func (f *follower) verdictSent(ctx context.Context, e Event, outcome ecsreboot.O
 	e.Kind = EventFailed
 	moved := !f.before.StartTime.IsZero() && f.shown.StartTime.After(f.before.StartTime)
 	switch running := f.shown.Status == ecsreboot.StatusRunning; {
+	case gone:
+		e.Reason = ReasonGone
 	case f.down && !running:
 		e.Reason = ReasonNotBack
 	case (f.down || moved) && f.unhealthy != nil:
@@ -100,10 +113,36 @@ func (f *follower) verdictSent(ctx context.Context, e Event, outcome ecsreboot.O
 	default:
 		e.Reason = ReasonNotWatched
 	}
-	if outcome == ecsreboot.OutcomeUnknown && !f.down && !moved {
+	if outcome == ecsreboot.OutcomeUnknown && !f.down && !moved && !gone {
 		e.Kind = EventUnknown
 	}
 	return e
+}
+
+// goneTime is for how long the service must not list an instance that it listed before
+// until the instance is gone. Its place in MaxUnavailable is free from then on, so one
+// incomplete list must not be enough.
+const goneTime = time.Minute
+
+// isGone reports whether the service does not list the instance for goneTime. A poll
+// that fails is no answer.
+func (f *follower) isGone(ctx context.Context) bool {
+	for begin := time.Now(); ; {
+		status, err := f.status(ctx)
+		switch {
+		case err == nil && status != "":
+			return false
+		case err == nil && time.Since(begin) >= goneTime:
+			return true
+		case time.Since(begin) >= goneTime+sendPatience:
+			return false
+		}
+		select {
+		case <-time.After(retryInterval):
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 // forAll reports whether an error would meet every instance: of credentials,

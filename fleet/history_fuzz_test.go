@@ -149,11 +149,11 @@ func FuzzReport(f *testing.F) {
 	kinds := []fleet.EventKind{
 		fleet.EventIntent, fleet.EventAccepted, fleet.EventDoubt, fleet.EventHeld, fleet.EventUnsent, fleet.EventDown, fleet.EventUp,
 		fleet.EventHealthy, fleet.EventFailed, fleet.EventUnknown, fleet.EventSkipped, fleet.EventResume, fleet.EventStage, fleet.EventPause,
-		fleet.EventContinue, fleet.EventStop, fleet.EventHalt, fleet.EventPace, fleet.EventEnd, fleet.EventRun, "of a later version",
+		fleet.EventContinue, fleet.EventStop, fleet.EventHalt, fleet.EventPace, fleet.EventEnd, fleet.EventRun, fleet.EventMarked, "of a later version",
 	}
 	reasons := []fleet.Reason{
 		"", fleet.ReasonNotRunning, fleet.ReasonLocked, fleet.ReasonUptime, fleet.ReasonOthers, fleet.ReasonNotSent, fleet.ReasonRefused,
-		fleet.ReasonNotBack, fleet.ReasonUser, fleet.ReasonDone, fleet.ReasonInterrupted, "of a later version",
+		fleet.ReasonNotBack, fleet.ReasonGone, fleet.ReasonNotListed, fleet.ReasonUser, fleet.ReasonDone, fleet.ReasonInterrupted, "of a later version",
 	}
 	f.Add([]byte{})
 	f.Add([]byte{3, 1, 0, 0, 0, 0, 1, 0, 0, 7, 0, 0, 0, 1, 0, 8, 1, 5, 11, 0, 0, 4, 1, 0, 18, 9, 9})
@@ -183,7 +183,9 @@ func FuzzReport(f *testing.F) {
 			case fleet.EventIntent:
 				e.Attempt = 1 + c.upTo(3)
 			case fleet.EventAccepted, fleet.EventFailed:
-				e.RequestID, e.Code = "R", ecsreboot.ErrDiskError
+				e.RequestID, e.Code, e.Running = "R", ecsreboot.ErrDiskError, e.Kind == fleet.EventFailed && c.upTo(2) == 1
+			case fleet.EventMarked:
+				e.Mark = []fleet.Mark{fleet.MarkGone, fleet.MarkRestarted, fleet.MarkNotRestarted}[c.upTo(3)]
 			case fleet.EventSkipped:
 				e.Unavailable = c.upTo(2) == 1
 			case fleet.EventStage:

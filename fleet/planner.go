@@ -23,6 +23,7 @@ type Planner struct {
 	queued   []bool      // the targets that are in the queue of their group
 	width    int
 	down     int           // taken from the width
+	gone     int           // targets that do not exist any more
 	counts   map[State]int // of targets
 	failed   map[int]bool  // the targets that have failed at any time
 	spent    int           // of MaxFailed
@@ -86,7 +87,8 @@ func NewPlanner(plan Plan, rules Rules) (*Planner, error) {
 		p.index[t.ID] = i
 	}
 	for _, g := range p.groups {
-		g.width = rules.groupWidth(len(g.waiting))
+		g.size = len(g.waiting)
+		g.width = rules.groupWidth(g.size)
 		p.settle(g)
 	}
 	return p, nil
@@ -95,7 +97,8 @@ func NewPlanner(plan Plan, rules Rules) (*Planner, error) {
 // Rules returns the rules, with their defaults filled in.
 func (p *Planner) Rules() Rules { return p.rules }
 
-// Width returns how many instances may be unavailable at once.
+// Width returns how many instances may be unavailable at once. A share counts only the
+// instances that are not gone.
 func (p *Planner) Width() int { return p.width }
 
 // Unavailable returns how many instances are unavailable now.

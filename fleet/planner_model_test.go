@@ -12,7 +12,6 @@ import (
 type model struct {
 	plan     fleet.Plan
 	rules    fleet.Rules
-	widths   map[string]int // of the groups
 	states   map[string]*modelTarget
 	passed   int
 	asked    bool
@@ -26,17 +25,13 @@ type modelTarget struct {
 	state                                            fleet.State
 	attempts, stage                                  int
 	intended, accepted, sent, hasFailed, unavailable bool
-	looking, excused                                 bool
+	looking, excused, running, gone                  bool
 }
 
 func newModel(plan fleet.Plan, rules fleet.Rules) *model {
 	m := &model{plan: plan, rules: rules, states: make(map[string]*modelTarget), paused: make(map[fleet.Reason]bool)}
 	for _, t := range plan.Targets {
 		m.states[t.ID] = &modelTarget{state: fleet.StateWaiting}
-	}
-	m.widths = make(map[string]int)
-	for _, t := range plan.Targets {
-		m.widths[t.Group] = m.groupWidth(t.Group)
 	}
 	return m
 }
@@ -60,13 +55,18 @@ func (s *modelTarget) isBroken() bool {
 	return s.state == fleet.StateFailed || s.state == fleet.StateUnknown
 }
 
+// isSpared reports whether it failed and is not unavailable, as nothing was sent.
+func (s *modelTarget) isSpared() bool {
+	return s.state == fleet.StateFailed && !s.sent && (s.running || s.gone)
+}
+
 // mayCome reports whether nothing was sent, and another session may try again.
 func (s *modelTarget) mayCome() bool {
 	return s.state == fleet.StateSkipped && s.excused || s.state == fleet.StateFailed && !s.sent
 }
 
 func (s *modelTarget) isDown() bool {
-	return s.state == fleet.StateRestarting || s.isBroken() || s.state == fleet.StateSkipped && s.unavailable
+	return s.state == fleet.StateRestarting || s.isBroken() && !s.isSpared() && !s.gone || s.state == fleet.StateSkipped && s.unavailable
 }
 
 func (m *model) down() int {
@@ -85,17 +85,19 @@ func (m *model) looking() int {
 func share(limit fleet.Limit, n int) int {
 	switch {
 	case !limit.IsZero():
-		return min(max(limit.Of(n), 1), n)
+		return max(min(limit.Of(n), n), 1)
 	case n < 20:
 		return 1
 	}
 	return max(n*2/100, 1)
 }
 
-func (m *model) width() int { return share(m.rules.MaxUnavailable, len(m.plan.Targets)) }
+func (m *model) width() int {
+	return share(m.rules.MaxUnavailable, m.count(func(_ fleet.Target, s *modelTarget) bool { return !s.gone }))
+}
 
 func (m *model) groupWidth(group string) int {
-	n := m.count(func(t fleet.Target, _ *modelTarget) bool { return t.Group == group })
+	n := m.count(func(t fleet.Target, s *modelTarget) bool { return t.Group == group && !s.gone })
 	switch limit := m.rules.MaxUnavailablePerGroup; {
 	case !limit.IsZero():
 		return share(limit, n)
@@ -121,6 +123,9 @@ func (m *model) legal(e fleet.Event) bool {
 	if s == nil {
 		return false
 	}
+	if e.Kind == fleet.EventMarked {
+		return e.Reason != "" && s.mayBeMarked(e.Mark)
+	}
 	could := []fleet.EventKind{fleet.EventHeld}
 	if s.mayCome() {
 		could = append(could, fleet.EventUnsent)
@@ -141,6 +146,18 @@ func (m *model) legal(e fleet.Event) bool {
 		could = append(could, fleet.EventDown, fleet.EventUp, fleet.EventHealthy, fleet.EventUnknown)
 	}
 	return slices.Contains(could, e.Kind)
+}
+
+func (s *modelTarget) mayBeMarked(mark fleet.Mark) bool {
+	switch mark {
+	case fleet.MarkGone:
+		return true
+	case fleet.MarkRestarted:
+		return s.state != fleet.StateHealthy
+	case fleet.MarkNotRestarted:
+		return (s.state == fleet.StateRestarting || s.isBroken()) && !s.accepted
+	}
+	return false
 }
 
 // apply takes in a legal event.
@@ -174,7 +191,7 @@ func (m *model) applyTarget(s *modelTarget, e fleet.Event) {
 	switch {
 	case s.state == fleet.StateWaiting && e.Kind == fleet.EventUnsent, e.Kind == fleet.EventHeld:
 		return // there is no event for its turn
-	case s.state == fleet.StateWaiting:
+	case s.state == fleet.StateWaiting && e.Kind != fleet.EventMarked:
 		m.take(s)
 	}
 	switch e.Kind {
@@ -196,7 +213,18 @@ func (m *model) applyTarget(s *modelTarget, e fleet.Event) {
 		s.state, s.looking, s.hasFailed = fleet.StateFailed, false, true
 	case fleet.EventUnknown:
 		s.state, s.looking, s.sent = fleet.StateUnknown, false, true
+	case fleet.EventMarked:
+		s.stage, s.looking, s.hasFailed, s.unavailable, s.excused = 0, false, false, false, false
+		s.state = fleet.StateSkipped
+		if e.Mark == fleet.MarkNotRestarted {
+			s.state, s.intended, s.sent = fleet.StateWaiting, false, false
+		}
 	default:
+	}
+	s.gone = e.Kind == fleet.EventFailed && (e.Reason == fleet.ReasonGone || e.Reason == fleet.ReasonNotListed) || e.Mark == fleet.MarkGone
+	s.running = e.Kind == fleet.EventFailed && e.Running
+	if s.isSpared() {
+		s.stage = 0
 	}
 }
 
@@ -305,7 +333,7 @@ func (m *model) first() string {
 		}
 	}
 	for _, t := range m.plan.Targets {
-		if m.states[t.ID].state == fleet.StateWaiting && down[t.Group] < m.widths[t.Group] {
+		if m.states[t.ID].state == fleet.StateWaiting && down[t.Group] < m.groupWidth(t.Group) {
 			return t.ID
 		}
 	}

@@ -29,6 +29,7 @@ func TestPlannerHistories(t *testing.T) {
 		"action restart", "action follow", "action resolve", "action approve", "action halt", "action end",
 		"failure budget", "canary failed", "width", "not approved", "asked for", "done",
 		"above the width", "illegal", "recovered", "lost tail", "other rules",
+		"marked gone", "marked restarted", "marked not restarted", "failed, gone", "failed, not listed", "failed, and Running",
 	} {
 		if reached[what] < seeds/100 {
 			t.Errorf("%q came %d times in %d histories", what, reached[what], seeds)
@@ -270,6 +271,14 @@ func (s *simulation) happens(id string, choice int) fleet.Event {
 	}
 	if !s.model.legal(e) {
 		e.Kind = best
+	}
+	if e.Kind == fleet.EventFailed {
+		e.Running = e.Unavailable
+		e.Reason = []fleet.Reason{fleet.ReasonRefused, fleet.ReasonGone, fleet.ReasonNotListed}[s.upTo(3)]
+		s.reached["failed, "+string(e.Reason)]++
+		if e.Running && !target.sent {
+			s.reached["failed, and Running"]++
+		}
 	}
 	return e
 }

@@ -31,6 +31,8 @@ func (p *Planner) settle(g *group) {
 // group is a group of targets.
 type group struct {
 	waiting indices // of targets; some that no longer wait may be among them
+	size    int
+	gone    int // of size
 	width   int
 	down    int
 	at      int // in Planner.ready; -1 if it is not there

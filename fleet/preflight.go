@@ -164,21 +164,22 @@ func (f *Forecast) sum() {
 		}
 		slices.SortFunc(f.Groups, func(a, b GroupForecast) int { return strings.Compare(a.Name, b.Name) })
 	}
-	down, failed, gone := 0, 0, make(map[string]int)
+	down, failed, downIn := 0, 0, make(map[string]int)
 	for _, finding := range f.Findings {
-		if finding.State == StateFailed || finding.Status != ecsreboot.StatusRunning {
+		// One that is not listed, or refused and Running, takes nothing from the width.
+		if finding.Status != "" && finding.Status != ecsreboot.StatusRunning {
 			down++
-			gone[finding.Group]++
+			downIn[finding.Group]++
 		}
 		failed += b2i(finding.State == StateFailed)
 	}
 	restarts := len(f.Plan.Targets) - len(f.Findings)
 	if restarts > 0 && down >= f.Width {
-		f.problem("unavailable already or bound to fail: %d of the instances, and MaxUnavailable is %d: the run would halt before its end; leave them out, such as by Status, or allow for more", down, f.Width)
+		f.problem("unavailable already: %d of the instances, and MaxUnavailable is %d: the run would halt before its end; leave them out, such as by Status, or allow for more", down, f.Width)
 	}
 	for _, g := range f.Groups {
-		if down < f.Width && gone[g.Name] >= g.Width && gone[g.Name] < g.Size {
-			f.problem("unavailable already or bound to fail: %d of the instances of group %q, and %d may be: the rest of it would never be restarted", gone[g.Name], g.Name, g.Width)
+		if down < f.Width && downIn[g.Name] >= g.Width && downIn[g.Name] < g.Size {
+			f.problem("unavailable already: %d of the instances of group %q, and %d may be: the rest of it would never be restarted", downIn[g.Name], g.Name, g.Width)
 		}
 	}
 	if limit := f.Rules.MaxFailed.Of(len(f.Plan.Targets)); failed > limit {

@@ -78,7 +78,7 @@ func TestPreflightOfABudgetThatCannotBeMet(t *testing.T) {
 		plan := s.plan()
 		forecast := s.preflight(plan, fleet.Options{})
 		require.Len(t, forecast.Problems, 1)
-		require.Contains(t, forecast.Problems[0], "unavailable already or bound to fail: 1 of the instances, and MaxUnavailable is 1")
+		require.Contains(t, forecast.Problems[0], "unavailable already: 1 of the instances, and MaxUnavailable is 1")
 		// which is what happens
 		report, err := s.run(fleet.Options{})
 		require.NoError(t, err)

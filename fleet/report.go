@@ -37,6 +37,7 @@ type Record struct {
 	Reason    Reason              `json:"reason,omitempty"` // why it is in that state
 	Code      ecsreboot.ErrorCode `json:"code,omitempty"`
 	Error     string              `json:"error,omitempty"`
+	Note      string              `json:"note,omitempty"`      // the operator's reason, if its state is by a mark
 	RequestID string              `json:"requestId,omitempty"` // of the last answer
 	Proof     ecsreboot.Proof     `json:"proof,omitempty"`
 	Attempts  int                 `json:"attempts,omitempty"` // requests that may have left
@@ -80,19 +81,19 @@ func (r *Report) Count(s State) int {
 	return n
 }
 
-// NotRestarted returns the records for which [Record.Restarted] is false.
+// NotRestarted returns the records for which [Record.Restarted] is false, without those
+// that an operator marked as gone.
 func (r *Report) NotRestarted() []Record {
 	var left []Record
 	for i := range r.Records {
-		if !r.Records[i].Restarted() {
+		if !r.Records[i].Restarted() && !r.Records[i].isMarkedGone() {
 			left = append(left, r.Records[i])
 		}
 	}
 	return left
 }
 
-// Err returns nil if [Record.Restarted] is true for every instance. Otherwise the
-// error says how many instances have not restarted, and why the run ended. Err of a
+// Err returns nil if [Report.NotRestarted] returns no records. Otherwise the error says how many instances have not restarted, and why the run ended. Err of a
 // nil Report is nil.
 func (r *Report) Err() error {
 	if r == nil {
@@ -120,10 +121,14 @@ func (r *Report) Err() error {
 }
 
 // Restarted reports whether it is proven that the instance restarted and is healthy,
-// or whether it was skipped because others had restarted it.
+// or whether it was skipped because others had restarted it, or because an operator
+// marked it as restarted.
 func (r Record) Restarted() bool {
-	return r.State == StateHealthy || r.State == StateSkipped && (r.Reason == ReasonUptime || r.Reason == ReasonOthers)
+	return r.State == StateHealthy ||
+		r.State == StateSkipped && (r.Reason == ReasonUptime || r.Reason == ReasonOthers || r.Reason == ReasonMarkedRestarted)
 }
+
+func (r Record) isMarkedGone() bool { return r.State == StateSkipped && r.Reason == ReasonGone }
 
 // add takes an event in.
 func (r *Report) add(e Event) {
@@ -183,9 +188,14 @@ func apply(r *Record, e Event) {
 		r.State = StateUnknown
 	case EventSkipped:
 		r.State = StateSkipped
+	case EventMarked:
+		r.State, r.Failed = StateSkipped, false
+		if e.Mark == MarkNotRestarted {
+			r.State = StateWaiting
+		}
 	default: // of runs
 		return
 	}
-	r.EndedAt, r.Reason, r.Code, r.Error, r.Proof = e.At, e.Reason, e.Code, e.Error, e.Proof
+	r.EndedAt, r.Reason, r.Code, r.Error, r.Note, r.Proof = e.At, e.Reason, e.Code, e.Error, e.Note, e.Proof
 	r.RequestID = cmp.Or(e.RequestID, r.RequestID)
 }

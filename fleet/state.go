@@ -39,12 +39,24 @@ const (
 	skippedDown  targetState = "skipped-down"
 	deferred     targetState = "deferred"      // skipped for what may pass: a resumed run may restart it
 	deferredDown targetState = "deferred-down" // likewise, and not Running
+
+	// Nothing was sent, and the instance is Running as before.
+	failedChosenUp   targetState = "failed-chosen-up"
+	failedIntendedUp targetState = "failed-intended-up"
+	// The service does not list the instance.
+	failedChosenGone   targetState = "failed-chosen-gone"
+	failedIntendedGone targetState = "failed-intended-gone"
+	failedSentGone     targetState = "failed-sent-gone"
+	failedAcceptedGone targetState = "failed-accepted-gone"
+	gone               targetState = "gone" // an operator says so
 )
 
 // stateFacts are what the planner knows of an instance from its state alone.
 type stateFacts struct {
 	public State
 	down   bool       // unavailable: takes from the width
+	gone   bool       // it does not exist: takes nothing from the width, and its group is smaller
+	spares bool       // failed, and leaves its canary stage: nothing was sent, and it is not unavailable
 	unsent bool       // given up with nothing sent: a resumed run may restart it
 	look   ActionKind // what a resumed run does to see what became of the request
 }
@@ -66,6 +78,35 @@ var factsOf = map[targetState]stateFacts{
 	skippedDown:     {public: StateSkipped, down: true},
 	deferred:        {public: StateSkipped, unsent: true},
 	deferredDown:    {public: StateSkipped, down: true, unsent: true},
+
+	failedChosenUp:     {public: StateFailed, spares: true, unsent: true},
+	failedIntendedUp:   {public: StateFailed, spares: true, unsent: true},
+	failedChosenGone:   {public: StateFailed, gone: true, spares: true, unsent: true},
+	failedIntendedGone: {public: StateFailed, gone: true, spares: true, unsent: true},
+	failedSentGone:     {public: StateFailed, gone: true, look: ActionResolve},
+	failedAcceptedGone: {public: StateFailed, gone: true, look: ActionFollow},
+	gone:               {public: StateSkipped, gone: true},
+}
+
+// goneFrom and upFrom hold the states of a failed instance that is not unavailable.
+var (
+	goneFrom = map[targetState]targetState{
+		failedChosen: failedChosenGone, failedIntended: failedIntendedGone, failedSent: failedSentGone, failedAccepted: failedAcceptedGone,
+	}
+	upFrom = map[targetState]targetState{failedChosen: failedChosenUp, failedIntended: failedIntendedUp}
+)
+
+// broad returns the state without what is known of the instance itself: what may
+// happen to a failed instance does not depend on whether it is Running or gone.
+func (s targetState) broad() targetState {
+	for _, narrow := range []map[targetState]targetState{goneFrom, upFrom} {
+		for broad, state := range narrow {
+			if state == s {
+				return broad
+			}
+		}
+	}
+	return s
 }
 
 func (s targetState) public() State { return factsOf[s].public }
@@ -114,9 +155,19 @@ func (s targetState) after(e Event) (next targetState, ok bool) {
 	if e.Kind == EventHeld {
 		return s, true
 	}
-	next, ok = nextStates[e.Kind][s]
-	if !ok || e.Kind != EventSkipped {
-		return next, ok
+	if e.Kind == EventMarked {
+		return s.marked(e.Mark)
+	}
+	next, ok = nextStates[e.Kind][s.broad()]
+	switch {
+	case !ok:
+		return next, false
+	case e.Kind == EventFailed && (e.Reason == ReasonNotListed || e.Reason == ReasonGone):
+		return goneFrom[next], true
+	case e.Kind == EventFailed && e.Running && upFrom[next] != "":
+		return upFrom[next], true
+	case e.Kind != EventSkipped:
+		return next, true
 	}
 	switch passes := e.Reason == ReasonNotRunning || e.Reason == ReasonLocked; {
 	case passes && e.Unavailable:
@@ -127,6 +178,25 @@ func (s targetState) after(e Event) (next targetState, ok bool) {
 		return skippedDown, true
 	}
 	return skipped, true
+}
+
+// marked returns the state after an operator's word, and whether it is possible in s.
+// The word that an instance was not restarted is refused where the service had
+// accepted the restart: the instance would be restarted a second time.
+func (s targetState) marked(as Mark) (next targetState, ok bool) {
+	switch as {
+	case MarkGone:
+		return gone, true
+	case MarkRestarted:
+		return skipped, s != healthy
+	case MarkNotRestarted:
+		switch s.broad() {
+		case chosen, intended, sent, failedChosen, failedIntended, failedSent, unknownSent:
+			return waiting, true
+		default:
+		}
+	}
+	return s, false
 }
 
 // resumed returns the state in which a resumed run takes an instance up. If its turn

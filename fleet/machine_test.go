@@ -1,0 +1,158 @@
+package fleet_test
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/fleet"
+)
+
+// refused makes the service refuse every restart of an instance.
+func refused(id string, code ecsreboot.ErrorCode) ecstest.Fault {
+	return ecstest.Fault{Kind: ecstest.FaultError, Action: "RebootInstance", InstanceID: id, Status: 403, Code: string(code), Times: -1}
+}
+
+// TestRefusedAndRunningTakesNoWidth: one failure of five is allowed by default.
+func TestRefusedAndRunningTakesNoWidth(t *testing.T) {
+	for _, id := range []string{"i-00001", "i-00002", "i-00005"} {
+		t.Run(id, func(t *testing.T) {
+			inBubble(t, 5, ecstest.Options{}, func(t *testing.T, s *service) {
+				s.Inject(refused(id, ecsreboot.ErrDiskError))
+				var seen trace
+				report, err := s.run(fleet.Options{OnEvent: func(e fleet.Event) { seen = append(seen, e) }})
+				require.NoError(t, err)
+				require.Equal(t, fleet.ReasonDone, report.Reason)
+				require.Equal(t, 4, report.Count(fleet.StateHealthy), mustJSON(t, report.NotRestarted()))
+				record, _ := report.Record(id)
+				require.Equal(t, fleet.StateFailed, record.State)
+				require.Equal(t, fleet.ReasonRefused, record.Reason)
+				require.True(t, seen.of(fleet.EventFailed)[0].Running)
+				require.Equal(t, 1, seen.unavailable(t, s.plan(), fleet.Rules{}))
+			})
+		})
+	}
+}
+
+// TestRefusedBeyondTheBudgetHalts: MaxFailed decides, also in a resumed run.
+func TestRefusedBeyondTheBudgetHalts(t *testing.T) {
+	inBubble(t, 8, ecstest.Options{}, func(t *testing.T, s *service) {
+		for _, id := range s.ids[1:4] {
+			s.Inject(refused(id, ecsreboot.ErrDiskError))
+		}
+		options := fleet.Options{Journal: filepath.Join(t.TempDir(), "j"), MinReady: -1}
+		report, err := s.run(options)
+		require.NoError(t, err)
+		require.Equal(t, fleet.ReasonBudget, report.Reason)
+		s.restartedOnce("i-00001")
+		options.MaxFailed = fleet.Count(3)
+		options.MaxUnavailable = fleet.Count(1)
+		report, err = fleet.Resume(context.Background(), s.client, s.plan(), options)
+		require.NoError(t, err)
+		require.Equal(t, fleet.ReasonDone, report.Reason)
+		require.Equal(t, 3, report.Count(fleet.StateFailed))
+		s.restartedOnce("i-00001", "i-00005", "i-00006", "i-00007", "i-00008")
+	})
+}
+
+// TestRefusedAndStoppedTakesWidth: who does not serve is unavailable, whatever refused it.
+func TestRefusedAndStoppedTakesWidth(t *testing.T) {
+	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
+		s.Inject(ecstest.Fault{Kind: ecstest.FaultError, Action: "RebootInstance", InstanceID: "i-00001", Status: 403, Code: "DiskError", Delay: time.Second})
+		time.AfterFunc(500*time.Millisecond, func() { s.SetStatus("i-00001", ecsreboot.StatusStopped) })
+		report, err := s.run(fleet.Options{Rules: fleet.Rules{Canary: []int{}}})
+		require.NoError(t, err)
+		require.Equal(t, fleet.ReasonWidth, report.Reason)
+		s.restartedOnce()
+	})
+}
+
+// TestReleasedTakesNoWidth: a spot instance is released while it restarts.
+func TestReleasedTakesNoWidth(t *testing.T) {
+	inBubble(t, 6, ecstest.Options{}, func(t *testing.T, s *service) {
+		var seen trace
+		var released, failed time.Time
+		options := fleet.Options{
+			Rules: fleet.Rules{Canary: []int{}}, Journal: filepath.Join(t.TempDir(), "j"),
+			OnEvent: func(e fleet.Event) {
+				seen = append(seen, e)
+				switch {
+				case e.InstanceID != "i-00002":
+				case e.Kind == fleet.EventDown:
+					s.RemoveInstance(e.InstanceID)
+					released = time.Now()
+				case e.Kind == fleet.EventFailed:
+					failed = time.Now()
+				}
+			},
+		}
+		report, err := s.run(options)
+		require.NoError(t, err)
+		require.Equal(t, fleet.ReasonDone, report.Reason)
+		require.Equal(t, 5, report.Count(fleet.StateHealthy), mustJSON(t, report.NotRestarted()))
+		record, _ := report.Record("i-00002")
+		require.Equal(t, fleet.ReasonGone, record.Reason)
+		require.GreaterOrEqual(t, failed.Sub(released), time.Minute, "one list may be incomplete")
+		require.Less(t, failed.Sub(released), 3*time.Minute)
+
+		// A resumed run asks again, and finds it gone.
+		report, err = fleet.Resume(context.Background(), s.client, *seen[0].Plan, options)
+		require.NoError(t, err)
+		require.Equal(t, fleet.ReasonDone, report.Reason)
+		require.Equal(t, 1, report.Count(fleet.StateFailed))
+	})
+}
+
+// TestReleasedBeforeItsTurn: what is not listed when its turn comes fails within the
+// budget, also as a canary.
+func TestReleasedBeforeItsTurn(t *testing.T) {
+	inBubble(t, 6, ecstest.Options{}, func(t *testing.T, s *service) {
+		plan := s.plan()
+		s.RemoveInstance("i-00001")
+		report, err := fleet.Run(context.Background(), s.client, plan, fleet.Options{})
+		require.NoError(t, err)
+		require.Equal(t, fleet.ReasonDone, report.Reason)
+		require.Equal(t, 5, report.Count(fleet.StateHealthy))
+		record, _ := report.Record("i-00001")
+		require.Equal(t, fleet.ReasonNotListed, record.Reason)
+	})
+}
+
+// TestListedAgainIsNotGone: a list that is incomplete for a moment frees no place.
+func TestListedAgainIsNotGone(t *testing.T) {
+	inBubble(t, 4, ecstest.Options{}, func(t *testing.T, s *service) {
+		var seen trace
+		rules := fleet.Rules{MaxUnavailable: fleet.Count(3), AllowWide: true, MaxFailed: fleet.Count(3), Canary: []int{}}
+		report, err := s.run(fleet.Options{
+			Rules: rules, OnEvent: func(e fleet.Event) {
+				if seen = append(seen, e); e.Kind == fleet.EventAccepted && e.InstanceID == "i-00001" {
+					s.Inject(ecstest.Fault{
+						Kind: ecstest.FaultAnswer, Action: "DescribeInstances", Times: 3, Status: 200,
+						Body: `{"RequestId":"R","TotalCount":0,"PageNumber":1,"PageSize":100,"Instances":{"Instance":[]}}`,
+					})
+				}
+			},
+		})
+		require.NoError(t, err)
+		require.Equal(t, fleet.ReasonNotWatched, seen.of(fleet.EventFailed)[0].Reason)
+		require.Equal(t, 4, report.Count(fleet.StateHealthy), mustJSON(t, report.NotRestarted()))
+		require.Equal(t, 3, seen.unavailable(t, s.plan(), rules))
+	})
+}
+
+// TestGoneMakesGroupsSmaller: a share of a group is one of those that remain.
+func TestGoneMakesGroupsSmaller(t *testing.T) {
+	rules := fleet.Rules{MaxUnavailable: fleet.Percent(50), MaxUnavailablePerGroup: fleet.Percent(50), AllowWide: true, MaxFailed: fleet.Count(4), Canary: []int{}}
+	p := newPlanner(t, planOf(8, "x", "x", "x", "x", "y", "y", "y", "y"), rules)
+	require.Equal(t, 4, p.Width())
+	require.Equal(t, "restart a, restart b, restart e, restart f", tell(t, p, "run"))
+	require.Empty(t, tell(t, p, "intent a, accepted a, intent b, accepted b, failed a: gone"), "of three there may be one")
+	require.Equal(t, 3, p.Width(), "of seven")
+	require.Equal(t, "restart c", tell(t, p, "healthy b"))
+	require.Equal(t, 3, p.Unavailable())
+}
