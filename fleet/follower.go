@@ -25,6 +25,7 @@ type follower struct {
 	shown     ecsreboot.Observation // the last reading
 	since     time.Time             // of being Running and healthy; zero if it is not
 	unhealthy error                 // what the health check said last
+	gone      bool                  // the service did not list it for goneTime
 }
 
 func newFollower(s *session, target Target) *follower {
@@ -170,6 +171,9 @@ func (f *follower) probe(ctx context.Context, _ ecsreboot.Observation) (ecsreboo
 // the session ends, because the instance may come back.
 func (f *follower) tellEnd(ctx context.Context, err error) {
 	if err == nil {
+		return
+	}
+	if err = f.followListed(ctx, err); err == nil {
 		return
 	}
 	e, fatal := f.verdict(ctx, err)

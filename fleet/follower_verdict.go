@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/ecsreboot/ecsreboot"
 )
@@ -19,13 +18,18 @@ type followError struct {
 func (e *followError) Error() string { return e.err.Error() }
 func (e *followError) Unwrap() error { return e.err }
 
+// outcomeOf returns what is known of the send after a wait that failed.
+func outcomeOf(err error) ecsreboot.Outcome {
+	if earlier, ok := errors.AsType[*followError](err); ok {
+		return earlier.outcome
+	}
+	return ecsreboot.OutcomeOf(err)
+}
+
 // verdict returns the event that the error amounts to, and the error itself if it
 // would meet every instance.
 func (f *follower) verdict(ctx context.Context, err error) (Event, error) {
-	outcome := ecsreboot.OutcomeOf(err)
-	if earlier, ok := errors.AsType[*followError](err); ok {
-		outcome = earlier.outcome
-	}
+	outcome := outcomeOf(err)
 	apiErr, answered := errors.AsType[*ecsreboot.APIError](err)
 	e := Event{Error: text(err)}
 	if answered {
@@ -86,7 +90,6 @@ func (f *follower) isRunning(ctx context.Context) bool {
 
 // verdictSent is the event of a restart that was sent and is not proven.
 func (f *follower) verdictSent(ctx context.Context, e Event, outcome ecsreboot.Outcome, err error) Event {
-	gone := ctx.Err() == nil && errors.Is(err, ecsreboot.ErrInvalidInstanceIDNotFound) && f.isGone(ctx)
 	if ctx.Err() != nil { // nothing is decided: the next session goes on looking
 		if f.settled {
 			return Event{}
@@ -100,7 +103,7 @@ func (f *follower) verdictSent(ctx context.Context, e Event, outcome ecsreboot.O
 	e.Kind = EventFailed
 	moved := !f.before.StartTime.IsZero() && f.shown.StartTime.After(f.before.StartTime)
 	switch running := f.shown.Status == ecsreboot.StatusRunning; {
-	case gone:
+	case f.gone:
 		e.Reason = ReasonGone
 	case f.down && !running:
 		e.Reason = ReasonNotBack
@@ -113,36 +116,10 @@ func (f *follower) verdictSent(ctx context.Context, e Event, outcome ecsreboot.O
 	default:
 		e.Reason = ReasonNotWatched
 	}
-	if outcome == ecsreboot.OutcomeUnknown && !f.down && !moved && !gone {
+	if outcome == ecsreboot.OutcomeUnknown && !f.down && !moved && !f.gone {
 		e.Kind = EventUnknown
 	}
 	return e
-}
-
-// goneTime is for how long the service must not list an instance that it listed before
-// until the instance is gone. Its place in MaxUnavailable is free from then on, so one
-// incomplete list must not be enough.
-const goneTime = time.Minute
-
-// isGone reports whether the service does not list the instance for goneTime. A poll
-// that fails is no answer.
-func (f *follower) isGone(ctx context.Context) bool {
-	for begin := time.Now(); ; {
-		status, err := f.status(ctx)
-		switch {
-		case err == nil && status != "":
-			return false
-		case err == nil && time.Since(begin) >= goneTime:
-			return true
-		case time.Since(begin) >= goneTime+sendPatience:
-			return false
-		}
-		select {
-		case <-time.After(retryInterval):
-		case <-ctx.Done():
-			return false
-		}
-	}
 }
 
 // forAll reports whether an error would meet every instance: of credentials,
