@@ -32,7 +32,7 @@ const (
 	EventDown     EventKind = "down"     // a poll showed a status of a restart
 	EventUp       EventKind = "up"       // a later poll showed it Running; Health is called from now on
 	EventHealthy  EventKind = "healthy"  // the restart is proven, and the instance was healthy for MinReady: Proof
-	EventFailed   EventKind = "failed"   // the restart was refused, or the instance was not healthy in time: Reason, Code, Error, RequestID, Running
+	EventFailed   EventKind = "failed"   // the restart was refused, or the instance was not healthy in time: Reason, Code, Error, RequestID, Running, Alone
 	EventUnknown  EventKind = "unknown"  // polls did not show whether it restarted: Reason, Error
 	EventSkipped  EventKind = "skipped"  // the run leaves it alone: Reason, Code, Unavailable
 	EventMarked   EventKind = "marked"   // an operator's word about it, between two sessions: Mark, Reason, Note; see [MarkInstances]
@@ -54,6 +54,7 @@ type Event struct {
 	Error       string              `json:"error,omitempty"`
 	Unavailable bool                `json:"unavailable,omitempty"` // of a skipped instance: it is not Running
 	Running     bool                `json:"running,omitempty"`     // of an instance that failed with nothing sent: a poll after the failure showed it Running, so it is not unavailable
+	Alone       bool                `json:"alone,omitempty"`       // of an instance that was denied: a dry run for another one passed
 	Mark        Mark                `json:"mark,omitempty"`
 	Note        string              `json:"note,omitempty"`  // the operator's reason for a mark
 	Stage       int                 `json:"stage,omitempty"` // the canary stage, from 1
@@ -81,6 +82,7 @@ const (
 // Why an instance failed, or is unknown.
 const (
 	ReasonRefused    Reason = "refused"     // the service refused the restart: Code
+	ReasonDenied     Reason = "denied"      // the permission to restart it is missing: Code. Others may have it; see ReasonAccess
 	ReasonNotListed  Reason = "not listed"  // the service does not list it: it does not exist, or may not be read
 	ReasonGone       Reason = "gone"        // the service listed it before its restart, and does not list it any more; also of an operator's mark
 	ReasonNotSent    Reason = "not sent"    // there was no connection to the service
@@ -108,7 +110,7 @@ const (
 	ReasonWidth       Reason = "width"          // instances that failed, are unknown or not Running use up MaxUnavailable
 	ReasonDisapproved Reason = "not approved"   // Options.Approve returned an error
 	ReasonJournal     Reason = "journal"        // the journal can no longer be written
-	ReasonAccess      Reason = "access"         // credentials, signature or permissions are refused, which every instance would meet
+	ReasonAccess      Reason = "access"         // credentials, signature or permissions are refused for every instance: a dry run for another one was denied, or three in a row were denied
 	ReasonInterrupted Reason = "interrupted"    // the context ended
 	ReasonDone        Reason = "done"           // of an end: no instance is waiting any more
 )

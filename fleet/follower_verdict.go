@@ -68,7 +68,14 @@ func (f *follower) verdict(ctx context.Context, err error) (Event, error) {
 	case errors.Is(err, ecsreboot.ErrInstanceLockedForSecurity), errors.Is(err, ecsreboot.ErrInstanceExpiredOrInArrears):
 		// What has expired, or is in arrears, is not Running as a rule.
 		e.Kind, e.Reason, e.Unavailable = EventSkipped, ReasonLocked, !f.isRunning(ctx)
-	case forAll(err):
+	case isDenied(err) && outcome == ecsreboot.OutcomeRejected:
+		others := f.session.othersDenied(ctx, f.target.ID)
+		if others == denialOfAll {
+			e.Kind, e.Reason = EventUnsent, ReasonAccess
+			return e, err
+		}
+		e.Kind, e.Reason, e.Alone, e.Running = EventFailed, ReasonDenied, others == denialAlone, f.isRunning(ctx)
+	case isDenied(err), forAll(err): // a poll is denied to all
 		e.Kind, e.Reason = EventUnsent, ReasonAccess
 		return e, err
 	case isOthers:
@@ -123,11 +130,10 @@ func (f *follower) verdictSent(ctx context.Context, e Event, outcome ecsreboot.O
 }
 
 // forAll reports whether an error would meet every instance: of credentials,
-// signature, permissions, or the service's certificate.
+// signature, or the service's certificate. See isDenied for permissions.
 func forAll(err error) bool {
 	_, badCertificate := errors.AsType[*tls.CertificateVerificationError](err)
-	return badCertificate || errors.Is(err, ecsreboot.ErrCredentials) || errors.Is(err, ecsreboot.ErrUnauthenticated) ||
-		errors.Is(err, ecsreboot.ErrAccessDenied)
+	return badCertificate || errors.Is(err, ecsreboot.ErrCredentials) || errors.Is(err, ecsreboot.ErrUnauthenticated)
 }
 
 // reasonOf is the reason of what ends a session.

@@ -41,6 +41,9 @@ func (e Event) LogValue() slog.Value {
 	if e.Running {
 		attributes = append(attributes, slog.Bool("running", true))
 	}
+	if e.Alone {
+		attributes = append(attributes, slog.Bool("alone", true))
+	}
 	attributes = add(attributes, "mark", e.Mark)
 	attributes = add(attributes, "note", e.Note)
 	if e.Stage > 0 {
@@ -186,7 +189,7 @@ func (f *Forecast) LogValue() slog.Value {
 	}
 	attributes := []slog.Attr{
 		slog.Any("plan", f.Plan), slog.String("digest", f.Digest), slog.Int("width", f.Width), slog.Int("findings", len(f.Findings)),
-		slog.Int("dry_runs", f.DryRuns), slog.Duration("at_least", f.AtLeast),
+		slog.Int("dry_runs", f.DryRuns), slog.Int("asked", f.Asked), slog.Duration("at_least", f.AtLeast),
 	}
 	if !f.OpensAt.IsZero() {
 		attributes = append(attributes, slog.Time("opens_at", f.OpensAt))

@@ -58,7 +58,8 @@ type Options struct {
 	// Default none.
 	SelfID string
 	// DryRuns is how many instances [Preflight] sends a dry run for, spread over the
-	// plan. Default 5; negative means none.
+	// plan. If some are denied, it sends more, up to 100, to tell which ones. Default 5;
+	// negative means none.
 	DryRuns int
 	// Control pauses or stops the run from outside.
 	Control *Control

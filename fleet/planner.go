@@ -27,6 +27,7 @@ type Planner struct {
 	counts   map[State]int // of targets
 	failed   map[int]bool  // the targets that have failed at any time
 	spent    int           // of MaxFailed
+	denied   int           // in a row, without an accepted restart since, and not known to be alone
 	looking  map[int]bool  // the targets, failed or unknown, that are looked at once more
 	stage    stage
 	paused   map[Reason]bool
@@ -253,6 +254,8 @@ func (p *Planner) start(actions []Action) []Action {
 // overspent returns why the run must halt, or nothing.
 func (p *Planner) overspent() Reason {
 	switch _, canary := p.canary(); {
+	case p.denied >= deniedInARow:
+		return ReasonAccess
 	case p.Failed() > p.rules.MaxFailed.Of(len(p.targets)):
 		return ReasonBudget
 	case canary && p.stage.broken > 0:

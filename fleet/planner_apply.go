@@ -39,7 +39,7 @@ func (p *Planner) Replay(e Event) error {
 
 // replayResume judges anew what made an earlier session stop.
 func (p *Planner) replayResume() {
-	p.stopping, p.ended, p.live = "", false, false
+	p.stopping, p.ended, p.live, p.denied = "", false, false, 0
 	p.stage.asked = false
 	clear(p.paused)
 	clear(p.looking)
@@ -81,8 +81,11 @@ func (p *Planner) replayTarget(i int, e Event) error {
 	switch e.Kind {
 	case EventIntent:
 		t.attempts = e.Attempt
+	case EventAccepted:
+		p.denied = 0
 	case EventFailed:
 		delete(p.looking, i)
+		p.denied += b2i(e.Reason == ReasonDenied && !e.Alone)
 		if factsOf[next].spares {
 			p.release(t)
 		}

@@ -15,6 +15,7 @@ type model struct {
 	states   map[string]*modelTarget
 	passed   int
 	asked    bool
+	denied   int // in a row
 	paused   map[fleet.Reason]bool
 	stopping fleet.Reason
 	live     bool
@@ -164,7 +165,7 @@ func (s *modelTarget) mayBeMarked(mark fleet.Mark) bool {
 func (m *model) apply(e fleet.Event) {
 	switch e.Kind {
 	case fleet.EventResume:
-		m.stopping, m.ended, m.live, m.asked = "", false, false, false
+		m.stopping, m.ended, m.live, m.asked, m.denied = "", false, false, false, 0
 		clear(m.paused)
 		for _, s := range m.states {
 			s.looking = false
@@ -199,6 +200,7 @@ func (m *model) applyTarget(s *modelTarget, e fleet.Event) {
 		s.attempts, s.intended, s.accepted, s.sent = e.Attempt, true, false, false
 	case fleet.EventAccepted:
 		s.accepted, s.sent = true, true
+		m.denied = 0
 	case fleet.EventDoubt, fleet.EventDown:
 		s.sent = true
 	case fleet.EventUnsent:
@@ -211,6 +213,9 @@ func (m *model) applyTarget(s *modelTarget, e fleet.Event) {
 		s.state, s.looking = fleet.StateHealthy, false
 	case fleet.EventFailed:
 		s.state, s.looking, s.hasFailed = fleet.StateFailed, false, true
+		if e.Reason == fleet.ReasonDenied && !e.Alone {
+			m.denied++
+		}
 	case fleet.EventUnknown:
 		s.state, s.looking, s.sent = fleet.StateUnknown, false, true
 	case fleet.EventMarked:
@@ -303,6 +308,8 @@ func (m *model) start() (actions []fleet.Action) {
 func (m *model) overspent() fleet.Reason {
 	broken := m.count(func(_ fleet.Target, s *modelTarget) bool { return s.stage == m.passed+1 && s.isBroken() })
 	switch {
+	case m.denied > 2:
+		return fleet.ReasonAccess
 	case m.failed() > m.rules.MaxFailed.Of(len(m.plan.Targets)):
 		return fleet.ReasonBudget
 	case broken > 0 && m.passed < len(m.rules.Canary):

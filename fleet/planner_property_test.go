@@ -27,7 +27,7 @@ func TestPlannerHistories(t *testing.T) {
 	// What never happened was not tested.
 	for _, what := range []string{
 		"action restart", "action follow", "action resolve", "action approve", "action halt", "action end",
-		"failure budget", "canary failed", "width", "not approved", "asked for", "done",
+		"failure budget", "canary failed", "width", "not approved", "asked for", "done", "access",
 		"above the width", "illegal", "recovered", "lost tail", "other rules",
 		"marked gone", "marked restarted", "marked not restarted", "failed, gone", "failed, not listed", "failed, and Running",
 	} {
@@ -111,6 +111,7 @@ type simulation struct {
 	history  []fleet.Event // what is recorded
 	log      []any         // of it all, to be read when something is wrong
 	underWay []string      // what was asked for and has not come to an end
+	denies   bool          // the service denies many of the restarts
 	question int           // the stage that waits for approval
 	ended    bool
 	reached  map[string]int
@@ -122,6 +123,7 @@ func simulate(tb testing.TB, name string, script []byte, reached map[string]int)
 	s := &simulation{choices: c, t: tb, name: name, reached: reached}
 	s.plan = c.plan()
 	s.rules = c.rules(len(s.plan.Targets))
+	s.denies = c.upTo(8) == 7
 	s.begin()
 	s.next(fleet.Event{Kind: fleet.EventRun})
 	for len(s.rest) > 0 {
@@ -269,12 +271,21 @@ func (s *simulation) happens(id string, choice int) fleet.Event {
 	e := fleet.Event{
 		Kind: kinds[choice%len(kinds)], InstanceID: id, Attempt: target.attempts + 1, Unavailable: choice >= len(kinds), Reason: fleet.ReasonNotRunning,
 	}
+	if s.denies && choice%2 == 1 && !target.accepted {
+		e.Kind = fleet.EventFailed
+	}
 	if !s.model.legal(e) {
 		e.Kind = best
 	}
 	if e.Kind == fleet.EventFailed {
 		e.Running = e.Unavailable
-		e.Reason = []fleet.Reason{fleet.ReasonRefused, fleet.ReasonGone, fleet.ReasonNotListed}[s.upTo(3)]
+		e.Reason = []fleet.Reason{
+			fleet.ReasonRefused, fleet.ReasonGone, fleet.ReasonNotListed, fleet.ReasonDenied, fleet.ReasonDenied, fleet.ReasonDenied,
+		}[s.upTo(6)]
+		if s.denies {
+			e.Reason = fleet.ReasonDenied
+		}
+		e.Alone = e.Reason == fleet.ReasonDenied && s.upTo(4) == 3
 		s.reached["failed, "+string(e.Reason)]++
 		if e.Running && !target.sent {
 			s.reached["failed, and Running"]++

@@ -18,6 +18,7 @@ type witness struct {
 	unknown  map[string]bool
 	stage    map[string]int
 	approved int
+	denied   int
 	paused   map[fleet.Reason]bool
 	stopped  bool
 	live     bool
@@ -68,6 +69,12 @@ func (w *witness) sees(e fleet.Event) {
 	}
 	if id != "" {
 		w.told[id] = true
+	}
+	switch {
+	case e.Kind == fleet.EventFailed && e.Reason == fleet.ReasonDenied && !e.Alone:
+		w.denied++
+	case e.Kind == fleet.EventAccepted, e.Kind == fleet.EventResume:
+		w.denied = 0
 	}
 	switch e.Kind {
 	case fleet.EventRun, fleet.EventResume:
@@ -185,6 +192,8 @@ func (w *witness) asks(id string) string {
 		return "too many are down"
 	case inGroup >= groupWidth:
 		return "too many of its group are down"
+	case w.denied >= 3:
+		return "three in a row were denied"
 	case broken > w.rules.MaxFailed.Of(len(w.plan.Targets)):
 		return "too many have failed"
 	case w.approved < len(w.rules.Canary) && inStage >= w.rules.Canary[w.approved]:

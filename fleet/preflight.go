@@ -25,6 +25,7 @@ type Forecast struct {
 	// a width that is used up before the run begins. Empty if preflight found none.
 	Problems []string `json:"problems,omitempty"`
 	DryRuns  int      `json:"dryRuns"` // the number of dry runs that passed
+	Asked    int      `json:"asked"`   // the number of instances that a dry run was sent for
 	// OpensAt is when the maintenance window opens; zero if it is open, or if there is
 	// no window.
 	OpensAt time.Time `json:"opensAt,omitzero"`
@@ -119,28 +120,74 @@ func (f *Forecast) sort(found map[string]ecsreboot.Instance, options Options) (s
 	return sound
 }
 
-// dryRun asks the service about n of the targets, spread evenly.
+// maxDryRuns is how many dry runs preflight sends at most to find out which instances
+// are denied, once a dry run is.
+const maxDryRuns = 100
+
+// dryRun sends n dry runs, spread evenly over the targets. If some are denied, it goes
+// on with the other targets, up to maxDryRuns, to tell which ones: permissions may
+// depend on tags. If all are denied, and at least deniedInARow, it does not go on.
 func (f *Forecast) dryRun(ctx context.Context, client *ecsreboot.Client, sound []Target, n int) error {
 	n = min(max(n, 0), len(sound))
+	asked := make(map[int]bool, n)
+	denied := 0
+	defer func() { f.Asked = len(asked) }()
+	ask := func(i int) error {
+		asked[i] = true
+		found, err := f.dryRunOne(ctx, client, sound[i])
+		denied += b2i(found == ReasonDenied)
+		return err
+	}
 	for i := range n {
-		t := sound[i*len(sound)/n]
-		_, err := client.RebootInstance(ctx, ecsreboot.RebootInstanceRequest{InstanceID: t.ID, ForceStop: f.Plan.ForceStop, DryRun: true})
-		apiErr, answered := errors.AsType[*ecsreboot.APIError](err)
-		switch {
-		case err == nil:
-			f.DryRuns++
-		case ctx.Err() != nil:
-			return err
-		case forAll(err):
-			f.Problems = append(f.Problems, "no instance can be restarted: "+text(err))
-			return nil
-		case answered:
-			f.Findings = append(f.Findings, Finding{Target: t, State: StateFailed, Reason: ReasonRefused, Code: apiErr.Code, Error: text(err)})
-		default:
+		if err := ask(i * len(sound) / n); err != nil || f.isHopeless() {
 			return err
 		}
 	}
+	for i := 0; i < len(sound) && denied > 0 && len(asked) < max(n, maxDryRuns); i++ {
+		if denied == len(asked) && denied >= deniedInARow {
+			break
+		}
+		if asked[i] {
+			continue
+		}
+		if err := ask(i); err != nil || f.isHopeless() {
+			return err
+		}
+	}
+	if denied == len(asked) && denied > 0 {
+		f.problem("no instance can be restarted: %s", f.Findings[len(f.Findings)-1].Error)
+		f.Findings = slices.DeleteFunc(f.Findings, func(one Finding) bool { return one.Reason == ReasonDenied })
+	}
 	return nil
+}
+
+// isHopeless reports whether an error met a dry run that would meet every other one.
+func (f *Forecast) isHopeless() bool { return len(f.Problems) > 0 }
+
+// dryRunOne sends a dry run for a target, and notes what it finds.
+func (f *Forecast) dryRunOne(ctx context.Context, client *ecsreboot.Client, t Target) (Reason, error) {
+	_, err := client.RebootInstance(ctx, ecsreboot.RebootInstanceRequest{InstanceID: t.ID, ForceStop: f.Plan.ForceStop, DryRun: true})
+	apiErr, answered := errors.AsType[*ecsreboot.APIError](err)
+	finding := Finding{Target: t, State: StateFailed, Reason: ReasonRefused, Status: ecsreboot.StatusRunning, Error: text(err)}
+	switch {
+	case err == nil:
+		f.DryRuns++
+		return "", nil
+	case ctx.Err() != nil:
+		return "", err
+	case forAll(err):
+		f.problem("no instance can be restarted: %s", text(err))
+		return ReasonAccess, nil
+	case isDenied(err):
+		finding.Reason = ReasonDenied
+	case !answered:
+		return "", err
+	}
+	if answered {
+		finding.Code = apiErr.Code
+	}
+	f.Findings = append(f.Findings, finding)
+	return finding.Reason, nil
 }
 
 // sum says what the findings amount to.
@@ -197,12 +244,12 @@ func (f *Forecast) problem(format string, args ...any) {
 // String returns the forecast as text of several lines.
 func (f *Forecast) String() string {
 	var b strings.Builder
-	how := "in order"
+	how, restarts := "in order", len(f.Plan.Targets)-len(f.Findings)
 	if f.Plan.ForceStop {
 		how = "by force, as a power cut"
 	}
 	fmt.Fprintf(&b, "restart %d of %d instances of %s, %s (plan %s)\n",
-		len(f.Plan.Targets)-len(f.Findings), len(f.Plan.Targets), f.Plan.Region, how, f.Digest[:shortDigest])
+		restarts, len(f.Plan.Targets), f.Plan.Region, how, f.Digest[:shortDigest])
 	fmt.Fprintf(&b, "  at most %d unavailable at once; halt when more than %d failed or are unknown\n", f.Width, f.Rules.MaxFailed.Of(len(f.Plan.Targets)))
 	if len(f.Rules.Canary) > 0 {
 		fmt.Fprintf(&b, "  canaries first, in stages of %s; halt if one fails\n", strings.Trim(strings.ReplaceAll(fmt.Sprint(f.Rules.Canary), " ", ", "), "[]"))
@@ -221,7 +268,14 @@ func (f *Forecast) String() string {
 		}
 		fmt.Fprintf(&b, "  %s\n", finding)
 	}
-	fmt.Fprintf(&b, "  dry runs passed: %d\n", f.DryRuns)
+	fmt.Fprintf(&b, "  dry runs passed: %d of %d\n", f.DryRuns, f.Asked)
+	if denied := f.denied(); len(denied) > 0 {
+		fmt.Fprintf(&b, "  denied: %s; %d of %d instances can be restarted", strings.Join(denied, ", "), restarts, len(f.Plan.Targets))
+		if left := restarts - f.DryRuns; left > 0 {
+			fmt.Fprintf(&b, ", of which %d had no dry run", left)
+		}
+		b.WriteString("\n")
+	}
 	if !f.OpensAt.IsZero() {
 		fmt.Fprintf(&b, "  the maintenance window opens at %s\n", f.OpensAt.Format(time.RFC3339))
 	}
@@ -230,6 +284,21 @@ func (f *Forecast) String() string {
 		fmt.Fprintf(&b, "PROBLEM: %s\n", problem)
 	}
 	return b.String()
+}
+
+// denied returns the IDs of the instances whose dry runs were denied; of many, the
+// first.
+func (f *Forecast) denied() (ids []string) {
+	for _, finding := range f.Findings {
+		switch {
+		case finding.Reason != ReasonDenied:
+		case len(ids) == shownAtMost:
+			return append(ids, "…")
+		default:
+			ids = append(ids, finding.ID)
+		}
+	}
+	return ids
 }
 
 // shownAtMost is how many lines of one sort there are in a forecast's text.

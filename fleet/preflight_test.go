@@ -37,7 +37,7 @@ func TestPreflight(t *testing.T) {
   group "cn-hangzhou-h": at most 1 of 20 unavailable
   group "cn-hangzhou-i": at most 1 of 20 unavailable
   group "cn-hangzhou-j": at most 1 of 20 unavailable
-  dry runs passed: 5
+  dry runs passed: 5 of 5
   takes at least 30m0s, besides the restarts themselves, 1 at a time
 `, forecast.String())
 		require.Equal(t, 60, s.preflight(plan, fleet.Options{DryRuns: 1000}).DryRuns)

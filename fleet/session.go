@@ -22,6 +22,7 @@ type session struct {
 	resumed bool
 	begun   time.Time // the first session of the run; zero unless resumed
 
+	denials denials
 	told    *mailbox
 	sending chan struct{} // has a token for each restart that is on its way
 	brake   brake

@@ -94,7 +94,8 @@ type Judgement struct {
 	// NotRunning reports that the instance is not Running; see [Driver.AwaitOthers].
 	NotRunning bool
 	// ForAll reports that every instance would meet the error, so that the run must
-	// halt.
+	// halt. It is false for an instance whose restart was denied: the planner halts after
+	// three in a row.
 	ForAll bool
 }
 
