@@ -87,6 +87,7 @@ const (
 	ReasonGone       Reason = "gone"        // the service listed it before its restart, and does not list it any more; also of an operator's mark
 	ReasonNotSent    Reason = "not sent"    // there was no connection to the service
 	ReasonNotBack    Reason = "not back"    // it was not Running again in time
+	ReasonStopped    Reason = "stopped"     // it was Stopped for Options.StoppedTimeout: others have stopped it
 	ReasonNotHealthy Reason = "not healthy" // it was Running again, and did not pass Health for MinReady in time
 	ReasonNotProven  Reason = "not proven"  // it is Running, and nothing shows that it restarted
 	ReasonNotWatched Reason = "not watched" // polls failed
@@ -100,7 +101,7 @@ const (
 
 // Why an instance waits again, and why a run is paused, stopped or halted.
 const (
-	ReasonBlocked     Reason = "blocked"        // Options.Blocker returned an error
+	ReasonBlocked     Reason = "blocked"        // Options.Blocker returned an error; one that waits again comes after all others
 	ReasonResumed     Reason = "resumed"        // an earlier session gave it up with nothing sent
 	ReasonThrottled   Reason = "throttled"      // the service limits the rate
 	ReasonUser        Reason = "asked for"      // by a [Control]

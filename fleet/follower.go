@@ -22,10 +22,12 @@ type follower struct {
 	earlier   bool // the wait is not the first one since the send
 	down      bool
 	up        bool
-	shown     ecsreboot.Observation // the last reading
-	since     time.Time             // of being Running and healthy; zero if it is not
-	unhealthy error                 // what the health check said last
-	gone      bool                  // the service did not list it for goneTime
+	shown     ecsreboot.Observation   // the last reading
+	since     time.Time               // of being Running and healthy; zero if it is not
+	unhealthy error                   // what the health check said last
+	gone      bool                    // the service did not list it for goneTime
+	stoppedAt time.Time               // since when polls show it Stopped; zero if the last one did not
+	giveUp    context.CancelCauseFunc // ends the wait; nil if it is not to be ended
 }
 
 func newFollower(s *session, target Target) *follower {
@@ -75,6 +77,8 @@ var errNotReady = errors.New("fleet: not healthy in time")
 func (f *follower) await(ctx context.Context, outcome ecsreboot.Outcome, wait waitFunc) error {
 	limited, cancel := f.limit(ctx)
 	defer cancel()
+	limited, f.giveUp = context.WithCancelCause(limited)
+	defer f.leave()
 	result, err := wait(limited, f.waitOptions())
 	if err != nil {
 		return &followError{outcome: outcome, err: err}
@@ -122,11 +126,36 @@ func (f *follower) seen(e ecsreboot.Event) {
 	}
 }
 
+// leave ends the wait under way.
+func (f *follower) leave() {
+	f.giveUp(nil)
+	f.giveUp = nil
+}
+
+// errStopped ends the wait for an instance that others have stopped.
+var errStopped = errors.New("fleet: the instance stays Stopped")
+
+// watchStopped ends the wait once polls have shown the instance Stopped for
+// Options.StoppedTimeout. A restart passes through Stopped in less.
+func (f *follower) watchStopped(e ecsreboot.Event) {
+	limit := f.session.options.StoppedTimeout
+	switch {
+	case e.Status == "": // not listed, which is no status
+	case e.Status != ecsreboot.StatusStopped || !f.settled:
+		f.stoppedAt = time.Time{}
+	case f.stoppedAt.IsZero():
+		f.stoppedAt = e.At
+	case limit >= 0 && e.At.Sub(f.stoppedAt) >= limit && f.giveUp != nil:
+		f.giveUp(fmt.Errorf("%w for %v", errStopped, e.At.Sub(f.stoppedAt).Round(time.Second)))
+	}
+}
+
 // shows takes in a reading since the send.
 func (f *follower) shows(e ecsreboot.Event) {
 	if e.Status != ecsreboot.StatusRunning || !e.StartTime.Equal(f.shown.StartTime) {
 		f.since, f.unhealthy = time.Time{}, nil // what was Running before is not what is ready now
 	}
+	f.watchStopped(e)
 	f.shown = ecsreboot.Observation{At: e.At, Status: e.Status, StartTime: e.StartTime}
 	switch running := e.Status == ecsreboot.StatusRunning; {
 	case e.Status == "": // not listed, which is no status

@@ -60,7 +60,7 @@ func (f *follower) verdict(ctx context.Context, err error) (Event, error) {
 	case isWithheld && withheld.reason == ReasonJournal:
 		return Event{Kind: EventUnsent, Reason: ReasonJournal, Error: text(withheld.cause)}, withheld.cause
 	case isWithheld:
-		return Event{Kind: EventUnsent, Reason: withheld.reason}, nil
+		return Event{Kind: EventUnsent, Reason: withheld.reason, Error: text(withheld.cause)}, nil
 	case ctx.Err() != nil:
 		return Event{Kind: EventUnsent, Reason: ReasonInterrupted}, nil //nolint:nilerr // which met no other instance
 	case errors.Is(err, ecsreboot.ErrInvalidInstanceIDNotFound):
@@ -110,6 +110,8 @@ func (f *follower) verdictSent(ctx context.Context, e Event, outcome ecsreboot.O
 	e.Kind = EventFailed
 	moved := !f.before.StartTime.IsZero() && f.shown.StartTime.After(f.before.StartTime)
 	switch running := f.shown.Status == ecsreboot.StatusRunning; {
+	case errors.Is(err, errStopped):
+		e.Reason = ReasonStopped
 	case f.gone:
 		e.Reason = ReasonGone
 	case f.down && !running:

@@ -254,3 +254,115 @@ func TestPreflightOfManyDenied(t *testing.T) {
 		require.Contains(t, forecast.String(), " instances can be restarted, of which 2")
 	})
 }
+
+// TestBlockedGivesItsPlaceBack: a blocker refuses one of six at width 1.
+func TestBlockedGivesItsPlaceBack(t *testing.T) {
+	inBubble(t, 6, ecstest.Options{}, func(t *testing.T, s *service) {
+		var seen trace
+		begin := time.Now()
+		options := fleet.Options{
+			OnEvent: collect(&seen), Journal: filepath.Join(t.TempDir(), "j"),
+			Blocker: func(_ context.Context, target fleet.Target) error {
+				if target.ID == "i-00002" && time.Since(begin) < time.Hour {
+					return errors.New("a shard has one replica")
+				}
+				return nil
+			},
+		}
+		var held []fleet.Record // as a status shows it after half an hour
+		time.AfterFunc(30*time.Minute, func() {
+			history, err := fleet.Load(options.Journal)
+			require.NoError(t, err)
+			held = history.Report().Held()
+		})
+		report, err := s.run(options)
+		require.NoError(t, err)
+		require.Equal(t, 6, report.Count(fleet.StateHealthy), mustJSON(t, report.NotRestarted()))
+		require.Empty(t, report.Held())
+		s.restartedOnce(s.ids...)
+		healthy := seen.of(fleet.EventHealthy)
+		require.Equal(t, []string{"i-00001", "i-00003", "i-00004", "i-00005", "i-00006", "i-00002"}, healthy.ids())
+		require.Less(t, healthy[4].At.Sub(begin), 20*time.Minute)
+		require.Len(t, held, 1)
+		require.Equal(t, "i-00002", held[0].ID)
+		require.Equal(t, fleet.ReasonBlocked, held[0].Reason)
+		require.Equal(t, "a shard has one replica", held[0].Error)
+
+		back := seen.of(fleet.EventUnsent)[0]
+		require.Equal(t, fleet.ReasonBlocked, back.Reason)
+		require.Equal(t, "a shard has one replica", back.Error)
+		require.InDelta(t, 5, back.At.Sub(seen.of(fleet.EventHeld)[0].At).Minutes(), 0.5)
+	})
+}
+
+// TestAllBlockedFillsNoJournal: each has its turn, for ten seconds at least.
+func TestAllBlockedFillsNoJournal(t *testing.T) {
+	inBubble(t, 6, ecstest.Options{}, func(t *testing.T, s *service) {
+		var control fleet.Control
+		time.AfterFunc(10*time.Minute, control.Stop)
+		var seen trace
+		report, err := s.run(fleet.Options{
+			OnEvent: collect(&seen), Control: &control, BlockerPatience: -1, BlockerInterval: time.Second,
+			Blocker: func(context.Context, fleet.Target) error { return errors.New("frozen") },
+		})
+		require.NoError(t, err)
+		require.Equal(t, fleet.ReasonUser, report.Reason)
+		require.Len(t, report.Held(), 5, "the sixth waits because of the stop")
+		require.InDelta(t, 60, len(seen.of(fleet.EventUnsent)), 5)
+	})
+}
+
+// TestStoppedByOthersInMidWait: it ends after three minutes, not after 25.
+func TestStoppedByOthersInMidWait(t *testing.T) {
+	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
+		var seen trace
+		var stopped time.Time
+		report, err := s.run(fleet.Options{
+			Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), AllowWide: true, Canary: []int{}},
+			OnEvent: func(e fleet.Event) {
+				if seen = append(seen, e); e.Kind == fleet.EventDown && e.InstanceID == "i-00001" {
+					require.NoError(t, s.SetStatus("i-00001", ecsreboot.StatusStopped))
+					stopped = e.At
+				}
+			},
+		})
+		require.NoError(t, err)
+		require.Equal(t, fleet.ReasonDone, report.Reason)
+		record, _ := report.Record("i-00001")
+		require.Equal(t, fleet.StateFailed, record.State)
+		require.Equal(t, fleet.ReasonStopped, record.Reason)
+		require.Contains(t, record.Error, "stays Stopped for 3m")
+		took := record.EndedAt.Sub(stopped)
+		require.GreaterOrEqual(t, took, 3*time.Minute)
+		require.Less(t, took, 4*time.Minute)
+		require.Equal(t, 2, report.Count(fleet.StateHealthy))
+	})
+}
+
+// TestStoppedAndStartedAgain: who comes back in time, or later, is healthy.
+func TestStoppedAndStartedAgain(t *testing.T) {
+	for after, failures := range map[time.Duration]int{2 * time.Minute: 0, 4 * time.Minute: 1} {
+		inBubble(t, 2, ecstest.Options{}, func(t *testing.T, s *service) {
+			var seen trace
+			report, err := s.run(fleet.Options{
+				Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), AllowWide: true, Canary: []int{}},
+				// The other one takes long, so that the run is not over.
+				Health: func(_ context.Context, target fleet.Target) error {
+					if len(seen.of(fleet.EventHealthy)) == 0 && target.ID == "i-00002" {
+						return errors.New("later")
+					}
+					return nil
+				},
+				OnEvent: func(e fleet.Event) {
+					if seen = append(seen, e); e.Kind == fleet.EventDown && e.InstanceID == "i-00001" {
+						s.SetStatus("i-00001", ecsreboot.StatusStopped)
+						time.AfterFunc(after, func() { s.SetStatus("i-00001", ecsreboot.StatusRunning) })
+					}
+				},
+			})
+			require.NoError(t, err)
+			require.Equal(t, 2, report.Count(fleet.StateHealthy), mustJSON(t, report.NotRestarted()))
+			require.Len(t, seen.of(fleet.EventFailed), failures)
+		})
+	}
+}

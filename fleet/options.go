@@ -34,18 +34,27 @@ type Options struct {
 	// is healthy; in a resumed run, from the resumption. Default 25 min, because the
 	// vendor documents 3 to 5 minutes for a restart, and at most 20.
 	ReadyTimeout time.Duration
+	// StoppedTimeout is for how long polls may show an instance Stopped, without a break,
+	// after its restart was sent. Then others have stopped it, and it fails as
+	// [ReasonStopped]. The run polls it on, and it is healthy if it comes back. Default
+	// 3 min; negative waits for ReadyTimeout.
+	StoppedTimeout time.Duration
 	// UnknownGrace is how long a restart whose response was lost may take to become
 	// visible. Default 60 s; negative polls once.
 	UnknownGrace time.Duration
 	// Blocker can hold a restart back. It is called right before each restart request,
 	// and only the intent is recorded after it. If it returns an error, the run emits
-	// [EventHeld] and calls it again after BlockerInterval; until then, the instance
-	// keeps its turn and is unavailable. Approval is valid for 10 s, or for as long as
+	// [EventHeld] and calls it again after BlockerInterval; the instance keeps its turn
+	// and is unavailable, for BlockerPatience at most. Approval is valid for 10 s, or for as long as
 	// the call took, whichever is longer. Nil approves.
 	Blocker func(ctx context.Context, target Target) error
 	// BlockerInterval is the time between two calls of Blocker for an instance.
 	// Default 10 s.
 	BlockerInterval time.Duration
+	// BlockerPatience is how long Blocker may refuse an instance until the instance gives
+	// its turn to the next one: the run emits [EventUnsent] with [ReasonBlocked], and the
+	// instance comes again after all that wait now. Default 5 min, at least 10 s.
+	BlockerPatience time.Duration
 	// Approve is called after each canary stage; stages are numbered from 1. Until it
 	// returns, nothing is sent, and an error halts the run. Nil approves.
 	Approve func(ctx context.Context, stage int) error
@@ -74,8 +83,10 @@ type Options struct {
 const (
 	defaultMinReady        = 30 * time.Second
 	defaultReadyTimeout    = 25 * time.Minute
+	defaultStoppedTimeout  = 3 * time.Minute
 	defaultUnknownGrace    = time.Minute
 	defaultBlockerInterval = 10 * time.Second
+	defaultBlockerPatience = 5 * time.Minute
 	defaultDryRuns         = 5 // enough to see missing permissions
 )
 
@@ -116,8 +127,10 @@ func (o Options) forInstance() (Options, error) {
 	}{
 		{&o.MinReady, defaultMinReady},
 		{&o.ReadyTimeout, defaultReadyTimeout},
+		{&o.StoppedTimeout, defaultStoppedTimeout},
 		{&o.UnknownGrace, defaultUnknownGrace},
 		{&o.BlockerInterval, defaultBlockerInterval},
+		{&o.BlockerPatience, defaultBlockerPatience},
 	} {
 		if *d.field == 0 {
 			*d.field = d.standard

@@ -20,7 +20,7 @@ type Planner struct {
 	index    map[string]int // by id
 	groups   []*group
 	ready    readyGroups // those with room and somebody waiting
-	queued   []bool      // the targets that are in the queue of their group
+	rounds   int         // how often a target gave its turn back
 	width    int
 	down     int           // taken from the width
 	gone     int           // targets that do not exist any more
@@ -50,6 +50,8 @@ type target struct {
 	state    targetState
 	stage    int // in which it was started, from 1; 0 if it was in none
 	attempts int
+	place    int // see putLast
+	queued   int // the place at which it is in the queue of its group, or notQueued
 }
 
 // NewPlanner returns a Planner for the plan. It fills in the defaults of the rules. Its
@@ -69,7 +71,6 @@ func NewPlanner(plan Plan, rules Rules) (*Planner, error) {
 		index:   make(map[string]int, len(plan.Targets)),
 		width:   width(rules.MaxUnavailable, len(plan.Targets)),
 		counts:  map[State]int{StateWaiting: len(plan.Targets)},
-		queued:  make([]bool, len(plan.Targets)),
 		failed:  make(map[int]bool),
 		looking: make(map[int]bool),
 		paused:  make(map[Reason]bool),
@@ -83,8 +84,7 @@ func NewPlanner(plan Plan, rules Rules) (*Planner, error) {
 			p.groups = append(p.groups, g)
 		}
 		g.waiting = append(g.waiting, i) // ascending, and so a heap
-		p.targets[i] = target{group: g, state: waiting}
-		p.queued[i] = true
+		p.targets[i] = target{group: g, state: waiting, place: i, queued: i}
 		p.index[t.ID] = i
 	}
 	for _, g := range p.groups {
@@ -229,7 +229,7 @@ func (p *Planner) start(actions []Action) []Action {
 	reason := p.overspent()
 	if reason == "" && len(p.paused) == 0 {
 		for p.mayStart() {
-			i := p.ready[0].waiting[0]
+			i := p.at(p.ready[0].waiting[0])
 			p.take(i)
 			actions = append(actions, Action{Kind: ActionRestart, InstanceID: p.plan.Targets[i].ID})
 		}

@@ -73,7 +73,13 @@ func (p *Planner) replayTarget(i int, e Event) error {
 		return fmt.Errorf("fleet: event %q cannot be of %s, which is %s after %d attempts", e.Kind, e.InstanceID, t.state.public(), t.attempts)
 	case e.Kind == EventMarked && e.Reason == "":
 		return fmt.Errorf("fleet: event %q of %s has no reason", e.Kind, e.InstanceID)
-	case e.Kind == EventHeld, next == waiting && t.state == waiting: // its turn has come, for which there is no event
+	case e.Kind == EventHeld:
+		return nil
+	case next == waiting && t.state == waiting: // its turn had come, for which there is no event
+		if e.Reason == ReasonBlocked {
+			p.putLast(i)
+			p.queue(i)
+		}
 		return nil
 	case t.state == waiting && e.Kind != EventMarked: // an earlier session made it its turn
 		p.take(i)
@@ -94,7 +100,12 @@ func (p *Planner) replayTarget(i int, e Event) error {
 	case EventMarked:
 		delete(p.looking, i)
 		p.release(t)
-	case EventUnsent, EventSkipped:
+	case EventUnsent:
+		if e.Reason == ReasonBlocked {
+			p.putLast(i)
+		}
+		p.release(t)
+	case EventSkipped:
 		p.release(t)
 	default:
 	}

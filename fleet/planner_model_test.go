@@ -16,6 +16,7 @@ type model struct {
 	passed   int
 	asked    bool
 	denied   int // in a row
+	blocked  int // how often a target gave its turn back
 	paused   map[fleet.Reason]bool
 	stopping fleet.Reason
 	live     bool
@@ -27,6 +28,7 @@ type modelTarget struct {
 	attempts, stage                                  int
 	intended, accepted, sent, hasFailed, unavailable bool
 	looking, excused, running, gone                  bool
+	last                                             int // when it gave its turn back
 }
 
 func newModel(plan fleet.Plan, rules fleet.Rules) *model {
@@ -189,6 +191,10 @@ func (m *model) apply(e fleet.Event) {
 }
 
 func (m *model) applyTarget(s *modelTarget, e fleet.Event) {
+	if e.Kind == fleet.EventUnsent && e.Reason == fleet.ReasonBlocked {
+		m.blocked++
+		s.last = m.blocked
+	}
 	switch {
 	case s.state == fleet.StateWaiting && e.Kind == fleet.EventUnsent, e.Kind == fleet.EventHeld:
 		return // there is no event for its turn
@@ -339,10 +345,12 @@ func (m *model) first() string {
 			down[t.Group]++
 		}
 	}
+	first := ""
 	for _, t := range m.plan.Targets {
-		if m.states[t.ID].state == fleet.StateWaiting && down[t.Group] < m.groupWidth(t.Group) {
-			return t.ID
+		s := m.states[t.ID]
+		if s.state == fleet.StateWaiting && down[t.Group] < m.groupWidth(t.Group) && (first == "" || s.last < m.states[first].last) {
+			first = t.ID
 		}
 	}
-	return ""
+	return first
 }

@@ -29,7 +29,7 @@ func TestPlannerHistories(t *testing.T) {
 		"action restart", "action follow", "action resolve", "action approve", "action halt", "action end",
 		"failure budget", "canary failed", "width", "not approved", "asked for", "done", "access",
 		"above the width", "illegal", "recovered", "lost tail", "other rules",
-		"marked gone", "marked restarted", "marked not restarted", "failed, gone", "failed, not listed", "failed, and Running",
+		"marked gone", "marked restarted", "marked not restarted", "failed, gone", "failed, not listed", "failed, and Running", "blocked",
 	} {
 		if reached[what] < seeds/100 {
 			t.Errorf("%q came %d times in %d histories", what, reached[what], seeds)
@@ -276,6 +276,10 @@ func (s *simulation) happens(id string, choice int) fleet.Event {
 	}
 	if !s.model.legal(e) {
 		e.Kind = best
+	}
+	if e.Kind == fleet.EventUnsent && s.upTo(2) == 1 {
+		e.Reason = fleet.ReasonBlocked
+		s.reached["blocked"]++
 	}
 	if e.Kind == fleet.EventFailed {
 		e.Running = e.Unavailable

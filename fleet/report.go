@@ -93,6 +93,31 @@ func (r *Report) NotRestarted() []Record {
 	return left
 }
 
+// Held returns the records of the instances that have not restarted because something
+// keeps them from it for now, each with its reason: a blocker, a rate limit, a restart by
+// others, or attempts that failed and are repeated.
+func (r *Report) Held() []Record {
+	var held []Record
+	for i := range r.Records {
+		if r.Records[i].isHeld() {
+			held = append(held, r.Records[i])
+		}
+	}
+	return held
+}
+
+func (r Record) isHeld() bool {
+	if r.State != StateWaiting && r.State != StateRestarting {
+		return false
+	}
+	switch r.Reason {
+	case ReasonBlocked, ReasonThrottled, ReasonOthers, ReasonRefused, ReasonNotSent:
+		return true
+	default:
+		return false
+	}
+}
+
 // Err returns nil if [Report.NotRestarted] returns no records. Otherwise the error says how many instances have not restarted, and why the run ended. Err of a
 // nil Report is nil.
 func (r *Report) Err() error {

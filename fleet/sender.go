@@ -18,6 +18,9 @@ const (
 	// freshTime is how old a reading or the consent of a blocker may be when the
 	// restart leaves.
 	freshTime = 10 * time.Second
+	// leastPatience is the shortest time for which a blocked instance keeps its turn: a
+	// run in which all are blocked must not fill its journal.
+	leastPatience = 10 * time.Second
 )
 
 // sender restarts one instance, as soon as it may, and has it followed.
@@ -48,8 +51,17 @@ func (s *sender) restart(ctx context.Context) error {
 		return &withheldError{reason: ReasonSelf, skip: true}
 	}
 	var failing time.Time // since when tries fail for what should pass soon
+	var blocked time.Time // since when the blocker refuses
 	for {
-		if err := s.askBlocker(ctx); err != nil {
+		switch err := s.askBlocker(ctx); {
+		case err == nil:
+			blocked = time.Time{}
+		case !blocked.IsZero() && time.Since(blocked) >= max(s.session.options.BlockerPatience, leastPatience):
+			return &withheldError{reason: ReasonBlocked, cause: err}
+		default:
+			if blocked.IsZero() {
+				blocked = time.Now()
+			}
 			failing = time.Time{}
 			if err := s.hold(ctx, s.session.options.BlockerInterval, ReasonBlocked, err); err != nil {
 				return err
@@ -116,6 +128,8 @@ func (s *sender) hold(ctx context.Context, d time.Duration, why Reason, err erro
 func (s *sender) rebootAndWait(ctx context.Context) error {
 	limited, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	s.follower.giveUp = cancel
+	defer s.follower.leave()
 	s.departure = NewDeparture(0)
 	watched := make(chan struct{})
 	go func() {

@@ -59,6 +59,8 @@ func (a adviser) aboutFailed(reason fleet.Reason, ids []string) advice {
 		return advice{"No connection could be had, so that nothing happened. See to the network, and restart them in a run of their own:", a.again(ids)}
 	case fleet.ReasonNotBack:
 		return advice{"They went down and were not Running again in time: see their console and system events. When they are back, have the run take note:", a.command("resolve")}
+	case fleet.ReasonStopped:
+		return advice{"Others have stopped them after the restart was sent: see their system events. Start them if they should run, and have the run take note:", a.command("resolve")}
 	case fleet.ReasonNotHealthy:
 		return advice{"They run again, but the health check did not pass in time: see what runs on them. When they are healthy, have the run take note:", a.command("resolve")}
 	case fleet.ReasonNotProven:
