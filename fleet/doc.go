@@ -63,6 +63,7 @@
 // follows it:
 //
 //	waiting --turn--> chosen --intent--> intended --accepted--> accepted --healthy--> healthy
+//	chosen  --hook--> drained --intent--> intended
 //	                                     intended --doubt--> sent --accepted--> accepted
 //	                                                         sent --healthy--> healthy
 //
@@ -86,6 +87,7 @@
 //
 //	waiting    StateWaiting     its turn has not come, or will come again
 //	chosen     StateRestarting  the planner has asked for its restart, and no intent is recorded
+//	drained    StateRestarting  likewise, and Options.Drain was called: a resumed run restarts it
 //	intended   StateRestarting  the intent is recorded, and nothing shows that the request left
 //	sent       StateRestarting  the request may have been sent, and its outcome is unknown
 //	accepted   StateRestarting  the service accepted the restart
@@ -103,12 +105,13 @@
 //	-gone      the service does not list a failed instance, and it is not unavailable
 //
 // This table has all transitions. Any other event in a state is an error, and changes
-// nothing. The event "held" changes no state, and "resume" only those in the table. A
-// star stands for no ending, and for each ending that the state may have.
+// nothing. The events "held" and "hooked" change no state, "hook" only for a drain, and
+// "resume" only those in the table. A star stands for no ending, and for each ending that the state may have.
 //
 //	event     in the states                                                  -> new state
 //	turn      waiting                                                        -> chosen
-//	intent    waiting chosen intended sent                                   -> intended
+//	hook      waiting chosen drained                                         -> drained
+//	intent    waiting chosen drained intended sent                           -> intended
 //	accepted  intended sent accepted                                         -> accepted
 //	doubt     intended sent                                                  -> sent
 //	doubt     accepted                                                       -> same
@@ -122,22 +125,22 @@
 //	up        failed-accepted*                                               -> failed-accepted
 //	healthy   intended sent accepted unknown-sent unknown-accepted           -> healthy
 //	healthy   failed-intended* failed-sent* failed-accepted*                 -> healthy
-//	failed    waiting chosen failed-chosen*                                  -> failed-chosen*
+//	failed    waiting chosen drained failed-chosen*                          -> failed-chosen*
 //	failed    intended failed-intended*                                      -> failed-intended*
 //	failed    sent failed-sent* unknown-sent                                 -> failed-sent*
 //	failed    accepted failed-accepted* unknown-accepted                     -> failed-accepted*
 //	unknown   intended sent failed-intended* failed-sent* unknown-sent       -> unknown-sent
 //	unknown   accepted failed-accepted* unknown-accepted                     -> unknown-accepted
-//	skipped   waiting chosen intended sent                                   -> skipped* deferred*
-//	unsent    waiting chosen intended sent                                   -> waiting
+//	skipped   waiting chosen drained intended sent                           -> skipped* deferred*
+//	unsent    waiting chosen drained intended sent                           -> waiting
 //	unsent    failed-chosen* failed-intended* deferred*                      -> waiting
-//	marked    waiting chosen intended sent accepted healthy                  -> gone
+//	marked    waiting chosen drained intended sent accepted healthy          -> gone
 //	marked    failed-chosen* failed-intended* failed-sent* failed-accepted*  -> gone
 //	marked    unknown-sent unknown-accepted skipped* deferred* gone          -> gone
-//	marked    waiting chosen intended sent accepted                          -> skipped
+//	marked    waiting chosen drained intended sent accepted                  -> skipped
 //	marked    failed-chosen* failed-intended* failed-sent* failed-accepted*  -> skipped
 //	marked    unknown-sent unknown-accepted skipped* deferred* gone          -> skipped
-//	marked    chosen intended sent unknown-sent                              -> waiting
+//	marked    chosen drained intended sent unknown-sent                      -> waiting
 //	marked    failed-chosen* failed-intended* failed-sent*                   -> waiting
 //	resume    chosen intended                                                -> sent
 package fleet

@@ -35,6 +35,8 @@ const (
 	EventFailed   EventKind = "failed"   // the restart was refused, or the instance was not healthy in time: Reason, Code, Error, RequestID, Running, Alone
 	EventUnknown  EventKind = "unknown"  // polls did not show whether it restarted: Reason, Error
 	EventSkipped  EventKind = "skipped"  // the run leaves it alone: Reason, Code, Unavailable
+	EventHook     EventKind = "hook"     // a hook is about to be called: Hook. The journal has it before the hook runs
+	EventHooked   EventKind = "hooked"   // a hook has returned: Hook, Error
 	EventMarked   EventKind = "marked"   // an operator's word about it, between two sessions: Mark, Reason, Note; see [MarkInstances]
 )
 
@@ -55,6 +57,7 @@ type Event struct {
 	Unavailable bool                `json:"unavailable,omitempty"` // of a skipped instance: it is not Running
 	Running     bool                `json:"running,omitempty"`     // of an instance that failed with nothing sent: a poll after the failure showed it Running, so it is not unavailable
 	Alone       bool                `json:"alone,omitempty"`       // of an instance that was denied: a dry run for another one passed
+	Hook        Hook                `json:"hook,omitempty"`
 	Mark        Mark                `json:"mark,omitempty"`
 	Note        string              `json:"note,omitempty"`  // the operator's reason for a mark
 	Stage       int                 `json:"stage,omitempty"` // the canary stage, from 1
@@ -63,7 +66,7 @@ type Event struct {
 	Rate        float64             `json:"rate,omitempty"` // requests a minute that the pace allows; 0 if it sets no limit
 	Plan        *Plan               `json:"plan,omitempty"`
 	Rules       *Rules              `json:"rules,omitempty"`
-	Hooks       string              `json:"hooks,omitempty"`   // that a session has, separated by commas: "health", "blocker", "approve", "window"
+	Hooks       string              `json:"hooks,omitempty"`   // that a session has, separated by commas: "health", "blocker", "approve", "window", "drain", "undrain", "failed"
 	Program     string              `json:"program,omitempty"` // version of this package
 }
 
@@ -81,16 +84,18 @@ const (
 
 // Why an instance failed, or is unknown.
 const (
-	ReasonRefused    Reason = "refused"     // the service refused the restart: Code
-	ReasonDenied     Reason = "denied"      // the permission to restart it is missing: Code. Others may have it; see ReasonAccess
-	ReasonNotListed  Reason = "not listed"  // the service does not list it: it does not exist, or may not be read
-	ReasonGone       Reason = "gone"        // the service listed it before its restart, and does not list it any more; also of an operator's mark
-	ReasonNotSent    Reason = "not sent"    // there was no connection to the service
-	ReasonNotBack    Reason = "not back"    // it was not Running again in time
-	ReasonStopped    Reason = "stopped"     // it was Stopped for Options.StoppedTimeout: others have stopped it
-	ReasonNotHealthy Reason = "not healthy" // it was Running again, and did not pass Health for MinReady in time
-	ReasonNotProven  Reason = "not proven"  // it is Running, and nothing shows that it restarted
-	ReasonNotWatched Reason = "not watched" // polls failed
+	ReasonRefused      Reason = "refused"       // the service refused the restart: Code
+	ReasonDenied       Reason = "denied"        // the permission to restart it is missing: Code. Others may have it; see ReasonAccess
+	ReasonNotDrained   Reason = "not drained"   // Options.Drain failed, so nothing was sent
+	ReasonNotUndrained Reason = "not undrained" // Options.Undrain failed
+	ReasonNotListed    Reason = "not listed"    // the service does not list it: it does not exist, or may not be read
+	ReasonGone         Reason = "gone"          // the service listed it before its restart, and does not list it any more; also of an operator's mark
+	ReasonNotSent      Reason = "not sent"      // there was no connection to the service
+	ReasonNotBack      Reason = "not back"      // it was not Running again in time
+	ReasonStopped      Reason = "stopped"       // it was Stopped for Options.StoppedTimeout: others have stopped it
+	ReasonNotHealthy   Reason = "not healthy"   // it was Running again, and did not pass Health for MinReady in time
+	ReasonNotProven    Reason = "not proven"    // it is Running, and nothing shows that it restarted
+	ReasonNotWatched   Reason = "not watched"   // polls failed
 )
 
 // Why an instance is skipped or waits again after an operator's mark.

@@ -18,16 +18,20 @@ type follower struct {
 	before   ecsreboot.Baseline // the last intent's
 	sentAt   time.Time
 
-	settled   bool // the send had an answer, or lost it
-	earlier   bool // the wait is not the first one since the send
-	down      bool
-	up        bool
-	shown     ecsreboot.Observation   // the last reading
-	since     time.Time               // of being Running and healthy; zero if it is not
-	unhealthy error                   // what the health check said last
-	gone      bool                    // the service did not list it for goneTime
-	stoppedAt time.Time               // since when polls show it Stopped; zero if the last one did not
-	giveUp    context.CancelCauseFunc // ends the wait; nil if it is not to be ended
+	settled      bool // the send had an answer, or lost it
+	earlier      bool // the wait is not the first one since the send
+	down         bool
+	up           bool
+	shown        ecsreboot.Observation   // the last reading
+	since        time.Time               // of being Running and healthy; zero if it is not
+	unhealthy    error                   // what the health check said last
+	gone         bool                    // the service did not list it for goneTime
+	stoppedAt    time.Time               // since when polls show it Stopped; zero if the last one did not
+	drainDone    bool                    // Options.Drain was called in this turn
+	drained      bool                    // Options.Drain was called, and no Options.Undrain has passed since
+	undrained    bool                    // Options.Undrain was called in this session, or has passed in this attempt
+	failedCalled bool                    // likewise Options.Failed
+	giveUp       context.CancelCauseFunc // ends the wait; nil if it is not to be ended
 }
 
 func newFollower(s *session, target Target) *follower {
@@ -83,8 +87,7 @@ func (f *follower) await(ctx context.Context, outcome ecsreboot.Outcome, wait wa
 	if err != nil {
 		return &followError{outcome: outcome, err: err}
 	}
-	f.proven(result)
-	return nil
+	return f.proven(ctx, result)
 }
 
 type waitFunc func(context.Context, ecsreboot.WaitOptions) (*ecsreboot.RestartResult, error)
@@ -101,14 +104,18 @@ func (f *follower) waitOptions() ecsreboot.WaitOptions {
 	return ecsreboot.WaitOptions{Timeout: -1, UnknownGrace: f.session.options.UnknownGrace, Probe: f.probe, OnEvent: f.seen}
 }
 
-// proven reports the proof. ProofProbe stands for a sign that an earlier poll showed, so
+// proven calls Options.Undrain and reports the proof. ProofProbe stands for a sign that an earlier poll showed, so
 // it is reported as ProofStatus.
-func (f *follower) proven(result *ecsreboot.RestartResult) {
+func (f *follower) proven(ctx context.Context, result *ecsreboot.RestartResult) error {
+	if err := f.undrain(ctx); err != nil {
+		return err
+	}
 	proof := result.Proof
 	if proof == ecsreboot.ProofProbe {
 		proof = ecsreboot.ProofStatus
 	}
 	f.tell(Event{Kind: EventHealthy, Proof: proof, RequestID: result.RequestID})
+	return nil
 }
 
 // seen is called for the events of the wait.
@@ -212,7 +219,12 @@ func (f *follower) tellEnd(ctx context.Context, err error) {
 	if e.Kind == "" {
 		return
 	}
+	e = f.giveBack(ctx, e)
 	f.tell(e)
+	f.callFailed(ctx, e)
+	if e.Reason == ReasonNotUndrained {
+		return // it is proven; a resumed run calls Undrain once more
+	}
 	if e.Kind != EventUnknown && (e.Kind != EventFailed || !f.settled) || ctx.Err() != nil {
 		return
 	}
@@ -220,7 +232,9 @@ func (f *follower) tellEnd(ctx context.Context, err error) {
 	options := f.waitOptions()
 	options.MaxPollFailures = patientPolls
 	if result, err := f.session.client.WaitUntilRestarted(ctx, f.baseline(), options); err == nil {
-		f.proven(result)
+		if err := f.proven(ctx, result); err != nil && hookContext(ctx).Err() == nil {
+			f.tell(Event{Kind: EventFailed, Reason: ReasonNotUndrained, Error: text(err)})
+		}
 	}
 }
 

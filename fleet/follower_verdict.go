@@ -29,6 +29,9 @@ func outcomeOf(err error) ecsreboot.Outcome {
 // verdict returns the event that the error amounts to, and the error itself if it
 // would meet every instance.
 func (f *follower) verdict(ctx context.Context, err error) (Event, error) {
+	if hooked, ok := errors.AsType[*hookError](err); ok {
+		return f.verdictHook(ctx, hooked), nil
+	}
 	outcome := outcomeOf(err)
 	apiErr, answered := errors.AsType[*ecsreboot.APIError](err)
 	e := Event{Error: text(err)}
@@ -86,6 +89,18 @@ func (f *follower) verdict(ctx context.Context, err error) (Event, error) {
 		e.Kind, e.Reason, e.Running = EventFailed, ReasonNotSent, f.isRunning(ctx)
 	}
 	return e, nil
+}
+
+// verdictHook is the event of a hook that kept the instance from its restart, or from
+// being healthy after it. If the caller's context ended, nothing is decided.
+func (f *follower) verdictHook(ctx context.Context, err *hookError) Event {
+	switch {
+	case hookContext(ctx).Err() != nil:
+		return Event{}
+	case err.hook == HookDrain:
+		return Event{Kind: EventFailed, Reason: ReasonNotDrained, Error: text(err), Running: f.isRunning(ctx)}
+	}
+	return Event{Kind: EventFailed, Reason: ReasonNotUndrained, Error: text(err)}
 }
 
 // isRunning reports whether a poll shows the instance Running. If the poll fails, the

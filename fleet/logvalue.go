@@ -44,6 +44,7 @@ func (e Event) LogValue() slog.Value {
 	if e.Alone {
 		attributes = append(attributes, slog.Bool("alone", true))
 	}
+	attributes = add(attributes, "hook", e.Hook)
 	attributes = add(attributes, "mark", e.Mark)
 	attributes = add(attributes, "note", e.Note)
 	if e.Stage > 0 {
@@ -62,7 +63,7 @@ func (e Event) LogValue() slog.Value {
 
 // String describes the event in a line, such as "failed i-1: refused (Forbidden.RAM)".
 func (e Event) String() string {
-	return strings.TrimSuffix(string(e.Kind)+" "+e.InstanceID, " ") + why(e.Reason, string(e.Code), cmp.Or(e.Error, e.Note))
+	return strings.TrimSuffix(string(e.Kind)+" "+e.InstanceID, " ") + why(cmp.Or(e.Reason, Reason(e.Hook)), string(e.Code), cmp.Or(e.Error, e.Note))
 }
 
 // why describes a reason after what it is the reason of.

@@ -14,7 +14,7 @@ import (
 // Options configure a run. A zero field means its default, and a negative duration
 // means none; see [Options.Complete].
 //
-// The run calls its hooks (Health, Blocker, Approve) with a context that ends with the
+// The run calls its hooks (Health, Blocker, Approve, Drain, Undrain, Failed) with a context that ends with the
 // run, and waits for them, so they must heed it. Health and Blocker are called in
 // several goroutines at once.
 type Options struct {
@@ -58,6 +58,26 @@ type Options struct {
 	// Approve is called after each canary stage; stages are numbered from 1. Until it
 	// returns, nothing is sent, and an error halts the run. Nil approves.
 	Approve func(ctx context.Context, stage int) error
+	// Drain is called for an instance before its restart, after Blocker has approved, and
+	// takes the instance out of service. If it returns an error, nothing is sent, and the
+	// instance fails as [ReasonNotDrained].
+	Drain func(ctx context.Context, target Target) error
+	// Undrain is called for an instance that is healthy after its restart, before
+	// [EventHealthy], and puts the instance into service again. It is also called for a
+	// drained instance that was not restarted and is Running. If it returns an error, the
+	// instance fails as [ReasonNotUndrained] and is unavailable.
+	Undrain func(ctx context.Context, target Target) error
+	// Failed is called for an instance after its [EventFailed] or [EventUnknown], which it
+	// gets. Its error is recorded and has no effect.
+	//
+	// Drain, Undrain and Failed are called once for each attempt, at least: the call is in
+	// the journal before the hook runs, as [EventHook], and a resumed run may repeat a
+	// call whose result is not in the journal, as [EventHooked]. They are called in
+	// several goroutines at once.
+	Failed func(ctx context.Context, target Target, failure Event) error
+	// HookTimeout limits each call of Drain, Undrain and Failed: it ends the context of
+	// the call. Default 5 min.
+	HookTimeout time.Duration
 	// Window is when restarts may be sent. Those sent before its end are followed
 	// beyond it. Nil means always.
 	Window *Window
@@ -87,6 +107,7 @@ const (
 	defaultUnknownGrace    = time.Minute
 	defaultBlockerInterval = 10 * time.Second
 	defaultBlockerPatience = 5 * time.Minute
+	defaultHookTimeout     = 5 * time.Minute
 	defaultDryRuns         = 5 // enough to see missing permissions
 )
 
@@ -131,6 +152,7 @@ func (o Options) forInstance() (Options, error) {
 		{&o.UnknownGrace, defaultUnknownGrace},
 		{&o.BlockerInterval, defaultBlockerInterval},
 		{&o.BlockerPatience, defaultBlockerPatience},
+		{&o.HookTimeout, defaultHookTimeout},
 	} {
 		if *d.field == 0 {
 			*d.field = d.standard
@@ -160,7 +182,8 @@ func (o Options) hooks() string {
 	for _, hook := range []struct {
 		name  string
 		given bool
-	}{{"health", o.Health != nil}, {"blocker", o.Blocker != nil}, {"approve", o.Approve != nil}, {"window", o.Window != nil}} {
+	}{{"health", o.Health != nil}, {"blocker", o.Blocker != nil}, {"approve", o.Approve != nil}, {"window", o.Window != nil},
+		{"drain", o.Drain != nil}, {"undrain", o.Undrain != nil}, {"failed", o.Failed != nil}} {
 		if hook.given {
 			set = append(set, hook.name)
 		}
@@ -176,11 +199,17 @@ func (o Options) checkHooks(before string, lookOnly bool) error {
 	switch {
 	case o.Health == nil && slices.Contains(had, "health"):
 		return input("Health", again)
+	case o.Undrain == nil && slices.Contains(had, "undrain"):
+		return input("Undrain", again)
+	case o.Failed == nil && slices.Contains(had, "failed"):
+		return input("Failed", again)
 	case lookOnly:
 	case o.Blocker == nil && slices.Contains(had, "blocker"):
 		return input("Blocker", again)
 	case o.Approve == nil && slices.Contains(had, "approve"):
 		return input("Approve", again)
+	case o.Drain == nil && slices.Contains(had, "drain"):
+		return input("Drain", again)
 	case o.Window == nil && slices.Contains(had, "window"):
 		return input("Window", again)
 	}

@@ -73,7 +73,7 @@ func (p *Planner) replayTarget(i int, e Event) error {
 		return fmt.Errorf("fleet: event %q cannot be of %s, which is %s after %d attempts", e.Kind, e.InstanceID, t.state.public(), t.attempts)
 	case e.Kind == EventMarked && e.Reason == "":
 		return fmt.Errorf("fleet: event %q of %s has no reason", e.Kind, e.InstanceID)
-	case e.Kind == EventHeld:
+	case e.isNote():
 		return nil
 	case next == waiting && t.state == waiting: // its turn had come, for which there is no event
 		if e.Reason == ReasonBlocked {

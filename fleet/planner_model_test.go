@@ -27,7 +27,7 @@ type modelTarget struct {
 	state                                            fleet.State
 	attempts, stage                                  int
 	intended, accepted, sent, hasFailed, unavailable bool
-	looking, excused, running, gone                  bool
+	looking, excused, running, gone, drained         bool
 	last                                             int // when it gave its turn back
 }
 
@@ -129,7 +129,10 @@ func (m *model) legal(e fleet.Event) bool {
 	if e.Kind == fleet.EventMarked {
 		return e.Reason != "" && s.mayBeMarked(e.Mark)
 	}
-	could := []fleet.EventKind{fleet.EventHeld}
+	if e.Kind == fleet.EventHook && e.Hook == fleet.HookDrain {
+		return s.state == fleet.StateWaiting || s.state == fleet.StateRestarting && !s.intended && !s.sent
+	}
+	could := []fleet.EventKind{fleet.EventHeld, fleet.EventHook, fleet.EventHooked}
 	if s.mayCome() {
 		could = append(could, fleet.EventUnsent)
 	}
@@ -171,7 +174,7 @@ func (m *model) apply(e fleet.Event) {
 		clear(m.paused)
 		for _, s := range m.states {
 			s.looking = false
-			s.sent = s.sent || s.state == fleet.StateRestarting
+			s.sent = s.sent || s.state == fleet.StateRestarting && !s.drained
 		}
 	case fleet.EventStage:
 		m.passed, m.asked = e.Stage, false
@@ -196,7 +199,8 @@ func (m *model) applyTarget(s *modelTarget, e fleet.Event) {
 		s.last = m.blocked
 	}
 	switch {
-	case s.state == fleet.StateWaiting && e.Kind == fleet.EventUnsent, e.Kind == fleet.EventHeld:
+	case s.state == fleet.StateWaiting && e.Kind == fleet.EventUnsent, e.Kind == fleet.EventHeld, e.Kind == fleet.EventHooked,
+		e.Kind == fleet.EventHook && e.Hook != fleet.HookDrain:
 		return // there is no event for its turn
 	case s.state == fleet.StateWaiting && e.Kind != fleet.EventMarked:
 		m.take(s)
@@ -232,6 +236,7 @@ func (m *model) applyTarget(s *modelTarget, e fleet.Event) {
 		}
 	default:
 	}
+	s.drained = e.Kind == fleet.EventHook
 	s.gone = e.Kind == fleet.EventFailed && (e.Reason == fleet.ReasonGone || e.Reason == fleet.ReasonNotListed) || e.Mark == fleet.MarkGone
 	s.running = e.Kind == fleet.EventFailed && e.Running
 	if s.isSpared() {
@@ -278,6 +283,8 @@ func (m *model) unfinished() (actions []fleet.Action) {
 		s.looking = s.state == fleet.StateUnknown || s.state == fleet.StateFailed && s.sent
 		switch {
 		case s.state != fleet.StateRestarting && !s.looking:
+		case s.drained:
+			actions = append(actions, fleet.Action{Kind: fleet.ActionRestart, InstanceID: t.ID})
 		case s.accepted:
 			actions = append(actions, fleet.Action{Kind: fleet.ActionFollow, InstanceID: t.ID})
 		default:

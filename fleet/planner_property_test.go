@@ -29,7 +29,7 @@ func TestPlannerHistories(t *testing.T) {
 		"action restart", "action follow", "action resolve", "action approve", "action halt", "action end",
 		"failure budget", "canary failed", "width", "not approved", "asked for", "done", "access",
 		"above the width", "illegal", "recovered", "lost tail", "other rules",
-		"marked gone", "marked restarted", "marked not restarted", "failed, gone", "failed, not listed", "failed, and Running", "blocked",
+		"marked gone", "marked restarted", "marked not restarted", "failed, gone", "failed, not listed", "failed, and Running", "blocked", "drained",
 	} {
 		if reached[what] < seeds/100 {
 			t.Errorf("%q came %d times in %d histories", what, reached[what], seeds)
@@ -267,15 +267,22 @@ func (s *simulation) happens(id string, choice int) fleet.Event {
 	kinds := []fleet.EventKind{
 		best, fleet.EventHealthy, fleet.EventFailed, fleet.EventUnknown, fleet.EventSkipped, fleet.EventUnsent,
 		fleet.EventIntent, fleet.EventIntent, fleet.EventAccepted, fleet.EventAccepted, fleet.EventDoubt, fleet.EventDown, fleet.EventUp,
+		fleet.EventHook, fleet.EventHook, fleet.EventHooked,
 	}
 	e := fleet.Event{
 		Kind: kinds[choice%len(kinds)], InstanceID: id, Attempt: target.attempts + 1, Unavailable: choice >= len(kinds), Reason: fleet.ReasonNotRunning,
+	}
+	if e.Kind == fleet.EventHook || e.Kind == fleet.EventHooked {
+		e.Hook = []fleet.Hook{fleet.HookDrain, fleet.HookUndrain, fleet.HookFailed}[s.upTo(3)]
 	}
 	if s.denies && choice%2 == 1 && !target.accepted {
 		e.Kind = fleet.EventFailed
 	}
 	if !s.model.legal(e) {
 		e.Kind = best
+	}
+	if e.Kind == fleet.EventHook && e.Hook == fleet.HookDrain {
+		s.reached["drained"]++
 	}
 	if e.Kind == fleet.EventUnsent && s.upTo(2) == 1 {
 		e.Reason = fleet.ReasonBlocked

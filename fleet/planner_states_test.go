@@ -98,6 +98,10 @@ func plannerTransitions(t *testing.T) map[transition]bool {
 		{Kind: EventSkipped, Reason: ReasonOthers, Unavailable: true},
 		{Kind: EventSkipped, Reason: ReasonLocked},
 		{Kind: EventSkipped, Reason: ReasonNotRunning, Unavailable: true},
+		{Kind: EventHook, Hook: HookDrain},
+		{Kind: EventHook, Hook: HookUndrain},
+		{Kind: EventHook, Hook: HookFailed},
+		{Kind: EventHooked, Hook: HookDrain},
 		{Kind: EventFailed, Running: true},
 		{Kind: EventFailed, Reason: ReasonNotListed},
 		{Kind: EventFailed, Reason: ReasonGone, Running: true},
@@ -141,8 +145,8 @@ func plannerTransitions(t *testing.T) map[transition]bool {
 				switch changed := to != from; {
 				case err != nil:
 					require.False(t, changed, "%s is an error in %s and changes it", e.Kind, from)
-				case e.Kind == EventHeld:
-					require.False(t, changed, "held changes %s", from)
+				case e.isNote():
+					require.False(t, changed, "%s changes %s", e.Kind, from)
 				case e.Kind == EventResume && !changed:
 				default:
 					note(append(slices.Clone(history), e), string(e.Kind), from, to)

@@ -1,6 +1,10 @@
 package fleet_test
 
-import "github.com/ecsreboot/ecsreboot/fleet"
+import (
+	"maps"
+
+	"github.com/ecsreboot/ecsreboot/fleet"
+)
 
 // witness knows what may never be asked for, from what was asked for and what
 // happened alone.
@@ -17,6 +21,8 @@ type witness struct {
 	failed   map[string]bool // at any time
 	unknown  map[string]bool
 	stage    map[string]int
+	drained  map[string]bool
+	again    map[string]bool // drained when the session began, and to be asked for once more
 	approved int
 	denied   int
 	paused   map[fleet.Reason]bool
@@ -28,7 +34,7 @@ func newWitness(plan fleet.Plan, rules fleet.Rules) *witness {
 	w := &witness{
 		plan: plan, rules: rules, group: make(map[string]string), asked: make(map[string]bool), told: make(map[string]bool),
 		down: make(map[string]bool), gone: make(map[string]bool), sent: make(map[string]bool),
-		healthy: make(map[string]bool), failed: make(map[string]bool), unknown: make(map[string]bool), stage: make(map[string]int),
+		drained: make(map[string]bool), healthy: make(map[string]bool), failed: make(map[string]bool), unknown: make(map[string]bool), stage: make(map[string]int),
 		paused: make(map[fleet.Reason]bool),
 	}
 	for _, t := range plan.Targets {
@@ -40,8 +46,17 @@ func newWitness(plan fleet.Plan, rules fleet.Rules) *witness {
 // sees takes in what happens.
 func (w *witness) sees(e fleet.Event) {
 	id := e.InstanceID
-	if e.Kind == fleet.EventHeld {
+	if e.Kind == fleet.EventHeld || e.Kind == fleet.EventHooked || e.Kind == fleet.EventHook && e.Hook != fleet.HookDrain {
 		return
+	}
+	if e.Kind == fleet.EventResume {
+		w.again = maps.Clone(w.drained)
+	}
+	if id != "" {
+		delete(w.drained, id)
+		if e.Kind == fleet.EventHook {
+			w.drained[id] = true
+		}
 	}
 	if e.Kind == fleet.EventMarked {
 		w.marked(id, e.Mark)
@@ -61,7 +76,7 @@ func (w *witness) sees(e fleet.Event) {
 		w.sent[id] = true
 	case fleet.EventResume:
 		for one := range w.asked {
-			if w.down[one] && !w.failed[one] {
+			if w.down[one] && !w.failed[one] && !w.drained[one] {
 				w.sent[one] = true // nobody saw whether it was
 			}
 		}
@@ -151,6 +166,10 @@ func (w *witness) turn(id string) {
 
 // asks returns what is wrong with a restart that is asked for, or nothing.
 func (w *witness) asks(id string) string {
+	if w.again[id] { // its turn goes on
+		delete(w.again, id)
+		return ""
+	}
 	inGroup, inStage, broken := 0, 0, len(w.failed)
 	for other := range w.down {
 		if w.group[other] == w.group[id] {

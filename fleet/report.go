@@ -48,6 +48,7 @@ type Record struct {
 	DownAt    time.Time           `json:"downAt,omitzero"`  // first seen in another status
 	UpAt      time.Time           `json:"upAt,omitzero"`    // first seen Running after that
 	EndedAt   time.Time           `json:"endedAt,omitzero"` // when it came into its state
+	Hooks     []HookCall          `json:"hooks,omitempty"`  // the last call of each hook, in the last attempt
 }
 
 func newReport(plan Plan) *Report {
@@ -185,7 +186,13 @@ func (r *Report) add(e Event) {
 func apply(r *Record, e Event) {
 	switch e.Kind {
 	case EventIntent:
-		*r = Record{Target: r.Target, State: StateRestarting, Failed: r.Failed, Attempts: e.Attempt, Before: e.Before, SentAt: e.At}
+		*r = Record{Target: r.Target, State: StateRestarting, Failed: r.Failed, Attempts: e.Attempt, Before: e.Before, SentAt: e.At, Hooks: r.drainCalls()}
+		return
+	case EventHook, EventHooked:
+		r.called(e)
+		if e.Kind == EventHook && e.Hook == HookDrain {
+			r.State = StateRestarting
+		}
 		return
 	case EventAccepted:
 		r.Accepted, r.RequestID = e.At, e.RequestID

@@ -68,6 +68,12 @@ func (s *sender) restart(ctx context.Context) error {
 			}
 			continue
 		}
+		if reason := s.session.withheld(); reason != "" {
+			return &withheldError{reason: reason}
+		}
+		if err := s.follower.drain(ctx); err != nil {
+			return err
+		}
 		if reason := s.takeWay(ctx); reason != "" {
 			return &withheldError{reason: reason}
 		}
@@ -161,8 +167,7 @@ func (s *sender) rebootAndWait(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.follower.proven(result)
-	return nil
+	return s.follower.proven(ctx, result)
 }
 
 // takeWay waits until one more restart may be on its way, or returns why none may.

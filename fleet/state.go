@@ -23,6 +23,7 @@ type targetState string
 const (
 	waiting  targetState = "waiting"
 	chosen   targetState = "chosen"   // its turn has come, and no intent is recorded
+	drained  targetState = "drained"  // likewise, and Options.Drain was called
 	intended targetState = "intended" // the intent is recorded, and nothing shows that the request left
 	sent     targetState = "sent"     // the request may have been sent, with an unknown outcome
 	accepted targetState = "accepted" // the service accepted the restart
@@ -58,12 +59,13 @@ type stateFacts struct {
 	gone   bool       // it does not exist: takes nothing from the width, and its group is smaller
 	spares bool       // failed, and leaves its canary stage: nothing was sent, and it is not unavailable
 	unsent bool       // given up with nothing sent: a resumed run may restart it
-	look   ActionKind // what a resumed run does to see what became of the request
+	look   ActionKind // what a resumed run does to see what became of the request; ActionRestart if there was none
 }
 
 var factsOf = map[targetState]stateFacts{
 	waiting:         {public: StateWaiting},
 	chosen:          {public: StateRestarting, down: true},
+	drained:         {public: StateRestarting, down: true, look: ActionRestart},
 	intended:        {public: StateRestarting, down: true},
 	sent:            {public: StateRestarting, down: true, look: ActionResolve},
 	accepted:        {public: StateRestarting, down: true, look: ActionFollow},
@@ -112,14 +114,15 @@ func (s targetState) broad() targetState {
 func (s targetState) public() State { return factsOf[s].public }
 
 // nextStates holds, for each event of an instance, the states that it may happen in
-// and the states that it leads to. What is missing cannot happen. EventHeld changes
-// nothing in any state, and where EventSkipped leads depends on its reason.
+// and the states that it leads to. What is missing cannot happen. An event that is a note changes
+// nothing in any state. Where EventSkipped and EventFailed lead depends on more of the event.
 var nextStates = map[EventKind]map[targetState]targetState{
-	EventIntent:   {waiting: intended, chosen: intended, intended: intended, sent: intended},
+	EventHook:     {waiting: drained, chosen: drained, drained: drained},
+	EventIntent:   {waiting: intended, chosen: intended, drained: intended, intended: intended, sent: intended},
 	EventAccepted: {intended: accepted, sent: accepted, accepted: accepted},
 	EventDoubt:    {intended: sent, sent: sent, accepted: accepted},
 	EventUnsent: {
-		waiting: waiting, chosen: waiting, intended: waiting, sent: waiting,
+		waiting: waiting, chosen: waiting, drained: waiting, intended: waiting, sent: waiting,
 		failedChosen: waiting, failedIntended: waiting, deferred: waiting, deferredDown: waiting,
 	},
 	EventDown: {
@@ -138,7 +141,7 @@ var nextStates = map[EventKind]map[targetState]targetState{
 		unknownSent: healthy, unknownAccepted: healthy,
 	},
 	EventFailed: {
-		waiting: failedChosen, chosen: failedChosen, intended: failedIntended, sent: failedSent, accepted: failedAccepted,
+		waiting: failedChosen, chosen: failedChosen, drained: failedChosen, intended: failedIntended, sent: failedSent, accepted: failedAccepted,
 		failedChosen: failedChosen, failedIntended: failedIntended, failedSent: failedSent, failedAccepted: failedAccepted,
 		unknownSent: failedSent, unknownAccepted: failedAccepted,
 	},
@@ -147,12 +150,18 @@ var nextStates = map[EventKind]map[targetState]targetState{
 		failedIntended: unknownSent, failedSent: unknownSent, failedAccepted: unknownAccepted,
 		unknownSent: unknownSent, unknownAccepted: unknownAccepted,
 	},
-	EventSkipped: {waiting: skipped, chosen: skipped, intended: skipped, sent: skipped},
+	EventSkipped: {waiting: skipped, chosen: skipped, drained: skipped, intended: skipped, sent: skipped},
+}
+
+// isNote reports whether the event says something of an instance that changes its state
+// in no way. Of the hooks, only a drain does.
+func (e Event) isNote() bool {
+	return e.Kind == EventHeld || e.Kind == EventHooked || e.Kind == EventHook && e.Hook != HookDrain
 }
 
 // after returns the state after an event, and whether the event can happen in s.
 func (s targetState) after(e Event) (next targetState, ok bool) {
-	if e.Kind == EventHeld {
+	if e.isNote() {
 		return s, true
 	}
 	if e.Kind == EventMarked {
@@ -191,7 +200,7 @@ func (s targetState) marked(as Mark) (next targetState, ok bool) {
 		return skipped, s != healthy
 	case MarkNotRestarted:
 		switch s.broad() {
-		case chosen, intended, sent, failedChosen, failedIntended, failedSent, unknownSent:
+		case chosen, drained, intended, sent, failedChosen, failedIntended, failedSent, unknownSent:
 			return waiting, true
 		default:
 		}

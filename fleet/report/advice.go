@@ -51,6 +51,10 @@ func (a adviser) aboutFailed(reason fleet.Reason, ids []string) advice {
 		return advice{"The service refused the restart, so that nothing happened: the code says why. The request id is for its support. Remove the cause, and restart them in a run of their own:", a.again(ids)}
 	case fleet.ReasonDenied:
 		return advice{"The permission to restart them is missing, and others may be restarted: see the conditions of the policy, such as tags. Then restart them in a run of their own:", a.again(ids)}
+	case fleet.ReasonNotDrained:
+		return advice{"The drain hook failed, so that nothing was sent: the error says why. When it works, go on with the run:", a.command("resume")}
+	case fleet.ReasonNotUndrained:
+		return advice{"They run, and the hook that puts them into service again failed: the error says why. When it works, have the run call it once more:", a.command("resolve")}
 	case fleet.ReasonNotListed:
 		return advice{"The service does not list them: see whether the id and the region are right, and whether they may be read. If they are gone, there is nothing to do. Else, in a run of their own:", a.again(ids)}
 	case fleet.ReasonGone:

@@ -56,7 +56,8 @@ func TestAdvice(t *testing.T) {
 	for state, reasons := range map[fleet.EventKind][]fleet.Reason{
 		fleet.EventFailed: {
 			fleet.ReasonRefused, fleet.ReasonNotListed, fleet.ReasonNotSent, fleet.ReasonNotBack, fleet.ReasonNotHealthy,
-			fleet.ReasonNotProven, fleet.ReasonNotWatched, fleet.ReasonGone, fleet.ReasonDenied, fleet.ReasonStopped, "of a later version",
+			fleet.ReasonNotProven, fleet.ReasonNotWatched, fleet.ReasonGone, fleet.ReasonDenied, fleet.ReasonStopped, fleet.ReasonNotDrained,
+			fleet.ReasonNotUndrained, "of a later version",
 		},
 		fleet.EventSkipped: {
 			fleet.ReasonNotRunning, fleet.ReasonLocked, fleet.ReasonSelf, fleet.ReasonUptime, fleet.ReasonOthers, fleet.ReasonGone,
