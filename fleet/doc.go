@@ -64,6 +64,7 @@
 //
 //	waiting --turn--> chosen --intent--> intended --accepted--> accepted --healthy--> healthy
 //	chosen  --hook--> drained --intent--> intended
+//	drained --failed--> failed-drained --unsent--> waiting
 //	                                     intended --doubt--> sent --accepted--> accepted
 //	                                                         sent --healthy--> healthy
 //
@@ -92,7 +93,8 @@
 //	sent       StateRestarting  the request may have been sent, and its outcome is unknown
 //	accepted   StateRestarting  the service accepted the restart
 //	healthy    StateHealthy     the restart is proven, and the instance is healthy
-//	failed-…   StateFailed      it failed in the state that the name contains
+//	failed-…   StateFailed      it failed in the state that the name contains; in failed-drained,
+//	                            nothing was sent, and a resumed run calls Options.Undrain
 //	unknown-…  StateUnknown     polls did not show whether it restarted, or is healthy
 //	skipped    StateSkipped     it is left alone, also by a resumed run
 //	deferred   StateSkipped     it is left alone for now: a resumed run tries again
@@ -126,6 +128,9 @@
 //	healthy   intended sent accepted unknown-sent unknown-accepted           -> healthy
 //	healthy   failed-intended* failed-sent* failed-accepted*                 -> healthy
 //	failed    waiting chosen drained failed-chosen*                          -> failed-chosen*
+//	failed    failed-drained                                                 -> failed-chosen* failed-drained
+//	failed    waiting chosen drained failed-chosen*                          -> failed-drained
+//	failed    intended failed-intended*                                      -> failed-drained
 //	failed    intended failed-intended*                                      -> failed-intended*
 //	failed    sent failed-sent* unknown-sent                                 -> failed-sent*
 //	failed    accepted failed-accepted* unknown-accepted                     -> failed-accepted*
@@ -133,10 +138,11 @@
 //	unknown   accepted failed-accepted* unknown-accepted                     -> unknown-accepted
 //	skipped   waiting chosen drained intended sent                           -> skipped* deferred*
 //	unsent    waiting chosen drained intended sent                           -> waiting
-//	unsent    failed-chosen* failed-intended* deferred*                      -> waiting
+//	unsent    failed-chosen* failed-intended* failed-drained deferred*       -> waiting
 //	marked    waiting chosen drained intended sent accepted healthy          -> gone
 //	marked    failed-chosen* failed-intended* failed-sent* failed-accepted*  -> gone
 //	marked    unknown-sent unknown-accepted skipped* deferred* gone          -> gone
+//	marked    failed-drained                                                 -> gone skipped waiting
 //	marked    waiting chosen drained intended sent accepted                  -> skipped
 //	marked    failed-chosen* failed-intended* failed-sent* failed-accepted*  -> skipped
 //	marked    unknown-sent unknown-accepted skipped* deferred* gone          -> skipped

@@ -23,6 +23,8 @@ var eventSeeds = []string{
 	`{"kind":"skipped","at":"2026-03-14T02:00:00Z","id":"i-2","reason":"not running","unavailable":true}`,
 	`{"kind":"failed","at":"2026-03-14T02:00:00Z","id":"i-2","reason":"refused","code":"DiskError","running":true}`,
 	`{"kind":"marked","at":"2026-03-14T02:00:00Z","id":"i-2","mark":"not restarted","reason":"marked as not restarted","note":"ActionTrail has no event"}`,
+	`{"kind":"hook","at":"2026-03-14T02:00:00Z","id":"i-2","hook":"drain"}`,
+	`{"kind":"hooked","at":"2026-03-14T02:00:00Z","id":"i-2","hook":"drain","error":"no such backend"}`,
 	`{"kind":"pace","at":"2026-03-14T02:00:00Z","accepted":3,"throttled":1,"rate":1e-320}`,
 	`{"kind":"down","at":"0000-01-01T00:00:00Z","id":"i-1"}`,
 	`{"KIND":"up","At":"9999-12-31T23:59:59.999999999-23:59","id":"i-1","stage":-9223372036854775808,"unknown":[{}]}`,

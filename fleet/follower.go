@@ -27,6 +27,7 @@ type follower struct {
 	unhealthy    error                   // what the health check said last
 	gone         bool                    // the service did not list it for goneTime
 	stoppedAt    time.Time               // since when polls show it Stopped; zero if the last one did not
+	intended     bool                    // an intent was recorded in this turn
 	drainDone    bool                    // Options.Drain was called in this turn
 	drained      bool                    // Options.Drain was called, and no Options.Undrain has passed since
 	undrained    bool                    // Options.Undrain was called in this session, or has passed in this attempt
@@ -219,7 +220,9 @@ func (f *follower) tellEnd(ctx context.Context, err error) {
 	if e.Kind == "" {
 		return
 	}
-	e = f.giveBack(ctx, e)
+	if e = f.giveBack(ctx, e); e.Kind == "" {
+		return
+	}
 	f.tell(e)
 	f.callFailed(ctx, e)
 	if e.Reason == ReasonNotUndrained {

@@ -147,17 +147,32 @@ func (f *follower) undrain(ctx context.Context) error {
 }
 
 // giveBack calls Options.Undrain for a drained instance that certainly was not
-// restarted and may serve: it waits again, is skipped, or was refused and is Running. If
-// that fails, the instance is failed and unavailable.
+// restarted, whatever the end e of its turn is. If that fails, the instance is failed and
+// unavailable, and a resumed run calls Undrain once more. If the caller's context has
+// ended before there was an intent, the turn has no end: a resumed run goes on with it.
 func (f *follower) giveBack(ctx context.Context, e Event) Event {
-	serves := e.Kind == EventUnsent || e.Kind == EventSkipped && !e.Unavailable || e.Kind == EventFailed && e.Running && !f.settled
-	if !f.drained || !serves || hookContext(ctx).Err() != nil {
+	if !f.drained || f.settled || f.session.options.Undrain == nil {
 		return e
 	}
-	if err := f.undrain(ctx); err != nil && hookContext(ctx).Err() == nil {
-		return Event{Kind: EventFailed, Reason: ReasonNotUndrained, Error: text(err)}
+	err := f.undrain(ctx)
+	switch {
+	case err == nil:
+		return e
+	case hookContext(ctx).Err() != nil && !f.intended:
+		return Event{}
 	}
-	return e
+	return Event{Kind: EventFailed, Reason: ReasonNotUndrained, Error: text(err)}
+}
+
+// undrainAgain calls Options.Undrain for an instance that was not restarted in an earlier
+// session, and could not be put into service. It waits again then.
+func (f *follower) undrainAgain(ctx context.Context) {
+	switch err := f.undrain(ctx); {
+	case err == nil:
+		f.tell(Event{Kind: EventUnsent, Reason: ReasonResumed})
+	case hookContext(ctx).Err() == nil:
+		f.tell(Event{Kind: EventFailed, Reason: ReasonNotUndrained, Error: text(err)})
+	}
 }
 
 // callFailed calls Options.Failed after an end that is a failure, once in an attempt.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,18 +39,14 @@ func (b *balancer) note(line string) error {
 	return err
 }
 
-func (b *balancer) isOut(id string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.out[id]
-}
-
 // with adds the hooks to the options.
 func (b *balancer) with(o fleet.Options) fleet.Options {
 	b.out = make(map[string]bool)
 	o.Drain = func(_ context.Context, t fleet.Target) error { return b.note("drain " + t.ID) }
 	o.Undrain = func(_ context.Context, t fleet.Target) error { return b.note("undrain " + t.ID) }
-	o.Failed = func(_ context.Context, t fleet.Target, e fleet.Event) error { return b.note("failed " + t.ID + ": " + string(e.Reason)) }
+	o.Failed = func(_ context.Context, t fleet.Target, e fleet.Event) error {
+		return b.note("failed " + t.ID + ": " + string(e.Reason))
+	}
 	return o
 }
 
@@ -259,100 +254,6 @@ func TestBlockedIsNotDrained(t *testing.T) {
 	})
 }
 
-// TestInterruptedInAHook: a resumed run calls the hook once more, and restarts nothing
-// twice.
-func TestInterruptedInAHook(t *testing.T) {
-	for _, test := range []struct {
-		in      string
-		resumed []string // the log of the resumed run
-		resolve []string // or of Resolve in its place
-	}{
-		{"drain i-00002", []string{"drain i-00002", "undrain i-00002", "drain i-00003", "undrain i-00003"}, []string{"undrain i-00002"}},
-		{"undrain i-00002", []string{"undrain i-00002", "drain i-00003", "undrain i-00003"}, []string{"undrain i-00002"}},
-	} {
-		for _, resume := range []bool{true, false} {
-			t.Run(test.in, func(t *testing.T) {
-				inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
-					var b balancer
-					ctx, cancel := context.WithCancel(context.Background())
-					options := b.with(hookOptions(t))
-					during := options
-					interrupted := func(hook func(context.Context, fleet.Target) error) func(context.Context, fleet.Target) error {
-						return func(hookCtx context.Context, target fleet.Target) error {
-							err := hook(hookCtx, target)
-							if b.log[len(b.log)-1] == test.in {
-								delete(b.out, target.ID)
-								b.out[target.ID] = true
-								cancel()
-								return hookCtx.Err()
-							}
-							return err
-						}
-					}
-					during.Drain, during.Undrain = interrupted(options.Drain), interrupted(options.Undrain)
-					plan := s.plan()
-					report, err := fleet.Run(ctx, s.client, plan, during)
-					require.ErrorIs(t, err, context.Canceled)
-					require.Equal(t, fleet.ReasonInterrupted, report.Reason)
-					record, _ := report.Record("i-00002")
-					require.Equal(t, fleet.StateRestarting, record.State)
-					require.True(t, record.Drained())
-					b.log = nil
-					if resume {
-						report, err = fleet.Resume(context.Background(), s.client, plan, options)
-						require.NoError(t, err)
-						require.NoError(t, report.Err())
-						require.Equal(t, test.resumed, b.log)
-						s.restartedOnce(s.ids...)
-					} else {
-						report, err = fleet.Resolve(context.Background(), s.client, plan, options)
-						require.NoError(t, err)
-						require.Equal(t, test.resolve, b.log)
-						require.Zero(t, report.Count(fleet.StateRestarting))
-						require.Zero(t, s.Reboots("i-00003"))
-					}
-					require.Empty(t, b.out)
-					record, _ = report.Record("i-00002")
-					require.False(t, record.Drained())
-				})
-			})
-		}
-	}
-}
-
-// TestDrainedKeepsItsPlaceAfterACrash: what is out of service counts, whatever comes next.
-func TestDrainedKeepsItsPlaceAfterACrash(t *testing.T) {
-	history := events("run, intent a, healthy a")
-	history = append(history, fleet.Event{Kind: fleet.EventHook, InstanceID: "c", Hook: fleet.HookDrain})
-	p := newPlanner(t, planOf(4), wide(1), history...)
-	require.Equal(t, 1, p.Unavailable())
-	require.Equal(t, "restart c", tell(t, p, "resume"), "and not b as well")
-	require.Equal(t, "restart b", tell(t, p, "intent c, healthy c"))
-}
-
-func TestResumeNeedsTheHooks(t *testing.T) {
-	inBubble(t, 2, ecstest.Options{}, func(t *testing.T, s *service) {
-		var b balancer
-		options := b.with(hookOptions(t))
-		_, err := s.run(options)
-		require.NoError(t, err)
-		for field, without := range map[string]func(*fleet.Options){
-			"Drain":   func(o *fleet.Options) { o.Drain = nil },
-			"Undrain": func(o *fleet.Options) { o.Undrain = nil },
-			"Failed":  func(o *fleet.Options) { o.Failed = nil },
-		} {
-			less := options
-			without(&less)
-			_, err := fleet.Resume(context.Background(), s.client, s.plan(), less)
-			var bad *ecsreboot.InputError
-			require.ErrorAs(t, err, &bad)
-			require.Equal(t, field, bad.Field)
-			_, err = fleet.Resolve(context.Background(), s.client, s.plan(), less)
-			require.Equal(t, field == "Drain", err == nil, "a Resolve drains nothing")
-		}
-	})
-}
-
 // TestHooksWithALateHealthy: one that failed and comes back is put into service.
 func TestHooksWithALateHealthy(t *testing.T) {
 	inBubble(t, 2, ecstest.Options{}, func(t *testing.T, s *service) {
@@ -361,23 +262,26 @@ func TestHooksWithALateHealthy(t *testing.T) {
 		options.Rules = fleet.Rules{MaxUnavailable: fleet.Count(2), AllowWide: true, Canary: []int{}}
 		options.ReadyTimeout = 5 * time.Minute
 		begin := time.Now()
+		drain := options.Drain
+		options.Drain = func(ctx context.Context, target fleet.Target) error {
+			if target.ID == "i-00002" { // so that the run is not over when the other one comes back
+				time.Sleep(4 * time.Minute)
+			}
+			return drain(ctx, target)
+		}
 		options.Health = func(_ context.Context, target fleet.Target) error {
 			if target.ID == "i-00001" && time.Since(begin) < 6*time.Minute {
 				return errors.New("migrating")
 			}
-			if target.ID == "i-00002" && !slices.Contains(b.log, "undrain i-00001") && time.Since(begin) > 3*time.Minute {
-				return nil
+			if target.ID == "i-00002" && time.Since(begin) < 8*time.Minute {
+				return errors.New("migrating")
 			}
 			return nil
 		}
 		report, err := s.run(options)
 		require.NoError(t, err)
-		if report.Count(fleet.StateHealthy) == 1 { // the run was over before it came back
-			require.Contains(t, b.log, "failed i-00001: not healthy")
-			report, err = fleet.Resume(context.Background(), s.client, s.plan(), options)
-			require.NoError(t, err)
-		}
 		require.NoError(t, report.Err())
+		require.Equal(t, []string{"drain i-00001", "drain i-00002", "failed i-00001: not healthy", "undrain i-00001", "undrain i-00002"}, b.log)
 		require.Empty(t, b.out)
 		s.restartedOnce(s.ids...)
 	})

@@ -64,8 +64,8 @@ type Options struct {
 	Drain func(ctx context.Context, target Target) error
 	// Undrain is called for an instance that is healthy after its restart, before
 	// [EventHealthy], and puts the instance into service again. It is also called for a
-	// drained instance that was not restarted and is Running. If it returns an error, the
-	// instance fails as [ReasonNotUndrained] and is unavailable.
+	// drained instance that was not restarted. If it returns an error, the instance fails
+	// as [ReasonNotUndrained] and is unavailable, and a resumed run calls it once more.
 	Undrain func(ctx context.Context, target Target) error
 	// Failed is called for an instance after its [EventFailed] or [EventUnknown], which it
 	// gets. Its error is recorded and has no effect.

@@ -193,7 +193,8 @@ func (p *Planner) again() []string {
 	return ids
 }
 
-// unfinished returns what an earlier session has left to look at.
+// unfinished returns what an earlier session has left to look at, to put into service, or
+// to go on with.
 func (p *Planner) unfinished() []Action {
 	var actions []Action
 	for i := range p.targets {

@@ -104,6 +104,7 @@ func (p *Planner) replayTarget(i int, e Event) error {
 		if e.Reason == ReasonBlocked {
 			p.putLast(i)
 		}
+		delete(p.looking, i)
 		p.release(t)
 	case EventSkipped:
 		p.release(t)

@@ -26,7 +26,7 @@ func TestPlannerHistories(t *testing.T) {
 	}
 	// What never happened was not tested.
 	for _, what := range []string{
-		"action restart", "action follow", "action resolve", "action approve", "action halt", "action end",
+		"action restart", "action follow", "action resolve", "action undrain", "action approve", "action halt", "action end",
 		"failure budget", "canary failed", "width", "not approved", "asked for", "done", "access",
 		"above the width", "illegal", "recovered", "lost tail", "other rules",
 		"marked gone", "marked restarted", "marked not restarted", "failed, gone", "failed, not listed", "failed, and Running", "blocked", "drained",
@@ -214,7 +214,7 @@ func (s *simulation) do(a fleet.Action) {
 		s.fatal("%v after the end", a)
 	}
 	switch a.Kind {
-	case fleet.ActionRestart, fleet.ActionFollow, fleet.ActionResolve:
+	case fleet.ActionRestart, fleet.ActionFollow, fleet.ActionResolve, fleet.ActionUndrain:
 		s.underWay = append(s.underWay, a.InstanceID)
 	case fleet.ActionApprove:
 		s.question = a.Stage
@@ -261,7 +261,10 @@ func (s *simulation) answer(approved bool) {
 func (s *simulation) happens(id string, choice int) fleet.Event {
 	target := s.model.states[id]
 	best := fleet.EventHealthy
-	if !target.intended {
+	switch {
+	case target.kept:
+		best = fleet.EventUnsent
+	case !target.intended:
 		best = fleet.EventIntent
 	}
 	kinds := []fleet.EventKind{
@@ -291,8 +294,8 @@ func (s *simulation) happens(id string, choice int) fleet.Event {
 	if e.Kind == fleet.EventFailed {
 		e.Running = e.Unavailable
 		e.Reason = []fleet.Reason{
-			fleet.ReasonRefused, fleet.ReasonGone, fleet.ReasonNotListed, fleet.ReasonDenied, fleet.ReasonDenied, fleet.ReasonDenied,
-		}[s.upTo(6)]
+			fleet.ReasonRefused, fleet.ReasonNotUndrained, fleet.ReasonGone, fleet.ReasonNotListed, fleet.ReasonDenied, fleet.ReasonDenied, fleet.ReasonDenied,
+		}[s.upTo(7)]
 		if s.denies {
 			e.Reason = fleet.ReasonDenied
 		}

@@ -102,6 +102,7 @@ func plannerTransitions(t *testing.T) map[transition]bool {
 		{Kind: EventHook, Hook: HookUndrain},
 		{Kind: EventHook, Hook: HookFailed},
 		{Kind: EventHooked, Hook: HookDrain},
+		{Kind: EventFailed, Reason: ReasonNotUndrained},
 		{Kind: EventFailed, Running: true},
 		{Kind: EventFailed, Reason: ReasonNotListed},
 		{Kind: EventFailed, Reason: ReasonGone, Running: true},

@@ -134,7 +134,7 @@ func (w *witness) fails(id string, e fleet.Event) {
 	if isGone {
 		w.gone[id] = true
 	}
-	if isGone || e.Running && !w.sent[id] {
+	if isGone || e.Running && !w.sent[id] && e.Reason != fleet.ReasonNotUndrained {
 		delete(w.down, id)
 		if !w.sent[id] {
 			delete(w.stage, id)

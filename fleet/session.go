@@ -190,6 +190,9 @@ func (s *session) act(work context.Context, a Action) []Event {
 	case ActionRestart:
 		sender := newSender(s.follower(a.InstanceID))
 		s.start(func() { sender.work(work) })
+	case ActionUndrain:
+		follower := s.follower(a.InstanceID)
+		s.start(func() { follower.undrainAgain(work) })
 	case ActionFollow, ActionResolve:
 		follower := s.follower(a.InstanceID)
 		record, _ := s.report.Record(a.InstanceID)

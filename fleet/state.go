@@ -41,6 +41,7 @@ const (
 	deferred     targetState = "deferred"      // skipped for what may pass: a resumed run may restart it
 	deferredDown targetState = "deferred-down" // likewise, and not Running
 
+	failedDrained targetState = "failed-drained" // nothing was sent, and Options.Undrain failed
 	// Nothing was sent, and the instance is Running as before.
 	failedChosenUp   targetState = "failed-chosen-up"
 	failedIntendedUp targetState = "failed-intended-up"
@@ -81,6 +82,7 @@ var factsOf = map[targetState]stateFacts{
 	deferred:        {public: StateSkipped, unsent: true},
 	deferredDown:    {public: StateSkipped, down: true, unsent: true},
 
+	failedDrained:      {public: StateFailed, down: true, look: ActionUndrain},
 	failedChosenUp:     {public: StateFailed, spares: true, unsent: true},
 	failedIntendedUp:   {public: StateFailed, spares: true, unsent: true},
 	failedChosenGone:   {public: StateFailed, gone: true, spares: true, unsent: true},
@@ -123,7 +125,7 @@ var nextStates = map[EventKind]map[targetState]targetState{
 	EventDoubt:    {intended: sent, sent: sent, accepted: accepted},
 	EventUnsent: {
 		waiting: waiting, chosen: waiting, drained: waiting, intended: waiting, sent: waiting,
-		failedChosen: waiting, failedIntended: waiting, deferred: waiting, deferredDown: waiting,
+		failedChosen: waiting, failedIntended: waiting, failedDrained: waiting, deferred: waiting, deferredDown: waiting,
 	},
 	EventDown: {
 		intended: sent, sent: sent, accepted: accepted,
@@ -143,7 +145,7 @@ var nextStates = map[EventKind]map[targetState]targetState{
 	EventFailed: {
 		waiting: failedChosen, chosen: failedChosen, drained: failedChosen, intended: failedIntended, sent: failedSent, accepted: failedAccepted,
 		failedChosen: failedChosen, failedIntended: failedIntended, failedSent: failedSent, failedAccepted: failedAccepted,
-		unknownSent: failedSent, unknownAccepted: failedAccepted,
+		failedDrained: failedChosen, unknownSent: failedSent, unknownAccepted: failedAccepted,
 	},
 	EventUnknown: {
 		intended: unknownSent, sent: unknownSent, accepted: unknownAccepted,
@@ -173,6 +175,8 @@ func (s targetState) after(e Event) (next targetState, ok bool) {
 		return next, false
 	case e.Kind == EventFailed && (e.Reason == ReasonNotListed || e.Reason == ReasonGone):
 		return goneFrom[next], true
+	case e.Kind == EventFailed && e.Reason == ReasonNotUndrained && (next == failedChosen || next == failedIntended):
+		return failedDrained, true
 	case e.Kind == EventFailed && e.Running && upFrom[next] != "":
 		return upFrom[next], true
 	case e.Kind != EventSkipped:
@@ -200,7 +204,7 @@ func (s targetState) marked(as Mark) (next targetState, ok bool) {
 		return skipped, s != healthy
 	case MarkNotRestarted:
 		switch s.broad() {
-		case chosen, drained, intended, sent, failedChosen, failedIntended, failedSent, unknownSent:
+		case chosen, drained, intended, sent, failedChosen, failedIntended, failedDrained, failedSent, unknownSent:
 			return waiting, true
 		default:
 		}
