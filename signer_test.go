@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -59,7 +60,7 @@ func sortedFields(m map[string]string) []field {
 	for name, value := range m {
 		fields = append(fields, field{name, value})
 	}
-	sortFields(fields)
+	sort.Sort(byName(fields))
 	return fields
 }
 
@@ -214,7 +215,7 @@ func TestEncoding(t *testing.T) {
 // Names sort by their bytes: upper case first, and .10 before .2.
 func TestSortFields(t *testing.T) {
 	fields := []field{{"a", ""}, {"InstanceId.2", ""}, {"Format", ""}, {"InstanceId.10", ""}, {"InstanceId.1", ""}}
-	sortFields(fields)
+	sort.Sort(byName(fields))
 	assert.Equal(t, []field{{"Format", ""}, {"InstanceId.1", ""}, {"InstanceId.10", ""}, {"InstanceId.2", ""}, {"a", ""}}, fields)
 }
 
