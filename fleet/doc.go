@@ -125,13 +125,9 @@
 //	up        failed-intended*                                               -> failed-intended
 //	up        failed-sent*                                                   -> failed-sent
 //	up        failed-accepted*                                               -> failed-accepted
-//	healthy   intended sent accepted unknown-sent unknown-accepted           -> healthy
-//	healthy   failed-intended* failed-sent* failed-accepted*                 -> healthy
-//	failed    waiting chosen drained failed-chosen*                          -> failed-chosen*
-//	failed    failed-drained                                                 -> failed-chosen* failed-drained
-//	failed    waiting chosen drained failed-chosen*                          -> failed-drained
-//	failed    intended failed-intended*                                      -> failed-drained
-//	failed    intended failed-intended*                                      -> failed-intended*
+//	healthy   intended sent accepted unknown-sent unknown-accepted failed-intended* failed-sent* failed-accepted* -> healthy
+//	failed    waiting chosen drained failed-chosen* failed-drained           -> failed-chosen* failed-drained
+//	failed    intended failed-intended*                                      -> failed-intended* failed-drained
 //	failed    sent failed-sent* unknown-sent                                 -> failed-sent*
 //	failed    accepted failed-accepted* unknown-accepted                     -> failed-accepted*
 //	unknown   intended sent failed-intended* failed-sent* unknown-sent       -> unknown-sent

@@ -41,19 +41,18 @@ func (r Record) Call(hook Hook) HookCall {
 // Options.Undrain has passed since.
 func (r Record) Drained() bool { return r.Call(HookDrain).Hook != "" && !r.Call(HookUndrain).passed() }
 
-// called takes in that a hook is called, or has returned.
-func (r *Record) called(e Event) {
-	var kept []HookCall
+// callsAfter returns the calls after an event that a hook is called, or has returned.
+func (r Record) callsAfter(e Event) []HookCall {
+	var calls []HookCall
 	for _, c := range r.Hooks {
 		if c.Hook != e.Hook && (e.Kind != EventHook || e.Hook != HookDrain) { // a drain begins an attempt
-			kept = append(kept, c)
+			calls = append(calls, c)
 		}
 	}
-	call := HookCall{Hook: e.Hook, At: e.At}
-	if e.Kind == EventHooked {
-		call = HookCall{Hook: e.Hook, At: r.Call(e.Hook).At, Ended: e.At, Error: e.Error}
+	if e.Kind == EventHook {
+		return append(calls, HookCall{Hook: e.Hook, At: e.At})
 	}
-	r.Hooks = append(kept, call)
+	return append(calls, HookCall{Hook: e.Hook, At: r.Call(e.Hook).At, Ended: e.At, Error: e.Error})
 }
 
 // drainCalls returns what is left of the calls when an intent is recorded.

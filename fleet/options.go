@@ -182,8 +182,15 @@ func (o Options) hooks() string {
 	for _, hook := range []struct {
 		name  string
 		given bool
-	}{{"health", o.Health != nil}, {"blocker", o.Blocker != nil}, {"approve", o.Approve != nil}, {"window", o.Window != nil},
-		{"drain", o.Drain != nil}, {"undrain", o.Undrain != nil}, {"failed", o.Failed != nil}} {
+	}{
+		{"health", o.Health != nil},
+		{"blocker", o.Blocker != nil},
+		{"approve", o.Approve != nil},
+		{"window", o.Window != nil},
+		{"drain", o.Drain != nil},
+		{"undrain", o.Undrain != nil},
+		{"failed", o.Failed != nil},
+	} {
 		if hook.given {
 			set = append(set, hook.name)
 		}

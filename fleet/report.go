@@ -189,7 +189,7 @@ func apply(r *Record, e Event) {
 		*r = Record{Target: r.Target, State: StateRestarting, Failed: r.Failed, Attempts: e.Attempt, Before: e.Before, SentAt: e.At, Hooks: r.drainCalls()}
 		return
 	case EventHook, EventHooked:
-		r.called(e)
+		r.Hooks = r.callsAfter(e)
 		if e.Kind == EventHook && e.Hook == HookDrain {
 			r.State = StateRestarting
 		}

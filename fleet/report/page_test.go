@@ -63,8 +63,10 @@ func TestAdvice(t *testing.T) {
 			fleet.ReasonNotRunning, fleet.ReasonLocked, fleet.ReasonSelf, fleet.ReasonUptime, fleet.ReasonOthers, fleet.ReasonGone,
 			fleet.ReasonMarkedRestarted, "of a later version",
 		},
-		fleet.EventUnsent: {fleet.ReasonBlocked, fleet.ReasonAccess, fleet.ReasonJournal, fleet.ReasonWindow,
-			fleet.ReasonMarkedNotRestarted, "of a later version"},
+		fleet.EventUnsent: {
+			fleet.ReasonBlocked, fleet.ReasonAccess, fleet.ReasonJournal, fleet.ReasonWindow,
+			fleet.ReasonMarkedNotRestarted, "of a later version",
+		},
 	} {
 		var plan fleet.Plan
 		var events []fleet.Event
