@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -202,7 +203,7 @@ func TestBlockedGivesItsPlaceBack(t *testing.T) {
 func TestAllBlockedFillsNoJournal(t *testing.T) {
 	inBubble(t, 6, ecstest.Options{}, func(t *testing.T, s *service) {
 		var control fleet.Control
-		time.AfterFunc(10*time.Minute, control.Stop)
+		time.AfterFunc(10*time.Minute+5500*time.Millisecond, control.Stop) // in mid-turn
 		var seen trace
 		report, err := s.run(fleet.Options{
 			OnEvent: collect(&seen), Control: &control, BlockerPatience: -1, BlockerInterval: time.Second,
@@ -247,11 +248,12 @@ func TestStoppedAndStartedAgain(t *testing.T) {
 	for after, failures := range map[time.Duration]int{2 * time.Minute: 0, 4 * time.Minute: 1} {
 		inBubble(t, 2, ecstest.Options{}, func(t *testing.T, s *service) {
 			var seen trace
+			var one atomic.Bool // is healthy
 			report, err := s.run(fleet.Options{
 				Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), AllowWide: true, Canary: []int{}},
 				// The other one takes long, so that the run is not over.
 				Health: func(_ context.Context, target fleet.Target) error {
-					if len(seen.of(fleet.EventHealthy)) == 0 && target.ID == "i-00002" {
+					if !one.Load() && target.ID == "i-00002" {
 						return errors.New("later")
 					}
 					return nil
@@ -261,6 +263,7 @@ func TestStoppedAndStartedAgain(t *testing.T) {
 						s.SetStatus("i-00001", ecsreboot.StatusStopped)
 						time.AfterFunc(after, func() { s.SetStatus("i-00001", ecsreboot.StatusRunning) })
 					}
+					one.Store(one.Load() || e.Kind == fleet.EventHealthy)
 				},
 			})
 			require.NoError(t, err)
