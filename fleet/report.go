@@ -125,8 +125,9 @@ func (r Record) Restarted() bool {
 	return r.State == StateHealthy || r.State == StateSkipped && (r.Reason == ReasonUptime || r.Reason == ReasonOthers)
 }
 
-// add takes an event in.
-func (r *Report) add(e Event) {
+// Add adds an event of the run to the report. An engine that keeps a report up to date
+// adds the events that its [Planner] has accepted.
+func (r *Report) Add(e Event) {
 	if e.InstanceID != "" {
 		if i, ok := r.index[e.InstanceID]; ok {
 			apply(&r.Records[i], e)

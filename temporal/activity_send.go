@@ -1,6 +1,7 @@
 package ecstemporal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/fleet/driver"
 	"github.com/ecsreboot/ecsreboot/pace"
 )
 
@@ -23,24 +25,17 @@ type sendInput struct {
 	SendBefore time.Time `json:"sendBefore,omitzero"` // the end of the maintenance window
 }
 
-// sendResult is the result of a sendInput.
+// sendResult is the result of a sendInput. If it has no refusal, the restart was sent;
+// if it was not accepted either, its outcome is unknown.
 type sendResult struct {
-	Outcome   sendOutcome         `json:"outcome"`
+	Accepted  bool                `json:"accepted,omitempty"`
 	RequestID string              `json:"requestId,omitempty"`
 	Error     string              `json:"error,omitempty"` // of an unknown outcome
 	SentAt    time.Time           `json:"sentAt,omitzero"`
 	Before    *ecsreboot.Baseline `json:"before,omitempty"`  // taken right before the request left
-	Verdict   *verdict            `json:"verdict,omitempty"` // why it was not sent
+	Refusal   *driver.Judgement   `json:"refusal,omitempty"` // why it was not sent, or refused by the service
 	Rate      float64             `json:"rate,omitempty"`    // restarts a minute that the client allows; 0: no limit
 }
-
-type sendOutcome string
-
-const (
-	sendAccepted sendOutcome = "accepted"
-	sendUnknown  sendOutcome = "unknown"
-	sendNot      sendOutcome = "not" // it certainly did not happen
-)
 
 // These cancel a request.
 var (
@@ -49,9 +44,11 @@ var (
 )
 
 // withheldError is why a restart is not sent that is about to leave.
-type withheldError struct{ end fleet.Event }
+type withheldError struct{ why *driver.Judgement }
 
-func (e *withheldError) Error() string { return "ecstemporal: held back: " + string(e.end.Reason) }
+func (e *withheldError) Error() string {
+	return "ecstemporal: held back: " + string(e.why.Event.Reason)
+}
 
 // Send restarts an instance, at most once, and returns when the response is there. It
 // has one attempt and no heartbeat; if it ends without a result, RebootOne polls the
@@ -63,9 +60,8 @@ func (e *withheldError) Error() string { return "ecstemporal: held back: " + str
 // for a third of the limit only. A request that is about to leave later is not sent:
 // see [fleet.Departure].
 func (a *activities) Send(ctx context.Context, in sendInput) (sendResult, error) {
-	result := sendResult{Outcome: sendNot, Verdict: haltAll(in.work, a.unfit(in.work, in.Settings))}
-	if result.Verdict != nil {
-		return result, nil
+	if refusal := a.unfit(in.work, in.Settings); refusal != nil {
+		return sendResult{Refusal: refusal}, nil
 	}
 	// By the deadline, the client knows when not to wait for a service that throttles.
 	// Nothing else cancels the request: a server that can cancel an activity without a
@@ -83,9 +79,11 @@ func (a *activities) Send(ctx context.Context, in sendInput) (sendResult, error)
 		}
 	})
 	defer patience.Stop()
-	if result.Verdict = a.askBefore(limited, in); result.Verdict != nil {
-		return result, nil
+	if refusal := a.askBefore(limited, in); refusal != nil {
+		return sendResult{Refusal: refusal}, nil
 	}
+	var result sendResult
+	var answer ecsreboot.Event
 	_, err := a.client.RebootAndWait(limited, ecsreboot.RebootInstanceRequest{InstanceID: in.Target.ID, ForceStop: in.ForceStop}, ecsreboot.WaitOptions{
 		Timeout: -1,
 		BeforeSend: func(_ context.Context, intent ecsreboot.SendIntent) error {
@@ -99,18 +97,26 @@ func (a *activities) Send(ctx context.Context, in sendInput) (sendResult, error)
 			return nil
 		},
 		OnEvent: func(e ecsreboot.Event) {
-			switch e.Kind {
-			case ecsreboot.EventAccepted:
-				result.Outcome, result.RequestID = sendAccepted, e.RequestID
+			if e.Kind == ecsreboot.EventAccepted || e.Kind == ecsreboot.EventOutcomeUnknown {
+				answer = e
 				cancel(errAnswered)
-			case ecsreboot.EventOutcomeUnknown:
-				result.Outcome, result.Error = sendUnknown, text(e.Err)
-				cancel(errAnswered)
-			default:
 			}
 		},
 	})
-	return a.sendResult(ctx, in, result, err)
+	result.Rate = a.client.Pace(pace.RebootInstance).RatePerMinute
+	if failed, ok := errors.AsType[*ecsreboot.OperationError](err); ok {
+		result.SentAt = failed.SentAt
+	}
+	switch ecsreboot.OutcomeOf(err) {
+	case ecsreboot.OutcomeNotSent, ecsreboot.OutcomeRejected:
+		result.Refusal, err = a.notSent(ctx, in, err)
+		return result, err
+	case ecsreboot.OutcomeUnknown:
+		result.Error = text(cmp.Or(answer.Err, err)) // without an event, the call itself ended
+	case ecsreboot.OutcomeAccepted, ecsreboot.OutcomeNone: // without an error, it was even proven
+		result.Accepted, result.RequestID = true, answer.RequestID
+	}
+	return result, nil
 }
 
 // askBefore asks the server whether it still waits for the restart, and the worker's
@@ -119,15 +125,15 @@ func (a *activities) Send(ctx context.Context, in sendInput) (sendResult, error)
 // The server has to be asked because an activity that was given to a suspended worker
 // lies in its connection for as long, and no clock of the worker knows. The Blocker's
 // approval is valid until the departure's limit.
-func (a *activities) askBefore(ctx context.Context, in sendInput) *verdict {
+func (a *activities) askBefore(ctx context.Context, in sendInput) *driver.Judgement {
 	if a.confirm != nil && activity.IsActivity(ctx) {
 		if err := a.confirm(ctx, activity.GetInfo(ctx).TaskToken); err != nil {
-			return in.retry(fleet.EventFailed, fleet.ReasonNotSent, "the Temporal server does not confirm that it is to be sent: "+text(err))
+			return in.refusal(fleet.EventFailed, fleet.ReasonNotSent, fleet.ReasonNotSent, "the Temporal server does not confirm that it is to be sent: "+text(err))
 		}
 	}
 	if in.Settings.Blocker {
-		if err := recovered(func() error { return a.blocker(ctx, in.Target) }); err != nil {
-			return in.retry(fleet.EventUnsent, fleet.ReasonBlocked, text(err))
+		if err := recovered(func() error { return a.hooks.Blocker(ctx, in.Target) }); err != nil {
+			return in.refusal(fleet.EventUnsent, fleet.ReasonBlocked, fleet.ReasonBlocked, text(err))
 		}
 	}
 	return nil
@@ -144,64 +150,37 @@ func recovered(f func() error) (err error) {
 	return f()
 }
 
-// retry is the verdict on a restart that may be tried later; kind is its end if it is not.
-func (in sendInput) retry(kind fleet.EventKind, reason fleet.Reason, problem string) *verdict {
-	return &verdict{Retry: reason, Event: fleet.Event{Kind: kind, InstanceID: in.Target.ID, Reason: reason, Error: problem}}
+// refusal is why the restart is not sent. kind and reason are the end of the instance's
+// turn if RebootOne does not retry, and retry is why it may.
+func (in sendInput) refusal(kind fleet.EventKind, reason, retry fleet.Reason, problem string) *driver.Judgement {
+	return &driver.Judgement{Retry: retry, Event: fleet.Event{Kind: kind, InstanceID: in.Target.ID, Reason: reason, Error: problem}}
 }
 
 // withheld returns why a restart must not leave now; nil if it may.
 func (in sendInput) withheld(before ecsreboot.Baseline) error {
 	now := time.Now()
-	end := fleet.Event{Kind: fleet.EventSkipped, InstanceID: in.Target.ID}
 	switch {
 	case !in.StartTime.IsZero() && before.StartTime.After(in.StartTime):
-		end.Reason = fleet.ReasonOthers
+		return &withheldError{in.refusal(fleet.EventSkipped, fleet.ReasonOthers, "", "")}
 	case in.Settings.MinUptime > 0 && now.Add(ahead(before)).Sub(before.StartTime) < in.Settings.MinUptime:
-		end.Reason = fleet.ReasonUptime
-	case !in.SendBefore.IsZero() && !now.Before(in.SendBefore):
-		end.Kind, end.Reason = fleet.EventUnsent, fleet.ReasonWindow
-	default:
-		return nil
+		return &withheldError{in.refusal(fleet.EventSkipped, fleet.ReasonUptime, "", "")}
+	case !in.SendBefore.IsZero() && !now.Before(in.SendBefore): // RebootOne retries until the run revokes it
+		return &withheldError{in.refusal(fleet.EventUnsent, fleet.ReasonWindow, fleet.ReasonWindow, "")}
 	}
-	return &withheldError{end}
-}
-
-// sendResult completes a result by the error of the call.
-func (a *activities) sendResult(ctx context.Context, in sendInput, result sendResult, err error) (sendResult, error) {
-	result.Rate = a.client.Pace(pace.RebootInstance).RatePerMinute
-	if failed, ok := errors.AsType[*ecsreboot.OperationError](err); ok {
-		result.SentAt = failed.SentAt
-	}
-	switch ecsreboot.OutcomeOf(err) {
-	case ecsreboot.OutcomeUnknown:
-		if result.Outcome == sendNot { // the call returned before the event
-			result.Outcome, result.Error = sendUnknown, text(err)
-		}
-	case ecsreboot.OutcomeNotSent, ecsreboot.OutcomeRejected:
-		result.Outcome = sendNot
-		result.Verdict, err = a.notSent(ctx, in, err)
-		return result, err
-	case ecsreboot.OutcomeAccepted, ecsreboot.OutcomeNone: // without an error, it was even proven
-		result.Outcome = sendAccepted
-	}
-	return result, nil
+	return nil
 }
 
 // notSent says why a restart did not happen.
-func (a *activities) notSent(ctx context.Context, in sendInput, err error) (*verdict, error) {
+func (a *activities) notSent(ctx context.Context, in sendInput, err error) (*driver.Judgement, error) {
 	if withheld, ok := errors.AsType[*withheldError](err); ok {
-		v := &verdict{Event: withheld.end}
-		if withheld.end.Reason == fleet.ReasonWindow {
-			v.Retry = fleet.ReasonWindow // until the run revokes it
-		}
-		return v, nil
+		return withheld.why, nil
 	}
-	v, bad := a.judge(ctx, in.Target, err)
+	j, bad := a.judge(ctx, in.Target, err)
 	if bad == nil && errors.Is(err, errTooLate) { // it waited for its turn, or for a connection
-		v.Retry = fleet.ReasonNotSent
+		j.Retry = fleet.ReasonNotSent
 		if state := a.client.Pace(pace.RebootInstance); state.Closed || state.RatePerMinute > 0 {
-			v.Retry, v.RetryAfter = fleet.ReasonThrottled, max(0, time.Until(state.Until))
+			j.Retry, j.RetryAfter = fleet.ReasonThrottled, max(0, time.Until(state.Until))
 		}
 	}
-	return v, bad
+	return j, bad
 }

@@ -80,12 +80,8 @@ func TestLostWhileContinuing(t *testing.T) {
 			if !reported {
 				history, err := unpackHistory(packed)
 				require.NoError(t, err)
-				index := make(map[string]int)
-				for i, target := range history.Plan.Targets {
-					index[target.ID] = i
-				}
 				events := slices.DeleteFunc(history.Events, func(e fleet.Event) bool { return inFlight[e.InstanceID] })
-				packed = packEvents(appendLines(nil, history.Plan), events, index)
+				packed = packEvents(appendLines(nil, history.Plan), events)
 			}
 			head.Settings.ContinueAfter, head.Settings.MaxFailed, head.Settings.MaxUnavailable = 0, fleet.Count(10), fleet.Count(5)
 			second.ExecuteWorkflow(rollingWorkflow, head, packed)

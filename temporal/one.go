@@ -10,6 +10,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/fleet/driver"
 )
 
 // oneInput is the input of RebootOne.
@@ -202,7 +203,7 @@ func (o *one) restart(ctx workflow.Context) {
 }
 
 // giveUp records that the instance is not restarted.
-func (o *one) giveUp(ctx workflow.Context, why *verdict) {
+func (o *one) giveUp(ctx workflow.Context, why *driver.Judgement) {
 	if why.ForAll {
 		o.add(ctx, fleet.Event{Kind: fleet.EventHalt, Reason: fleet.ReasonAccess, Error: why.Event.Error})
 	}
@@ -210,7 +211,7 @@ func (o *one) giveUp(ctx workflow.Context, why *verdict) {
 }
 
 // hold waits before the next attempt, and reports why.
-func (o *one) hold(ctx workflow.Context, why *verdict, attempt int) {
+func (o *one) hold(ctx workflow.Context, why *driver.Judgement, attempt int) {
 	wait := retryInterval
 	switch why.Retry {
 	case fleet.ReasonBlocked:
@@ -244,21 +245,21 @@ func spread(id string, attempt int) int {
 
 // attempt polls the instance and sends the restart, unless something is in the way. It
 // returns why nothing was sent; nil if there is an end, or the reason has passed.
-func (o *one) attempt(ctx workflow.Context) *verdict {
+func (o *one) attempt(ctx workflow.Context) *driver.Judgement {
 	var before snapshot
 	poll := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: readTimeout + sendSlack, RetryPolicy: retryPolicy})
 	if err := workflow.ExecuteActivity(poll, snapshotActivity, o.in.work).Get(ctx, &before); err != nil {
-		return &verdict{Retry: fleet.ReasonNotSent, Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent, Error: text(err)}}
+		return &driver.Judgement{Retry: fleet.ReasonNotSent, Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent, Error: text(err)}}
 	}
 	switch {
-	case before.Verdict != nil && before.Verdict.NotRunning:
+	case before.Refusal != nil && before.Refusal.NotRunning:
 		return o.awaitOthers(ctx)
-	case before.Verdict != nil:
-		return before.Verdict
+	case before.Refusal != nil:
+		return before.Refusal
 	case o.revoked != "":
 		return nil
 	case o.isStarted(before.Baseline):
-		return &verdict{Event: fleet.Event{Kind: fleet.EventSkipped, Reason: fleet.ReasonOthers}}
+		return &driver.Judgement{Event: fleet.Event{Kind: fleet.EventSkipped, Reason: fleet.ReasonOthers}}
 	}
 	o.first, o.before = before.Baseline.StartTime, before.Baseline
 	return o.send(ctx)

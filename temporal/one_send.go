@@ -10,12 +10,13 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/fleet/driver"
 )
 
 // send sends the restart once, and follows it. From here on, the history says that it
 // may have been sent. It returns why it was not; nil if there is an end, or it may be
 // tried again at once.
-func (o *one) send(ctx workflow.Context) *verdict {
+func (o *one) send(ctx workflow.Context) *driver.Judgement {
 	scheduled := workflow.Now(ctx)
 	limited, done := o.revocable(ctx)
 	var result sendResult
@@ -36,11 +37,11 @@ func (o *one) send(ctx workflow.Context) *verdict {
 	case neverStarted(err):
 		return nil
 	case err != nil: // its worker died, or is about to
-		result = sendResult{Outcome: sendUnknown, Error: "the worker that sent it did not answer: " + err.Error()}
-	case result.Outcome == sendNot && result.Verdict.NotRunning:
+		result.Error = "the worker that sent it did not answer: " + err.Error()
+	case result.Refusal != nil && result.Refusal.NotRunning:
 		return o.awaitOthers(ctx)
-	case result.Outcome == sendNot:
-		return result.Verdict
+	case result.Refusal != nil:
+		return result.Refusal
 	}
 	if result.Before != nil {
 		o.before = *result.Before
@@ -50,15 +51,15 @@ func (o *one) send(ctx workflow.Context) *verdict {
 		result.SentAt = scheduled
 	}
 	o.add(ctx, fleet.Event{Kind: fleet.EventIntent, At: result.SentAt, Attempt: o.in.Attempts + 1, Before: new(o.before)})
-	accepted, since := result.Outcome == sendAccepted, result.SentAt
-	if accepted {
+	since := result.SentAt
+	if result.Accepted {
 		o.add(ctx, fleet.Event{Kind: fleet.EventAccepted, RequestID: result.RequestID})
 	} else {
 		o.add(ctx, fleet.Event{Kind: fleet.EventDoubt, Error: result.Error})
 		since = workflow.Now(ctx)
 	}
 	o.report(ctx, o.in.Run)
-	o.follow(ctx, accepted, since)
+	o.follow(ctx, result.Accepted, since)
 	return nil
 }
 
@@ -95,7 +96,7 @@ func (o *one) follow(ctx workflow.Context, accepted bool, sentAt time.Time) {
 
 // awaitOthers waits for an instance that is not Running. It returns why the restart is
 // tried again later; nil if there is an end, or it is revoked.
-func (o *one) awaitOthers(ctx workflow.Context) *verdict {
+func (o *one) awaitOthers(ctx workflow.Context) *driver.Judgement {
 	o.add(ctx, fleet.Event{Kind: fleet.EventHeld, Reason: fleet.ReasonOthers})
 	o.report(ctx, o.in.Run)
 	limited, done := o.revocable(ctx)
@@ -107,10 +108,10 @@ func (o *one) awaitOthers(ctx workflow.Context) *verdict {
 	case o.revoked != "", temporal.IsCanceledError(err):
 		return nil
 	case err != nil:
-		return &verdict{Event: failed}
+		return &driver.Judgement{Event: failed}
 	case result.Running: // it was not Running for a moment
 		failed.Reason, failed.Code = fleet.ReasonRefused, ecsreboot.ErrIncorrectInstanceStatus
-		return &verdict{Retry: fleet.ReasonRefused, Event: failed}
+		return &driver.Judgement{Retry: fleet.ReasonRefused, Event: failed}
 	}
 	return nil
 }

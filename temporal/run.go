@@ -7,7 +7,6 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
@@ -27,14 +26,11 @@ type run struct {
 	index   map[string]int // of targets, by ID
 	targets []runTarget
 
+	report   *fleet.Report // of all events
 	todo     []fleet.Action
-	begun    time.Time
-	ending   fleet.Event // the end of the run
-	awaiting int         // the canary stage that waits for approval; 0 if none does
-	stage    int         // the last one that has passed
-	paused   map[fleet.Reason]bool
+	awaiting int // the canary stage that waits for approval; 0 if none does
+	stage    int // the last one that has passed
 	window   windowState
-	stopping fleet.Event // why nothing more is asked for; its kind is empty otherwise
 	ended    bool
 
 	// For continuing as new.
@@ -46,22 +42,14 @@ type run struct {
 }
 
 type runTarget struct {
-	number    int // how often its turn has come
-	askedAt   time.Time
-	started   bool          // its RebootOne was or is about to be started
-	open      bool          // that counts in run.open
-	heardAt   time.Time     // when it last reported or was asked to; zero until the server has it
-	patience  time.Duration // for how long it may report nothing
-	looks     int           // how often it was lost
-	events    int           // how many of its RebootOne are known
-	throttled int           // how often it was
-	other     *targetStatus // from the RebootOne of another run
+	inFlight
 
-	// What is known since its turn came.
-	sent     bool // it may have been sent: there is an intent
-	accepted bool
-	before   *ecsreboot.Baseline
-	held     fleet.Event // the last one; its kind is empty if there is none
+	number   int           // how often its turn has come
+	open     bool          // that counts in run.open
+	heardAt  time.Time     // when it last reported or was asked to; zero until the server has it
+	patience time.Duration // for how long it may report nothing
+	looks    int           // how often it was lost
+	other    *targetStatus // from the RebootOne of another run
 }
 
 const (
@@ -126,10 +114,9 @@ func newRun(ctx workflow.Context, head runHead, packed []byte) (*run, error) {
 		head.Key = workflow.GetInfo(ctx).FirstRunID
 	}
 	r := &run{
-		head: head, plan: history.Plan, packed: packed, planner: planner,
+		head: head, plan: history.Plan, packed: packed, planner: planner, report: (&fleet.History{Plan: history.Plan}).Report(),
 		index:   make(map[string]int, len(history.Plan.Targets)),
 		targets: make([]runTarget, len(history.Plan.Targets)),
-		paused:  make(map[fleet.Reason]bool),
 		window:  windowState{Open: true},
 		slots:   workflow.NewSemaphore(ctx, maxSlots),
 	}
@@ -137,7 +124,7 @@ func newRun(ctx workflow.Context, head runHead, packed []byte) (*run, error) {
 		r.index[r.plan.Targets[i].ID] = i
 	}
 	for _, e := range history.Events {
-		actions, err := planner.Next(e)
+		actions, err := r.apply(e)
 		if err != nil {
 			return nil, err
 		}
@@ -150,18 +137,16 @@ func newRun(ctx workflow.Context, head runHead, packed []byte) (*run, error) {
 			default:
 			}
 		}
-		r.note(e)
 	}
 	for _, f := range head.InFlight {
-		t := &r.targets[f.Index]
-		t.askedAt, t.started, t.events, t.throttled = milli(f.Milli), f.Started, f.Events, f.Throttled
+		r.targets[f.Index].inFlight = f
 	}
 	return r, nil
 }
 
 // choose makes it a target's turn.
 func (r *run) choose(i int, at time.Time) {
-	r.targets[i] = runTarget{number: r.targets[i].number + 1, askedAt: at}
+	r.targets[i] = runTarget{inFlight: inFlight{Index: i, AskedAt: at}, number: r.targets[i].number + 1}
 }
 
 // isInFlight reports whether a target's turn has come and its end is not known.
@@ -169,37 +154,27 @@ func (r *run) isInFlight(i int) bool {
 	return r.planner.StateOf(r.plan.Targets[i].ID) == fleet.StateRestarting
 }
 
-// note takes in what follows from an event, beside the planner.
-func (r *run) note(e fleet.Event) {
-	switch e.Kind {
-	case fleet.EventRun:
-		r.begun = e.At
-	case fleet.EventStage:
-		r.stage, r.awaiting = e.Stage, 0
-	case fleet.EventPause:
-		r.paused[e.Reason] = true
-	case fleet.EventContinue:
-		delete(r.paused, e.Reason)
-	case fleet.EventStop, fleet.EventHalt:
-		if r.stopping.Kind == "" {
-			r.stopping = e
-		}
-	case fleet.EventEnd:
-		r.ended, r.ending = true, e
-	case fleet.EventHeld:
-		r.targets[r.index[e.InstanceID]].held = e
-	case fleet.EventIntent:
-		t := &r.targets[r.index[e.InstanceID]]
-		t.sent, t.accepted, t.before = true, false, e.Before
-	case fleet.EventAccepted:
-		r.targets[r.index[e.InstanceID]].accepted = true
-	default:
+// isSent reports whether the restart of a target in flight may have been sent: it has an
+// intent since its turn came.
+func (r *run) isSent(i int) bool { return r.report.Records[i].State == fleet.StateRestarting }
+
+// apply applies an event to the state, unless it cannot happen.
+func (r *run) apply(e fleet.Event) ([]fleet.Action, error) {
+	actions, err := r.planner.Next(e)
+	if err != nil {
+		return nil, err
 	}
+	r.report.Add(e)
+	if e.Kind == fleet.EventStage {
+		r.stage, r.awaiting = e.Stage, 0
+	}
+	r.ended = e.Kind == fleet.EventEnd
+	return actions, nil
 }
 
 // pack packs the history of the run.
 func (r *run) pack(more ...fleet.Event) []byte {
-	return packEvents(r.packed, append(slices.Clip(r.events), more...), r.index)
+	return packEvents(r.packed, append(slices.Clip(r.events), more...))
 }
 
 // maybeSent are intents of the restarts that may have been sent, though no RebootOne
@@ -207,26 +182,32 @@ func (r *run) pack(more ...fleet.Event) []byte {
 // Why such a restart was held back at last follows, as an intent supersedes it.
 func (r *run) maybeSent() []fleet.Event {
 	var events []fleet.Event
-	for i, target := range r.plan.Targets {
+	for i, record := range r.report.Records {
 		t := &r.targets[i]
-		if t.sent || !t.started || !r.isInFlight(i) {
+		if !t.Started || !r.isInFlight(i) || r.isSent(i) {
 			continue
 		}
-		events = append(events, fleet.Event{Kind: fleet.EventIntent, At: t.askedAt, InstanceID: target.ID, Attempt: r.planner.Attempts(target.ID) + 1})
-		if t.held.Kind != "" {
-			events = append(events, t.held)
+		events = append(events, r.intent(i))
+		if record.Reason != "" {
+			events = append(events, fleet.Event{Kind: fleet.EventHeld, At: t.AskedAt, InstanceID: record.ID, Reason: record.Reason, Error: record.Error})
 		}
 	}
 	return events
+}
+
+// intent is that of a restart that may have been sent, without more being known.
+func (r *run) intent(i int) fleet.Event {
+	id := r.plan.Targets[i].ID
+	return fleet.Event{Kind: fleet.EventIntent, At: r.targets[i].AskedAt, InstanceID: id, Attempt: r.planner.Attempts(id) + 1}
 }
 
 // handOver returns the readable part of the next execution's input.
 func (r *run) handOver() runHead {
 	head := r.head
 	head.InFlight = nil
-	for i, t := range r.targets {
+	for i := range r.targets {
 		if r.isInFlight(i) {
-			head.InFlight = append(head.InFlight, inFlight{Index: i, Milli: t.askedAt.UnixMilli(), Started: t.started, Events: t.events, Throttled: t.throttled})
+			head.InFlight = append(head.InFlight, r.targets[i].inFlight)
 		}
 	}
 	return head

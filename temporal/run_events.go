@@ -16,13 +16,13 @@ func (r *run) begin(ctx workflow.Context) {
 	for i := range r.targets { // before events make it the turn of others
 		switch {
 		case !r.isInFlight(i):
-		case r.targets[i].started:
+		case r.targets[i].Started:
 			r.work(ctx, i, r.check)
 		default:
 			r.work(ctx, i, r.start)
 		}
 	}
-	if r.begun.IsZero() {
+	if r.report.Sessions == 0 {
 		rules := r.planner.Rules()
 		r.take(ctx, fleet.Event{Kind: fleet.EventRun, Rules: &rules, Program: ecsreboot.Version})
 	}
@@ -42,16 +42,15 @@ func (r *run) take(ctx workflow.Context, e fleet.Event) {
 	}
 	e.At = e.At.UTC().Truncate(time.Millisecond) // as it is packed
 	e.Error = shorten(e.Error)
-	actions, err := r.planner.Next(e)
+	actions, err := r.apply(e)
 	if err != nil && isEnd(e.Kind) && r.planner.StateOf(e.InstanceID) == fleet.StateRestarting {
 		e = fleet.Event{Kind: fleet.EventFailed, At: e.At, InstanceID: e.InstanceID, Reason: fleet.ReasonNotWatched, Error: shorten(err.Error())}
-		actions, err = r.planner.Next(e)
+		actions, err = r.apply(e)
 	}
 	if err != nil {
 		workflow.GetLogger(ctx).Warn("Dropped an event.", "error", err)
 		return
 	}
-	r.note(e)
 	r.events = append(r.events, e)
 	if e.InstanceID != "" && isEnd(e.Kind) {
 		r.settled++
@@ -91,30 +90,17 @@ func (r *run) act(ctx workflow.Context) {
 			r.end(ctx, a.Reason)
 		default: // an earlier session is looked at, and there is none
 		}
-		if len(r.todo) == 0 && r.held() != "" {
+		if len(r.todo) == 0 && r.planner.Held() != "" {
 			held := restarts
 			restarts = nil
 			for _, i := range held {
-				r.take(ctx, fleet.Event{Kind: fleet.EventUnsent, InstanceID: r.plan.Targets[i].ID, Reason: r.held()})
+				r.take(ctx, fleet.Event{Kind: fleet.EventUnsent, InstanceID: r.plan.Targets[i].ID, Reason: r.planner.Held()})
 			}
 		}
 	}
 	for _, i := range restarts {
 		r.work(ctx, i, r.start)
 	}
-}
-
-// held returns why nothing may be sent now; empty if restarts may be sent.
-func (r *run) held() fleet.Reason {
-	switch {
-	case r.stopping.Kind != "":
-		return r.stopping.Reason
-	case r.paused[fleet.ReasonUser]:
-		return fleet.ReasonUser
-	case r.paused[fleet.ReasonWindow]:
-		return fleet.ReasonWindow
-	}
-	return ""
 }
 
 // approve lets a canary stage pass, or waits for a signal.
@@ -129,7 +115,7 @@ func (r *run) approve(ctx workflow.Context, stage int) {
 
 // stop stops the run for good. It ends when everything in flight has reached its end.
 func (r *run) stop(ctx workflow.Context) {
-	if r.stopping.Kind == "" && !r.ended {
+	if r.report.Reason == "" { // neither stopped nor ended
 		r.take(ctx, fleet.Event{Kind: fleet.EventStop, Reason: fleet.ReasonUser})
 		r.act(ctx)
 	}
@@ -142,7 +128,7 @@ func (r *run) end(ctx workflow.Context, reason fleet.Reason) {
 	for i, target := range r.plan.Targets {
 		switch r.planner.StateOf(target.ID) {
 		case fleet.StateFailed, fleet.StateUnknown:
-			if r.targets[i].before != nil {
+			if r.report.Records[i].Before != nil {
 				r.revoke(ctx, i, reason)
 			}
 		default:
@@ -199,9 +185,9 @@ func (r *run) receive(ctx workflow.Context, name string, channel workflow.Receiv
 			r.take(ctx, fleet.Event{Kind: fleet.EventStage, Stage: stage})
 		}
 	case !channel.ReceiveAsync(nil), r.ended:
-	case name == SignalPause && !r.paused[fleet.ReasonUser]:
+	case name == SignalPause && !r.planner.IsPaused(fleet.ReasonUser):
 		r.take(ctx, fleet.Event{Kind: fleet.EventPause, Reason: fleet.ReasonUser})
-	case name == SignalUnpause && r.paused[fleet.ReasonUser]:
+	case name == SignalUnpause && r.planner.IsPaused(fleet.ReasonUser):
 		r.take(ctx, fleet.Event{Kind: fleet.EventContinue, Reason: fleet.ReasonUser})
 	case name == SignalAbort:
 		r.stop(ctx)
@@ -224,11 +210,11 @@ func (r *run) hear(ctx workflow.Context, s targetStatus) {
 		return // from before it was its turn once more
 	}
 	t.heardAt, t.patience = workflow.Now(ctx), checkInterval
-	r.head.Throttled += max(0, s.Throttled-t.throttled)
-	t.throttled = s.Throttled
+	r.head.Throttled += max(0, s.Throttled-t.Throttled)
+	t.Throttled = s.Throttled
 	r.head.Rate = cmp.Or(s.Rate, r.head.Rate)
-	for ; t.events < len(s.Events) && !r.ended; t.events++ {
-		e := s.Events[t.events]
+	for ; t.Events < len(s.Events) && !r.ended; t.Events++ {
+		e := s.Events[t.Events]
 		if e.Kind == fleet.EventHalt { // of the whole run
 			e.InstanceID = ""
 		}
@@ -246,11 +232,11 @@ func (r *run) answerQueries(ctx workflow.Context) error {
 
 func (r *run) progress() Progress {
 	p := Progress{
-		Digest: r.head.Digest, Begun: r.begun, Ended: r.ending.At, Targets: len(r.targets), Counts: make(map[fleet.State]int),
+		Digest: r.head.Digest, Begun: r.report.Begun, Ended: r.report.Ended, Targets: len(r.targets), Counts: make(map[fleet.State]int),
 		Width: r.planner.Width(), Unavailable: r.planner.Unavailable(),
 		Failed: r.planner.Failed(), MaxFailed: r.planner.Rules().MaxFailed.Of(len(r.targets)),
-		Awaiting: r.awaiting, Paused: r.paused[fleet.ReasonUser],
-		Reason: cmp.Or(r.ending.Reason, r.stopping.Reason), Error: cmp.Or(r.stopping.Error, r.window.Error),
+		Awaiting: r.awaiting, Paused: r.planner.IsPaused(fleet.ReasonUser),
+		Reason: r.report.Reason, Error: cmp.Or(r.report.Error, r.window.Error),
 		Throttled: r.head.Throttled, Rate: r.head.Rate,
 	}
 	for _, s := range []fleet.State{
@@ -263,7 +249,7 @@ func (r *run) progress() Progress {
 	if r.stage < len(r.planner.Rules().Canary) {
 		p.Stage = r.stage + 1
 	}
-	if r.paused[fleet.ReasonWindow] {
+	if r.planner.IsPaused(fleet.ReasonWindow) {
 		p.WindowOpens = r.window.Until
 	}
 	return p

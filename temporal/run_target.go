@@ -42,10 +42,10 @@ func (r *run) work(ctx workflow.Context, i int, do func(ctx workflow.Context, i 
 // start starts the RebootOne of a target, which restarts the instance or, if an earlier
 // one was started, looks what that has done.
 func (r *run) start(ctx workflow.Context, i int, over func() bool) {
-	look := r.targets[i].started
+	look := r.targets[i].Started
 	for !over() {
-		if !look && r.held() != "" {
-			r.take(ctx, fleet.Event{Kind: fleet.EventUnsent, InstanceID: r.plan.Targets[i].ID, Reason: r.held()})
+		if !look && r.planner.Held() != "" {
+			r.take(ctx, fleet.Event{Kind: fleet.EventUnsent, InstanceID: r.plan.Targets[i].ID, Reason: r.planner.Held()})
 			return
 		}
 		err := r.startOne(ctx, i, look)
@@ -55,8 +55,8 @@ func (r *run) start(ctx workflow.Context, i int, over func() bool) {
 			continue
 		case err != nil:
 			r.lose(ctx, i, over, err)
-		case r.held() != "" && !look:
-			r.revoke(ctx, i, r.held())
+		case r.planner.Held() != "" && !look:
+			r.revoke(ctx, i, r.planner.Held())
 		}
 		return
 	}
@@ -68,14 +68,17 @@ func (r *run) startOne(ctx workflow.Context, i int, look bool) error {
 	t, target, s, info := &r.targets[i], r.plan.Targets[i], r.head.Settings, workflow.GetInfo(ctx)
 	in := oneInput{
 		work: work{Region: r.plan.Region, Target: target}, Key: r.head.Key, Run: info.WorkflowExecution.ID, Number: t.number, ForceStop: r.plan.ForceStop,
-		Attempts: r.planner.Attempts(target.ID), AskedAt: t.askedAt, Settings: s.forInstance(), SendQueue: sendQueue(info.TaskQueueName),
+		Attempts: r.planner.Attempts(target.ID), AskedAt: t.AskedAt, Settings: s.forInstance(), SendQueue: sendQueue(info.TaskQueueName),
 	}
 	if r.head.Window != nil {
 		in.SendBefore = r.window.Until
 	}
 	if look {
-		in.Look, in.Known, in.Accepted = true, t.before, t.accepted
-		t.events, t.throttled = 0, 0
+		in.Look = true
+		if record := r.report.Records[i]; r.isSent(i) {
+			in.Known, in.Accepted = record.Before, !record.Accepted.IsZero()
+		}
+		t.Events, t.Throttled = 0, 0
 	}
 	options := workflow.ChildWorkflowOptions{
 		WorkflowID:            r.oneID(i),
@@ -85,10 +88,10 @@ func (r *run) startOne(ctx workflow.Context, i int, look bool) error {
 	if s.ReadyTimeout >= 0 {
 		options.WorkflowExecutionTimeout = strayTime + holdTimeout + retryTimeout + queueTime + 2*s.ReadyTimeout + 2*s.SendTimeout + 2*max(0, s.UnknownGrace)
 	}
-	t.started = true
+	t.Started = true
 	err := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, options), oneWorkflow, in).GetChildWorkflowExecution().Get(ctx, nil)
 	if err != nil {
-		t.started = look || !temporal.IsWorkflowExecutionAlreadyStartedError(err)
+		t.Started = look || !temporal.IsWorkflowExecutionAlreadyStartedError(err)
 		return err
 	}
 	t.open, t.heardAt, t.patience = true, workflow.Now(ctx), checkInterval
@@ -159,8 +162,8 @@ func (r *run) lose(ctx workflow.Context, i int, over func() bool, err error) {
 		r.start(ctx, i, over)
 		return
 	}
-	if !t.sent {
-		r.take(ctx, fleet.Event{Kind: fleet.EventIntent, At: t.askedAt, InstanceID: id, Attempt: r.planner.Attempts(id) + 1})
+	if !r.isSent(i) {
+		r.take(ctx, r.intent(i))
 	}
 	r.take(ctx, fleet.Event{Kind: fleet.EventUnknown, InstanceID: id, Reason: fleet.ReasonNotWatched, Error: text(err)})
 }
@@ -170,7 +173,7 @@ func (r *run) lose(ctx workflow.Context, i int, over func() bool, err error) {
 func (r *run) awaitOther(ctx workflow.Context, i int, look bool, over func() bool) {
 	t := &r.targets[i]
 	t.other = nil
-	done := func() bool { return over() || t.other != nil && t.other.Ended || !look && r.held() != "" }
+	done := func() bool { return over() || t.other != nil && t.other.Ended || !look && r.planner.Held() != "" }
 	for interval := otherInterval; !done() && r.subscribe(ctx, i) == nil; interval = min(2*interval, checkInterval) {
 		_, _ = workflow.AwaitWithTimeout(ctx, interval, done)
 	}
@@ -178,7 +181,7 @@ func (r *run) awaitOther(ctx workflow.Context, i int, look bool, over func() boo
 	case over():
 	case t.other != nil && t.other.end().Kind == fleet.EventHealthy && !look:
 		r.take(ctx, fleet.Event{Kind: fleet.EventSkipped, InstanceID: r.plan.Targets[i].ID, Reason: fleet.ReasonOthers})
-	case look || r.held() == "":
+	case look || r.planner.Held() == "":
 		_ = workflow.Sleep(ctx, otherInterval) // until it has closed
 	}
 }
@@ -186,8 +189,8 @@ func (r *run) awaitOther(ctx workflow.Context, i int, look bool, over func() boo
 // revokeAll revokes every restart that may not have been sent.
 func (r *run) revokeAll(ctx workflow.Context) {
 	for i := range r.targets {
-		if t := &r.targets[i]; !t.heardAt.IsZero() && !t.sent && r.isInFlight(i) {
-			r.revoke(ctx, i, r.held())
+		if t := &r.targets[i]; !t.heardAt.IsZero() && !r.isSent(i) && r.isInFlight(i) {
+			r.revoke(ctx, i, r.planner.Held())
 		}
 	}
 }

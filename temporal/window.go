@@ -69,9 +69,9 @@ func (r *run) checkWindow(ctx workflow.Context) {
 		r.window = windowState{Until: now.Add(windowRetry), Error: err.Error()}
 	}
 	switch {
-	case r.window.Open && r.paused[fleet.ReasonWindow]:
+	case r.window.Open && r.planner.IsPaused(fleet.ReasonWindow):
 		r.take(ctx, fleet.Event{Kind: fleet.EventContinue, Reason: fleet.ReasonWindow})
-	case !r.window.Open && !r.paused[fleet.ReasonWindow]:
+	case !r.window.Open && !r.planner.IsPaused(fleet.ReasonWindow):
 		r.take(ctx, fleet.Event{Kind: fleet.EventPause, Reason: fleet.ReasonWindow, Error: r.window.Error})
 	}
 }

@@ -87,8 +87,9 @@ func NewWorker(c client.Client, ecs *ecsreboot.Client, options WorkerOptions) (*
 		}),
 	}
 	RegisterWorkflows(w.main)
-	a := &activities{client: ecs, health: options.Health, blocker: options.Blocker, notify: options.Notify}
-	a.confirm = func(ctx context.Context, token []byte) error { return c.RecordActivityHeartbeat(ctx, token) }
+	a := &activities{client: ecs, hooks: options, confirm: func(ctx context.Context, token []byte) error {
+		return c.RecordActivityHeartbeat(ctx, token)
+	}}
 	a.register(w.main, w.send)
 	return w, nil
 }
