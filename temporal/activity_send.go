@@ -21,7 +21,8 @@ type sendInput struct {
 
 	Settings   Settings  `json:"settings"`
 	ForceStop  bool      `json:"forceStop,omitempty"`
-	StartTime  time.Time `json:"startTime,omitzero"`  // when it became the instance's turn
+	AskedAt    time.Time `json:"askedAt,omitzero"`    // when the instance's turn came
+	StartTime  time.Time `json:"startTime,omitzero"`  // what it was then
 	SendBefore time.Time `json:"sendBefore,omitzero"` // the end of the maintenance window
 }
 
@@ -37,18 +38,11 @@ type sendResult struct {
 	Rate      float64             `json:"rate,omitempty"`    // restarts a minute that the client allows; 0: no limit
 }
 
-// These cancel a request.
 var (
+	errWithheld = errors.New("ecstemporal: the restart is withheld")
 	errTooLate  = errors.New("ecstemporal: the restart would leave too late")
 	errAnswered = errors.New("ecstemporal: the restart was answered") // and another activity follows it
 )
-
-// withheldError is why a restart is not sent that is about to leave.
-type withheldError struct{ why *driver.Judgement }
-
-func (e *withheldError) Error() string {
-	return "ecstemporal: held back: " + string(e.why.Event.Reason)
-}
 
 // Send restarts an instance, at most once, and returns when the response is there. It
 // has one attempt and no heartbeat; if it ends without a result, RebootOne polls the
@@ -83,15 +77,16 @@ func (a *activities) Send(ctx context.Context, in sendInput) (sendResult, error)
 		return sendResult{Refusal: refusal}, nil
 	}
 	var result sendResult
+	var refusal *driver.Judgement
 	var answer ecsreboot.Event
 	_, err := a.client.RebootAndWait(limited, ecsreboot.RebootInstanceRequest{InstanceID: in.Target.ID, ForceStop: in.ForceStop}, ecsreboot.WaitOptions{
 		Timeout: -1,
 		BeforeSend: func(_ context.Context, intent ecsreboot.SendIntent) error {
-			result.Before = &intent.Baseline
-			if withheld := in.withheld(intent.Baseline); withheld != nil {
-				return withheld
-			}
-			if !departure.Leave() {
+			result.Before, refusal = &intent.Baseline, in.withheld(intent.Baseline)
+			switch {
+			case refusal != nil:
+				return errWithheld
+			case !departure.Leave():
 				return errTooLate
 			}
 			return nil
@@ -109,8 +104,10 @@ func (a *activities) Send(ctx context.Context, in sendInput) (sendResult, error)
 	}
 	switch ecsreboot.OutcomeOf(err) {
 	case ecsreboot.OutcomeNotSent, ecsreboot.OutcomeRejected:
-		result.Refusal, err = a.notSent(ctx, in, err)
-		return result, err
+		if result.Refusal = refusal; refusal == nil {
+			result.Refusal, err = a.notSent(ctx, in.Target, err)
+			return result, err
+		}
 	case ecsreboot.OutcomeUnknown:
 		result.Error = text(cmp.Or(answer.Err, err)) // without an event, the call itself ended
 	case ecsreboot.OutcomeAccepted, ecsreboot.OutcomeNone: // without an error, it was even proven
@@ -157,25 +154,26 @@ func (in sendInput) refusal(kind fleet.EventKind, reason, retry fleet.Reason, pr
 }
 
 // withheld returns why a restart must not leave now; nil if it may.
-func (in sendInput) withheld(before ecsreboot.Baseline) error {
+func (in sendInput) withheld(before ecsreboot.Baseline) *driver.Judgement {
+	var ahead time.Duration // of our clock: the service's, which StartTime is of
+	if !before.ServiceTime.IsZero() {
+		ahead = before.ServiceTime.Sub(before.TakenAt)
+	}
 	now := time.Now()
 	switch {
-	case !in.StartTime.IsZero() && before.StartTime.After(in.StartTime):
-		return &withheldError{in.refusal(fleet.EventSkipped, fleet.ReasonOthers, "", "")}
-	case in.Settings.MinUptime > 0 && now.Add(ahead(before)).Sub(before.StartTime) < in.Settings.MinUptime:
-		return &withheldError{in.refusal(fleet.EventSkipped, fleet.ReasonUptime, "", "")}
+	case !in.StartTime.IsZero() && before.StartTime.After(in.StartTime), !in.AskedAt.IsZero() && before.StartTime.After(in.AskedAt.Add(ahead)):
+		return in.refusal(fleet.EventSkipped, fleet.ReasonOthers, "", "")
+	case in.Settings.MinUptime > 0 && now.Add(ahead).Sub(before.StartTime) < in.Settings.MinUptime:
+		return in.refusal(fleet.EventSkipped, fleet.ReasonUptime, "", "")
 	case !in.SendBefore.IsZero() && !now.Before(in.SendBefore): // RebootOne retries until the run revokes it
-		return &withheldError{in.refusal(fleet.EventUnsent, fleet.ReasonWindow, fleet.ReasonWindow, "")}
+		return in.refusal(fleet.EventUnsent, fleet.ReasonWindow, fleet.ReasonWindow, "")
 	}
 	return nil
 }
 
 // notSent says why a restart did not happen.
-func (a *activities) notSent(ctx context.Context, in sendInput, err error) (*driver.Judgement, error) {
-	if withheld, ok := errors.AsType[*withheldError](err); ok {
-		return withheld.why, nil
-	}
-	j, bad := a.judge(ctx, in.Target, err)
+func (a *activities) notSent(ctx context.Context, target fleet.Target, err error) (*driver.Judgement, error) {
+	j, bad := a.judge(ctx, target, err)
 	if bad == nil && errors.Is(err, errTooLate) { // it waited for its turn, or for a connection
 		j.Retry = fleet.ReasonNotSent
 		if state := a.client.Pace(pace.RebootInstance); state.Closed || state.RatePerMinute > 0 {

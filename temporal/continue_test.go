@@ -31,7 +31,7 @@ func TestContinueAsNew(t *testing.T) {
 			subscribed[instance]++
 			second.machines[instance].restarts++ // by the first execution
 			at := worldBegin.Add(24 * time.Hour)
-			status := targetStatus{Key: head.Key, ID: instance, Number: 1, Ended: true}
+			status := targetStatus{Key: head.Key, ID: instance, Number: 1}
 			for _, e := range []fleet.Event{
 				{Kind: fleet.EventIntent, Attempt: 1, Before: new(ecsreboot.Baseline{InstanceID: instance, Status: ecsreboot.StatusRunning, TakenAt: at})},
 				{Kind: fleet.EventAccepted},
@@ -132,6 +132,9 @@ func handedOver(t *testing.T) (runHead, []byte, Settings) {
 	require.Equal(t, 3, report.Count(fleet.StateHealthy))
 	require.NotEmpty(t, head.InFlight)
 	require.LessOrEqual(t, len(head.InFlight), 4)
+	for i := range head.InFlight {
+		head.InFlight[i].Started = true // also the one whose turn came with the last end
+	}
 	require.Less(t, len(mustPack(t, head)), 4096)
 	return head, packed, settings
 }

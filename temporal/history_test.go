@@ -74,7 +74,7 @@ func TestPackKeepsEverything(t *testing.T) {
 
 // TestPackedSize is what decides how many instances a run may have.
 func TestPackedSize(t *testing.T) {
-	for _, n := range []int{10_000, 17_000} {
+	for _, n := range []int{10_000, 14_000} {
 		plan, events := largeRun(n)
 		empty, err := packPlan(plan)
 		require.NoError(t, err)

@@ -10,7 +10,8 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
-// The names of workflows and activities are a part of histories.
+// The names of workflows and activities are a part of histories. An activity is the
+// method of activities that has its name.
 const (
 	rollingWorkflow = "RollingReboot"
 	oneWorkflow     = "RebootOne"
@@ -74,7 +75,6 @@ type targetStatus struct {
 	ID        string        `json:"id"`
 	Number    int           `json:"n"` // of oneInput
 	Events    []fleet.Event `json:"events"`
-	Ended     bool          `json:"ended,omitempty"` // the events have the end
 	Throttled int           `json:"throttled,omitempty"`
 	Rate      float64       `json:"rate,omitempty"`
 }

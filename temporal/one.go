@@ -74,7 +74,6 @@ func rebootOne(ctx workflow.Context, in oneInput) (targetStatus, error) {
 	} else {
 		o.restart(work)
 	}
-	o.status.Ended = true
 	o.reportAll(work)
 	switch o.status.end().Kind {
 	case fleet.EventFailed, fleet.EventUnknown:
@@ -108,7 +107,7 @@ func (o *one) listen(ctx, canceled workflow.Context) {
 					continue // it asks whether this workflow is still there
 				}
 				o.subscribers = append(o.subscribers, run)
-				if o.status.Ended {
+				if o.status.end().Kind != "" {
 					o.revoke(fleet.ReasonOthers) // another run wants the instance
 				}
 			}
@@ -258,22 +257,9 @@ func (o *one) attempt(ctx workflow.Context) *driver.Judgement {
 		return before.Refusal
 	case o.revoked != "":
 		return nil
-	case o.isStarted(before.Baseline):
-		return &driver.Judgement{Event: fleet.Event{Kind: fleet.EventSkipped, Reason: fleet.ReasonOthers}}
 	}
-	o.first, o.before = before.Baseline.StartTime, before.Baseline
+	if o.before = before.Baseline; o.first.IsZero() {
+		o.first = o.before.StartTime
+	}
 	return o.send(ctx)
-}
-
-// isStarted reports whether others have restarted the instance since its turn came.
-func (o *one) isStarted(now ecsreboot.Baseline) bool {
-	return !o.first.IsZero() && now.StartTime.After(o.first) || now.StartTime.After(o.in.AskedAt.Add(ahead(now)))
-}
-
-// ahead is by how much the service's clock, which StartTime is of, is ahead of ours.
-func ahead(now ecsreboot.Baseline) time.Duration {
-	if now.ServiceTime.IsZero() {
-		return 0
-	}
-	return now.ServiceTime.Sub(now.TakenAt)
 }

@@ -29,7 +29,7 @@ func (o *one) send(ctx workflow.Context) *driver.Judgement {
 		// has begun does not learn of it, and its result applies.
 		WaitForCancellation: true,
 	}), sendActivity, sendInput{
-		work: o.in.work, Settings: o.in.Settings, ForceStop: o.in.ForceStop, StartTime: o.before.StartTime, SendBefore: o.in.SendBefore,
+		work: o.in.work, Settings: o.in.Settings, ForceStop: o.in.ForceStop, AskedAt: o.in.AskedAt, StartTime: o.first, SendBefore: o.in.SendBefore,
 	}).Get(ctx, &result)
 	done()
 	o.status.Rate = result.Rate

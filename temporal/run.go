@@ -74,21 +74,25 @@ func rollingReboot(ctx workflow.Context, head runHead, packed []byte) ([]byte, e
 	canceled := ctx
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	r.begin(ctx)
-	r.listen(ctx, canceled)
+	workflow.Go(ctx, r.supervise)
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		canceled.Done().Receive(ctx, nil)
+		r.stop(ctx)
+	})
 	for {
 		err := workflow.Await(ctx, func() bool {
 			r.leaving = r.leaving || !r.ended && r.isLong(ctx)
-			return (r.ended || r.leaving) && r.busy == 0
+			return (r.ended || r.leaving) && r.busy == 0 || hasSignals(ctx)
 		})
 		if err != nil {
 			return nil, err
 		}
 		r.drain(ctx) // what has arrived must not get lost
 		switch {
-		case r.busy > 0: // draining gave something to do
+		case r.busy > 0:
 		case r.ended:
 			return r.pack(), nil
-		default:
+		case r.leaving:
 			return nil, workflow.NewContinueAsNewError(ctx, rollingWorkflow, r.handOver(), r.pack())
 		}
 	}

@@ -2,6 +2,7 @@ package ecstemporal
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -141,24 +142,9 @@ func (r *run) end(ctx workflow.Context, reason fleet.Reason) {
 // after an unpause: the pause may have been the last.
 var heard = []string{signalStatus, SignalUnpause, SignalPause, SignalAbort, SignalApproveCanary}
 
-// listen handles signals from now on.
-func (r *run) listen(ctx, canceled workflow.Context) {
-	workflow.Go(ctx, func(ctx workflow.Context) {
-		canceled.Done().Receive(ctx, nil)
-		r.stop(ctx)
-	})
-	workflow.Go(ctx, r.supervise)
-	workflow.Go(ctx, func(ctx workflow.Context) {
-		signals := workflow.NewSelector(ctx)
-		for _, name := range heard {
-			signals.AddReceive(workflow.GetSignalChannel(ctx, name), func(channel workflow.ReceiveChannel, _ bool) {
-				r.receive(ctx, name, channel)
-			})
-		}
-		for {
-			signals.Select(ctx)
-		}
-	})
+// hasSignals reports whether signals wait.
+func hasSignals(ctx workflow.Context) bool {
+	return slices.ContainsFunc(heard, func(name string) bool { return workflow.GetSignalChannel(ctx, name).Len() > 0 })
 }
 
 // drain handles the signals that wait.

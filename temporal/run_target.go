@@ -68,7 +68,7 @@ func (r *run) startOne(ctx workflow.Context, i int, look bool) error {
 	t, target, s, info := &r.targets[i], r.plan.Targets[i], r.head.Settings, workflow.GetInfo(ctx)
 	in := oneInput{
 		work: work{Region: r.plan.Region, Target: target}, Key: r.head.Key, Run: info.WorkflowExecution.ID, Number: t.number, ForceStop: r.plan.ForceStop,
-		Attempts: r.planner.Attempts(target.ID), AskedAt: t.AskedAt, Settings: s.forInstance(), SendQueue: sendQueue(info.TaskQueueName),
+		Attempts: r.planner.Attempts(target.ID), AskedAt: t.AskedAt, Settings: s, SendQueue: sendQueue(info.TaskQueueName),
 	}
 	if r.head.Window != nil {
 		in.SendBefore = r.window.Until
@@ -95,9 +95,8 @@ func (r *run) startOne(ctx workflow.Context, i int, look bool) error {
 		return err
 	}
 	t.open, t.heardAt, t.patience = true, workflow.Now(ctx), checkInterval
-	if r.open++; r.open >= maxOpen {
-		r.leaving = !r.ended
-	}
+	r.open++
+	r.leaving = r.leaving || !r.ended && r.isLong(ctx)
 	return nil
 }
 
@@ -173,7 +172,9 @@ func (r *run) lose(ctx workflow.Context, i int, over func() bool, err error) {
 func (r *run) awaitOther(ctx workflow.Context, i int, look bool, over func() bool) {
 	t := &r.targets[i]
 	t.other = nil
-	done := func() bool { return over() || t.other != nil && t.other.Ended || !look && r.planner.Held() != "" }
+	done := func() bool {
+		return over() || t.other != nil && t.other.end().Kind != "" || !look && r.planner.Held() != ""
+	}
 	for interval := otherInterval; !done() && r.subscribe(ctx, i) == nil; interval = min(2*interval, checkInterval) {
 		_, _ = workflow.AwaitWithTimeout(ctx, interval, done)
 	}

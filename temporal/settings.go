@@ -1,6 +1,7 @@
 package ecstemporal
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -56,9 +57,7 @@ func (s Settings) forPlan(plan fleet.Plan) (Settings, error) {
 		return Settings{}, err
 	}
 	s.Rules, s.MinReady, s.ReadyTimeout, s.UnknownGrace, s.BlockerInterval = o.Rules, o.MinReady, o.ReadyTimeout, o.UnknownGrace, o.BlockerInterval
-	if s.SendTimeout == 0 {
-		s.SendTimeout = defaultSendTimeout
-	}
+	s.SendTimeout = cmp.Or(s.SendTimeout, defaultSendTimeout)
 	switch {
 	case s.SendTimeout < shortestSendTimeout:
 		return Settings{}, input("SendTimeout", fmt.Sprintf("is %v; the service needs at least %v to respond", s.SendTimeout, shortestSendTimeout))
@@ -70,10 +69,4 @@ func (s Settings) forPlan(plan fleet.Plan) (Settings, error) {
 
 func input(field, problem string) error {
 	return &ecsreboot.InputError{Field: field, Problem: problem}
-}
-
-// forInstance returns the settings without what matters to the run alone.
-func (s Settings) forInstance() Settings {
-	s.Rules, s.ApproveCanary, s.Notify, s.ContinueAfter = fleet.Rules{}, false, false, 0
-	return s
 }

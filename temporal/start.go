@@ -1,6 +1,7 @@
 package ecstemporal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,18 +58,13 @@ func Start(ctx context.Context, c client.Client, plan fleet.Plan, options StartO
 	if err != nil {
 		return nil, err
 	}
-	if options.WorkflowID == "" {
-		options.WorkflowID = WorkflowID(plan)
-	}
-	if options.TaskQueue == "" {
-		options.TaskQueue = DefaultTaskQueue
-	}
+	options.WorkflowID = cmp.Or(options.WorkflowID, WorkflowID(plan))
 	head := runHead{
 		Settings: settings, Window: newWindowInput(settings.Window), Digest: plan.Digest(), SearchAttributes: options.SearchAttributes,
 	}
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       options.WorkflowID,
-		TaskQueue:                                options.TaskQueue,
+		TaskQueue:                                cmp.Or(options.TaskQueue, DefaultTaskQueue),
 		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,

@@ -63,14 +63,23 @@ func GetProgress(ctx context.Context, c client.Client, workflowID string) (Progr
 // has an intent of it. A run that has ended needs no worker to answer, unless it was
 // terminated; for any other, the error wraps [ErrNoWorker] if there is none.
 func GetHistory(ctx context.Context, c client.Client, workflowID string) (*fleet.History, error) {
-	packed, err := fetchHistory(ctx, c, workflowID)
-	if err == nil {
-		var history *fleet.History
-		if history, err = unpackHistory(packed); err == nil {
-			return history, nil
-		}
+	var packed []byte
+	described, err := c.DescribeWorkflowExecution(ctx, workflowID, "")
+	switch {
+	case err != nil:
+	case described.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED:
+		err = c.GetWorkflow(ctx, workflowID, "").Get(ctx, &packed)
+	default:
+		err = query(ctx, c, workflowID, queryHistory, &packed)
 	}
-	return nil, fmt.Errorf("ecstemporal: history of %s: %w", workflowID, err)
+	var history *fleet.History
+	if err == nil {
+		history, err = unpackHistory(packed)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ecstemporal: history of %s: %w", workflowID, err)
+	}
+	return history, nil
 }
 
 // GetReport returns the report of [GetHistory].
@@ -80,19 +89,6 @@ func GetReport(ctx context.Context, c client.Client, workflowID string) (*fleet.
 		return nil, err
 	}
 	return history.Report(), nil
-}
-
-func fetchHistory(ctx context.Context, c client.Client, workflowID string) (packed []byte, err error) {
-	described, err := c.DescribeWorkflowExecution(ctx, workflowID, "")
-	if err != nil {
-		return nil, err
-	}
-	if described.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED {
-		err = c.GetWorkflow(ctx, workflowID, "").Get(ctx, &packed)
-	} else {
-		err = query(ctx, c, workflowID, queryHistory, &packed)
-	}
-	return packed, err
 }
 
 func query(ctx context.Context, c client.Client, workflowID, name string, result any) error {

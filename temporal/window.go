@@ -17,18 +17,15 @@ type windowInput struct {
 }
 
 func newWindowInput(w *fleet.Window) *windowInput {
-	switch {
-	case w == nil:
+	if w == nil {
 		return nil
-	case w.Location == nil:
-		return &windowInput{Window: *w, Location: "UTC"}
 	}
 	return &windowInput{Window: *w, Location: w.Location.String()}
 }
 
 // checkLocation refuses a location that workers cannot find by its name.
 func checkLocation(w *fleet.Window) error {
-	if w == nil || w.Location == nil {
+	if w == nil {
 		return nil
 	}
 	name := w.Location.String()

@@ -1,14 +1,13 @@
 package ecstemporal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
-	"sync"
 	"time"
 
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -56,7 +55,6 @@ const (
 // that sends nothing, and one for restarts.
 type Worker struct {
 	main, send worker.Worker
-	stopOnce   sync.Once
 }
 
 // NewWorker returns a worker that has not started. The region of the ECS client must be
@@ -70,9 +68,7 @@ func NewWorker(c client.Client, ecs *ecsreboot.Client, options WorkerOptions) (*
 	case !(options.RestartsPerMinute >= 0) || math.IsInf(options.RestartsPerMinute, 0): // or no number
 		return nil, input("RestartsPerMinute", fmt.Sprintf("is %v", options.RestartsPerMinute))
 	}
-	if options.TaskQueue == "" {
-		options.TaskQueue = DefaultTaskQueue
-	}
+	options.TaskQueue = cmp.Or(options.TaskQueue, DefaultTaskQueue)
 	w := &Worker{
 		main: worker.New(c, options.TaskQueue, worker.Options{
 			MaxConcurrentActivityExecutionSize: maxFollowing,
@@ -90,7 +86,8 @@ func NewWorker(c client.Client, ecs *ecsreboot.Client, options WorkerOptions) (*
 	a := &activities{client: ecs, hooks: options, confirm: func(ctx context.Context, token []byte) error {
 		return c.RecordActivityHeartbeat(ctx, token)
 	}}
-	a.register(w.main, w.send)
+	w.main.RegisterActivity(a)
+	w.send.RegisterActivity(a)
 	return w, nil
 }
 
@@ -105,13 +102,6 @@ func NewWorker(c client.Client, ecs *ecsreboot.Client, options WorkerOptions) (*
 func RegisterWorkflows(registry worker.WorkflowRegistry) {
 	registry.RegisterWorkflowWithOptions(rollingReboot, workflow.RegisterOptions{Name: rollingWorkflow})
 	registry.RegisterWorkflowWithOptions(rebootOne, workflow.RegisterOptions{Name: oneWorkflow})
-}
-
-func (a *activities) register(main, send worker.ActivityRegistry) {
-	main.RegisterActivityWithOptions(a.Snapshot, activity.RegisterOptions{Name: snapshotActivity})
-	main.RegisterActivityWithOptions(a.Follow, activity.RegisterOptions{Name: followActivity})
-	main.RegisterActivityWithOptions(a.Notify, activity.RegisterOptions{Name: notifyActivity})
-	send.RegisterActivityWithOptions(a.Send, activity.RegisterOptions{Name: sendActivity})
 }
 
 // sendQueue is the task queue of restarts: Temporal limits the rate of a whole queue.
@@ -132,10 +122,8 @@ func (w *Worker) Start() error {
 // Stop stops the worker. It waits for the responses to the restarts that the worker has
 // sent, for a minute at most, and leaves the rest to other workers, or to the next one.
 func (w *Worker) Stop() {
-	w.stopOnce.Do(func() {
-		w.send.Stop()
-		w.main.Stop()
-	})
+	w.send.Stop()
+	w.main.Stop()
 }
 
 // Run starts the worker, and stops it when ctx ends.
