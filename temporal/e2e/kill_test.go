@@ -44,6 +44,7 @@ func TestKill(t *testing.T) {
 			return profile
 		})
 		options := ecstemporal.StartOptions{WorkflowID: name, TaskQueue: "kill", Settings: settings(width), SearchAttributes: n == 1}
+		options.Settings.ReadyTimeout = 15 * time.Second // which those that hang take up
 		if n == 2 {
 			options.Settings.ContinueAfter = max(1, size/10)
 		}
