@@ -37,17 +37,17 @@ type followResult struct {
 }
 
 const (
-	// heartbeatTimeout is after how long a silence the server gives the activity of a
-	// worker that died to another.
+	// heartbeatTimeout is how long a worker may be silent until the server gives its
+	// activity to another worker.
 	heartbeatTimeout  = 20 * time.Second
 	heartbeatInterval = 5 * time.Second
 )
 
-// Follow follows an instance until the end is known: a restart that was or may have been
-// sent, or one by others. It sends nothing, so it is retried for ever, from where its
-// heartbeats had come. All activities of a worker share their polls.
+// Follow follows a restart that was or may have been sent, or one by others, until its
+// end. It sends nothing, so it is retried without a limit, and resumes from its last
+// heartbeat. All activities of a worker share their polls.
 func (a *activities) Follow(ctx context.Context, in followInput) (followResult, error) {
-	in.Settings.Blocker = false // is of no use here
+	in.Settings.Blocker = false // which is not called here
 	if unfit := a.unfit(in.work, in.Settings); unfit != nil {
 		return followResult{}, temporal.NewApplicationError(unfit.Event.Error, "Unfit")
 	}
@@ -55,8 +55,8 @@ func (a *activities) Follow(ctx context.Context, in followInput) (followResult, 
 	if in.Settings.Health {
 		options.Health = a.hooks.Health
 	}
-	// If nobody has watched since the request, the time starts now; likewise if the
-	// clocks of two workers disagree.
+	// If no worker has watched since the request, or the clocks of two workers disagree,
+	// the time starts now.
 	since := time.Since(in.SentAt)
 	switch {
 	case in.Late:

@@ -119,13 +119,13 @@ func (a *activities) Send(ctx context.Context, in sendInput) (sendResult, error)
 // askBefore asks the server whether it still waits for the restart, and the worker's
 // Blocker whether it approves. It returns why not; nil if both agree.
 //
-// The server has to be asked because an activity that was given to a suspended worker
-// lies in its connection for as long, and no clock of the worker knows. The Blocker's
-// approval is valid until the departure's limit.
+// An activity that the server gives to a suspended worker waits in the worker's connection,
+// and no clock of the worker shows for how long; therefore askBefore asks the server. The
+// Blocker's approval is valid until the departure's limit.
 func (a *activities) askBefore(ctx context.Context, in sendInput) *driver.Judgement {
 	if a.confirm != nil && activity.IsActivity(ctx) {
 		if err := a.confirm(ctx, activity.GetInfo(ctx).TaskToken); err != nil {
-			return in.refusal(fleet.EventFailed, fleet.ReasonNotSent, fleet.ReasonNotSent, "the Temporal server does not confirm that it is to be sent: "+text(err))
+			return in.refusal(fleet.EventFailed, fleet.ReasonNotSent, fleet.ReasonNotSent, "the Temporal server does not confirm the activity: "+text(err))
 		}
 	}
 	if in.Settings.Blocker {
@@ -136,8 +136,8 @@ func (a *activities) askBefore(ctx context.Context, in sendInput) *driver.Judgem
 	return nil
 }
 
-// recovered turns a panic into an error. If it ended the activity, the server would not
-// know that nothing was sent.
+// recovered turns a panic into an error. A panic would end the activity, and the server
+// would not know that nothing was sent.
 func recovered(f func() error) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -171,7 +171,7 @@ func (in sendInput) withheld(before ecsreboot.Baseline) *driver.Judgement {
 	return nil
 }
 
-// notSent says why a restart did not happen.
+// notSent returns why a restart did not happen.
 func (a *activities) notSent(ctx context.Context, target fleet.Target, err error) (*driver.Judgement, error) {
 	j, bad := a.judge(ctx, target, err)
 	if bad == nil && errors.Is(err, errTooLate) { // it waited for its turn, or for a connection

@@ -20,7 +20,7 @@ import (
 const (
 	// maxPacked leaves some room below 2 MB, above which servers refuse a payload.
 	maxPacked = 1_800_000
-	// eventRoom is how many bytes of maxPacked an instance may take besides the plan:
+	// eventRoom is how many bytes of maxPacked the events of an instance may take:
 	// TestPackedSize measures 90, and each time that it is held back takes some 10 more.
 	eventRoom = 110
 	// maxUnpacked limits what a packed history may expand to.

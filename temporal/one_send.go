@@ -13,15 +13,15 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet/driver"
 )
 
-// send sends the restart once, and follows it. From here on, the history says that it
-// may have been sent. It returns why it was not; nil if there is an end, or it may be
-// tried again at once.
+// send sends the restart once, and follows it. From here on, the history says that the
+// restart may have been sent. send returns why it was not; nil if there is an end, or the
+// next attempt may be made at once.
 func (o *one) send(ctx workflow.Context) *driver.Judgement {
 	scheduled := workflow.Now(ctx)
 	limited, done := o.revocable(ctx)
 	var result sendResult
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(limited, workflow.ActivityOptions{
-		TaskQueue:              o.in.SendQueue,
+		TaskQueue:              sendQueue(workflow.GetInfo(ctx).TaskQueueName),
 		ScheduleToStartTimeout: queueTime,
 		StartToCloseTimeout:    o.in.Settings.SendTimeout + sendSlack,
 		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
@@ -70,10 +70,10 @@ func neverStarted(err error) bool {
 	return temporal.IsCanceledError(err) || ok && timeout.TimeoutType() == enums.TIMEOUT_TYPE_SCHEDULE_TO_START
 }
 
-// retryPolicy is that of activities that send nothing: they are retried for ever.
+// retryPolicy is for activities that send nothing: they are retried without a limit.
 var retryPolicy = &temporal.RetryPolicy{InitialInterval: time.Second, MaximumInterval: retryInterval}
 
-// forEver is longer than any activity that follows an instance: it limits itself.
+// forEver is for the activity that follows an instance, which limits itself.
 const forEver = 10 * 365 * 24 * time.Hour
 
 // poll executes the activity that follows an instance.
@@ -94,8 +94,8 @@ func (o *one) follow(ctx workflow.Context, accepted bool, sentAt time.Time) {
 	o.add(ctx, result.Events...)
 }
 
-// awaitOthers waits for an instance that is not Running. It returns why the restart is
-// tried again later; nil if there is an end, or it is revoked.
+// awaitOthers waits for an instance that is not Running. It returns why the restart is to
+// be retried later; nil if there is an end, or the restart is revoked.
 func (o *one) awaitOthers(ctx workflow.Context) *driver.Judgement {
 	o.add(ctx, fleet.Event{Kind: fleet.EventHeld, Reason: fleet.ReasonOthers})
 	o.report(ctx, o.in.Run)
@@ -116,7 +116,7 @@ func (o *one) awaitOthers(ctx workflow.Context) *driver.Judgement {
 	return nil
 }
 
-// look finds out what became of a restart that an earlier RebootOne may have sent.
+// look resolves a restart that an earlier RebootOne may have sent.
 func (o *one) look(ctx workflow.Context) {
 	if o.in.Known != nil {
 		o.before, o.sent = *o.in.Known, true

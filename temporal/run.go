@@ -34,7 +34,7 @@ type run struct {
 	ended    bool
 
 	// For continuing as new.
-	settled int  // targets that reached an end in this execution
+	ends    int  // of targets in this execution
 	open    int  // RebootOnes that it started and whose end is not known
 	busy    int  // requests to the server, and notices, that must not get lost
 	leaving bool // nothing new is begun
@@ -44,11 +44,11 @@ type run struct {
 type runTarget struct {
 	inFlight
 
-	number   int           // how often its turn has come
-	open     bool          // that counts in run.open
+	number   int           // of its turn, from 1
+	open     bool          // it is included in run.open
 	heardAt  time.Time     // when it last reported or was asked to; zero until the server has it
 	patience time.Duration // for how long it may report nothing
-	looks    int           // how often it was lost
+	losses   int           // how often its RebootOne ended without a result
 	other    *targetStatus // from the RebootOne of another run
 }
 
@@ -65,7 +65,7 @@ const (
 func rollingReboot(ctx workflow.Context, head runHead, packed []byte) ([]byte, error) {
 	r, err := newRun(ctx, head, packed)
 	if err != nil {
-		// What it was given is no run: it fails for good.
+		// The input is invalid, so no retry helps.
 		return nil, temporal.NewNonRetryableApplicationError(err.Error(), "InvalidInput", nil)
 	}
 	if err := r.answerQueries(ctx); err != nil {
@@ -101,7 +101,7 @@ func rollingReboot(ctx workflow.Context, head runHead, packed []byte) ([]byte, e
 // isLong reports whether the execution is long enough to continue as new.
 func (r *run) isLong(ctx workflow.Context) bool {
 	limit := r.head.Settings.ContinueAfter
-	return limit > 0 && r.settled >= limit || r.open >= maxOpen || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
+	return limit > 0 && r.ends >= limit || r.open >= maxOpen || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
 }
 
 // newRun takes up a run where its history ends.
@@ -132,7 +132,7 @@ func newRun(ctx workflow.Context, head runHead, packed []byte) (*run, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, a := range actions { // as they were then
+		for _, a := range actions {
 			switch a.Kind {
 			case fleet.ActionRestart:
 				r.choose(r.index[a.InstanceID], time.Time{})
@@ -148,7 +148,7 @@ func newRun(ctx workflow.Context, head runHead, packed []byte) (*run, error) {
 	return r, nil
 }
 
-// choose makes it a target's turn.
+// choose begins a turn of a target.
 func (r *run) choose(i int, at time.Time) {
 	r.targets[i] = runTarget{inFlight: inFlight{Index: i, AskedAt: at}, number: r.targets[i].number + 1}
 }
@@ -158,11 +158,10 @@ func (r *run) isInFlight(i int) bool {
 	return r.planner.StateOf(r.plan.Targets[i].ID) == fleet.StateRestarting
 }
 
-// isSent reports whether the restart of a target in flight may have been sent: it has an
-// intent since its turn came.
+// isSent reports whether a target in flight has an intent, so that it may have restarted.
 func (r *run) isSent(i int) bool { return r.report.Records[i].State == fleet.StateRestarting }
 
-// apply applies an event to the state, unless it cannot happen.
+// apply applies an event, or returns why it cannot happen.
 func (r *run) apply(e fleet.Event) ([]fleet.Action, error) {
 	actions, err := r.planner.Next(e)
 	if err != nil {
@@ -181,9 +180,9 @@ func (r *run) pack(more ...fleet.Event) []byte {
 	return packEvents(r.packed, append(slices.Clip(r.events), more...))
 }
 
-// maybeSent are intents of the restarts that may have been sent, though no RebootOne
-// has said so yet: a report that is asked for now must not say that nothing was sent.
-// Why such a restart was held back at last follows, as an intent supersedes it.
+// maybeSent returns intents of the restarts that may have been sent although no RebootOne
+// has reported it: a report that is made now must not say that nothing was sent. Why such
+// a restart was held back last follows, because an intent supersedes it.
 func (r *run) maybeSent() []fleet.Event {
 	var events []fleet.Event
 	for i, record := range r.report.Records {
@@ -199,7 +198,7 @@ func (r *run) maybeSent() []fleet.Event {
 	return events
 }
 
-// intent is that of a restart that may have been sent, without more being known.
+// intent returns the intent of a restart of which only the request is known.
 func (r *run) intent(i int) fleet.Event {
 	id := r.plan.Targets[i].ID
 	return fleet.Event{Kind: fleet.EventIntent, At: r.targets[i].AskedAt, InstanceID: id, Attempt: r.planner.Attempts(id) + 1}

@@ -34,14 +34,13 @@ func (r *run) begin(ctx workflow.Context) {
 	r.act(ctx)
 }
 
-// take gives an event to the planner and keeps it. An event that cannot happen is
-// dropped, because a status may repeat one. An end is never dropped: the run would wait
-// for ever.
+// take applies an event and keeps it. An event that cannot happen is dropped, because a
+// status may repeat one. An end is never dropped: the run would never end.
 func (r *run) take(ctx workflow.Context, e fleet.Event) {
 	if e.At.IsZero() {
 		e.At = workflow.Now(ctx)
 	}
-	e.At = e.At.UTC().Truncate(time.Millisecond) // as it is packed
+	e.At = e.At.UTC().Truncate(time.Millisecond) // which keeps the history small
 	e.Error = shorten(e.Error)
 	actions, err := r.apply(e)
 	if err != nil && isEnd(e.Kind) && r.planner.StateOf(e.InstanceID) == fleet.StateRestarting {
@@ -54,7 +53,7 @@ func (r *run) take(ctx workflow.Context, e fleet.Event) {
 	}
 	r.events = append(r.events, e)
 	if e.InstanceID != "" && isEnd(e.Kind) {
-		r.settled++
+		r.ends++
 		if t := &r.targets[r.index[e.InstanceID]]; t.open {
 			t.open = false
 			r.open--
@@ -64,17 +63,16 @@ func (r *run) take(ctx workflow.Context, e fleet.Event) {
 	switch e.Kind {
 	case fleet.EventPause, fleet.EventStop, fleet.EventHalt:
 		r.revokeAll(ctx)
-	default:
-	}
-	if noteworthy(e) {
 		r.notify(ctx, e)
+	case fleet.EventContinue, fleet.EventEnd, fleet.EventFailed, fleet.EventUnknown:
+		r.notify(ctx, e)
+	default:
 	}
 }
 
-// act does what the planner has asked for. Restarts are last, because the actions
-// before them may have the effect that nothing is restarted any more.
+// act does what the planner has asked for. Restarts begin only after it returns, because
+// later actions may have the effect that nothing is restarted any more.
 func (r *run) act(ctx workflow.Context) {
-	var restarts []int
 	for len(r.todo) > 0 {
 		a := r.todo[0]
 		r.todo = r.todo[1:]
@@ -82,25 +80,15 @@ func (r *run) act(ctx workflow.Context) {
 		case fleet.ActionRestart:
 			i := r.index[a.InstanceID]
 			r.choose(i, workflow.Now(ctx))
-			restarts = append(restarts, i)
+			r.work(ctx, i, r.start)
 		case fleet.ActionApprove:
 			r.approve(ctx, a.Stage)
 		case fleet.ActionHalt:
 			r.take(ctx, fleet.Event{Kind: fleet.EventHalt, Reason: a.Reason})
 		case fleet.ActionEnd:
 			r.end(ctx, a.Reason)
-		default: // an earlier session is looked at, and there is none
+		default: // to resume an earlier session, which a run does not have
 		}
-		if len(r.todo) == 0 && r.planner.Held() != "" {
-			held := restarts
-			restarts = nil
-			for _, i := range held {
-				r.take(ctx, fleet.Event{Kind: fleet.EventUnsent, InstanceID: r.plan.Targets[i].ID, Reason: r.planner.Held()})
-			}
-		}
-	}
-	for _, i := range restarts {
-		r.work(ctx, i, r.start)
 	}
 }
 
@@ -122,7 +110,7 @@ func (r *run) stop(ctx workflow.Context) {
 	}
 }
 
-// end ends the run, and the RebootOnes that still watch whether an instance comes back.
+// end ends the run, and the RebootOnes that watch whether an instance comes back.
 func (r *run) end(ctx workflow.Context, reason fleet.Reason) {
 	r.take(ctx, fleet.Event{Kind: fleet.EventEnd, Reason: reason})
 	r.leaving = false
@@ -137,9 +125,9 @@ func (r *run) end(ctx workflow.Context, reason fleet.Reason) {
 	}
 }
 
-// heard are the signals of a run, in the order in which those are handled that wait
-// together. It is not known then which of them came first, so a pause must be handled
-// after an unpause: the pause may have been the last.
+// heard are the signals of a run, in the order in which waiting ones are handled. Which
+// of them came first is not known, so a pause is handled after an unpause: the pause may
+// have been the last.
 var heard = []string{signalStatus, SignalUnpause, SignalPause, SignalAbort, SignalApproveCanary}
 
 // hasSignals reports whether signals wait.
@@ -147,7 +135,6 @@ func hasSignals(ctx workflow.Context) bool {
 	return slices.ContainsFunc(heard, func(name string) bool { return workflow.GetSignalChannel(ctx, name).Len() > 0 })
 }
 
-// drain handles the signals that wait.
 func (r *run) drain(ctx workflow.Context) {
 	for _, name := range heard {
 		channel := workflow.GetSignalChannel(ctx, name)
@@ -157,7 +144,6 @@ func (r *run) drain(ctx workflow.Context) {
 	}
 }
 
-// receive handles one signal that waits.
 func (r *run) receive(ctx workflow.Context, name string, channel workflow.ReceiveChannel) {
 	var status targetStatus
 	var stage int
@@ -193,7 +179,7 @@ func (r *run) hear(ctx workflow.Context, s targetStatus) {
 		return
 	}
 	if s.Number != t.number {
-		return // from before it was its turn once more
+		return // from an earlier turn
 	}
 	t.heardAt, t.patience = workflow.Now(ctx), checkInterval
 	r.head.Throttled += max(0, s.Throttled-t.Throttled)
@@ -225,12 +211,8 @@ func (r *run) progress() Progress {
 		Reason: r.report.Reason, Error: cmp.Or(r.report.Error, r.window.Error),
 		Throttled: r.head.Throttled, Rate: r.head.Rate,
 	}
-	for _, s := range []fleet.State{
-		fleet.StateWaiting, fleet.StateRestarting, fleet.StateHealthy, fleet.StateFailed, fleet.StateUnknown, fleet.StateSkipped,
-	} {
-		if n := r.planner.Count(s); n > 0 {
-			p.Counts[s] = n
-		}
+	for _, target := range r.plan.Targets {
+		p.Counts[r.planner.StateOf(target.ID)]++
 	}
 	if r.stage < len(r.planner.Rules().Canary) {
 		p.Stage = r.stage + 1
@@ -248,7 +230,7 @@ var notifyOptions = workflow.ActivityOptions{
 	ScheduleToCloseTimeout: 5 * time.Minute,
 }
 
-// notify has the worker's Notify called. The run waits for it only at its end.
+// notify calls the worker's Notify. The run waits for it only at its end.
 func (r *run) notify(ctx workflow.Context, e fleet.Event) {
 	if !r.head.Settings.Notify {
 		return
@@ -258,17 +240,7 @@ func (r *run) notify(ctx workflow.Context, e fleet.Event) {
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		defer func() { r.busy-- }()
 		if err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, notifyOptions), notifyActivity, notice).Get(ctx, nil); err != nil {
-			workflow.GetLogger(ctx).Warn("Nobody was notified.", "error", err)
+			workflow.GetLogger(ctx).Warn("A notice was not delivered.", "error", err)
 		}
 	})
-}
-
-// noteworthy reports whether Notify is called for an event.
-func noteworthy(e fleet.Event) bool {
-	switch e.Kind {
-	case fleet.EventPause, fleet.EventContinue, fleet.EventStop, fleet.EventHalt, fleet.EventEnd, fleet.EventFailed, fleet.EventUnknown:
-		return true
-	default:
-		return false
-	}
 }

@@ -12,16 +12,16 @@ import (
 )
 
 const (
-	// maxLooks limits how often an instance is looked at whose RebootOne somebody ends.
-	maxLooks = 3
+	// maxLosses limits how often a RebootOne that was terminated gets a successor.
+	maxLosses = 3
 	// strayTime is how much longer than all its limits a RebootOne may take before the
 	// server ends it: a week without any worker must be possible.
 	strayTime = 7 * 24 * time.Hour
 	// otherInterval is the time between two attempts to start a RebootOne after another
 	// one has left the instance.
 	otherInterval = 10 * time.Second
-	// checkInterval is after how long without a status a run checks whether a RebootOne
-	// is still there, and then ever more seldom: one that was terminated tells nobody.
+	// checkInterval is after how long without a status a run checks that a RebootOne was
+	// not terminated. The interval doubles with each check.
 	checkInterval = 5 * time.Minute
 )
 
@@ -39,8 +39,8 @@ func (r *run) work(ctx workflow.Context, i int, do func(ctx workflow.Context, i 
 	})
 }
 
-// start starts the RebootOne of a target, which restarts the instance or, if an earlier
-// one was started, looks what that has done.
+// start starts the RebootOne of a target. It restarts the instance or, if an earlier one
+// was started, resolves what that one has done.
 func (r *run) start(ctx workflow.Context, i int, over func() bool) {
 	look := r.targets[i].Started
 	for !over() {
@@ -68,7 +68,7 @@ func (r *run) startOne(ctx workflow.Context, i int, look bool) error {
 	t, target, s, info := &r.targets[i], r.plan.Targets[i], r.head.Settings, workflow.GetInfo(ctx)
 	in := oneInput{
 		work: work{Region: r.plan.Region, Target: target}, Key: r.head.Key, Run: info.WorkflowExecution.ID, Number: t.number, ForceStop: r.plan.ForceStop,
-		Attempts: r.planner.Attempts(target.ID), AskedAt: t.AskedAt, Settings: s, SendQueue: sendQueue(info.TaskQueueName),
+		Attempts: r.planner.Attempts(target.ID), AskedAt: t.AskedAt, Settings: s,
 	}
 	if r.head.Window != nil {
 		in.SendBefore = r.window.Until
@@ -118,7 +118,7 @@ func (r *run) enter(ctx workflow.Context) (leave func()) {
 	}
 }
 
-// subscribe has the RebootOne of a target report to this execution. The error means
+// subscribe makes the RebootOne of a target report to this execution. The error means
 // that there is none.
 func (r *run) subscribe(ctx workflow.Context, i int) error {
 	defer r.enter(ctx)()
@@ -135,7 +135,7 @@ func (r *run) check(ctx workflow.Context, i int, over func() bool) {
 	}
 }
 
-// supervise checks the RebootOnes that have reported nothing for long.
+// supervise checks the RebootOnes that have reported nothing for a while.
 func (r *run) supervise(ctx workflow.Context) {
 	for workflow.Sleep(ctx, checkInterval) == nil {
 		for i := range r.targets {
@@ -146,18 +146,17 @@ func (r *run) supervise(ctx workflow.Context) {
 	}
 }
 
-var errGone = errors.New("its workflow ended and did not say what became of the instance")
+var errGone = errors.New("its workflow ended without a result")
 
-// lose takes in that the RebootOne of a target has ended, and has not said what became
-// of the instance: it was terminated, and may have sent the restart. A second one sends
-// nothing and looks.
+// lose handles a RebootOne that ended without a result: it was terminated, and may have
+// sent the restart. A second RebootOne sends nothing and resolves the outcome.
 func (r *run) lose(ctx workflow.Context, i int, over func() bool, err error) {
 	t, id := &r.targets[i], r.plan.Targets[i].ID
 	if over() {
 		return
 	}
 	workflow.GetLogger(ctx).Warn("A RebootOne has no result.", "instance", id, "error", err)
-	if t.looks++; t.looks <= maxLooks {
+	if t.losses++; t.losses <= maxLosses {
 		r.start(ctx, i, over)
 		return
 	}
@@ -196,8 +195,7 @@ func (r *run) revokeAll(ctx workflow.Context) {
 	}
 }
 
-// revoke tells the RebootOne of a target to send nothing any more. One that has ended
-// needs no telling.
+// revoke makes the RebootOne of a target, if there is one, send nothing any more.
 func (r *run) revoke(ctx workflow.Context, i int, reason fleet.Reason) {
 	r.busy++ // until it is sent: a run that continues as new would forget it
 	workflow.Go(ctx, func(ctx workflow.Context) {

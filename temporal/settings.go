@@ -37,8 +37,8 @@ type Settings struct {
 	// BlockerInterval is the time between two calls of Blocker for an instance.
 	// Default 10 s.
 	BlockerInterval time.Duration `json:"blockerInterval,omitempty"`
-	// ContinueAfter is the number of settled instances after which the workflow
-	// continues as new. It also does so when the server suggests it; 0 leaves it at that.
+	// ContinueAfter is the number of instances with an end after which the workflow
+	// continues as new. Default: when the server suggests it.
 	ContinueAfter int `json:"continueAfter,omitempty"`
 }
 

@@ -75,10 +75,7 @@ func (r *run) checkWindow(ctx workflow.Context) {
 
 // keepWindow checks the window whenever it opens or closes.
 func (r *run) keepWindow(ctx workflow.Context) {
-	for !r.ended {
-		if err := workflow.Sleep(ctx, max(time.Second, r.window.Until.Sub(workflow.Now(ctx)))); err != nil {
-			return
-		}
+	for !r.ended && workflow.Sleep(ctx, max(time.Second, r.window.Until.Sub(workflow.Now(ctx)))) == nil {
 		if !r.ended {
 			r.checkWindow(ctx)
 			r.act(ctx)

@@ -31,28 +31,26 @@ type WorkerOptions struct {
 	// Settings.Blocker call it right before each restart request. Its approval is valid
 	// for a third of SendTimeout, and a call that takes longer does not approve.
 	Blocker func(ctx context.Context, target fleet.Target) error
-	// Notify is called with what matters to people, by runs with Settings.Notify. If it
-	// returns an error, it is called again, 5 times at most.
+	// Notify is called with a [Notice], by runs with Settings.Notify. If it returns an
+	// error, it is called again, 5 times at most.
 	Notify func(ctx context.Context, notice Notice) error
 }
 
 const (
-	// maxFollowing limits how many instances a worker follows at once. Each costs a
-	// goroutine and some memory, and the width of most fleets is less.
+	// maxFollowing limits how many instances a worker follows at once.
 	maxFollowing = 10_000
-	// maxSending limits how many restarts of a worker are under way at once, those
-	// included that the rate limit holds back.
+	// maxSending limits how many restarts a worker sends or holds back for the rate limit
+	// at once.
 	maxSending = 16
-	// stopTimeout is how long a worker that stops waits for the responses to its
-	// restarts. What it follows is given to other workers at once.
+	// stopTimeout is how long Stop waits.
 	stopTimeout = time.Minute
 	// taskTimeout is how long a workflow may compute: a run of some ten thousand
 	// instances takes a second or two to begin a new execution.
 	taskTimeout = 10 * time.Second
 )
 
-// Worker works for runs. It polls two task queues: one for workflows and everything
-// that sends nothing, and one for restarts.
+// Worker executes the workflows and activities of runs. It polls one task queue for
+// restarts, and one for everything else.
 type Worker struct {
 	main, send worker.Worker
 }
@@ -91,8 +89,8 @@ func NewWorker(c client.Client, ecs *ecsreboot.Client, options WorkerOptions) (*
 	return w, nil
 }
 
-// RegisterWorkflows registers the workflows, to replay the histories of runs that go on
-// before a new version works on them:
+// RegisterWorkflows registers the workflows. Use it to verify that a new version can
+// replay the histories of runs that have not ended:
 //
 //	replayer := worker.NewWorkflowReplayer()
 //	ecstemporal.RegisterWorkflows(replayer)
@@ -120,7 +118,7 @@ func (w *Worker) Start() error {
 }
 
 // Stop stops the worker. It waits for the responses to the restarts that the worker has
-// sent, for a minute at most, and leaves the rest to other workers, or to the next one.
+// sent, for a minute at most, and leaves the rest to other workers.
 func (w *Worker) Stop() {
 	w.send.Stop()
 	w.main.Stop()
