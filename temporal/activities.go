@@ -122,8 +122,5 @@ func untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // text is the text of an error as package fleet has it, and not too long for a history.
 func text(err error) string {
-	if err == nil {
-		return ""
-	}
 	return shorten(strings.TrimPrefix(err.Error(), "ecsreboot: "))
 }

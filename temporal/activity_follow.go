@@ -80,7 +80,10 @@ func (a *activities) Follow(ctx context.Context, in followInput) (followResult, 
 		if ended || in.Late && e.Kind != fleet.EventHealthy || in.Others && !isEnd(e.Kind) && e.Kind != fleet.EventHalt || !in.Others && e.Kind == fleet.EventHalt {
 			return
 		}
-		seen.add(e)
+		e.Error = shorten(e.Error)
+		seen.mu.Lock()
+		seen.events = append(seen.events, e)
+		seen.mu.Unlock()
 		if ended = isEnd(e.Kind); ended {
 			cancel()
 		}
@@ -109,13 +112,6 @@ func (a *activities) Follow(ctx context.Context, in followInput) (followResult, 
 type seen struct {
 	mu     sync.Mutex
 	events []fleet.Event
-}
-
-func (s *seen) add(e fleet.Event) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e.Error = shorten(e.Error)
-	s.events = append(s.events, e)
 }
 
 // heartbeat sends heartbeats, with what was observed, until ctx ends.

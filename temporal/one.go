@@ -74,10 +74,8 @@ func rebootOne(ctx workflow.Context, in oneInput) (targetStatus, error) {
 		o.restart(work)
 	}
 	o.reportAll(work)
-	switch o.status.end().Kind {
-	case fleet.EventFailed, fleet.EventUnknown:
+	if end := o.status.end().Kind; end == fleet.EventFailed || end == fleet.EventUnknown {
 		o.watch(work)
-	default:
 	}
 	return o.status, nil
 }

@@ -103,15 +103,15 @@ func (o *one) awaitOthers(ctx workflow.Context) *driver.Judgement {
 	result, err := o.poll(limited, followInput{Others: true})
 	done()
 	o.add(ctx, result.Events...)
-	failed := fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent, Error: text(err)}
 	switch {
 	case o.revoked != "", temporal.IsCanceledError(err):
 		return nil
 	case err != nil:
-		return &driver.Judgement{Event: failed}
+		return &driver.Judgement{Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent, Error: text(err)}}
 	case result.Running: // it was not Running for a moment
-		failed.Reason, failed.Code = fleet.ReasonRefused, ecsreboot.ErrIncorrectInstanceStatus
-		return &driver.Judgement{Retry: fleet.ReasonRefused, Event: failed}
+		return &driver.Judgement{Retry: fleet.ReasonRefused, Event: fleet.Event{
+			Kind: fleet.EventFailed, Reason: fleet.ReasonRefused, Code: ecsreboot.ErrIncorrectInstanceStatus,
+		}}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package ecstemporal
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -68,7 +69,11 @@ func rollingReboot(ctx workflow.Context, head runHead, packed []byte) ([]byte, e
 		// The input is invalid, so no retry helps.
 		return nil, temporal.NewNonRetryableApplicationError(err.Error(), "InvalidInput", nil)
 	}
-	if err := r.answerQueries(ctx); err != nil {
+	err = errors.Join(
+		workflow.SetQueryHandler(ctx, QueryProgress, func() (Progress, error) { return r.progress(), nil }),
+		workflow.SetQueryHandler(ctx, queryHistory, func() ([]byte, error) { return r.pack(r.maybeSent()...), nil }),
+	)
+	if err != nil {
 		return nil, err
 	}
 	canceled := ctx

@@ -114,13 +114,9 @@ func (r *run) stop(ctx workflow.Context) {
 func (r *run) end(ctx workflow.Context, reason fleet.Reason) {
 	r.take(ctx, fleet.Event{Kind: fleet.EventEnd, Reason: reason})
 	r.leaving = false
-	for i, target := range r.plan.Targets {
-		switch r.planner.StateOf(target.ID) {
-		case fleet.StateFailed, fleet.StateUnknown:
-			if r.report.Records[i].Before != nil {
-				r.revoke(ctx, i, reason)
-			}
-		default:
+	for i, record := range r.report.Records {
+		if (record.State == fleet.StateFailed || record.State == fleet.StateUnknown) && record.Before != nil {
+			r.revoke(ctx, i, reason)
 		}
 	}
 }
@@ -192,14 +188,6 @@ func (r *run) hear(ctx workflow.Context, s targetStatus) {
 		}
 		r.take(ctx, e)
 	}
-}
-
-// answerQueries sets the handlers of the queries.
-func (r *run) answerQueries(ctx workflow.Context) error {
-	if err := workflow.SetQueryHandler(ctx, QueryProgress, func() (Progress, error) { return r.progress(), nil }); err != nil {
-		return err
-	}
-	return workflow.SetQueryHandler(ctx, queryHistory, func() ([]byte, error) { return r.pack(r.maybeSent()...), nil })
 }
 
 func (r *run) progress() Progress {

@@ -99,16 +99,12 @@ func query(ctx context.Context, c client.Client, workflowID, name string, result
 	return value.Get(result)
 }
 
-const (
-	// explainTimeout limits the search for the reason of a failed query.
-	explainTimeout = 5 * time.Second
-	// pollerTime is the longest time between two polls of a worker: a poll takes a minute.
-	pollerTime = 90 * time.Second
-)
+// pollerTime is the longest time between two polls of a worker: a poll takes a minute.
+const pollerTime = 90 * time.Second
 
 // explain adds to the error of a query whether a worker was there to answer it.
 func explain(ctx context.Context, c client.Client, workflowID string, failed error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), explainTimeout) // the caller's may have ended
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second) // the caller's may have ended
 	defer cancel()
 	described, err := c.DescribeWorkflowExecution(ctx, workflowID, "")
 	if err != nil {
