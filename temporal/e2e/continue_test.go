@@ -31,7 +31,7 @@ func TestContinueAsNew(t *testing.T) {
 		return ecstest.RebootProfile{Graceful: 2*time.Second + time.Duration(random.Int64N(int64(2*time.Second)))}
 	})
 	set := settings(width)
-	set.ContinueAfter = every
+	set.ContinueAfter, set.SendTimeout = every, 5*time.Second
 	run, err := ecstemporal.Start(t.Context(), c, plan, ecstemporal.StartOptions{WorkflowID: "continue", TaskQueue: "continue", Settings: set})
 	require.NoError(t, err)
 	workers := newCrew(crewSize, func() *process { return startWorker(t, server, "continue", s.URL) })

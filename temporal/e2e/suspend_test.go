@@ -38,6 +38,7 @@ func TestSuspendedWhileSending(t *testing.T) {
 			queue := "suspend-" + name
 			plan := s.add(t, queue, 1, quick(300*time.Millisecond))
 			set := settings(1)
+			set.SendTimeout = 5 * time.Second
 			run, err := ecstemporal.Start(t.Context(), c, plan, ecstemporal.StartOptions{WorkflowID: queue, TaskQueue: queue, Settings: set})
 			require.NoError(t, err)
 

@@ -26,6 +26,7 @@ func TestSuspendedWhileWaiting(t *testing.T) {
 	const size = 16
 	plan := s.add(t, queue, size, quick(300*time.Millisecond))
 	set := settings(size)
+	set.SendTimeout = 5 * time.Second
 	sleeper := startWorker(t, server, queue, s.URL)
 	until(t, func() bool {
 		described, err := c.DescribeTaskQueue(t.Context(), queue+"-send", enums.TASK_QUEUE_TYPE_ACTIVITY)

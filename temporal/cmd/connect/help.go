@@ -7,8 +7,8 @@ const Help = `  -address <host:port>     of the Temporal server; default 127.0.0
                            with "-send" behind the name
   -tls                     encrypt, which an API key or one of the flags below does as well
   -tls-cert, -tls-key      files of the client's certificate and its key
-  -tls-ca <file>           certificates of the authority that signed the server's, if the system does
-                           not have them
+  -tls-ca <file>           the authority that signed the certificate of the server, if the system
+                           does not know it
   -tls-server-name <name>  the name that the server's certificate must have
   -api-key-file <file>     holds an API key; it is read anew for each call. There is no flag for the
                            key itself, as others could read it from the list of processes

@@ -105,7 +105,7 @@ Other flags:
   -json                 print the result as one JSON object
 ` + helpTemporal + `
 Signals:
-  SIGINT, SIGTERM or SIGHUP stops following; the run itself does not end. With -emulate, it is aborted.
+  SIGINT, SIGTERM or SIGHUP stops following, and does not end the run. -emulate aborts it.
 `
 
 const helpStatus = `rolling status shows the progress of a run. Unless the run has ended, a worker must be
