@@ -45,7 +45,6 @@ const (
 	retryInterval = 10 * time.Second
 	retryTimeout  = 5 * time.Minute
 	// holdTimeout is how long an instance that is throttled or blocked keeps its turn.
-	// Its history grows with each attempt.
 	holdTimeout = time.Hour
 )
 

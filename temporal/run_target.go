@@ -17,9 +17,6 @@ const (
 	// strayTime is how much longer than all its limits a RebootOne may take before the
 	// server ends it: a week without any worker must be possible.
 	strayTime = 7 * 24 * time.Hour
-	// otherInterval is the time between two attempts to start a RebootOne after another
-	// one has left the instance.
-	otherInterval = 10 * time.Second
 	// checkInterval is after how long without a status a run checks that a RebootOne was
 	// not terminated. The interval doubles with each check.
 	checkInterval = 5 * time.Minute
@@ -174,7 +171,7 @@ func (r *run) awaitOther(ctx workflow.Context, i int, look bool, over func() boo
 	done := func() bool {
 		return over() || t.other != nil && t.other.end().Kind != "" || !look && r.planner.Held() != ""
 	}
-	for interval := otherInterval; !done() && r.subscribe(ctx, i) == nil; interval = min(2*interval, checkInterval) {
+	for interval := retryInterval; !done() && r.subscribe(ctx, i) == nil; interval = min(2*interval, checkInterval) {
 		_, _ = workflow.AwaitWithTimeout(ctx, interval, done)
 	}
 	switch {
@@ -182,7 +179,7 @@ func (r *run) awaitOther(ctx workflow.Context, i int, look bool, over func() boo
 	case t.other != nil && t.other.end().Kind == fleet.EventHealthy && !look:
 		r.take(ctx, fleet.Event{Kind: fleet.EventSkipped, InstanceID: r.plan.Targets[i].ID, Reason: fleet.ReasonOthers})
 	case look || r.planner.Held() == "":
-		_ = workflow.Sleep(ctx, otherInterval) // until it has closed
+		_ = workflow.Sleep(ctx, retryInterval) // until it has closed
 	}
 }
 
