@@ -91,7 +91,7 @@ func markInstances(path string, options journal.Options, markings []Marking) (re
 		if err := j.Append(e); err != nil {
 			return nil, journalError(err)
 		}
-		report.add(e)
+		report.Add(e)
 	}
 	return report, nil
 }

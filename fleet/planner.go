@@ -156,11 +156,11 @@ func (p *Planner) isOver() bool { return p.ended }
 // stopped returns why nothing more will be asked for; empty if that is not so.
 func (p *Planner) stopped() Reason { return p.stopping }
 
-// isPaused reports whether a pause for this reason is under way.
-func (p *Planner) isPaused(reason Reason) bool { return p.paused[reason] }
+// IsPaused reports whether a pause for this reason is under way.
+func (p *Planner) IsPaused(reason Reason) bool { return p.paused[reason] }
 
-// held returns why nothing is asked for at present, or nothing.
-func (p *Planner) held() Reason {
+// Held returns why nothing may be sent at present; empty if restarts may be sent.
+func (p *Planner) Held() Reason {
 	if p.stopping != "" {
 		return p.stopping
 	}

@@ -88,7 +88,7 @@ func (s *session) replay(contents *journal.Contents) error {
 		if err := s.planner.Replay(e); err != nil {
 			return err
 		}
-		s.report.add(e)
+		s.report.Add(e)
 	}
 	s.begun = history.Events[0].At
 	return nil
@@ -148,7 +148,7 @@ func (h *History) hooks() string {
 func (h *History) Report() *Report {
 	report := newReport(h.Plan)
 	for _, e := range h.Events {
-		report.add(e)
+		report.Add(e)
 	}
 	return report
 }

@@ -156,8 +156,9 @@ func (r Record) Restarted() bool {
 
 func (r Record) isMarkedGone() bool { return r.State == StateSkipped && r.Reason == ReasonGone }
 
-// add takes an event in.
-func (r *Report) add(e Event) {
+// Add adds an event of the run to the report. An engine that keeps a report up to date
+// adds the events that its [Planner] has accepted.
+func (r *Report) Add(e Event) {
 	if e.InstanceID != "" {
 		if i, ok := r.index[e.InstanceID]; ok {
 			apply(&r.Records[i], e)

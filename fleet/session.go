@@ -141,7 +141,7 @@ func (s *session) take(work context.Context, events ...Event) {
 		}
 		actions, err := s.plannerNext(events)
 		s.fail(err)                   // a mistake of this package
-		s.brake.set(s.planner.held()) // before anybody begins
+		s.brake.set(s.planner.Held()) // before anybody begins
 		events = nil
 		for _, a := range actions {
 			events = append(events, s.act(work, a)...)
@@ -169,7 +169,7 @@ func (s *session) plannerNext(events []Event) ([]Action, error) {
 // tell records an event and passes it to OnEvent.
 func (s *session) tell(e Event) error {
 	err := s.record.write(e)
-	s.report.add(e)
+	s.report.Add(e)
 	if s.options.OnEvent != nil {
 		s.options.OnEvent(e)
 	}

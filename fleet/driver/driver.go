@@ -91,6 +91,10 @@ type Judgement struct {
 	Event fleet.Event
 	// Retry is why a later retry may succeed; empty if none would.
 	Retry fleet.Reason
+	// RetryAfter is how long the service is to be left alone if Retry is
+	// [fleet.ReasonThrottled]: what the service asked for, or until the client's pacer
+	// opens. Zero if neither is known.
+	RetryAfter time.Duration
 	// NotRunning reports that the instance is not Running; see [Driver.AwaitOthers].
 	NotRunning bool
 	// ForAll reports that every instance would meet the error, so that the run must
