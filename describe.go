@@ -1,7 +1,6 @@
 package ecsreboot
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -290,7 +289,7 @@ func (r DescribeInstancesRequest) filter() []field {
 		add(tag+".Key", key)
 		add(tag+".Value", r.Tags[key])
 	}
-	slices.SortFunc(fields, func(a, b field) int { return cmp.Compare(a.name, b.name) }) // Tag.10 comes before Tag.2
+	sortFields(fields) // Tag.10 comes before Tag.2
 	return fields
 }
 
