@@ -22,7 +22,6 @@ const apiVersion = "2014-05-26"
 
 const (
 	acs3Algorithm = "ACS3-HMAC-SHA256"
-	timeLayout    = "2006-01-02T15:04:05Z"
 	// emptyPayloadHash is the SHA-256 of a request without a body.
 	emptyPayloadHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 )
@@ -100,7 +99,7 @@ func signV3(m message, keys credential.Secrets) signed {
 		{"X-Acs-Action", m.action},
 		{"X-Acs-Bearer-Token", keys.BearerToken()},
 		{"X-Acs-Content-Sha256", emptyPayloadHash},
-		{"X-Acs-Date", m.at.UTC().Format(timeLayout)},
+		{"X-Acs-Date", m.at.UTC().Format(time.RFC3339)},
 		{"X-Acs-Security-Token", keys.SecurityToken()},
 		{"X-Acs-Signature-Nonce", m.nonce},
 		{"X-Acs-Version", apiVersion},
@@ -172,7 +171,7 @@ func signV1(m message, keys credential.Secrets) signed {
 		field{"Action", m.action},
 		field{"Format", "JSON"},
 		field{"SignatureNonce", m.nonce},
-		field{"Timestamp", m.at.UTC().Format(timeLayout)},
+		field{"Timestamp", m.at.UTC().Format(time.RFC3339)},
 		field{"Version", apiVersion})
 	if keys.BearerToken() != "" {
 		params = append(params,

@@ -53,7 +53,7 @@ func (s *Scrubber) Text(text string, limit int) string {
 // cannot spell a secret in base64 either.
 func (s *Scrubber) ID(text string) string {
 	const limit = 256
-	if strings.Trim(text, "0123456789ABCDEF-") == "" && len(text) <= limit && !s.mayShow(text) {
+	if len(text) <= limit && !s.mayShow(text) {
 		return text
 	}
 	return s.Text(text, limit)
@@ -74,14 +74,20 @@ func (s *Scrubber) Known(text string) string {
 	return replaceSpans(text, found, KeyID(s.keyID))
 }
 
-// mayShow reports whether an id of upper-case hex digits and hyphens may show one
-// of the values. It allocates nothing: the id of each request passes here.
+// mayShow returns false only if an id consists of upper-case hex digits and hyphens, and
+// shows none of the values. It allocates nothing: the id of each request passes here.
 func (s *Scrubber) mayShow(id string) bool {
 	var ends [1 << 12]bool // the last three digits of each run of the id: they rule out nearly all runs
 	var r hexRoller
 	for i := range len(id) {
-		if digit := base36(id[i]); digit >= 0 && r.add(digit) {
-			ends[r.run&0xfff] = true
+		switch c := id[i]; {
+		case c == '-':
+		case '0' <= c && c <= '9', 'A' <= c && c <= 'F':
+			if r.add(base36(c)) {
+				ends[r.run&0xfff] = true
+			}
+		default:
+			return true
 		}
 	}
 	if mayShare(s.keyID, id, &ends) {
