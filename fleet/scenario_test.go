@@ -128,10 +128,9 @@ func (tr *truth) service(id string, out bool) {
 
 // hook is one that takes its time, may fail, and has its effect first or last.
 func (tr *truth) hook(random *rand.Rand, out bool) func(context.Context, fleet.Target) error {
-	var mu sync.Mutex
 	draw := func() (time.Duration, float64) {
-		mu.Lock()
-		defer mu.Unlock()
+		tr.mu.Lock()
+		defer tr.mu.Unlock()
 		return time.Duration(random.Int64N(int64(40 * time.Second))), random.Float64()
 	}
 	return func(ctx context.Context, target fleet.Target) error {
