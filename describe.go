@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/ecsreboot/ecsreboot/internal/logvalue"
 	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
@@ -50,23 +52,8 @@ type Instance struct {
 	Tags        map[string]string `json:"tags,omitempty"`
 }
 
-// LogValue gives slog the fields of the instance that are not empty under stable keys.
-func (i Instance) LogValue() slog.Value {
-	var a attributes
-	a.add(slog.String("id", i.ID))
-	a.text("name", i.Name)
-	a.add(slog.String("status", string(i.Status)))
-	a.text("zone", i.Zone)
-	a.texts("locks", i.Locks)
-	a.time("start_time", i.StartTime)
-	a.time("creation_time", i.CreationTime)
-	a.time("expired_time", i.ExpiredTime)
-	a.text("stopped_mode", i.StoppedMode)
-	if len(i.Tags) > 0 {
-		a.add(slog.Any("tags", i.Tags))
-	}
-	return a.group()
-}
+// LogValue gives slog the fields of the JSON.
+func (i Instance) LogValue() slog.Value { return logvalue.Of(i) }
 
 // String describes the instance in a line, such as
 // `i-1 "web": Running, started 2026-01-02T03:04Z`.
@@ -137,17 +124,8 @@ type DescribeInstancesRequest struct {
 	Status Status            `json:"status,omitempty"` // empty means all
 }
 
-// LogValue gives slog the fields of the request that are set under stable keys.
-func (r DescribeInstancesRequest) LogValue() slog.Value {
-	var a attributes
-	a.texts("instance_ids", r.InstanceIDs)
-	if len(r.Tags) > 0 {
-		a.add(slog.Any("tags", r.Tags))
-	}
-	a.text("zone", r.Zone)
-	a.text("status", string(r.Status))
-	return a.group()
-}
+// LogValue gives slog the fields of the JSON.
+func (r DescribeInstancesRequest) LogValue() slog.Value { return logvalue.Of(r) }
 
 // maxInstanceIDs is how many ids the service takes in one call.
 const maxInstanceIDs = 100
@@ -289,7 +267,7 @@ func (r DescribeInstancesRequest) filter() []field {
 		add(tag+".Key", key)
 		add(tag+".Value", r.Tags[key])
 	}
-	sortFields(fields) // Tag.10 comes before Tag.2
+	sort.Sort(byName(fields)) // Tag.10 comes before Tag.2
 	return fields
 }
 

@@ -8,13 +8,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ecsreboot/ecsreboot/internal/logvalue"
 	"github.com/ecsreboot/ecsreboot/internal/seconds"
 )
 
 // The JSON of this package has keys in lower camel case. A duration is a number of
 // seconds under a key that ends in "Seconds", and an error is its text. What is empty is
-// left out where that loses nothing. Most types need no more than their tags; this file
-// has the others.
+// left out where that loses nothing. Log records have the same fields, see
+// [logvalue.Of]. Most types need no more than their tags; this file has the others.
 //
 // Each plain type is its namesake without methods, so that encoding/json goes by
 // the tags.
@@ -39,14 +40,16 @@ type jsonRestartResult struct {
 	Elapsed seconds.Duration `json:"elapsedSeconds"`
 }
 
-// MarshalJSON writes Elapsed as elapsedSeconds.
-func (r RestartResult) MarshalJSON() ([]byte, error) {
-	return json.Marshal(jsonRestartResult{plainRestartResult(r), seconds.Duration(r.Elapsed)})
+func (r *RestartResult) forJSON() jsonRestartResult {
+	return jsonRestartResult{plainRestartResult(*r), seconds.Duration(r.Elapsed)}
 }
+
+// MarshalJSON writes Elapsed as elapsedSeconds.
+func (r RestartResult) MarshalJSON() ([]byte, error) { return json.Marshal(r.forJSON()) }
 
 // UnmarshalJSON reads what MarshalJSON writes.
 func (r *RestartResult) UnmarshalJSON(text []byte) error {
-	decoded := jsonRestartResult{plainRestartResult(*r), seconds.Duration(r.Elapsed)}
+	decoded := r.forJSON()
 	if err := json.Unmarshal(text, &decoded); err != nil {
 		return err
 	}
@@ -87,33 +90,41 @@ func (p *RetryPolicy) UnmarshalJSON(text []byte) error {
 
 type plainEvent Event
 
+type jsonEvent struct {
+	plainEvent
+
+	Error string `json:"error,omitempty"`
+}
+
 // MarshalJSON writes the text of Err as error.
 func (e Event) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		plainEvent
-
-		Error string `json:"error,omitempty"`
-	}{plainEvent(e), errorText(e.Err)})
+	return json.Marshal(jsonEvent{plainEvent(e), errorText(e.Err)})
 }
 
 type plainCallResult CallResult
 
-// MarshalJSON writes Elapsed as elapsedSeconds, and the text of Err as error.
-func (r CallResult) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		plainCallResult
+type jsonCallResult struct {
+	plainCallResult
 
-		Elapsed seconds.Duration `json:"elapsedSeconds"`
-		Error   string           `json:"error,omitempty"`
-	}{plainCallResult(r), seconds.Duration(r.Elapsed), errorText(r.Err)})
+	Elapsed seconds.Duration `json:"elapsedSeconds"`
+	Error   string           `json:"error,omitempty"`
+}
+
+func (r CallResult) forJSON() jsonCallResult {
+	return jsonCallResult{plainCallResult(r), seconds.Duration(r.Elapsed), errorText(r.Err)}
+}
+
+// MarshalJSON writes Elapsed as elapsedSeconds, and the text of Err as error.
+func (r CallResult) MarshalJSON() ([]byte, error) { return json.Marshal(r.forJSON()) }
+
+type jsonForeignError struct {
+	Source string `json:"source"`
+	Error  string `json:"error"`
 }
 
 // MarshalJSON writes the source and the text of the error. It never writes Err.
 func (e ForeignError) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Source string `json:"source"`
-		Error  string `json:"error"`
-	}{e.Source, e.text})
+	return json.Marshal(jsonForeignError{e.Source, e.text})
 }
 
 type plainAPIError APIError
@@ -124,14 +135,16 @@ type jsonAPIError struct {
 	RetryAfter seconds.Duration `json:"retryAfterSeconds,omitzero"`
 }
 
-// MarshalJSON writes RetryAfter as retryAfterSeconds.
-func (e APIError) MarshalJSON() ([]byte, error) {
-	return json.Marshal(jsonAPIError{plainAPIError(e), seconds.Duration(e.RetryAfter)})
+func (e *APIError) forJSON() jsonAPIError {
+	return jsonAPIError{plainAPIError(*e), seconds.Duration(e.RetryAfter)}
 }
+
+// MarshalJSON writes RetryAfter as retryAfterSeconds.
+func (e APIError) MarshalJSON() ([]byte, error) { return json.Marshal(e.forJSON()) }
 
 // UnmarshalJSON reads what MarshalJSON writes.
 func (e *APIError) UnmarshalJSON(text []byte) error {
-	decoded := jsonAPIError{plainAPIError(*e), seconds.Duration(e.RetryAfter)}
+	decoded := e.forJSON()
 	if err := json.Unmarshal(text, &decoded); err != nil {
 		return err
 	}
@@ -159,12 +172,14 @@ type jsonWaitError struct {
 	Error  string    `json:"error"`
 }
 
+func (e *WaitError) forJSON() jsonWaitError {
+	answer, _ := errors.AsType[*APIError](e.Err)
+	return jsonWaitError{plainWaitError(*e), e.at, answer, errorText(e.Err)}
+}
+
 // MarshalJSON writes the text of Err as error, the [APIError] in it as answer, and when
 // the wait ended as at.
-func (e WaitError) MarshalJSON() ([]byte, error) {
-	answer, _ := errors.AsType[*APIError](e.Err)
-	return json.Marshal(jsonWaitError{plainWaitError(e), e.at, answer, errorText(e.Err)})
-}
+func (e WaitError) MarshalJSON() ([]byte, error) { return json.Marshal(e.forJSON()) }
 
 // UnmarshalJSON reads what MarshalJSON writes. Of Err it restores the text and the
 // [APIError].
@@ -193,17 +208,19 @@ type jsonOperationError struct {
 	Error  string     `json:"error"`
 }
 
-// MarshalJSON writes the text of Err as error, and the [APIError] or the [WaitError] in
-// it as answer or wait.
-func (e OperationError) MarshalJSON() ([]byte, error) {
-	encoded := jsonOperationError{plainOperationError: plainOperationError(e), Error: errorText(e.Err)}
+func (e *OperationError) forJSON() jsonOperationError {
+	encoded := jsonOperationError{plainOperationError: plainOperationError(*e), Error: errorText(e.Err)}
 	if waited, ok := errors.AsType[*WaitError](e.Err); ok {
 		encoded.Wait = waited
 	} else if answer, ok := errors.AsType[*APIError](e.Err); ok {
 		encoded.Answer = answer
 	}
-	return json.Marshal(encoded)
+	return encoded
 }
+
+// MarshalJSON writes the text of Err as error, and the [APIError] or the [WaitError] in
+// it as answer or wait.
+func (e OperationError) MarshalJSON() ([]byte, error) { return json.Marshal(e.forJSON()) }
 
 // UnmarshalJSON reads what MarshalJSON writes. Of Err it restores the text, the
 // [APIError] and the [WaitError], so that [Client.Resolve] in another process can make
@@ -224,50 +241,6 @@ func (e *OperationError) UnmarshalJSON(text []byte) error {
 	e.Err = stored
 	return nil
 }
-
-// attributes collects the slog attributes of a value. It leaves out empty ones.
-type attributes []slog.Attr
-
-func (a *attributes) add(attr slog.Attr) { *a = append(*a, attr) }
-
-func (a *attributes) text(key, value string) {
-	if value != "" {
-		a.add(slog.String(key, value))
-	}
-}
-
-func (a *attributes) texts(key string, values []string) {
-	if len(values) > 0 {
-		a.add(slog.Any(key, values))
-	}
-}
-
-func (a *attributes) time(key string, value time.Time) {
-	if !value.IsZero() {
-		a.add(slog.Time(key, value))
-	}
-}
-
-func (a *attributes) flag(key string, value bool) {
-	if value {
-		a.add(slog.Bool(key, value))
-	}
-}
-
-func (a *attributes) err(key string, err error) {
-	if err != nil {
-		a.add(slog.Any(key, err))
-	}
-}
-
-// before adds a baseline, if one was taken.
-func (a *attributes) before(b Baseline) {
-	if !b.TakenAt.IsZero() {
-		a.add(slog.Any("before", b))
-	}
-}
-
-func (a *attributes) group() slog.Value { return slog.GroupValue(*a...) }
 
 // errorText is the text of an error, or empty if there is none.
 func errorText(err error) string {
@@ -293,33 +266,16 @@ func statusText(s Status) string {
 	return string(s)
 }
 
-// LogValue gives slog the parts of the error under stable keys.
+// LogValue gives slog the fields of the JSON, of the observations how many there are.
 func (e *WaitError) LogValue() slog.Value {
 	if e == nil {
 		return slog.Value{}
 	}
-	var a attributes
-	a.text("last_status", string(e.LastStatus))
-	a.time("last_seen", e.LastSeen)
-	a.add(slog.Int("requests", e.Requests))
-	a.text("request_id", e.RequestID)
-	a.before(e.Before)
-	a.texts("locks", e.Locks)
-	a.add(slog.String("error", errorText(e.Err)))
-	return a.group()
+	return logvalue.Of(e.forJSON())
 }
 
-// LogValue gives slog the fields of the baseline under stable keys.
-func (b Baseline) LogValue() slog.Value {
-	var a attributes
-	a.add(slog.String("instance_id", b.InstanceID))
-	a.add(slog.String("status", string(b.Status)))
-	a.time("start_time", b.StartTime)
-	a.texts("locks", b.Locks)
-	a.time("taken_at", b.TakenAt)
-	a.time("service_time", b.ServiceTime)
-	return a.group()
-}
+// LogValue gives slog the fields of the JSON.
+func (b Baseline) LogValue() slog.Value { return logvalue.Of(b) }
 
 // String describes the baseline in a line, such as
 // "i-1: Running, started 2026-01-02T03:04Z".
@@ -327,35 +283,18 @@ func (b Baseline) String() string {
 	return b.InstanceID + ": " + statusText(b.Status) + started(b.StartTime) + locksText(b.Locks)
 }
 
-// LogValue gives slog the baseline and the number of the request.
-func (i SendIntent) LogValue() slog.Value {
-	return slog.GroupValue(slog.Any("baseline", i.Baseline), slog.Int("request", i.Request))
-}
+// LogValue gives slog the fields of the JSON.
+func (i SendIntent) LogValue() slog.Value { return logvalue.Of(i) }
 
-// LogValue gives slog the fields of the observation under stable keys.
-func (o Observation) LogValue() slog.Value {
-	var a attributes
-	a.time("at", o.At)
-	a.add(slog.String("status", string(o.Status)))
-	a.time("start_time", o.StartTime)
-	return a.group()
-}
+// LogValue gives slog the fields of the JSON.
+func (o Observation) LogValue() slog.Value { return logvalue.Of(o) }
 
 // String describes the observation in a line, such as
 // "Running, started 2026-01-02T03:04Z".
 func (o Observation) String() string { return statusText(o.Status) + started(o.StartTime) }
 
-// LogValue gives slog the fields of the event that are not empty under stable keys.
-func (e Event) LogValue() slog.Value {
-	var a attributes
-	a.add(slog.String("kind", string(e.Kind)))
-	a.time("at", e.At)
-	a.text("status", string(e.Status))
-	a.time("start_time", e.StartTime)
-	a.text("request_id", e.RequestID)
-	a.err("error", e.Err)
-	return a.group()
-}
+// LogValue gives slog the fields of the JSON.
+func (e Event) LogValue() slog.Value { return logvalue.Of(jsonEvent{plainEvent(e), errorText(e.Err)}) }
 
 // String describes the event in a line, such as "accepted (request R)".
 func (e Event) String() string {
@@ -377,23 +316,12 @@ func requestText(id string) string {
 	return " (request " + id + ")"
 }
 
-// LogValue gives slog the fields of the result under stable keys, and of the
-// observations how many there are.
+// LogValue gives slog the fields of the JSON, of the observations how many there are.
 func (r *RestartResult) LogValue() slog.Value {
 	if r == nil {
 		return slog.Value{}
 	}
-	var a attributes
-	a.add(slog.String("instance_id", r.InstanceID))
-	a.add(slog.String("proof", string(r.Proof)))
-	a.text("request_id", r.RequestID)
-	a.add(slog.Int("requests", r.Requests))
-	a.before(r.Before)
-	a.time("start_time_after", r.StartTimeAfter)
-	a.add(slog.Int("observations", len(r.Observations)))
-	a.time("sent_at", r.SentAt)
-	a.add(slog.Duration("elapsed", r.Elapsed))
-	return a.group()
+	return logvalue.Of(r.forJSON())
 }
 
 // String describes the result in a line, such as

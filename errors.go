@@ -11,6 +11,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot/internal/credential"
 	"github.com/ecsreboot/ecsreboot/internal/document"
+	"github.com/ecsreboot/ecsreboot/internal/logvalue"
 	"github.com/ecsreboot/ecsreboot/internal/redact"
 	"github.com/ecsreboot/ecsreboot/pace"
 )
@@ -216,25 +217,14 @@ func (e *OperationError) Is(target error) bool {
 	return sentinel != nil && target == sentinel
 }
 
-// LogValue gives slog the parts of the error under stable keys.
+// LogValue gives slog the fields of the JSON.
 func (e *OperationError) LogValue() slog.Value {
 	if e == nil {
 		return slog.Value{} // a nil pointer in an error is logged as nil
 	}
-	var a attributes
-	a.add(slog.String("operation", e.Operation))
-	a.add(slog.String("instance_id", redact.Line(e.InstanceID, maxInstanceIDLength)))
-	a.add(slog.String("outcome", e.Outcome.String()))
-	a.add(slog.Int("attempts", e.Attempts))
-	a.time("sent_at", e.SentAt)
-	if answer, ok := errors.AsType[*APIError](e.Err); ok {
-		a.add(slog.Any("answer", answer))
-	}
-	if waited, ok := errors.AsType[*WaitError](e.Err); ok {
-		a.add(slog.Any("wait", waited))
-	}
-	a.add(slog.String("error", e.Error()))
-	return a.group()
+	fields := e.forJSON()
+	fields.InstanceID = redact.Line(e.InstanceID, maxInstanceIDLength)
+	return logvalue.Of(fields)
 }
 
 // APIError is an error response from ECS or from an intermediary such as a proxy. Its
@@ -283,17 +273,10 @@ type AccessDenied struct {
 	EncodedDiagnosticMessage string `json:"encodedDiagnosticMessage,omitempty"` // for the RAM operation DecodeDiagnosticMessage
 }
 
-// LogValue gives slog the fields that are not empty under stable keys, except for
-// EncodedDiagnosticMessage, which is long and unreadable.
+// LogValue gives slog the fields of the JSON but EncodedDiagnosticMessage, which is long.
 func (d AccessDenied) LogValue() slog.Value {
-	var a attributes
-	a.text("action", d.Action)
-	a.text("principal_type", d.PrincipalType)
-	a.text("principal_owner_id", d.PrincipalOwnerID)
-	a.text("principal_display_name", d.PrincipalDisplayName)
-	a.text("policy_type", d.PolicyType)
-	a.text("no_permission_type", d.NoPermissionType)
-	return a.group()
+	d.EncodedDiagnosticMessage = ""
+	return logvalue.Of(d)
 }
 
 // Error returns the status, code, message and request id.
@@ -327,21 +310,12 @@ func (e *APIError) Is(target error) bool {
 	return class != nil && target == class
 }
 
-// LogValue gives slog the parts of the error under stable keys.
+// LogValue gives slog the fields of the JSON.
 func (e *APIError) LogValue() slog.Value {
 	if e == nil {
 		return slog.Value{}
 	}
-	var a attributes
-	a.add(slog.Int("status", e.StatusCode))
-	a.add(slog.String("code", string(e.Code)))
-	a.text("request_id", e.RequestID)
-	if e.RetryAfter > 0 {
-		a.add(slog.Duration("retry_after", e.RetryAfter))
-	}
-	a.text("missing_action", e.AccessDenied.Action)
-	a.add(slog.String("message", e.Message))
-	return a.group()
+	return logvalue.Of(e.forJSON())
 }
 
 // InputError is an argument or option that was refused before anything was sent.
@@ -356,10 +330,5 @@ func (e *InputError) Error() string { return prefix + e.Field + " " + e.Problem 
 // Is reports whether target is [ErrInvalidInput].
 func (e *InputError) Is(target error) bool { return target == ErrInvalidInput }
 
-// LogValue gives slog the parts of the error under stable keys.
-func (e *InputError) LogValue() slog.Value {
-	if e == nil {
-		return slog.Value{}
-	}
-	return slog.GroupValue(slog.String("field", e.Field), slog.String("problem", e.Problem))
-}
+// LogValue gives slog the fields of the JSON.
+func (e *InputError) LogValue() slog.Value { return logvalue.Of(e) }

@@ -86,8 +86,8 @@ func TestLogValues(t *testing.T) {
 	})
 	logger.Info("y", "err", &InputError{"InstanceID", "is empty"})
 	assert.Equal(t, `msg=x err.operation=RebootInstance err.instance_id=i-1 err.outcome=rejected err.attempts=3 err.sent_at=2026-01-02T03:04:05.000Z `+
-		`err.answer.status=400 err.answer.code=Throttling err.answer.request_id=R err.answer.retry_after=1s err.answer.missing_action=a err.answer.message=m `+
-		`err.error="ecsreboot: RebootInstance i-1: 400 Throttling: m (missing RAM action: a) (request R)"`+"\n"+
+		`err.answer.code=Throttling err.answer.message=m err.answer.status_code=400 err.answer.request_id=R err.answer.access_denied.action=a err.answer.retry_after=1s `+
+		`err.error="400 Throttling: m (missing RAM action: a) (request R)"`+"\n"+
 		`msg=y err.field=InstanceID err.problem="is empty"`+"\n", log.String())
 }
 

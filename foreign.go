@@ -14,6 +14,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot/internal/apart"
 	"github.com/ecsreboot/ecsreboot/internal/credential"
+	"github.com/ecsreboot/ecsreboot/internal/logvalue"
 	"github.com/ecsreboot/ecsreboot/internal/once"
 	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
@@ -105,12 +106,12 @@ func (e *ForeignError) Timeout() (timeout bool) {
 	return isTimeout(e.Err)
 }
 
-// LogValue gives slog the source and the text of the error. It never shows Err.
+// LogValue gives slog the fields of the JSON, not Err.
 func (e *ForeignError) LogValue() slog.Value {
 	if e == nil {
 		return slog.Value{}
 	}
-	return slog.GroupValue(slog.String("source", e.Source), slog.String("error", e.text))
+	return logvalue.Of(jsonForeignError{e.Source, e.text})
 }
 
 func isTimeout(err error) bool {

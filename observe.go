@@ -9,6 +9,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot/internal/apart"
 	"github.com/ecsreboot/ecsreboot/internal/credential"
+	"github.com/ecsreboot/ecsreboot/internal/logvalue"
 	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
@@ -22,16 +23,10 @@ type Call struct {
 	Endpoint   string `json:"endpoint"` // the client's, as [Client.Endpoint] has it
 }
 
-// LogValue gives slog the fields of the call that are set under stable keys.
+// LogValue gives slog the fields of the JSON.
 func (c Call) LogValue() slog.Value {
-	var a attributes
-	a.add(slog.String("operation", c.Operation))
-	a.text("instance_id", redact.Line(c.InstanceID, maxInstanceIDLength))
-	a.flag("force_stop", c.ForceStop)
-	a.flag("dry_run", c.DryRun)
-	a.add(slog.String("region", c.Region))
-	a.add(slog.String("endpoint", c.Endpoint))
-	return a.group()
+	c.InstanceID = redact.Line(c.InstanceID, maxInstanceIDLength)
+	return logvalue.Of(c)
 }
 
 // CallResult is what became of a [Call].
@@ -43,16 +38,8 @@ type CallResult struct {
 	Err       error         `json:"-"` // an [OperationError], or nil; another one after a panic
 }
 
-// LogValue gives slog the fields of the result under stable keys.
-func (r CallResult) LogValue() slog.Value {
-	var a attributes
-	a.text("request_id", r.RequestID)
-	a.add(slog.Int("attempts", r.Attempts))
-	a.add(slog.String("outcome", r.Outcome.String()))
-	a.add(slog.Duration("elapsed", r.Elapsed))
-	a.err("error", r.Err)
-	return a.group()
-}
+// LogValue gives slog the fields of the JSON.
+func (r CallResult) LogValue() slog.Value { return logvalue.Of(r.forJSON()) }
 
 // CallObserver is called when a call begins, and the function that it returns is called
 // when the call has ended. The requests of the call use the context that it returns,

@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/ecsreboot/ecsreboot/internal/logvalue"
 	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
@@ -23,13 +24,10 @@ type RebootInstanceRequest struct {
 	DryRun bool `json:"dryRun,omitempty"`
 }
 
-// LogValue gives slog the fields of the request that are set under stable keys.
+// LogValue gives slog the fields of the JSON.
 func (r RebootInstanceRequest) LogValue() slog.Value {
-	var a attributes
-	a.add(slog.String("instance_id", redact.Line(r.InstanceID, maxInstanceIDLength)))
-	a.flag("force_stop", r.ForceStop)
-	a.flag("dry_run", r.DryRun)
-	return a.group()
+	r.InstanceID = redact.Line(r.InstanceID, maxInstanceIDLength)
+	return logvalue.Of(r)
 }
 
 // RebootInstanceResponse is the accepted response to a restart.
@@ -38,16 +36,8 @@ type RebootInstanceResponse struct {
 	DryRun    bool   `json:"dryRun,omitempty"` // the request was a dry run, and it passed
 }
 
-// LogValue gives slog the fields of the response under stable keys.
-func (r *RebootInstanceResponse) LogValue() slog.Value {
-	if r == nil {
-		return slog.Value{}
-	}
-	var a attributes
-	a.add(slog.String("request_id", r.RequestID))
-	a.flag("dry_run", r.DryRun)
-	return a.group()
-}
+// LogValue gives slog the fields of the JSON.
+func (r *RebootInstanceResponse) LogValue() slog.Value { return logvalue.Of(r) }
 
 // RebootInstance asks the service to restart a running instance, and returns when
 // the service has accepted. The restart itself takes seconds to minutes more; after the
@@ -151,13 +141,8 @@ type CheckResult struct {
 	RequestID string   `json:"requestId"` // of the dry run
 }
 
-// LogValue gives slog the instance and the request id.
-func (r *CheckResult) LogValue() slog.Value {
-	if r == nil {
-		return slog.Value{}
-	}
-	return slog.GroupValue(slog.Any("instance", r.Instance), slog.String("request_id", r.RequestID))
-}
+// LogValue gives slog the fields of the JSON.
+func (r *CheckResult) LogValue() slog.Value { return logvalue.Of(r) }
 
 // Check asks whether a restart would be accepted now. It reads the instance's
 // status, locks and expiry, and sends the restart as a dry run; nothing restarts.

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"github.com/ecsreboot/ecsreboot/internal/logvalue"
 )
 
 // RetryPolicy limits the number of retries of a call and the waits before them. It does
@@ -33,11 +35,8 @@ type RetryPolicy struct {
 	MaxThrottleWait time.Duration `json:"-"`
 }
 
-// LogValue gives slog the fields of the policy under stable keys.
-func (p RetryPolicy) LogValue() slog.Value {
-	return slog.GroupValue(slog.Int("max_attempts", p.MaxAttempts), slog.Duration("base_delay", p.BaseDelay),
-		slog.Duration("max_delay", p.MaxDelay), slog.Duration("max_throttle_wait", p.MaxThrottleWait))
-}
+// LogValue gives slog the fields of the JSON.
+func (p RetryPolicy) LogValue() slog.Value { return logvalue.Of(p.forJSON()) }
 
 const (
 	defaultMaxAttempts     = 4

@@ -208,8 +208,8 @@ func TestJudge(t *testing.T) {
 	for _, code := range []ecsreboot.ErrorCode{
 		ecsreboot.ErrDiskError, ecsreboot.ErrInstanceLockedForSecurity, ecsreboot.ErrInvalidInstanceIDNotFound, ecsreboot.ErrForbiddenRAM,
 	} {
-		inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
-			s.Inject(ecstest.Fault{Kind: ecstest.FaultError, Action: "RebootInstance", Code: string(code), Times: -1})
+		inBubble(t, 2, ecstest.Options{}, func(t *testing.T, s *service) {
+			s.Inject(ecstest.Fault{Kind: ecstest.FaultError, Action: "RebootInstance", InstanceID: s.ids[0], Code: string(code), Times: -1})
 			report, _ := s.run(fleet.Options{})
 			_, err := s.client.RebootInstance(context.Background(), ecsreboot.RebootInstanceRequest{InstanceID: s.ids[0]})
 			require.ErrorIs(t, err, code)
@@ -218,6 +218,7 @@ func TestJudge(t *testing.T) {
 			record := report.Records[0]
 			require.Equal(t, record.Reason, j.Event.Reason)
 			require.Equal(t, record.Code, j.Event.Code)
+			require.Equal(t, record.State == fleet.StateFailed && code != ecsreboot.ErrInvalidInstanceIDNotFound, j.Event.Running)
 			require.Equal(t, report.Reason == fleet.ReasonAccess, j.ForAll)
 			require.Empty(t, j.Retry)
 			require.Equal(t, record.State, map[fleet.EventKind]fleet.State{
@@ -245,6 +246,15 @@ func TestJudgeRetries(t *testing.T) {
 		j, err := s.driver(fleet.Options{}).Judge(context.Background(), fleet.Target{ID: s.ids[0]}, &ecsreboot.OperationError{Outcome: ecsreboot.OutcomeRejected, Err: ecsreboot.ErrIncorrectInstanceStatus})
 		require.NoError(t, err)
 		require.True(t, j.NotRunning)
+		require.Zero(t, j.RetryAfter)
+		s.Inject(ecstest.Fault{Kind: ecstest.FaultThrottle, Action: "RebootInstance", Hint: 50 * time.Second, HintHeader: ecstest.HintRetryAfter, Times: -1})
+		limited, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		_, err = s.client.RebootInstance(limited, ecsreboot.RebootInstanceRequest{InstanceID: s.ids[0]})
+		j, err = s.driver(fleet.Options{}).Judge(context.Background(), fleet.Target{ID: s.ids[0]}, err)
+		require.NoError(t, err)
+		require.Equal(t, fleet.ReasonThrottled, j.Retry)
+		require.InDelta(t, 50, j.RetryAfter.Seconds(), 10)
 		_, err = s.driver(fleet.Options{}).Judge(context.Background(), fleet.Target{ID: s.ids[0]}, &ecsreboot.OperationError{Outcome: ecsreboot.OutcomeUnknown, Err: errors.New("lost")})
 		require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
 	})

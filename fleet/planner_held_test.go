@@ -33,6 +33,6 @@ func TestPlannerHeld(t *testing.T) {
 		actions, err := p.Next(step.event)
 		require.NoError(t, err)
 		require.Len(t, actions, step.asks, step.event)
-		require.Equal(t, step.held, p.held(), step.event)
+		require.Equal(t, step.held, p.Held(), step.event)
 	}
 }

@@ -36,9 +36,9 @@ func (r *recorder) intend(e Event) error {
 }
 
 // write records an event that need not be durable at once. The first event of a run
-// and the intents are in the journal already.
+// and the intents, also those of hooks, are in the journal already.
 func (r *recorder) write(e Event) error {
-	if r.journal == nil || e.Kind == EventRun || e.Kind == EventIntent {
+	if r.journal == nil || e.Kind == EventRun || e.Kind == EventIntent || e.Kind == EventHook {
 		return nil
 	}
 	return journalError(r.journal.Write(e))
@@ -88,7 +88,7 @@ func (s *session) replay(contents *journal.Contents) error {
 		if err := s.planner.Replay(e); err != nil {
 			return err
 		}
-		s.report.add(e)
+		s.report.Add(e)
 	}
 	s.begun = history.Events[0].At
 	return nil
@@ -148,7 +148,7 @@ func (h *History) hooks() string {
 func (h *History) Report() *Report {
 	report := newReport(h.Plan)
 	for _, e := range h.Events {
-		report.add(e)
+		report.Add(e)
 	}
 	return report
 }

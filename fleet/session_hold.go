@@ -31,7 +31,7 @@ func (s *session) held() []Event {
 	paused, stopped := s.options.Control.state()
 	var events []Event
 	change := func(reason Reason, now bool) {
-		switch before := s.planner.isPaused(reason); {
+		switch before := s.planner.IsPaused(reason); {
 		case now && !before:
 			events = append(events, Event{Kind: EventPause, Reason: reason})
 		case !now && before:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet/internal/bridge"
+	"github.com/ecsreboot/ecsreboot/pace"
 )
 
 // single does for one instance what a run does, for those who drive a [Planner] by
@@ -73,9 +74,18 @@ func (s *single) Judge(ctx context.Context, target Target, err error) (bridge.Ju
 	}
 	e, fatal := s.follower(target).verdict(ctx, err)
 	e.InstanceID = target.ID
-	return bridge.Judgement[Event, Reason]{
+	j := bridge.Judgement[Event, Reason]{
 		Event: e, Retry: mayPass(err), NotRunning: errors.Is(err, ecsreboot.ErrIncorrectInstanceStatus), ForAll: fatal != nil,
-	}, nil
+	}
+	if j.Retry == ReasonThrottled {
+		if apiErr, ok := errors.AsType[*ecsreboot.APIError](err); ok {
+			j.RetryAfter = apiErr.RetryAfter
+		}
+		if state := s.client.Pace(pace.RebootInstance); state.Closed {
+			j.RetryAfter = max(j.RetryAfter, time.Until(state.Until))
+		}
+	}
+	return j, nil
 }
 
 // hearAll runs work, and calls tell with each event that work reports, in the goroutine

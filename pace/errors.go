@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+
+	"github.com/ecsreboot/ecsreboot/internal/logvalue"
 )
 
 // ErrThrottled is the error of a call that was not sent because too many were: the
@@ -19,13 +21,8 @@ type FieldError struct {
 
 var errNilContext = &FieldError{"ctx", "is nil"}
 
-// LogValue gives slog the fields of the error under stable keys.
-func (e *FieldError) LogValue() slog.Value {
-	if e == nil {
-		return slog.Value{}
-	}
-	return slog.GroupValue(slog.String("field", e.Field), slog.String("problem", e.Problem))
-}
+// LogValue gives slog the fields of the JSON.
+func (e *FieldError) LogValue() slog.Value { return logvalue.Of(e) }
 
 func (e *FieldError) Error() string { return e.Field + " " + e.Problem }
 

@@ -23,6 +23,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/ecsreboot/ecsreboot/internal/logvalue"
 	"github.com/ecsreboot/ecsreboot/internal/seconds"
 )
 
@@ -105,10 +106,8 @@ type Request struct {
 	Throttled int `json:"throttled"`
 }
 
-// LogValue gives slog the fields of the request under stable keys.
-func (r Request) LogValue() slog.Value {
-	return slog.GroupValue(slog.Duration("max_wait", r.MaxWait), slog.Int("throttled", r.Throttled))
-}
+// LogValue gives slog the fields of the JSON.
+func (r Request) LogValue() slog.Value { return logvalue.Of(r.forJSON()) }
 
 type plainRequest Request
 
@@ -118,14 +117,16 @@ type requestJSON struct {
 	MaxWait seconds.Duration `json:"maxWaitSeconds"`
 }
 
-// MarshalJSON writes MaxWait as maxWaitSeconds.
-func (r Request) MarshalJSON() ([]byte, error) {
-	return json.Marshal(requestJSON{plainRequest(r), seconds.Duration(r.MaxWait)})
+func (r Request) forJSON() requestJSON {
+	return requestJSON{plainRequest(r), seconds.Duration(r.MaxWait)}
 }
+
+// MarshalJSON writes MaxWait as maxWaitSeconds.
+func (r Request) MarshalJSON() ([]byte, error) { return json.Marshal(r.forJSON()) }
 
 // UnmarshalJSON reads what MarshalJSON writes.
 func (r *Request) UnmarshalJSON(text []byte) error {
-	decoded := requestJSON{plainRequest(*r), seconds.Duration(r.MaxWait)}
+	decoded := r.forJSON()
 	if err := json.Unmarshal(text, &decoded); err != nil {
 		return err
 	}
@@ -145,17 +146,8 @@ type Result struct {
 	ServiceTime time.Time `json:"serviceTime,omitzero"`
 }
 
-// LogValue gives slog the fields of the result under stable keys.
-func (r Result) LogValue() slog.Value {
-	attributes := []slog.Attr{slog.String("response", r.Response.String())}
-	if r.RetryAfter > 0 {
-		attributes = append(attributes, slog.Duration("retry_after", r.RetryAfter))
-	}
-	if !r.ServiceTime.IsZero() {
-		attributes = append(attributes, slog.Time("service_time", r.ServiceTime))
-	}
-	return slog.GroupValue(attributes...)
-}
+// LogValue gives slog the fields of the JSON.
+func (r Result) LogValue() slog.Value { return logvalue.Of(r.forJSON()) }
 
 type plainResult Result
 
@@ -165,14 +157,16 @@ type resultJSON struct {
 	RetryAfter seconds.Duration `json:"retryAfterSeconds,omitzero"`
 }
 
-// MarshalJSON writes RetryAfter as retryAfterSeconds.
-func (r Result) MarshalJSON() ([]byte, error) {
-	return json.Marshal(resultJSON{plainResult(r), seconds.Duration(r.RetryAfter)})
+func (r Result) forJSON() resultJSON {
+	return resultJSON{plainResult(r), seconds.Duration(r.RetryAfter)}
 }
+
+// MarshalJSON writes RetryAfter as retryAfterSeconds.
+func (r Result) MarshalJSON() ([]byte, error) { return json.Marshal(r.forJSON()) }
 
 // UnmarshalJSON reads what MarshalJSON writes.
 func (r *Result) UnmarshalJSON(text []byte) error {
-	decoded := resultJSON{plainResult(*r), seconds.Duration(r.RetryAfter)}
+	decoded := r.forJSON()
 	if err := json.Unmarshal(text, &decoded); err != nil {
 		return err
 	}

@@ -125,13 +125,13 @@ func TestStateIsShown(t *testing.T) {
 			pace.State{},
 			"open, 0 waiting, 0 accepted, 0 throttled",
 			`{"ratePerMinute":0,"closed":false,"asked":false,"waiting":0,"accepted":0,"throttled":0}`,
-			"state.rate_per_minute=0 state.closed=false state.waiting=0 state.accepted=0 state.throttled=0\n",
+			"state.rate_per_minute=0 state.closed=false state.asked=false state.waiting=0 state.accepted=0 state.throttled=0\n",
 		},
 		{
 			pace.State{RatePerMinute: 297, Closed: true, Until: until, Asked: true, Waiting: 3, Accepted: 300, Throttled: 2},
 			"closed until 2026-01-02T03:04:05Z, 297 requests a minute, 3 waiting, 300 accepted, 2 throttled",
 			`{"ratePerMinute":297,"closed":true,"until":"2026-01-02T03:04:05Z","asked":true,"waiting":3,"accepted":300,"throttled":2}`,
-			"state.rate_per_minute=297 state.closed=true state.waiting=3 state.accepted=300 state.throttled=2 state.until=2026-01-02T03:04:05.000Z state.asked=true\n",
+			"state.rate_per_minute=297 state.closed=true state.until=2026-01-02T03:04:05.000Z state.asked=true state.waiting=3 state.accepted=300 state.throttled=2\n",
 		},
 	} {
 		assert.Equal(t, c.text, fmt.Sprint(c.state))
@@ -175,7 +175,7 @@ func TestRequestAndResultText(t *testing.T) {
 	var again pace.Request
 	require.NoError(t, json.Unmarshal(text, &again))
 	assert.Equal(t, request, again)
-	assert.Equal(t, "[max_wait=1.5s throttled=2]", request.LogValue().String())
+	assert.Equal(t, "[throttled=2 max_wait=1.5s]", request.LogValue().String())
 	require.Error(t, json.Unmarshal([]byte(`{"maxWaitSeconds":"1s"}`), &again))
 	assert.Equal(t, request, again)
 

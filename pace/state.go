@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/ecsreboot/ecsreboot/internal/logvalue"
 )
 
 // State is what a pacer does at a moment.
@@ -42,20 +44,8 @@ func (s State) String() string {
 	return text.String()
 }
 
-// LogValue gives slog the fields of the state under stable keys.
-func (s State) LogValue() slog.Value {
-	attributes := []slog.Attr{
-		slog.Float64("rate_per_minute", s.RatePerMinute),
-		slog.Bool("closed", s.Closed),
-		slog.Int("waiting", s.Waiting),
-		slog.Uint64("accepted", s.Accepted),
-		slog.Uint64("throttled", s.Throttled),
-	}
-	if s.Closed {
-		attributes = append(attributes, slog.Time("until", s.Until), slog.Bool("asked", s.Asked))
-	}
-	return slog.GroupValue(attributes...)
-}
+// LogValue gives slog the fields of the JSON.
+func (s State) LogValue() slog.Value { return logvalue.Of(s) }
 
 // Refusal returns why a pacer in this state refuses a call that may wait for maxWait and
 // until the context's deadline: an [ErrThrottled]. It returns nil if the pacer opens

@@ -12,16 +12,13 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
 	"github.com/ecsreboot/ecsreboot/fleet/driver"
-	"github.com/ecsreboot/ecsreboot/pace"
 )
 
 // activities are what workers do for the workflows. What becomes of an instance is a
 // result; an error is a problem of the worker, so that the activity is retried.
 type activities struct {
-	client  *ecsreboot.Client
-	health  func(ctx context.Context, target fleet.Target) error
-	blocker func(ctx context.Context, target fleet.Target) error
-	notify  func(ctx context.Context, notice Notice) error
+	client *ecsreboot.Client
+	hooks  WorkerOptions
 	// confirm asks the server whether it still waits for the activity of a token.
 	confirm func(ctx context.Context, token []byte) error
 }
@@ -32,19 +29,10 @@ type work struct {
 	Target fleet.Target `json:"target"`
 }
 
-// verdict is why an instance was not restarted.
-type verdict struct {
-	Event      fleet.Event   `json:"event"`           // the end, if nobody retries
-	Retry      fleet.Reason  `json:"retry,omitempty"` // why a retry may succeed
-	RetryAfter time.Duration `json:"retryAfter,omitempty"`
-	NotRunning bool          `json:"notRunning,omitempty"`
-	ForAll     bool          `json:"forAll,omitempty"` // every instance would meet it
-}
-
 // snapshot is an instance before its restart, or why it is not restarted.
 type snapshot struct {
 	Baseline ecsreboot.Baseline `json:"baseline"`
-	Verdict  *verdict           `json:"verdict,omitempty"`
+	Refusal  *driver.Judgement  `json:"refusal,omitempty"`
 }
 
 // readTimeout limits a poll of an instance.
@@ -52,8 +40,8 @@ const readTimeout = 20 * time.Second
 
 // Snapshot polls an instance before its restart.
 func (a *activities) Snapshot(ctx context.Context, in work) (snapshot, error) {
-	if v := haltAll(in, a.unfit(in, Settings{})); v != nil {
-		return snapshot{Verdict: v}, nil
+	if refusal := a.unfit(in, Settings{}); refusal != nil {
+		return snapshot{Refusal: refusal}, nil
 	}
 	limited, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
@@ -62,8 +50,7 @@ func (a *activities) Snapshot(ctx context.Context, in work) (snapshot, error) {
 		return snapshot{}, errStopping
 	}
 	if err == nil {
-		read := ecsreboot.Instance{ID: baseline.InstanceID, Status: baseline.Status, Locks: baseline.Locks}
-		err = read.Refusal(time.Now())
+		err = ecsreboot.Instance{ID: baseline.InstanceID, Status: baseline.Status, Locks: baseline.Locks}.Refusal(time.Now())
 	}
 	if err == nil {
 		return snapshot{Baseline: baseline}, nil
@@ -71,60 +58,46 @@ func (a *activities) Snapshot(ctx context.Context, in work) (snapshot, error) {
 	if failed, ok := errors.AsType[*ecsreboot.OperationError](err); ok {
 		err = failed.Err // it is the error of a restart here, not that of a poll
 	}
-	v, err := a.judge(ctx, in.Target, &ecsreboot.OperationError{
+	refusal, err := a.judge(ctx, in.Target, &ecsreboot.OperationError{
 		Operation: "Snapshot", InstanceID: in.Target.ID, Outcome: ecsreboot.OutcomeNotSent, Err: err,
 	})
-	return snapshot{Baseline: baseline, Verdict: v}, err
+	return snapshot{Baseline: baseline, Refusal: refusal}, err
 }
 
 // judge classifies the error of a restart that did not happen.
-func (a *activities) judge(ctx context.Context, target fleet.Target, err error) (*verdict, error) {
+func (a *activities) judge(ctx context.Context, target fleet.Target, err error) (*driver.Judgement, error) {
 	drive, bad := driver.New(a.client, fleet.Options{})
 	if bad != nil {
 		return nil, bad
 	}
 	j, bad := drive.Judge(ctx, target, err)
-	if bad != nil {
-		return nil, bad
-	}
-	v := &verdict{Event: j.Event, Retry: j.Retry, NotRunning: j.NotRunning, ForAll: j.ForAll}
-	v.Event.Error = shorten(v.Event.Error)
-	if apiErr, ok := errors.AsType[*ecsreboot.APIError](err); ok {
-		v.RetryAfter = apiErr.RetryAfter
-	}
-	if state := a.client.Pace(pace.RebootInstance); v.Retry == fleet.ReasonThrottled && state.Closed {
-		v.RetryAfter = max(v.RetryAfter, time.Until(state.Until))
-	}
-	return v, nil
+	j.Event.Error = shorten(j.Event.Error)
+	return &j, bad
 }
 
 // Notify calls the worker's Notify.
 func (a *activities) Notify(ctx context.Context, notice Notice) error {
-	if a.notify == nil {
+	if a.hooks.Notify == nil {
 		return temporal.NewApplicationError("the run needs Notify, which this worker does not have", "NoNotify")
 	}
-	return a.notify(ctx, notice)
+	return a.hooks.Notify(ctx, notice)
 }
 
-// unfit returns why this worker cannot do some work as it was set up; empty if it can.
-func (a *activities) unfit(in work, s Settings) string {
+// unfit halts the run if this worker cannot do some work as it was set up. It returns
+// nil if the worker can.
+func (a *activities) unfit(in work, s Settings) *driver.Judgement {
+	var problem string
 	switch {
 	case in.Region != a.client.Region():
-		return "the run is of region " + in.Region + ", the worker's client of " + a.client.Region()
-	case s.Health && a.health == nil:
-		return "the run needs Health, which this worker does not have"
-	case s.Blocker && a.blocker == nil:
-		return "the run needs Blocker, which this worker does not have"
-	}
-	return ""
-}
-
-// haltAll is the verdict of a worker that is unfit, or nil.
-func haltAll(in work, problem string) *verdict {
-	if problem == "" {
+		problem = "the run is of region " + in.Region + ", the worker's client of " + a.client.Region()
+	case s.Health && a.hooks.Health == nil:
+		problem = "the run needs Health, which this worker does not have"
+	case s.Blocker && a.hooks.Blocker == nil:
+		problem = "the run needs Blocker, which this worker does not have"
+	default:
 		return nil
 	}
-	return &verdict{ForAll: true, Event: fleet.Event{
+	return &driver.Judgement{ForAll: true, Event: fleet.Event{
 		Kind: fleet.EventUnsent, InstanceID: in.Target.ID, Reason: fleet.ReasonAccess, Error: problem,
 	}}
 }
@@ -149,8 +122,5 @@ func untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // text is the text of an error as package fleet has it, and not too long for a history.
 func text(err error) string {
-	if err == nil {
-		return ""
-	}
 	return shorten(strings.TrimPrefix(err.Error(), "ecsreboot: "))
 }

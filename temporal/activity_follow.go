@@ -37,26 +37,26 @@ type followResult struct {
 }
 
 const (
-	// heartbeatTimeout is after how long a silence the server gives the activity of a
-	// worker that died to another.
+	// heartbeatTimeout is how long a worker may be silent until the server gives its
+	// activity to another worker.
 	heartbeatTimeout  = 20 * time.Second
 	heartbeatInterval = 5 * time.Second
 )
 
-// Follow follows an instance until the end is known: a restart that was or may have been
-// sent, or one by others. It sends nothing, so it is retried for ever, from where its
-// heartbeats had come. All activities of a worker share their polls.
+// Follow follows a restart that was or may have been sent, or one by others, until its
+// end. It sends nothing, so it is retried without a limit, and resumes from its last
+// heartbeat. All activities of a worker share their polls.
 func (a *activities) Follow(ctx context.Context, in followInput) (followResult, error) {
-	in.Settings.Blocker = false // is of no use here
-	if problem := a.unfit(in.work, in.Settings); problem != "" {
-		return followResult{}, temporal.NewApplicationError(problem, "Unfit")
+	in.Settings.Blocker = false // which is not called here
+	if unfit := a.unfit(in.work, in.Settings); unfit != nil {
+		return followResult{}, temporal.NewApplicationError(unfit.Event.Error, "Unfit")
 	}
 	options := fleet.Options{MinReady: in.Settings.MinReady, ReadyTimeout: in.Settings.ReadyTimeout, UnknownGrace: in.Settings.UnknownGrace}
 	if in.Settings.Health {
-		options.Health = a.health
+		options.Health = a.hooks.Health
 	}
-	// If nobody has watched since the request, the time starts now; likewise if the
-	// clocks of two workers disagree.
+	// If no worker has watched since the request, or the clocks of two workers disagree,
+	// the time starts now.
 	since := time.Since(in.SentAt)
 	switch {
 	case in.Late:
@@ -68,81 +68,63 @@ func (a *activities) Follow(ctx context.Context, in followInput) (followResult, 
 	if err != nil {
 		return followResult{}, err
 	}
-	f := new(following)
-	if activity.HasHeartbeatDetails(ctx) {
-		if err := activity.GetHeartbeatDetails(ctx, &f.events); err != nil {
-			f.events = nil // from the beginning
-		}
+	var seen seen
+	if activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &seen.events) != nil {
+		seen.events = nil // from the beginning
 	}
-	down := slices.ContainsFunc(f.events, func(e fleet.Event) bool { return e.Kind == fleet.EventDown })
+	down := slices.ContainsFunc(seen.events, func(e fleet.Event) bool { return e.Kind == fleet.EventDown })
 	limited, cancel := untilStop(ctx)
 	defer cancel()
-	ended := false
+	ended, running := false, false
 	tell := func(e fleet.Event) {
 		if ended || in.Late && e.Kind != fleet.EventHealthy || in.Others && !isEnd(e.Kind) && e.Kind != fleet.EventHalt || !in.Others && e.Kind == fleet.EventHalt {
 			return
 		}
-		f.add(e)
+		e.Error = shorten(e.Error)
+		seen.mu.Lock()
+		seen.events = append(seen.events, e)
+		seen.mu.Unlock()
 		if ended = isEnd(e.Kind); ended {
 			cancel()
 		}
 	}
-	stop := f.heartbeat(ctx)
-	running := false
+	var heartbeats sync.WaitGroup
+	heartbeats.Go(func() { seen.heartbeat(limited) })
 	if in.Others {
 		running, err = drive.AwaitOthers(limited, in.Target, tell)
 	} else {
 		err = drive.Follow(limited, driver.Sent{Target: in.Target, Before: in.Before, At: in.SentAt, Accepted: in.Accepted, Down: down}, tell)
 	}
-	stop()
+	cancel()
+	heartbeats.Wait()
 	switch {
 	case err != nil: // invalid input
 		return followResult{}, temporal.NewNonRetryableApplicationError(err.Error(), "InvalidInput", err)
 	case ended, running:
-		return followResult{Events: f.all(), Running: running}, nil
+		return followResult{Events: seen.events, Running: running}, nil
 	case ctx.Err() != nil:
 		return followResult{}, ctx.Err() // canceled, or out of time
 	}
 	return followResult{}, errStopping
 }
 
-// following is what was observed of an instance, and what heartbeats report.
-type following struct {
+// seen is what was observed of an instance.
+type seen struct {
 	mu     sync.Mutex
 	events []fleet.Event
 }
 
-func (f *following) add(e fleet.Event) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	e.Error = shorten(e.Error)
-	f.events = append(f.events, e)
-}
-
-func (f *following) all() []fleet.Event {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.events)
-}
-
-// heartbeat sends heartbeats, with what was observed, until stop is called.
-func (f *following) heartbeat(ctx context.Context) (stop func()) {
-	over, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		ticker := time.NewTicker(heartbeatInterval)
-		defer ticker.Stop()
-		for {
-			activity.RecordHeartbeat(ctx, f.all())
-			select {
-			case <-ticker.C:
-			case <-over:
-				return
-			}
+// heartbeat sends heartbeats, with what was observed, until ctx ends.
+func (s *seen) heartbeat(ctx context.Context) {
+	ticker := time.NewTicker(heartbeatInterval)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		s.mu.Lock()
+		activity.RecordHeartbeat(ctx, s.events)
+		s.mu.Unlock()
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
 		}
-	}()
-	return func() {
-		close(over)
-		<-done
 	}
 }

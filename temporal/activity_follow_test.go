@@ -58,7 +58,7 @@ func TestWait(t *testing.T) {
 	onBench(t, ecstest.Options{}, func(b *bench) {
 		sick := errors.New("not yet")
 		begin := time.Now()
-		b.health = func(context.Context, fleet.Target) error {
+		b.hooks.Health = func(context.Context, fleet.Target) error {
 			if time.Since(begin) < 2*time.Minute {
 				return sick
 			}
@@ -104,7 +104,8 @@ func TestResolve(t *testing.T) {
 			onBench(t, ecstest.Options{}, func(b *bench) {
 				b.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", Act: act})
 				sent := b.mustSend(b.input())
-				require.Equal(t, sendUnknown, sent.Outcome)
+				require.False(t, sent.Accepted)
+				require.Nil(t, sent.Refusal)
 				in := b.following(*sent.Before)
 				in.Accepted = false
 				result := b.run(b.Follow, in, nil)

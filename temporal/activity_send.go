@@ -1,6 +1,7 @@
 package ecstemporal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/fleet/driver"
 	"github.com/ecsreboot/ecsreboot/pace"
 )
 
@@ -19,39 +21,28 @@ type sendInput struct {
 
 	Settings   Settings  `json:"settings"`
 	ForceStop  bool      `json:"forceStop,omitempty"`
-	StartTime  time.Time `json:"startTime,omitzero"`  // when it became the instance's turn
+	AskedAt    time.Time `json:"askedAt,omitzero"`    // when the instance's turn came
+	StartTime  time.Time `json:"startTime,omitzero"`  // what it was then
 	SendBefore time.Time `json:"sendBefore,omitzero"` // the end of the maintenance window
 }
 
-// sendResult is the result of a sendInput.
+// sendResult is the result of a sendInput. If it has no refusal, the restart was sent;
+// if it was not accepted either, its outcome is unknown.
 type sendResult struct {
-	Outcome   sendOutcome         `json:"outcome"`
+	Accepted  bool                `json:"accepted,omitempty"`
 	RequestID string              `json:"requestId,omitempty"`
 	Error     string              `json:"error,omitempty"` // of an unknown outcome
 	SentAt    time.Time           `json:"sentAt,omitzero"`
 	Before    *ecsreboot.Baseline `json:"before,omitempty"`  // taken right before the request left
-	Verdict   *verdict            `json:"verdict,omitempty"` // why it was not sent
+	Refusal   *driver.Judgement   `json:"refusal,omitempty"` // why it was not sent, or refused by the service
 	Rate      float64             `json:"rate,omitempty"`    // restarts a minute that the client allows; 0: no limit
 }
 
-type sendOutcome string
-
-const (
-	sendAccepted sendOutcome = "accepted"
-	sendUnknown  sendOutcome = "unknown"
-	sendNot      sendOutcome = "not" // it certainly did not happen
-)
-
-// These cancel a request.
 var (
+	errWithheld = errors.New("ecstemporal: the restart is withheld")
 	errTooLate  = errors.New("ecstemporal: the restart would leave too late")
 	errAnswered = errors.New("ecstemporal: the restart was answered") // and another activity follows it
 )
-
-// withheldError is why a restart is not sent that is about to leave.
-type withheldError struct{ end fleet.Event }
-
-func (e *withheldError) Error() string { return "ecstemporal: held back: " + string(e.end.Reason) }
 
 // Send restarts an instance, at most once, and returns when the response is there. It
 // has one attempt and no heartbeat; if it ends without a result, RebootOne polls the
@@ -63,9 +54,8 @@ func (e *withheldError) Error() string { return "ecstemporal: held back: " + str
 // for a third of the limit only. A request that is about to leave later is not sent:
 // see [fleet.Departure].
 func (a *activities) Send(ctx context.Context, in sendInput) (sendResult, error) {
-	result := sendResult{Outcome: sendNot, Verdict: haltAll(in.work, a.unfit(in.work, in.Settings))}
-	if result.Verdict != nil {
-		return result, nil
+	if refusal := a.unfit(in.work, in.Settings); refusal != nil {
+		return sendResult{Refusal: refusal}, nil
 	}
 	// By the deadline, the client knows when not to wait for a service that throttles.
 	// Nothing else cancels the request: a server that can cancel an activity without a
@@ -83,58 +73,71 @@ func (a *activities) Send(ctx context.Context, in sendInput) (sendResult, error)
 		}
 	})
 	defer patience.Stop()
-	if result.Verdict = a.askBefore(limited, in); result.Verdict != nil {
-		return result, nil
+	if refusal := a.askBefore(limited, in); refusal != nil {
+		return sendResult{Refusal: refusal}, nil
 	}
+	var result sendResult
+	var refusal *driver.Judgement
+	var answer ecsreboot.Event
 	_, err := a.client.RebootAndWait(limited, ecsreboot.RebootInstanceRequest{InstanceID: in.Target.ID, ForceStop: in.ForceStop}, ecsreboot.WaitOptions{
 		Timeout: -1,
 		BeforeSend: func(_ context.Context, intent ecsreboot.SendIntent) error {
-			result.Before = &intent.Baseline
-			if withheld := in.withheld(intent.Baseline); withheld != nil {
-				return withheld
-			}
-			if !departure.Leave() {
+			result.Before, refusal = &intent.Baseline, in.withheld(intent.Baseline)
+			switch {
+			case refusal != nil:
+				return errWithheld
+			case !departure.Leave():
 				return errTooLate
 			}
 			return nil
 		},
 		OnEvent: func(e ecsreboot.Event) {
-			switch e.Kind {
-			case ecsreboot.EventAccepted:
-				result.Outcome, result.RequestID = sendAccepted, e.RequestID
+			if e.Kind == ecsreboot.EventAccepted || e.Kind == ecsreboot.EventOutcomeUnknown {
+				answer = e
 				cancel(errAnswered)
-			case ecsreboot.EventOutcomeUnknown:
-				result.Outcome, result.Error = sendUnknown, text(e.Err)
-				cancel(errAnswered)
-			default:
 			}
 		},
 	})
-	return a.sendResult(ctx, in, result, err)
+	result.Rate = a.client.Pace(pace.RebootInstance).RatePerMinute
+	if failed, ok := errors.AsType[*ecsreboot.OperationError](err); ok {
+		result.SentAt = failed.SentAt
+	}
+	switch ecsreboot.OutcomeOf(err) {
+	case ecsreboot.OutcomeNotSent, ecsreboot.OutcomeRejected:
+		if result.Refusal = refusal; refusal == nil {
+			result.Refusal, err = a.notSent(ctx, in.Target, err)
+			return result, err
+		}
+	case ecsreboot.OutcomeUnknown:
+		result.Error = text(cmp.Or(answer.Err, err)) // without an event, the call itself ended
+	case ecsreboot.OutcomeAccepted, ecsreboot.OutcomeNone: // without an error, it was even proven
+		result.Accepted, result.RequestID = true, answer.RequestID
+	}
+	return result, nil
 }
 
 // askBefore asks the server whether it still waits for the restart, and the worker's
 // Blocker whether it approves. It returns why not; nil if both agree.
 //
-// The server has to be asked because an activity that was given to a suspended worker
-// lies in its connection for as long, and no clock of the worker knows. The Blocker's
-// approval is valid until the departure's limit.
-func (a *activities) askBefore(ctx context.Context, in sendInput) *verdict {
+// An activity that the server gives to a suspended worker waits in the worker's connection,
+// and no clock of the worker shows for how long; therefore askBefore asks the server. The
+// Blocker's approval is valid until the departure's limit.
+func (a *activities) askBefore(ctx context.Context, in sendInput) *driver.Judgement {
 	if a.confirm != nil && activity.IsActivity(ctx) {
 		if err := a.confirm(ctx, activity.GetInfo(ctx).TaskToken); err != nil {
-			return in.retry(fleet.EventFailed, fleet.ReasonNotSent, "the Temporal server does not confirm that it is to be sent: "+text(err))
+			return in.refusal(fleet.EventFailed, fleet.ReasonNotSent, fleet.ReasonNotSent, "the Temporal server does not confirm the activity: "+text(err))
 		}
 	}
 	if in.Settings.Blocker {
-		if err := recovered(func() error { return a.blocker(ctx, in.Target) }); err != nil {
-			return in.retry(fleet.EventUnsent, fleet.ReasonBlocked, text(err))
+		if err := recovered(func() error { return a.hooks.Blocker(ctx, in.Target) }); err != nil {
+			return in.refusal(fleet.EventUnsent, fleet.ReasonBlocked, fleet.ReasonBlocked, text(err))
 		}
 	}
 	return nil
 }
 
-// recovered turns a panic into an error. If it ended the activity, the server would not
-// know that nothing was sent.
+// recovered turns a panic into an error. A panic would end the activity, and the server
+// would not know that nothing was sent.
 func recovered(f func() error) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -144,64 +147,38 @@ func recovered(f func() error) (err error) {
 	return f()
 }
 
-// retry is the verdict on a restart that may be tried later; kind is its end if it is not.
-func (in sendInput) retry(kind fleet.EventKind, reason fleet.Reason, problem string) *verdict {
-	return &verdict{Retry: reason, Event: fleet.Event{Kind: kind, InstanceID: in.Target.ID, Reason: reason, Error: problem}}
+// refusal is why the restart is not sent. kind and reason are the end of the instance's
+// turn if RebootOne does not retry, and retry is why it may.
+func (in sendInput) refusal(kind fleet.EventKind, reason, retry fleet.Reason, problem string) *driver.Judgement {
+	return &driver.Judgement{Retry: retry, Event: fleet.Event{Kind: kind, InstanceID: in.Target.ID, Reason: reason, Error: problem}}
 }
 
 // withheld returns why a restart must not leave now; nil if it may.
-func (in sendInput) withheld(before ecsreboot.Baseline) error {
+func (in sendInput) withheld(before ecsreboot.Baseline) *driver.Judgement {
+	var ahead time.Duration // of our clock: the service's, which StartTime is of
+	if !before.ServiceTime.IsZero() {
+		ahead = before.ServiceTime.Sub(before.TakenAt)
+	}
 	now := time.Now()
-	end := fleet.Event{Kind: fleet.EventSkipped, InstanceID: in.Target.ID}
 	switch {
-	case !in.StartTime.IsZero() && before.StartTime.After(in.StartTime):
-		end.Reason = fleet.ReasonOthers
-	case in.Settings.MinUptime > 0 && now.Add(ahead(before)).Sub(before.StartTime) < in.Settings.MinUptime:
-		end.Reason = fleet.ReasonUptime
-	case !in.SendBefore.IsZero() && !now.Before(in.SendBefore):
-		end.Kind, end.Reason = fleet.EventUnsent, fleet.ReasonWindow
-	default:
-		return nil
+	case !in.StartTime.IsZero() && before.StartTime.After(in.StartTime), !in.AskedAt.IsZero() && before.StartTime.After(in.AskedAt.Add(ahead)):
+		return in.refusal(fleet.EventSkipped, fleet.ReasonOthers, "", "")
+	case in.Settings.MinUptime > 0 && now.Add(ahead).Sub(before.StartTime) < in.Settings.MinUptime:
+		return in.refusal(fleet.EventSkipped, fleet.ReasonUptime, "", "")
+	case !in.SendBefore.IsZero() && !now.Before(in.SendBefore): // RebootOne retries until the run revokes it
+		return in.refusal(fleet.EventUnsent, fleet.ReasonWindow, fleet.ReasonWindow, "")
 	}
-	return &withheldError{end}
+	return nil
 }
 
-// sendResult completes a result by the error of the call.
-func (a *activities) sendResult(ctx context.Context, in sendInput, result sendResult, err error) (sendResult, error) {
-	result.Rate = a.client.Pace(pace.RebootInstance).RatePerMinute
-	if failed, ok := errors.AsType[*ecsreboot.OperationError](err); ok {
-		result.SentAt = failed.SentAt
-	}
-	switch ecsreboot.OutcomeOf(err) {
-	case ecsreboot.OutcomeUnknown:
-		if result.Outcome == sendNot { // the call returned before the event
-			result.Outcome, result.Error = sendUnknown, text(err)
-		}
-	case ecsreboot.OutcomeNotSent, ecsreboot.OutcomeRejected:
-		result.Outcome = sendNot
-		result.Verdict, err = a.notSent(ctx, in, err)
-		return result, err
-	case ecsreboot.OutcomeAccepted, ecsreboot.OutcomeNone: // without an error, it was even proven
-		result.Outcome = sendAccepted
-	}
-	return result, nil
-}
-
-// notSent says why a restart did not happen.
-func (a *activities) notSent(ctx context.Context, in sendInput, err error) (*verdict, error) {
-	if withheld, ok := errors.AsType[*withheldError](err); ok {
-		v := &verdict{Event: withheld.end}
-		if withheld.end.Reason == fleet.ReasonWindow {
-			v.Retry = fleet.ReasonWindow // until the run revokes it
-		}
-		return v, nil
-	}
-	v, bad := a.judge(ctx, in.Target, err)
+// notSent returns why a restart did not happen.
+func (a *activities) notSent(ctx context.Context, target fleet.Target, err error) (*driver.Judgement, error) {
+	j, bad := a.judge(ctx, target, err)
 	if bad == nil && errors.Is(err, errTooLate) { // it waited for its turn, or for a connection
-		v.Retry = fleet.ReasonNotSent
+		j.Retry = fleet.ReasonNotSent
 		if state := a.client.Pace(pace.RebootInstance); state.Closed || state.RatePerMinute > 0 {
-			v.Retry, v.RetryAfter = fleet.ReasonThrottled, max(0, time.Until(state.Until))
+			j.Retry, j.RetryAfter = fleet.ReasonThrottled, max(0, time.Until(state.Until))
 		}
 	}
-	return v, bad
+	return j, bad
 }

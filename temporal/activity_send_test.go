@@ -11,6 +11,7 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/fleet/driver"
 )
 
 const id = "i-bp67acfmxazb4ph0001"
@@ -56,7 +57,7 @@ func TestSendAccepted(t *testing.T) {
 	onBench(t, ecstest.Options{}, func(b *bench) {
 		begin := time.Now()
 		result := b.mustSend(b.input())
-		require.Equal(t, sendAccepted, result.Outcome)
+		require.True(t, result.Accepted)
 		require.NotEmpty(t, result.RequestID)
 		require.Equal(t, ecsreboot.StatusRunning, result.Before.Status)
 		require.WithinDuration(t, begin, result.SentAt, time.Second)
@@ -69,33 +70,33 @@ func TestSendAccepted(t *testing.T) {
 func TestSendOutcomes(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault   ecstest.Fault
-		outcome sendOutcome
+		outcome ecsreboot.Outcome
 		reboots int
-		check   func(t *testing.T, v *verdict)
+		check   func(t *testing.T, v *driver.Judgement)
 	}{
-		"answer lost":    {ecstest.Fault{Kind: ecstest.FaultDrop, Act: true}, sendUnknown, 1, nil},
-		"request lost":   {ecstest.Fault{Kind: ecstest.FaultDrop}, sendUnknown, 0, nil},
-		"never answers":  {ecstest.Fault{Kind: ecstest.FaultHang}, sendUnknown, 0, nil},
-		"internal error": {ecstest.Fault{Kind: ecstest.FaultError, Code: "InternalError"}, sendUnknown, 0, nil},
-		"truncated":      {ecstest.Fault{Kind: ecstest.FaultTruncate}, sendUnknown, 1, nil},
-		"refused for now": {ecstest.Fault{Kind: ecstest.FaultError, Code: "OperationConflict", Status: 409, Times: -1}, sendNot, 0, func(t *testing.T, v *verdict) {
+		"answer lost":    {ecstest.Fault{Kind: ecstest.FaultDrop, Act: true}, ecsreboot.OutcomeUnknown, 1, nil},
+		"request lost":   {ecstest.Fault{Kind: ecstest.FaultDrop}, ecsreboot.OutcomeUnknown, 0, nil},
+		"never answers":  {ecstest.Fault{Kind: ecstest.FaultHang}, ecsreboot.OutcomeUnknown, 0, nil},
+		"internal error": {ecstest.Fault{Kind: ecstest.FaultError, Code: "InternalError"}, ecsreboot.OutcomeUnknown, 0, nil},
+		"truncated":      {ecstest.Fault{Kind: ecstest.FaultTruncate}, ecsreboot.OutcomeUnknown, 1, nil},
+		"refused for now": {ecstest.Fault{Kind: ecstest.FaultError, Code: "OperationConflict", Status: 409, Times: -1}, ecsreboot.OutcomeRejected, 0, func(t *testing.T, v *driver.Judgement) {
 			t.Helper()
 			require.Equal(t, fleet.ReasonRefused, v.Retry)
 		}},
-		"refused": {ecstest.Fault{Kind: ecstest.FaultError, Code: "DiskError"}, sendNot, 0, func(t *testing.T, v *verdict) {
+		"refused": {ecstest.Fault{Kind: ecstest.FaultError, Code: "DiskError"}, ecsreboot.OutcomeRejected, 0, func(t *testing.T, v *driver.Judgement) {
 			t.Helper()
 			require.Empty(t, v.Retry)
 			require.Equal(t, fleet.EventFailed, v.Event.Kind)
 			require.Equal(t, fleet.ReasonRefused, v.Event.Reason)
 			require.Equal(t, ecsreboot.ErrDiskError, v.Event.Code)
 		}},
-		"denied": {ecstest.Fault{Kind: ecstest.FaultError, Code: "Forbidden.RAM"}, sendNot, 0, func(t *testing.T, v *verdict) {
+		"denied": {ecstest.Fault{Kind: ecstest.FaultError, Code: "Forbidden.RAM"}, ecsreboot.OutcomeRejected, 0, func(t *testing.T, v *driver.Judgement) {
 			t.Helper()
 			require.True(t, v.ForAll)
 			require.Equal(t, fleet.EventUnsent, v.Event.Kind)
 			require.Equal(t, fleet.ReasonAccess, v.Event.Reason)
 		}},
-		"throttled": {ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: 50 * time.Second, HintHeader: ecstest.HintRetryAfter, Times: -1}, sendNot, 0, func(t *testing.T, v *verdict) {
+		"throttled": {ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: 50 * time.Second, HintHeader: ecstest.HintRetryAfter, Times: -1}, ecsreboot.OutcomeRejected, 0, func(t *testing.T, v *driver.Judgement) {
 			t.Helper()
 			require.Equal(t, fleet.ReasonThrottled, v.Retry)
 			require.InDelta(t, 50, v.RetryAfter.Seconds(), 10)
@@ -107,13 +108,14 @@ func TestSendOutcomes(t *testing.T) {
 				b.Inject(test.fault)
 				begin := time.Now()
 				result := b.mustSend(b.input())
-				require.Equal(t, test.outcome, result.Outcome)
+				require.False(t, result.Accepted)
+				require.Equal(t, test.outcome != ecsreboot.OutcomeUnknown, result.Refusal != nil)
 				require.Equal(t, test.reboots, b.Reboots(id))
 				require.LessOrEqual(t, time.Since(begin), defaultSendTimeout+time.Second)
 				if test.check != nil {
-					test.check(t, result.Verdict)
+					test.check(t, result.Refusal)
 				}
-				if test.outcome == sendUnknown {
+				if test.outcome == ecsreboot.OutcomeUnknown {
 					require.NotEmpty(t, result.Error)
 					require.NotZero(t, result.Before)
 				}
@@ -129,8 +131,8 @@ func TestSendTooLate(t *testing.T) {
 		b.Inject(ecstest.Fault{Kind: ecstest.FaultDelay, Action: "DescribeInstances", Delay: 20 * time.Second})
 		begin := time.Now()
 		result := b.mustSend(b.input())
-		require.Equal(t, sendNot, result.Outcome)
-		require.Equal(t, fleet.ReasonNotSent, result.Verdict.Retry)
+		require.NotNil(t, result.Refusal)
+		require.Equal(t, fleet.ReasonNotSent, result.Refusal.Retry)
 		require.LessOrEqual(t, time.Since(begin), defaultSendTimeout/3+time.Second)
 		time.Sleep(time.Hour)
 		require.Zero(t, b.Reboots(id))
@@ -147,15 +149,15 @@ func TestSendLooksOnceMore(t *testing.T) {
 		in := b.input()
 		in.StartTime = before.Baseline.StartTime
 		result := b.mustSend(in)
-		require.Equal(t, sendNot, result.Outcome)
-		require.Equal(t, fleet.EventSkipped, result.Verdict.Event.Kind)
-		require.Equal(t, fleet.ReasonOthers, result.Verdict.Event.Reason)
+		require.NotNil(t, result.Refusal)
+		require.Equal(t, fleet.EventSkipped, result.Refusal.Event.Kind)
+		require.Equal(t, fleet.ReasonOthers, result.Refusal.Event.Reason)
 		require.Equal(t, 1, b.Reboots(id))
 
 		require.NoError(t, b.SetStatus(id, ecsreboot.StatusStopped))
 		result = b.mustSend(in)
-		require.Equal(t, sendNot, result.Outcome)
-		require.True(t, result.Verdict.NotRunning)
+		require.NotNil(t, result.Refusal)
+		require.True(t, result.Refusal.NotRunning)
 	})
 }
 
@@ -164,15 +166,15 @@ func TestMisplacedWorkerHalts(t *testing.T) {
 		in := b.input()
 		in.Region = "cn-beijing"
 		result := b.mustSend(in)
-		require.True(t, result.Verdict.ForAll)
-		require.Contains(t, result.Verdict.Event.Error, "cn-beijing")
+		require.True(t, result.Refusal.ForAll)
+		require.Contains(t, result.Refusal.Event.Error, "cn-beijing")
 		shown, err := b.Snapshot(context.Background(), in.work)
 		require.NoError(t, err)
-		require.True(t, shown.Verdict.ForAll)
+		require.True(t, shown.Refusal.ForAll)
 
 		in = b.input()
 		in.Settings.Health = true
-		require.True(t, b.mustSend(in).Verdict.ForAll, "it would restart what nobody checks")
+		require.True(t, b.mustSend(in).Refusal.ForAll, "it would restart what nobody checks")
 		require.Zero(t, b.Reboots(id))
 	})
 }
@@ -184,23 +186,23 @@ func TestSnapshot(t *testing.T) {
 	}{
 		"running": {func(*bench) {}, func(t *testing.T, s snapshot) {
 			t.Helper()
-			require.Nil(t, s.Verdict)
+			require.Nil(t, s.Refusal)
 			require.Equal(t, ecsreboot.StatusRunning, s.Baseline.Status)
 		}},
 		"stopped": {func(b *bench) { _ = b.SetStatus(id, ecsreboot.StatusStopped) }, func(t *testing.T, s snapshot) {
 			t.Helper()
-			require.True(t, s.Verdict.NotRunning)
+			require.True(t, s.Refusal.NotRunning)
 		}},
 		"gone": {func(b *bench) { b.RemoveInstance(id) }, func(t *testing.T, s snapshot) {
 			t.Helper()
-			require.Equal(t, fleet.ReasonNotListed, s.Verdict.Event.Reason)
-			require.Equal(t, fleet.EventFailed, s.Verdict.Event.Kind)
+			require.Equal(t, fleet.ReasonNotListed, s.Refusal.Event.Reason)
+			require.Equal(t, fleet.EventFailed, s.Refusal.Event.Kind)
 		}},
 		"locked": {func(b *bench) { _ = b.SetLocks(id, "security") }, func(t *testing.T, s snapshot) {
 			t.Helper()
-			require.Equal(t, fleet.ReasonLocked, s.Verdict.Event.Reason)
-			require.Equal(t, fleet.EventSkipped, s.Verdict.Event.Kind)
-			require.False(t, s.Verdict.Event.Unavailable)
+			require.Equal(t, fleet.ReasonLocked, s.Refusal.Event.Reason)
+			require.Equal(t, fleet.EventSkipped, s.Refusal.Event.Kind)
+			require.False(t, s.Refusal.Event.Unavailable)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/fleet/driver"
 )
 
 // TestBlocker holds a restart back while the worker's Blocker does not approve. A panic
@@ -35,20 +36,20 @@ func TestBlocker(t *testing.T) {
 			onBench(t, ecstest.Options{}, func(b *bench) {
 				in := b.input()
 				in.Settings.Blocker = true
-				require.True(t, b.mustSend(in).Verdict.ForAll, "it would restart what nobody has approved")
-				b.blocker = test.blocker
+				require.True(t, b.mustSend(in).Refusal.ForAll, "it would restart what nobody has approved")
+				b.hooks.Blocker = test.blocker
 				result := b.mustSend(in)
-				require.Equal(t, sendNot, result.Outcome)
+				require.NotNil(t, result.Refusal)
 				if test.problem != "" {
-					require.Equal(t, fleet.ReasonBlocked, result.Verdict.Retry)
-					require.Equal(t, test.problem, result.Verdict.Event.Error)
+					require.Equal(t, fleet.ReasonBlocked, result.Refusal.Retry)
+					require.Equal(t, test.problem, result.Refusal.Event.Error)
 				}
 				require.Zero(t, b.Reboots(id))
-				b.blocker = func(_ context.Context, target fleet.Target) error {
+				b.hooks.Blocker = func(_ context.Context, target fleet.Target) error {
 					require.Equal(t, id, target.ID)
 					return nil
 				}
-				require.Equal(t, sendAccepted, b.mustSend(in).Outcome)
+				require.True(t, b.mustSend(in).Accepted)
 				require.Equal(t, 1, b.Reboots(id))
 			})
 		})
@@ -61,7 +62,7 @@ func TestBlocked(t *testing.T) {
 	w := newWorld(t, 2, Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(1), Canary: []int{}}, Blocker: true, BlockerInterval: 5 * time.Minute})
 	w.fate = func(m *machine) fate {
 		if m.number == 0 && m.tries <= 30 {
-			return notSent(verdict{Retry: fleet.ReasonBlocked, Event: fleet.Event{Kind: fleet.EventUnsent, Reason: fleet.ReasonBlocked, Error: "busy"}})
+			return notSent(driver.Judgement{Retry: fleet.ReasonBlocked, Event: fleet.Event{Kind: fleet.EventUnsent, Reason: fleet.ReasonBlocked, Error: "busy"}})
 		}
 		return accepted(m)
 	}
@@ -87,12 +88,12 @@ func TestMinUptime(t *testing.T) {
 		in := b.input()
 		in.Settings.MinUptime = time.Hour
 		result := b.mustSend(in)
-		require.Equal(t, sendNot, result.Outcome)
-		require.Equal(t, fleet.EventSkipped, result.Verdict.Event.Kind)
-		require.Equal(t, fleet.ReasonUptime, result.Verdict.Event.Reason)
-		require.Empty(t, result.Verdict.Retry)
+		require.NotNil(t, result.Refusal)
+		require.Equal(t, fleet.EventSkipped, result.Refusal.Event.Kind)
+		require.Equal(t, fleet.ReasonUptime, result.Refusal.Event.Reason)
+		require.Empty(t, result.Refusal.Retry)
 		time.Sleep(time.Hour)
-		require.Equal(t, sendAccepted, b.mustSend(in).Outcome)
+		require.True(t, b.mustSend(in).Accepted)
 		require.Equal(t, 2, b.Reboots(id))
 	})
 }

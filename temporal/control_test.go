@@ -8,6 +8,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/fleet/driver"
 )
 
 func narrow() fleet.Rules {
@@ -167,7 +168,7 @@ func TestComesBack(t *testing.T) {
 func TestAccessHalts(t *testing.T) {
 	w := newWorld(t, 12, Settings{Rules: narrow()})
 	w.fate = func(*machine) fate {
-		return notSent(verdict{ForAll: true, Event: fleet.Event{Kind: fleet.EventUnsent, Reason: fleet.ReasonAccess, Error: "no key"}})
+		return notSent(driver.Judgement{ForAll: true, Event: fleet.Event{Kind: fleet.EventUnsent, Reason: fleet.ReasonAccess, Error: "no key"}})
 	}
 	report := w.run()
 	w.check(report)
@@ -209,19 +210,19 @@ func (w *world) query() *fleet.Report {
 // it, without a send.
 func TestEveryRefusal(t *testing.T) {
 	for name, test := range map[string]struct {
-		verdict verdict
+		refusal driver.Judgement
 		state   fleet.State
 	}{
-		"gone":       {verdict{Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotListed}}, fleet.StateFailed},
-		"locked":     {verdict{Event: fleet.Event{Kind: fleet.EventSkipped, Reason: fleet.ReasonLocked}}, fleet.StateSkipped},
-		"others":     {verdict{NotRunning: true}, fleet.StateSkipped},
-		"connection": {verdict{Retry: fleet.ReasonNotSent, Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent}}, fleet.StateFailed},
+		"gone":       {driver.Judgement{Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotListed}}, fleet.StateFailed},
+		"locked":     {driver.Judgement{Event: fleet.Event{Kind: fleet.EventSkipped, Reason: fleet.ReasonLocked}}, fleet.StateSkipped},
+		"others":     {driver.Judgement{NotRunning: true}, fleet.StateSkipped},
+		"connection": {driver.Judgement{Retry: fleet.ReasonNotSent, Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent}}, fleet.StateFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 4, Settings{Rules: fleet.Rules{Canary: []int{}, MaxFailed: fleet.Count(3)}})
-			w.refuses = func(m *machine) *verdict {
+			w.refuses = func(m *machine) *driver.Judgement {
 				if m.number == 3 {
-					return &test.verdict
+					return &test.refusal
 				}
 				return nil
 			}

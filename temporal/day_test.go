@@ -27,7 +27,7 @@ func TestDay(t *testing.T) {
 		case m.tries == 1 && m.number%10 == 3:
 			return throttled(time.Minute)
 		case m.number%97 == 50: // the answer is lost
-			return fate{acts: true, result: sendResult{Outcome: sendUnknown, Error: "lost"}}
+			return fate{acts: true, result: sendResult{Error: "lost"}}
 		case m.number%101 == 60: // the worker died after the send
 			return fate{acts: true, err: errDied}
 		case m.number%103 == 70: // and before

@@ -27,5 +27,5 @@
 //
 // A pause, an abort, a halt, and the end of the maintenance window revoke every restart
 // that no worker has begun to send. To end a run early, use [Abort]. If a run is
-// terminated instead, the restarts in flight are followed, but nobody learns their end.
+// terminated instead, the restarts in flight are followed, but their end is not reported.
 package ecstemporal

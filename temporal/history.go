@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
@@ -19,21 +20,12 @@ import (
 const (
 	// maxPacked leaves some room below 2 MB, above which servers refuse a payload.
 	maxPacked = 1_800_000
-	// eventRoom is how many bytes of maxPacked an instance may take besides the plan:
-	// TestPackedSize measures 69, and each time that it is held back takes 10 more.
-	eventRoom = 85
+	// eventRoom is how many bytes of maxPacked the events of an instance may take:
+	// TestPackedSize measures 90, and each time that it is held back takes some 10 more.
+	eventRoom = 110
 	// maxUnpacked limits what a packed history may expand to.
 	maxUnpacked = 256 << 20
 )
-
-// packedEvent is an event with a short time and instance ID, which hide those of the
-// event itself.
-type packedEvent struct {
-	fleet.Event
-
-	Milli int64 `json:"at"`           // since 1970
-	Index int   `json:"id,omitempty"` // in the plan, from 1; 0 for an event of the run
-}
 
 // packPlan packs the history of a run that has not begun. It refuses a plan whose
 // history would become too large.
@@ -46,35 +38,23 @@ func packPlan(plan fleet.Plan) ([]byte, error) {
 	return packed, nil
 }
 
-// packEvents appends events to a packed history. index says where in the plan an
-// instance is. Without room for everything, the error texts of instances are left out:
-// a server would end a run whose history is too large, and its report would be lost.
-func packEvents(packed []byte, events []fleet.Event, index map[string]int) []byte {
-	var lines []any
-	for _, e := range events {
-		if e.Before != nil { // which has the ID once more
-			e.Before = new(*e.Before)
-			e.Before.InstanceID = ""
-		}
-		short := packedEvent{Event: e, Milli: e.At.UnixMilli()}
-		if e.InstanceID != "" {
-			short.Index = index[e.InstanceID] + 1
-		}
-		lines = append(lines, &short)
-	}
-	all := appendLines(packed, lines...)
-	if len(all) <= maxPacked {
+// packEvents appends events to a packed history. Without room for everything, the error
+// texts of instances are left out: a server would end a run whose history is too large,
+// and its report would be lost.
+func packEvents(packed []byte, events []fleet.Event) []byte {
+	if all := appendLines(packed, events...); len(all) <= maxPacked {
 		return all
 	}
-	for _, line := range lines {
-		if short := line.(*packedEvent); short.Index > 0 { //nolint:forcetypeassert // from above
-			short.Error = ""
+	short := slices.Clone(events)
+	for i := range short {
+		if short[i].InstanceID != "" {
+			short[i].Error = ""
 		}
 	}
-	return appendLines(packed, lines...)
+	return appendLines(packed, short...)
 }
 
-func appendLines(packed []byte, lines ...any) []byte {
+func appendLines[T any](packed []byte, lines ...T) []byte {
 	compressed := bytes.NewBuffer(bytes.Clone(packed))
 	w := gzip.NewWriter(compressed)
 	encoder := json.NewEncoder(w)
@@ -98,22 +78,11 @@ func unpackHistory(packed []byte) (*fleet.History, error) {
 		return nil, fmt.Errorf("invalid plan: %w", err)
 	}
 	for {
-		var short packedEvent
-		if err := decoder.Decode(&short); errors.Is(err, io.EOF) {
+		var e fleet.Event
+		if err := decoder.Decode(&e); errors.Is(err, io.EOF) {
 			return history, nil
 		} else if err != nil {
 			return nil, fmt.Errorf("invalid event %d: %w", len(history.Events), err)
-		}
-		e := short.Event
-		e.At = milli(short.Milli)
-		switch {
-		case short.Index < 0, short.Index > len(history.Plan.Targets):
-			return nil, fmt.Errorf("event %d is of instance %d, and the plan has %d", len(history.Events), short.Index, len(history.Plan.Targets))
-		case short.Index > 0:
-			e.InstanceID = history.Plan.Targets[short.Index-1].ID
-		}
-		if e.Before != nil {
-			e.Before.InstanceID = e.InstanceID
 		}
 		history.Events = append(history.Events, e)
 	}

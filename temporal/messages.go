@@ -10,7 +10,8 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
-// The names of workflows and activities are a part of histories.
+// The names of workflows and activities are a part of histories. An activity is the
+// method of activities that has its name.
 const (
 	rollingWorkflow = "RollingReboot"
 	oneWorkflow     = "RebootOne"
@@ -43,11 +44,11 @@ type runHead struct {
 
 // inFlight is a target whose turn has come and whose end is not known.
 type inFlight struct {
-	Index     int   `json:"i"` // in the plan
-	Milli     int64 `json:"at"`
-	Started   bool  `json:"started,omitempty"` // its RebootOne was started
-	Events    int   `json:"events,omitempty"`  // how many of its RebootOne are known
-	Throttled int   `json:"throttled,omitempty"`
+	Index     int       `json:"i"`                   // in the plan
+	AskedAt   time.Time `json:"at"`                  // when its turn came
+	Started   bool      `json:"started,omitempty"`   // its RebootOne was or is about to be started
+	Events    int       `json:"events,omitempty"`    // how many of its RebootOne are known
+	Throttled int       `json:"throttled,omitempty"` // how often it was
 }
 
 var (
@@ -74,7 +75,6 @@ type targetStatus struct {
 	ID        string        `json:"id"`
 	Number    int           `json:"n"` // of oneInput
 	Events    []fleet.Event `json:"events"`
-	Ended     bool          `json:"ended,omitempty"` // the events have the end
 	Throttled int           `json:"throttled,omitempty"`
 	Rate      float64       `json:"rate,omitempty"`
 }
@@ -105,9 +105,6 @@ func isEnd(k fleet.EventKind) bool {
 		return false
 	}
 }
-
-// milli is a time from milliseconds.
-func milli(n int64) time.Time { return time.UnixMilli(n).UTC() }
 
 // maxText limits the text of an error in a history.
 const maxText = 300

@@ -19,6 +19,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/fleet/driver"
 )
 
 // world is a run in the SDK's environment for tests, which skips time. Its activities
@@ -41,7 +42,7 @@ type world struct {
 	// fate is what comes of a send that reached a worker; nil: it is accepted.
 	fate func(m *machine) fate
 	// refuses is why an instance is not restarted, as a snapshot shows; nil: it is.
-	refuses func(m *machine) *verdict
+	refuses func(m *machine) *driver.Judgement
 	// end is what becomes of a restart; nil: it is healthy. What is given up may come
 	// back.
 	end       func(m *machine) fleet.Event
@@ -154,7 +155,7 @@ func (w *world) snapshot(_ context.Context, in work) (snapshot, error) {
 	m := w.machines[in.Target.ID]
 	if w.refuses != nil {
 		if v := w.refuses(m); v != nil {
-			return snapshot{Verdict: v}, nil
+			return snapshot{Refusal: v}, nil
 		}
 	}
 	now := w.Now()
@@ -189,7 +190,7 @@ func (w *world) send(ctx context.Context, in sendInput) (sendResult, error) {
 		m.restarts++
 		w.change(m, true)
 	}
-	if f.acts || f.err != nil || f.result.Outcome == sendUnknown {
+	if f.acts || f.err != nil || f.result.Refusal == nil {
 		m.sends++
 	}
 	return f.result, f.err
@@ -301,12 +302,12 @@ func TestRun(t *testing.T) {
 }
 
 func accepted(m *machine) fate {
-	return fate{acts: true, result: sendResult{Outcome: sendAccepted, RequestID: fmt.Sprintf("473469C7-AA6F-4DC5-B3DB-%012X", m.number)}}
+	return fate{acts: true, result: sendResult{Accepted: true, RequestID: fmt.Sprintf("473469C7-AA6F-4DC5-B3DB-%012X", m.number)}}
 }
 
 // throttled is what comes of a send that the service throttles.
 func throttled(wait time.Duration) fate {
-	return notSent(verdict{Retry: fleet.ReasonThrottled, RetryAfter: wait, Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonRefused}})
+	return notSent(driver.Judgement{Retry: fleet.ReasonThrottled, RetryAfter: wait, Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonRefused}})
 }
 
-func notSent(v verdict) fate { return fate{result: sendResult{Outcome: sendNot, Verdict: &v}} }
+func notSent(v driver.Judgement) fate { return fate{result: sendResult{Refusal: &v}} }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/fleet/driver"
 )
 
 // oneInput is the input of RebootOne.
@@ -18,15 +19,14 @@ type oneInput struct {
 
 	Key        string    `json:"key"`
 	Run        string    `json:"run"` // the workflow ID of the run, which gets the status
-	Number     int       `json:"n"`   // how often it was the instance's turn
+	Number     int       `json:"n"`   // of the instance's turn
 	ForceStop  bool      `json:"forceStop,omitempty"`
-	Attempts   int       `json:"attempts,omitempty"` // requests that may have left before
+	Attempts   int       `json:"attempts,omitempty"` // earlier requests that may have left
 	AskedAt    time.Time `json:"askedAt"`
 	SendBefore time.Time `json:"sendBefore,omitzero"` // the end of the maintenance window
-	Settings   Settings  `json:"settings"`            // forInstance
-	SendQueue  string    `json:"sendQueue"`
-	// Look sends nothing: an earlier RebootOne ended and did not say what it had done.
-	// Known and Accepted are what it had said.
+	Settings   Settings  `json:"settings"`
+	// Look sends nothing, because an earlier RebootOne ended without a result. Known and
+	// Accepted are what it had reported.
 	Look     bool                `json:"look,omitempty"`
 	Known    *ecsreboot.Baseline `json:"known,omitempty"` // the instance before the restart
 	Accepted bool                `json:"accepted,omitempty"`
@@ -39,13 +39,12 @@ const (
 	// queueTime is how long a restart may wait for a worker before the instance is
 	// polled once more.
 	queueTime = 10 * time.Minute
-	// retryInterval and retryTimeout are those of package fleet: the time between two
-	// attempts that certainly sent nothing, and how long attempts go on that fail for
-	// reasons that should pass soon.
+	// retryInterval is the time between two attempts that certainly sent nothing, and
+	// retryTimeout is how long they fail for a reason that should pass soon before the
+	// instance is given up; both as in package fleet.
 	retryInterval = 10 * time.Second
 	retryTimeout  = 5 * time.Minute
 	// holdTimeout is how long an instance that is throttled or blocked keeps its turn.
-	// Its history grows with each attempt.
 	holdTimeout = time.Hour
 )
 
@@ -58,12 +57,12 @@ type one struct {
 	before      ecsreboot.Baseline  // of the last attempt
 	sent        bool                // it may have been sent, and before is known
 	first       time.Time           // the StartTime when its turn came
-	subscribers []string            // runs that get the end, beside the one that asked
+	subscribers []string            // other runs that get the end
 }
 
-// rebootOne restarts one instance, follows it to its end, and reports that. If the
-// instance is failed or unknown, it then watches whether the instance comes back, until
-// the run or the next RebootOne needs no watching any more.
+// rebootOne restarts one instance, follows it to its end, and reports the end. After that,
+// it watches whether an instance that is failed or unknown comes back, until the run ends
+// or another run wants the instance.
 func rebootOne(ctx workflow.Context, in oneInput) (targetStatus, error) {
 	o := &one{in: in, status: targetStatus{Key: in.Key, ID: in.Target.ID, Number: in.Number}}
 	work, _ := workflow.NewDisconnectedContext(ctx)
@@ -73,12 +72,9 @@ func rebootOne(ctx workflow.Context, in oneInput) (targetStatus, error) {
 	} else {
 		o.restart(work)
 	}
-	o.status.Ended = true
 	o.reportAll(work)
-	switch o.status.end().Kind {
-	case fleet.EventFailed, fleet.EventUnknown:
+	if end := o.status.end().Kind; end == fleet.EventFailed || end == fleet.EventUnknown {
 		o.watch(work)
-	default:
 	}
 	return o.status, nil
 }
@@ -107,7 +103,7 @@ func (o *one) listen(ctx, canceled workflow.Context) {
 					continue // it asks whether this workflow is still there
 				}
 				o.subscribers = append(o.subscribers, run)
-				if o.status.Ended {
+				if o.status.end().Kind != "" {
 					o.revoke(fleet.ReasonOthers) // another run wants the instance
 				}
 			}
@@ -116,7 +112,7 @@ func (o *one) listen(ctx, canceled workflow.Context) {
 	})
 }
 
-// revoke sends nothing any more. What has been sent is followed.
+// revoke makes o send nothing any more. What has been sent is followed.
 func (o *one) revoke(reason fleet.Reason) {
 	if o.revoked == "" {
 		o.revoked = reason
@@ -126,8 +122,8 @@ func (o *one) revoke(reason fleet.Reason) {
 	}
 }
 
-// revocable returns a context that revoke cancels, and what ends that.
-func (o *one) revocable(ctx workflow.Context) (workflow.Context, func()) {
+// revocable returns a context that revoke cancels until done is called.
+func (o *one) revocable(ctx workflow.Context) (limited workflow.Context, done func()) {
 	ctx, cancel := workflow.WithCancel(ctx)
 	o.cancel = cancel
 	if o.revoked != "" {
@@ -151,7 +147,7 @@ func (o *one) add(ctx workflow.Context, events ...fleet.Event) {
 	}
 }
 
-// report sends the status to a run. If the run that asked is gone, nothing is sent for it.
+// report sends the status to a run. If the run that asked is gone, o sends no restart.
 func (o *one) report(ctx workflow.Context, run string) {
 	err := workflow.SignalExternalWorkflow(ctx, run, "", signalStatus, o.status).Get(ctx, nil)
 	if err != nil {
@@ -182,35 +178,27 @@ func (o *one) restart(ctx workflow.Context) {
 		switch {
 		case why == nil: // there is an end, or the next attempt may be made at once
 			continue
-		case why.Retry == "":
-			o.giveUp(ctx, why)
-			return
 		case why.Retry == fleet.ReasonThrottled, why.Retry == fleet.ReasonBlocked:
 			failing = time.Time{}
 			if now.Sub(begin) > holdTimeout || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
 				o.add(ctx, fleet.Event{Kind: fleet.EventUnsent, Reason: why.Retry, Error: why.Event.Error})
 				return
 			}
+		case why.Retry == "", !failing.IsZero() && now.Sub(failing) > retryTimeout:
+			if why.ForAll {
+				o.add(ctx, fleet.Event{Kind: fleet.EventHalt, Reason: fleet.ReasonAccess, Error: why.Event.Error})
+			}
+			o.add(ctx, why.Event)
+			return
 		case failing.IsZero():
 			failing = now
-		case now.Sub(failing) > retryTimeout:
-			o.giveUp(ctx, why)
-			return
 		}
 		o.hold(ctx, why, attempt)
 	}
 }
 
-// giveUp records that the instance is not restarted.
-func (o *one) giveUp(ctx workflow.Context, why *verdict) {
-	if why.ForAll {
-		o.add(ctx, fleet.Event{Kind: fleet.EventHalt, Reason: fleet.ReasonAccess, Error: why.Event.Error})
-	}
-	o.add(ctx, why.Event)
-}
-
 // hold waits before the next attempt, and reports why.
-func (o *one) hold(ctx workflow.Context, why *verdict, attempt int) {
+func (o *one) hold(ctx workflow.Context, why *driver.Judgement, attempt int) {
 	wait := retryInterval
 	switch why.Retry {
 	case fleet.ReasonBlocked:
@@ -244,35 +232,22 @@ func spread(id string, attempt int) int {
 
 // attempt polls the instance and sends the restart, unless something is in the way. It
 // returns why nothing was sent; nil if there is an end, or the reason has passed.
-func (o *one) attempt(ctx workflow.Context) *verdict {
+func (o *one) attempt(ctx workflow.Context) *driver.Judgement {
 	var before snapshot
 	poll := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: readTimeout + sendSlack, RetryPolicy: retryPolicy})
 	if err := workflow.ExecuteActivity(poll, snapshotActivity, o.in.work).Get(ctx, &before); err != nil {
-		return &verdict{Retry: fleet.ReasonNotSent, Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent, Error: text(err)}}
+		return &driver.Judgement{Retry: fleet.ReasonNotSent, Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent, Error: text(err)}}
 	}
 	switch {
-	case before.Verdict != nil && before.Verdict.NotRunning:
+	case before.Refusal != nil && before.Refusal.NotRunning:
 		return o.awaitOthers(ctx)
-	case before.Verdict != nil:
-		return before.Verdict
+	case before.Refusal != nil:
+		return before.Refusal
 	case o.revoked != "":
 		return nil
-	case o.isStarted(before.Baseline):
-		return &verdict{Event: fleet.Event{Kind: fleet.EventSkipped, Reason: fleet.ReasonOthers}}
 	}
-	o.first, o.before = before.Baseline.StartTime, before.Baseline
+	if o.before = before.Baseline; o.first.IsZero() {
+		o.first = o.before.StartTime
+	}
 	return o.send(ctx)
-}
-
-// isStarted reports whether others have restarted the instance since its turn came.
-func (o *one) isStarted(now ecsreboot.Baseline) bool {
-	return !o.first.IsZero() && now.StartTime.After(o.first) || now.StartTime.After(o.in.AskedAt.Add(ahead(now)))
-}
-
-// ahead is by how much the service's clock, which StartTime is of, is ahead of ours.
-func ahead(now ecsreboot.Baseline) time.Duration {
-	if now.ServiceTime.IsZero() {
-		return 0
-	}
-	return now.ServiceTime.Sub(now.TakenAt)
 }

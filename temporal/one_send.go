@@ -10,17 +10,18 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/fleet/driver"
 )
 
-// send sends the restart once, and follows it. From here on, the history says that it
-// may have been sent. It returns why it was not; nil if there is an end, or it may be
-// tried again at once.
-func (o *one) send(ctx workflow.Context) *verdict {
+// send sends the restart once, and follows it. From here on, the history says that the
+// restart may have been sent. send returns why it was not; nil if there is an end, or the
+// next attempt may be made at once.
+func (o *one) send(ctx workflow.Context) *driver.Judgement {
 	scheduled := workflow.Now(ctx)
 	limited, done := o.revocable(ctx)
 	var result sendResult
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(limited, workflow.ActivityOptions{
-		TaskQueue:              o.in.SendQueue,
+		TaskQueue:              sendQueue(workflow.GetInfo(ctx).TaskQueueName),
 		ScheduleToStartTimeout: queueTime,
 		StartToCloseTimeout:    o.in.Settings.SendTimeout + sendSlack,
 		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
@@ -28,7 +29,7 @@ func (o *one) send(ctx workflow.Context) *verdict {
 		// has begun does not learn of it, and its result applies.
 		WaitForCancellation: true,
 	}), sendActivity, sendInput{
-		work: o.in.work, Settings: o.in.Settings, ForceStop: o.in.ForceStop, StartTime: o.before.StartTime, SendBefore: o.in.SendBefore,
+		work: o.in.work, Settings: o.in.Settings, ForceStop: o.in.ForceStop, AskedAt: o.in.AskedAt, StartTime: o.first, SendBefore: o.in.SendBefore,
 	}).Get(ctx, &result)
 	done()
 	o.status.Rate = result.Rate
@@ -36,11 +37,11 @@ func (o *one) send(ctx workflow.Context) *verdict {
 	case neverStarted(err):
 		return nil
 	case err != nil: // its worker died, or is about to
-		result = sendResult{Outcome: sendUnknown, Error: "the worker that sent it did not answer: " + err.Error()}
-	case result.Outcome == sendNot && result.Verdict.NotRunning:
+		result.Error = "the worker that sent it did not answer: " + err.Error()
+	case result.Refusal != nil && result.Refusal.NotRunning:
 		return o.awaitOthers(ctx)
-	case result.Outcome == sendNot:
-		return result.Verdict
+	case result.Refusal != nil:
+		return result.Refusal
 	}
 	if result.Before != nil {
 		o.before = *result.Before
@@ -50,15 +51,15 @@ func (o *one) send(ctx workflow.Context) *verdict {
 		result.SentAt = scheduled
 	}
 	o.add(ctx, fleet.Event{Kind: fleet.EventIntent, At: result.SentAt, Attempt: o.in.Attempts + 1, Before: new(o.before)})
-	accepted, since := result.Outcome == sendAccepted, result.SentAt
-	if accepted {
+	since := result.SentAt
+	if result.Accepted {
 		o.add(ctx, fleet.Event{Kind: fleet.EventAccepted, RequestID: result.RequestID})
 	} else {
 		o.add(ctx, fleet.Event{Kind: fleet.EventDoubt, Error: result.Error})
 		since = workflow.Now(ctx)
 	}
 	o.report(ctx, o.in.Run)
-	o.follow(ctx, accepted, since)
+	o.follow(ctx, result.Accepted, since)
 	return nil
 }
 
@@ -69,10 +70,10 @@ func neverStarted(err error) bool {
 	return temporal.IsCanceledError(err) || ok && timeout.TimeoutType() == enums.TIMEOUT_TYPE_SCHEDULE_TO_START
 }
 
-// retryPolicy is that of activities that send nothing: they are retried for ever.
+// retryPolicy is for activities that send nothing: they are retried without a limit.
 var retryPolicy = &temporal.RetryPolicy{InitialInterval: time.Second, MaximumInterval: retryInterval}
 
-// forEver is longer than any activity that follows an instance: it limits itself.
+// forEver is for the activity that follows an instance, which limits itself.
 const forEver = 10 * 365 * 24 * time.Hour
 
 // poll executes the activity that follows an instance.
@@ -93,29 +94,29 @@ func (o *one) follow(ctx workflow.Context, accepted bool, sentAt time.Time) {
 	o.add(ctx, result.Events...)
 }
 
-// awaitOthers waits for an instance that is not Running. It returns why the restart is
-// tried again later; nil if there is an end, or it is revoked.
-func (o *one) awaitOthers(ctx workflow.Context) *verdict {
+// awaitOthers waits for an instance that is not Running. It returns why the restart is to
+// be retried later; nil if there is an end, or the restart is revoked.
+func (o *one) awaitOthers(ctx workflow.Context) *driver.Judgement {
 	o.add(ctx, fleet.Event{Kind: fleet.EventHeld, Reason: fleet.ReasonOthers})
 	o.report(ctx, o.in.Run)
 	limited, done := o.revocable(ctx)
 	result, err := o.poll(limited, followInput{Others: true})
 	done()
 	o.add(ctx, result.Events...)
-	failed := fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent, Error: text(err)}
 	switch {
 	case o.revoked != "", temporal.IsCanceledError(err):
 		return nil
 	case err != nil:
-		return &verdict{Event: failed}
+		return &driver.Judgement{Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent, Error: text(err)}}
 	case result.Running: // it was not Running for a moment
-		failed.Reason, failed.Code = fleet.ReasonRefused, ecsreboot.ErrIncorrectInstanceStatus
-		return &verdict{Retry: fleet.ReasonRefused, Event: failed}
+		return &driver.Judgement{Retry: fleet.ReasonRefused, Event: fleet.Event{
+			Kind: fleet.EventFailed, Reason: fleet.ReasonRefused, Code: ecsreboot.ErrIncorrectInstanceStatus,
+		}}
 	}
 	return nil
 }
 
-// look finds out what became of a restart that an earlier RebootOne may have sent.
+// look resolves a restart that an earlier RebootOne may have sent.
 func (o *one) look(ctx workflow.Context) {
 	if o.in.Known != nil {
 		o.before, o.sent = *o.in.Known, true

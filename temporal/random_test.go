@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/fleet/driver"
 )
 
 // TestRandom lets all kinds of things go wrong, each seed in its own way.
@@ -39,19 +40,19 @@ func TestRandom(t *testing.T) {
 				case kind == 1:
 					return fate{err: errDied}
 				case kind == 2:
-					return fate{acts: true, result: sendResult{Outcome: sendUnknown, Error: "lost"}}
+					return fate{acts: true, result: sendResult{Error: "lost"}}
 				case kind == 3:
-					return fate{result: sendResult{Outcome: sendUnknown, Error: "lost"}}
+					return fate{result: sendResult{Error: "lost"}}
 				case kind == 4:
-					return notSent(verdict{Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonRefused, Code: "DiskError"}})
+					return notSent(driver.Judgement{Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonRefused, Code: "DiskError"}})
 				case kind == 5:
-					return notSent(verdict{NotRunning: true})
+					return notSent(driver.Judgement{NotRunning: true})
 				case kind == 6:
-					return notSent(verdict{Event: fleet.Event{Kind: fleet.EventSkipped, Reason: fleet.ReasonNotRunning, Unavailable: true}})
+					return notSent(driver.Judgement{Event: fleet.Event{Kind: fleet.EventSkipped, Reason: fleet.ReasonNotRunning, Unavailable: true}})
 				case kind < 10 && m.tries < 4:
 					return throttled(time.Duration(kind) * 10 * time.Second)
 				case kind == 10 && m.tries < 3:
-					return notSent(verdict{Retry: fleet.ReasonNotSent, Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent}})
+					return notSent(driver.Judgement{Retry: fleet.ReasonNotSent, Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent}})
 				}
 				return accepted(m)
 			}

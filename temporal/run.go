@@ -1,13 +1,13 @@
 package ecstemporal
 
 import (
+	"errors"
 	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
@@ -27,18 +27,15 @@ type run struct {
 	index   map[string]int // of targets, by ID
 	targets []runTarget
 
+	report   *fleet.Report // of all events
 	todo     []fleet.Action
-	begun    time.Time
-	ending   fleet.Event // the end of the run
-	awaiting int         // the canary stage that waits for approval; 0 if none does
-	stage    int         // the last one that has passed
-	paused   map[fleet.Reason]bool
+	awaiting int // the canary stage that waits for approval; 0 if none does
+	stage    int // the last one that has passed
 	window   windowState
-	stopping fleet.Event // why nothing more is asked for; its kind is empty otherwise
 	ended    bool
 
 	// For continuing as new.
-	settled int  // targets that reached an end in this execution
+	ends    int  // of targets in this execution
 	open    int  // RebootOnes that it started and whose end is not known
 	busy    int  // requests to the server, and notices, that must not get lost
 	leaving bool // nothing new is begun
@@ -46,22 +43,14 @@ type run struct {
 }
 
 type runTarget struct {
-	number    int // how often its turn has come
-	askedAt   time.Time
-	started   bool          // its RebootOne was or is about to be started
-	open      bool          // that counts in run.open
-	heardAt   time.Time     // when it last reported or was asked to; zero until the server has it
-	patience  time.Duration // for how long it may report nothing
-	looks     int           // how often it was lost
-	events    int           // how many of its RebootOne are known
-	throttled int           // how often it was
-	other     *targetStatus // from the RebootOne of another run
+	inFlight
 
-	// What is known since its turn came.
-	sent     bool // it may have been sent: there is an intent
-	accepted bool
-	before   *ecsreboot.Baseline
-	held     fleet.Event // the last one; its kind is empty if there is none
+	number   int           // of its turn, from 1
+	open     bool          // it is included in run.open
+	heardAt  time.Time     // when it last reported or was asked to; zero until the server has it
+	patience time.Duration // for how long it may report nothing
+	losses   int           // how often its RebootOne ended without a result
+	other    *targetStatus // from the RebootOne of another run
 }
 
 const (
@@ -77,30 +66,38 @@ const (
 func rollingReboot(ctx workflow.Context, head runHead, packed []byte) ([]byte, error) {
 	r, err := newRun(ctx, head, packed)
 	if err != nil {
-		// What it was given is no run: it fails for good.
+		// The input is invalid, so no retry helps.
 		return nil, temporal.NewNonRetryableApplicationError(err.Error(), "InvalidInput", nil)
 	}
-	if err := r.answerQueries(ctx); err != nil {
+	err = errors.Join(
+		workflow.SetQueryHandler(ctx, QueryProgress, func() (Progress, error) { return r.progress(), nil }),
+		workflow.SetQueryHandler(ctx, queryHistory, func() ([]byte, error) { return r.pack(r.maybeSent()...), nil }),
+	)
+	if err != nil {
 		return nil, err
 	}
 	canceled := ctx
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	r.begin(ctx)
-	r.listen(ctx, canceled)
+	workflow.Go(ctx, r.supervise)
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		canceled.Done().Receive(ctx, nil)
+		r.stop(ctx)
+	})
 	for {
 		err := workflow.Await(ctx, func() bool {
 			r.leaving = r.leaving || !r.ended && r.isLong(ctx)
-			return (r.ended || r.leaving) && r.busy == 0
+			return (r.ended || r.leaving) && r.busy == 0 || hasSignals(ctx)
 		})
 		if err != nil {
 			return nil, err
 		}
 		r.drain(ctx) // what has arrived must not get lost
 		switch {
-		case r.busy > 0: // draining gave something to do
+		case r.busy > 0:
 		case r.ended:
 			return r.pack(), nil
-		default:
+		case r.leaving:
 			return nil, workflow.NewContinueAsNewError(ctx, rollingWorkflow, r.handOver(), r.pack())
 		}
 	}
@@ -109,7 +106,7 @@ func rollingReboot(ctx workflow.Context, head runHead, packed []byte) ([]byte, e
 // isLong reports whether the execution is long enough to continue as new.
 func (r *run) isLong(ctx workflow.Context) bool {
 	limit := r.head.Settings.ContinueAfter
-	return limit > 0 && r.settled >= limit || r.open >= maxOpen || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
+	return limit > 0 && r.ends >= limit || r.open >= maxOpen || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
 }
 
 // newRun takes up a run where its history ends.
@@ -126,10 +123,9 @@ func newRun(ctx workflow.Context, head runHead, packed []byte) (*run, error) {
 		head.Key = workflow.GetInfo(ctx).FirstRunID
 	}
 	r := &run{
-		head: head, plan: history.Plan, packed: packed, planner: planner,
+		head: head, plan: history.Plan, packed: packed, planner: planner, report: (&fleet.History{Plan: history.Plan}).Report(),
 		index:   make(map[string]int, len(history.Plan.Targets)),
 		targets: make([]runTarget, len(history.Plan.Targets)),
-		paused:  make(map[fleet.Reason]bool),
 		window:  windowState{Open: true},
 		slots:   workflow.NewSemaphore(ctx, maxSlots),
 	}
@@ -137,11 +133,11 @@ func newRun(ctx workflow.Context, head runHead, packed []byte) (*run, error) {
 		r.index[r.plan.Targets[i].ID] = i
 	}
 	for _, e := range history.Events {
-		actions, err := planner.Next(e)
+		actions, err := r.apply(e)
 		if err != nil {
 			return nil, err
 		}
-		for _, a := range actions { // as they were then
+		for _, a := range actions {
 			switch a.Kind {
 			case fleet.ActionRestart:
 				r.choose(r.index[a.InstanceID], time.Time{})
@@ -150,18 +146,16 @@ func newRun(ctx workflow.Context, head runHead, packed []byte) (*run, error) {
 			default:
 			}
 		}
-		r.note(e)
 	}
 	for _, f := range head.InFlight {
-		t := &r.targets[f.Index]
-		t.askedAt, t.started, t.events, t.throttled = milli(f.Milli), f.Started, f.Events, f.Throttled
+		r.targets[f.Index].inFlight = f
 	}
 	return r, nil
 }
 
-// choose makes it a target's turn.
+// choose begins a turn of a target.
 func (r *run) choose(i int, at time.Time) {
-	r.targets[i] = runTarget{number: r.targets[i].number + 1, askedAt: at}
+	r.targets[i] = runTarget{inFlight: inFlight{Index: i, AskedAt: at}, number: r.targets[i].number + 1}
 }
 
 // isInFlight reports whether a target's turn has come and its end is not known.
@@ -169,64 +163,59 @@ func (r *run) isInFlight(i int) bool {
 	return r.planner.StateOf(r.plan.Targets[i].ID) == fleet.StateRestarting
 }
 
-// note takes in what follows from an event, beside the planner.
-func (r *run) note(e fleet.Event) {
-	switch e.Kind {
-	case fleet.EventRun:
-		r.begun = e.At
-	case fleet.EventStage:
-		r.stage, r.awaiting = e.Stage, 0
-	case fleet.EventPause:
-		r.paused[e.Reason] = true
-	case fleet.EventContinue:
-		delete(r.paused, e.Reason)
-	case fleet.EventStop, fleet.EventHalt:
-		if r.stopping.Kind == "" {
-			r.stopping = e
-		}
-	case fleet.EventEnd:
-		r.ended, r.ending = true, e
-	case fleet.EventHeld:
-		r.targets[r.index[e.InstanceID]].held = e
-	case fleet.EventIntent:
-		t := &r.targets[r.index[e.InstanceID]]
-		t.sent, t.accepted, t.before = true, false, e.Before
-	case fleet.EventAccepted:
-		r.targets[r.index[e.InstanceID]].accepted = true
-	default:
+// isSent reports whether a target in flight has an intent, so that it may have restarted.
+func (r *run) isSent(i int) bool { return r.report.Records[i].State == fleet.StateRestarting }
+
+// apply applies an event, or returns why it cannot happen.
+func (r *run) apply(e fleet.Event) ([]fleet.Action, error) {
+	actions, err := r.planner.Next(e)
+	if err != nil {
+		return nil, err
 	}
+	r.report.Add(e)
+	if e.Kind == fleet.EventStage {
+		r.stage, r.awaiting = e.Stage, 0
+	}
+	r.ended = e.Kind == fleet.EventEnd
+	return actions, nil
 }
 
 // pack packs the history of the run.
 func (r *run) pack(more ...fleet.Event) []byte {
-	return packEvents(r.packed, append(slices.Clip(r.events), more...), r.index)
+	return packEvents(r.packed, append(slices.Clip(r.events), more...))
 }
 
-// maybeSent are intents of the restarts that may have been sent, though no RebootOne
-// has said so yet: a report that is asked for now must not say that nothing was sent.
-// Why such a restart was held back at last follows, as an intent supersedes it.
+// maybeSent returns intents of the restarts that may have been sent although no RebootOne
+// has reported it: a report that is made now must not say that nothing was sent. Why such
+// a restart was held back last follows, because an intent supersedes it.
 func (r *run) maybeSent() []fleet.Event {
 	var events []fleet.Event
-	for i, target := range r.plan.Targets {
+	for i, record := range r.report.Records {
 		t := &r.targets[i]
-		if t.sent || !t.started || !r.isInFlight(i) {
+		if !t.Started || !r.isInFlight(i) || r.isSent(i) {
 			continue
 		}
-		events = append(events, fleet.Event{Kind: fleet.EventIntent, At: t.askedAt, InstanceID: target.ID, Attempt: r.planner.Attempts(target.ID) + 1})
-		if t.held.Kind != "" {
-			events = append(events, t.held)
+		events = append(events, r.intent(i))
+		if record.Reason != "" {
+			events = append(events, fleet.Event{Kind: fleet.EventHeld, At: t.AskedAt, InstanceID: record.ID, Reason: record.Reason, Error: record.Error})
 		}
 	}
 	return events
+}
+
+// intent returns the intent of a restart of which only the request is known.
+func (r *run) intent(i int) fleet.Event {
+	id := r.plan.Targets[i].ID
+	return fleet.Event{Kind: fleet.EventIntent, At: r.targets[i].AskedAt, InstanceID: id, Attempt: r.planner.Attempts(id) + 1}
 }
 
 // handOver returns the readable part of the next execution's input.
 func (r *run) handOver() runHead {
 	head := r.head
 	head.InFlight = nil
-	for i, t := range r.targets {
+	for i := range r.targets {
 		if r.isInFlight(i) {
-			head.InFlight = append(head.InFlight, inFlight{Index: i, Milli: t.askedAt.UnixMilli(), Started: t.started, Events: t.events, Throttled: t.throttled})
+			head.InFlight = append(head.InFlight, r.targets[i].inFlight)
 		}
 	}
 	return head

@@ -2,6 +2,7 @@ package ecstemporal
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -16,13 +17,13 @@ func (r *run) begin(ctx workflow.Context) {
 	for i := range r.targets { // before events make it the turn of others
 		switch {
 		case !r.isInFlight(i):
-		case r.targets[i].started:
+		case r.targets[i].Started:
 			r.work(ctx, i, r.check)
 		default:
 			r.work(ctx, i, r.start)
 		}
 	}
-	if r.begun.IsZero() {
+	if r.report.Sessions == 0 {
 		rules := r.planner.Rules()
 		r.take(ctx, fleet.Event{Kind: fleet.EventRun, Rules: &rules, Program: ecsreboot.Version})
 	}
@@ -33,28 +34,26 @@ func (r *run) begin(ctx workflow.Context) {
 	r.act(ctx)
 }
 
-// take gives an event to the planner and keeps it. An event that cannot happen is
-// dropped, because a status may repeat one. An end is never dropped: the run would wait
-// for ever.
+// take applies an event and keeps it. An event that cannot happen is dropped, because a
+// status may repeat one. An end is never dropped: the run would never end.
 func (r *run) take(ctx workflow.Context, e fleet.Event) {
 	if e.At.IsZero() {
 		e.At = workflow.Now(ctx)
 	}
-	e.At = e.At.UTC().Truncate(time.Millisecond) // as it is packed
+	e.At = e.At.UTC().Truncate(time.Millisecond) // which keeps the history small
 	e.Error = shorten(e.Error)
-	actions, err := r.planner.Next(e)
+	actions, err := r.apply(e)
 	if err != nil && isEnd(e.Kind) && r.planner.StateOf(e.InstanceID) == fleet.StateRestarting {
 		e = fleet.Event{Kind: fleet.EventFailed, At: e.At, InstanceID: e.InstanceID, Reason: fleet.ReasonNotWatched, Error: shorten(err.Error())}
-		actions, err = r.planner.Next(e)
+		actions, err = r.apply(e)
 	}
 	if err != nil {
 		workflow.GetLogger(ctx).Warn("Dropped an event.", "error", err)
 		return
 	}
-	r.note(e)
 	r.events = append(r.events, e)
 	if e.InstanceID != "" && isEnd(e.Kind) {
-		r.settled++
+		r.ends++
 		if t := &r.targets[r.index[e.InstanceID]]; t.open {
 			t.open = false
 			r.open--
@@ -64,17 +63,16 @@ func (r *run) take(ctx workflow.Context, e fleet.Event) {
 	switch e.Kind {
 	case fleet.EventPause, fleet.EventStop, fleet.EventHalt:
 		r.revokeAll(ctx)
-	default:
-	}
-	if noteworthy(e) {
 		r.notify(ctx, e)
+	case fleet.EventContinue, fleet.EventEnd, fleet.EventFailed, fleet.EventUnknown:
+		r.notify(ctx, e)
+	default:
 	}
 }
 
-// act does what the planner has asked for. Restarts are last, because the actions
-// before them may have the effect that nothing is restarted any more.
+// act does what the planner has asked for. Restarts begin only after it returns, because
+// later actions may have the effect that nothing is restarted any more.
 func (r *run) act(ctx workflow.Context) {
-	var restarts []int
 	for len(r.todo) > 0 {
 		a := r.todo[0]
 		r.todo = r.todo[1:]
@@ -82,39 +80,16 @@ func (r *run) act(ctx workflow.Context) {
 		case fleet.ActionRestart:
 			i := r.index[a.InstanceID]
 			r.choose(i, workflow.Now(ctx))
-			restarts = append(restarts, i)
+			r.work(ctx, i, r.start)
 		case fleet.ActionApprove:
 			r.approve(ctx, a.Stage)
 		case fleet.ActionHalt:
 			r.take(ctx, fleet.Event{Kind: fleet.EventHalt, Reason: a.Reason})
 		case fleet.ActionEnd:
 			r.end(ctx, a.Reason)
-		default: // an earlier session is looked at, and there is none
-		}
-		if len(r.todo) == 0 && r.held() != "" {
-			held := restarts
-			restarts = nil
-			for _, i := range held {
-				r.take(ctx, fleet.Event{Kind: fleet.EventUnsent, InstanceID: r.plan.Targets[i].ID, Reason: r.held()})
-			}
+		default: // to resume an earlier session, which a run does not have
 		}
 	}
-	for _, i := range restarts {
-		r.work(ctx, i, r.start)
-	}
-}
-
-// held returns why nothing may be sent now; empty if restarts may be sent.
-func (r *run) held() fleet.Reason {
-	switch {
-	case r.stopping.Kind != "":
-		return r.stopping.Reason
-	case r.paused[fleet.ReasonUser]:
-		return fleet.ReasonUser
-	case r.paused[fleet.ReasonWindow]:
-		return fleet.ReasonWindow
-	}
-	return ""
 }
 
 // approve lets a canary stage pass, or waits for a signal.
@@ -129,53 +104,33 @@ func (r *run) approve(ctx workflow.Context, stage int) {
 
 // stop stops the run for good. It ends when everything in flight has reached its end.
 func (r *run) stop(ctx workflow.Context) {
-	if r.stopping.Kind == "" && !r.ended {
+	if r.report.Reason == "" { // neither stopped nor ended
 		r.take(ctx, fleet.Event{Kind: fleet.EventStop, Reason: fleet.ReasonUser})
 		r.act(ctx)
 	}
 }
 
-// end ends the run, and the RebootOnes that still watch whether an instance comes back.
+// end ends the run, and the RebootOnes that watch whether an instance comes back.
 func (r *run) end(ctx workflow.Context, reason fleet.Reason) {
 	r.take(ctx, fleet.Event{Kind: fleet.EventEnd, Reason: reason})
 	r.leaving = false
-	for i, target := range r.plan.Targets {
-		switch r.planner.StateOf(target.ID) {
-		case fleet.StateFailed, fleet.StateUnknown:
-			if r.targets[i].before != nil {
-				r.revoke(ctx, i, reason)
-			}
-		default:
+	for i, record := range r.report.Records {
+		if (record.State == fleet.StateFailed || record.State == fleet.StateUnknown) && record.Before != nil {
+			r.revoke(ctx, i, reason)
 		}
 	}
 }
 
-// heard are the signals of a run, in the order in which those are handled that wait
-// together. It is not known then which of them came first, so a pause must be handled
-// after an unpause: the pause may have been the last.
+// heard are the signals of a run, in the order in which waiting ones are handled. Which
+// of them came first is not known, so a pause is handled after an unpause: the pause may
+// have been the last.
 var heard = []string{signalStatus, SignalUnpause, SignalPause, SignalAbort, SignalApproveCanary}
 
-// listen handles signals from now on.
-func (r *run) listen(ctx, canceled workflow.Context) {
-	workflow.Go(ctx, func(ctx workflow.Context) {
-		canceled.Done().Receive(ctx, nil)
-		r.stop(ctx)
-	})
-	workflow.Go(ctx, r.supervise)
-	workflow.Go(ctx, func(ctx workflow.Context) {
-		signals := workflow.NewSelector(ctx)
-		for _, name := range heard {
-			signals.AddReceive(workflow.GetSignalChannel(ctx, name), func(channel workflow.ReceiveChannel, _ bool) {
-				r.receive(ctx, name, channel)
-			})
-		}
-		for {
-			signals.Select(ctx)
-		}
-	})
+// hasSignals reports whether signals wait.
+func hasSignals(ctx workflow.Context) bool {
+	return slices.ContainsFunc(heard, func(name string) bool { return workflow.GetSignalChannel(ctx, name).Len() > 0 })
 }
 
-// drain handles the signals that wait.
 func (r *run) drain(ctx workflow.Context) {
 	for _, name := range heard {
 		channel := workflow.GetSignalChannel(ctx, name)
@@ -185,7 +140,6 @@ func (r *run) drain(ctx workflow.Context) {
 	}
 }
 
-// receive handles one signal that waits.
 func (r *run) receive(ctx workflow.Context, name string, channel workflow.ReceiveChannel) {
 	var status targetStatus
 	var stage int
@@ -199,9 +153,9 @@ func (r *run) receive(ctx workflow.Context, name string, channel workflow.Receiv
 			r.take(ctx, fleet.Event{Kind: fleet.EventStage, Stage: stage})
 		}
 	case !channel.ReceiveAsync(nil), r.ended:
-	case name == SignalPause && !r.paused[fleet.ReasonUser]:
+	case name == SignalPause && !r.planner.IsPaused(fleet.ReasonUser):
 		r.take(ctx, fleet.Event{Kind: fleet.EventPause, Reason: fleet.ReasonUser})
-	case name == SignalUnpause && r.paused[fleet.ReasonUser]:
+	case name == SignalUnpause && r.planner.IsPaused(fleet.ReasonUser):
 		r.take(ctx, fleet.Event{Kind: fleet.EventContinue, Reason: fleet.ReasonUser})
 	case name == SignalAbort:
 		r.stop(ctx)
@@ -221,14 +175,14 @@ func (r *run) hear(ctx workflow.Context, s targetStatus) {
 		return
 	}
 	if s.Number != t.number {
-		return // from before it was its turn once more
+		return // from an earlier turn
 	}
 	t.heardAt, t.patience = workflow.Now(ctx), checkInterval
-	r.head.Throttled += max(0, s.Throttled-t.throttled)
-	t.throttled = s.Throttled
+	r.head.Throttled += max(0, s.Throttled-t.Throttled)
+	t.Throttled = s.Throttled
 	r.head.Rate = cmp.Or(s.Rate, r.head.Rate)
-	for ; t.events < len(s.Events) && !r.ended; t.events++ {
-		e := s.Events[t.events]
+	for ; t.Events < len(s.Events) && !r.ended; t.Events++ {
+		e := s.Events[t.Events]
 		if e.Kind == fleet.EventHalt { // of the whole run
 			e.InstanceID = ""
 		}
@@ -236,34 +190,22 @@ func (r *run) hear(ctx workflow.Context, s targetStatus) {
 	}
 }
 
-// answerQueries sets the handlers of the queries.
-func (r *run) answerQueries(ctx workflow.Context) error {
-	if err := workflow.SetQueryHandler(ctx, QueryProgress, func() (Progress, error) { return r.progress(), nil }); err != nil {
-		return err
-	}
-	return workflow.SetQueryHandler(ctx, queryHistory, func() ([]byte, error) { return r.pack(r.maybeSent()...), nil })
-}
-
 func (r *run) progress() Progress {
 	p := Progress{
-		Digest: r.head.Digest, Begun: r.begun, Ended: r.ending.At, Targets: len(r.targets), Counts: make(map[fleet.State]int),
+		Digest: r.head.Digest, Begun: r.report.Begun, Ended: r.report.Ended, Targets: len(r.targets), Counts: make(map[fleet.State]int),
 		Width: r.planner.Width(), Unavailable: r.planner.Unavailable(),
 		Failed: r.planner.Failed(), MaxFailed: r.planner.Rules().MaxFailed.Of(len(r.targets)),
-		Awaiting: r.awaiting, Paused: r.paused[fleet.ReasonUser],
-		Reason: cmp.Or(r.ending.Reason, r.stopping.Reason), Error: cmp.Or(r.stopping.Error, r.window.Error),
+		Awaiting: r.awaiting, Paused: r.planner.IsPaused(fleet.ReasonUser),
+		Reason: r.report.Reason, Error: cmp.Or(r.report.Error, r.window.Error),
 		Throttled: r.head.Throttled, Rate: r.head.Rate,
 	}
-	for _, s := range []fleet.State{
-		fleet.StateWaiting, fleet.StateRestarting, fleet.StateHealthy, fleet.StateFailed, fleet.StateUnknown, fleet.StateSkipped,
-	} {
-		if n := r.planner.Count(s); n > 0 {
-			p.Counts[s] = n
-		}
+	for _, target := range r.plan.Targets {
+		p.Counts[r.planner.StateOf(target.ID)]++
 	}
 	if r.stage < len(r.planner.Rules().Canary) {
 		p.Stage = r.stage + 1
 	}
-	if r.paused[fleet.ReasonWindow] {
+	if r.planner.IsPaused(fleet.ReasonWindow) {
 		p.WindowOpens = r.window.Until
 	}
 	return p
@@ -276,7 +218,7 @@ var notifyOptions = workflow.ActivityOptions{
 	ScheduleToCloseTimeout: 5 * time.Minute,
 }
 
-// notify has the worker's Notify called. The run waits for it only at its end.
+// notify calls the worker's Notify. The run waits for it only at its end.
 func (r *run) notify(ctx workflow.Context, e fleet.Event) {
 	if !r.head.Settings.Notify {
 		return
@@ -286,17 +228,7 @@ func (r *run) notify(ctx workflow.Context, e fleet.Event) {
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		defer func() { r.busy-- }()
 		if err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, notifyOptions), notifyActivity, notice).Get(ctx, nil); err != nil {
-			workflow.GetLogger(ctx).Warn("Nobody was notified.", "error", err)
+			workflow.GetLogger(ctx).Warn("A notice was not delivered.", "error", err)
 		}
 	})
-}
-
-// noteworthy reports whether Notify is called for an event.
-func noteworthy(e fleet.Event) bool {
-	switch e.Kind {
-	case fleet.EventPause, fleet.EventContinue, fleet.EventStop, fleet.EventHalt, fleet.EventEnd, fleet.EventFailed, fleet.EventUnknown:
-		return true
-	default:
-		return false
-	}
 }

@@ -12,16 +12,13 @@ import (
 )
 
 const (
-	// maxLooks limits how often an instance is looked at whose RebootOne somebody ends.
-	maxLooks = 3
+	// maxLosses limits how often a RebootOne that was terminated gets a successor.
+	maxLosses = 3
 	// strayTime is how much longer than all its limits a RebootOne may take before the
 	// server ends it: a week without any worker must be possible.
 	strayTime = 7 * 24 * time.Hour
-	// otherInterval is the time between two attempts to start a RebootOne after another
-	// one has left the instance.
-	otherInterval = 10 * time.Second
-	// checkInterval is after how long without a status a run checks whether a RebootOne
-	// is still there, and then ever more seldom: one that was terminated tells nobody.
+	// checkInterval is after how long without a status a run checks that a RebootOne was
+	// not terminated. The interval doubles with each check.
 	checkInterval = 5 * time.Minute
 )
 
@@ -39,13 +36,13 @@ func (r *run) work(ctx workflow.Context, i int, do func(ctx workflow.Context, i 
 	})
 }
 
-// start starts the RebootOne of a target, which restarts the instance or, if an earlier
-// one was started, looks what that has done.
+// start starts the RebootOne of a target. It restarts the instance or, if an earlier one
+// was started, resolves what that one has done.
 func (r *run) start(ctx workflow.Context, i int, over func() bool) {
-	look := r.targets[i].started
+	look := r.targets[i].Started
 	for !over() {
-		if !look && r.held() != "" {
-			r.take(ctx, fleet.Event{Kind: fleet.EventUnsent, InstanceID: r.plan.Targets[i].ID, Reason: r.held()})
+		if !look && r.planner.Held() != "" {
+			r.take(ctx, fleet.Event{Kind: fleet.EventUnsent, InstanceID: r.plan.Targets[i].ID, Reason: r.planner.Held()})
 			return
 		}
 		err := r.startOne(ctx, i, look)
@@ -55,8 +52,8 @@ func (r *run) start(ctx workflow.Context, i int, over func() bool) {
 			continue
 		case err != nil:
 			r.lose(ctx, i, over, err)
-		case r.held() != "" && !look:
-			r.revoke(ctx, i, r.held())
+		case r.planner.Held() != "" && !look:
+			r.revoke(ctx, i, r.planner.Held())
 		}
 		return
 	}
@@ -68,14 +65,17 @@ func (r *run) startOne(ctx workflow.Context, i int, look bool) error {
 	t, target, s, info := &r.targets[i], r.plan.Targets[i], r.head.Settings, workflow.GetInfo(ctx)
 	in := oneInput{
 		work: work{Region: r.plan.Region, Target: target}, Key: r.head.Key, Run: info.WorkflowExecution.ID, Number: t.number, ForceStop: r.plan.ForceStop,
-		Attempts: r.planner.Attempts(target.ID), AskedAt: t.askedAt, Settings: s.forInstance(), SendQueue: sendQueue(info.TaskQueueName),
+		Attempts: r.planner.Attempts(target.ID), AskedAt: t.AskedAt, Settings: s,
 	}
 	if r.head.Window != nil {
 		in.SendBefore = r.window.Until
 	}
 	if look {
-		in.Look, in.Known, in.Accepted = true, t.before, t.accepted
-		t.events, t.throttled = 0, 0
+		in.Look = true
+		if record := r.report.Records[i]; r.isSent(i) {
+			in.Known, in.Accepted = record.Before, !record.Accepted.IsZero()
+		}
+		t.Events, t.Throttled = 0, 0
 	}
 	options := workflow.ChildWorkflowOptions{
 		WorkflowID:            r.oneID(i),
@@ -85,16 +85,15 @@ func (r *run) startOne(ctx workflow.Context, i int, look bool) error {
 	if s.ReadyTimeout >= 0 {
 		options.WorkflowExecutionTimeout = strayTime + holdTimeout + retryTimeout + queueTime + 2*s.ReadyTimeout + 2*s.SendTimeout + 2*max(0, s.UnknownGrace)
 	}
-	t.started = true
+	t.Started = true
 	err := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, options), oneWorkflow, in).GetChildWorkflowExecution().Get(ctx, nil)
 	if err != nil {
-		t.started = look || !temporal.IsWorkflowExecutionAlreadyStartedError(err)
+		t.Started = look || !temporal.IsWorkflowExecutionAlreadyStartedError(err)
 		return err
 	}
 	t.open, t.heardAt, t.patience = true, workflow.Now(ctx), checkInterval
-	if r.open++; r.open >= maxOpen {
-		r.leaving = !r.ended
-	}
+	r.open++
+	r.leaving = r.leaving || !r.ended && r.isLong(ctx)
 	return nil
 }
 
@@ -116,7 +115,7 @@ func (r *run) enter(ctx workflow.Context) (leave func()) {
 	}
 }
 
-// subscribe has the RebootOne of a target report to this execution. The error means
+// subscribe makes the RebootOne of a target report to this execution. The error means
 // that there is none.
 func (r *run) subscribe(ctx workflow.Context, i int) error {
 	defer r.enter(ctx)()
@@ -133,7 +132,7 @@ func (r *run) check(ctx workflow.Context, i int, over func() bool) {
 	}
 }
 
-// supervise checks the RebootOnes that have reported nothing for long.
+// supervise checks the RebootOnes that have reported nothing for a while.
 func (r *run) supervise(ctx workflow.Context) {
 	for workflow.Sleep(ctx, checkInterval) == nil {
 		for i := range r.targets {
@@ -144,23 +143,22 @@ func (r *run) supervise(ctx workflow.Context) {
 	}
 }
 
-var errGone = errors.New("its workflow ended and did not say what became of the instance")
+var errGone = errors.New("its workflow ended without a result")
 
-// lose takes in that the RebootOne of a target has ended, and has not said what became
-// of the instance: it was terminated, and may have sent the restart. A second one sends
-// nothing and looks.
+// lose handles a RebootOne that ended without a result: it was terminated, and may have
+// sent the restart. A second RebootOne sends nothing and resolves the outcome.
 func (r *run) lose(ctx workflow.Context, i int, over func() bool, err error) {
 	t, id := &r.targets[i], r.plan.Targets[i].ID
 	if over() {
 		return
 	}
 	workflow.GetLogger(ctx).Warn("A RebootOne has no result.", "instance", id, "error", err)
-	if t.looks++; t.looks <= maxLooks {
+	if t.losses++; t.losses <= maxLosses {
 		r.start(ctx, i, over)
 		return
 	}
-	if !t.sent {
-		r.take(ctx, fleet.Event{Kind: fleet.EventIntent, At: t.askedAt, InstanceID: id, Attempt: r.planner.Attempts(id) + 1})
+	if !r.isSent(i) {
+		r.take(ctx, r.intent(i))
 	}
 	r.take(ctx, fleet.Event{Kind: fleet.EventUnknown, InstanceID: id, Reason: fleet.ReasonNotWatched, Error: text(err)})
 }
@@ -170,30 +168,31 @@ func (r *run) lose(ctx workflow.Context, i int, over func() bool, err error) {
 func (r *run) awaitOther(ctx workflow.Context, i int, look bool, over func() bool) {
 	t := &r.targets[i]
 	t.other = nil
-	done := func() bool { return over() || t.other != nil && t.other.Ended || !look && r.held() != "" }
-	for interval := otherInterval; !done() && r.subscribe(ctx, i) == nil; interval = min(2*interval, checkInterval) {
+	done := func() bool {
+		return over() || t.other != nil && t.other.end().Kind != "" || !look && r.planner.Held() != ""
+	}
+	for interval := retryInterval; !done() && r.subscribe(ctx, i) == nil; interval = min(2*interval, checkInterval) {
 		_, _ = workflow.AwaitWithTimeout(ctx, interval, done)
 	}
 	switch {
 	case over():
 	case t.other != nil && t.other.end().Kind == fleet.EventHealthy && !look:
 		r.take(ctx, fleet.Event{Kind: fleet.EventSkipped, InstanceID: r.plan.Targets[i].ID, Reason: fleet.ReasonOthers})
-	case look || r.held() == "":
-		_ = workflow.Sleep(ctx, otherInterval) // until it has closed
+	case look || r.planner.Held() == "":
+		_ = workflow.Sleep(ctx, retryInterval) // until it has closed
 	}
 }
 
 // revokeAll revokes every restart that may not have been sent.
 func (r *run) revokeAll(ctx workflow.Context) {
 	for i := range r.targets {
-		if t := &r.targets[i]; !t.heardAt.IsZero() && !t.sent && r.isInFlight(i) {
-			r.revoke(ctx, i, r.held())
+		if t := &r.targets[i]; !t.heardAt.IsZero() && !r.isSent(i) && r.isInFlight(i) {
+			r.revoke(ctx, i, r.planner.Held())
 		}
 	}
 }
 
-// revoke tells the RebootOne of a target to send nothing any more. One that has ended
-// needs no telling.
+// revoke makes the RebootOne of a target, if there is one, send nothing any more.
 func (r *run) revoke(ctx workflow.Context, i int, reason fleet.Reason) {
 	r.busy++ // until it is sent: a run that continues as new would forget it
 	workflow.Go(ctx, func(ctx workflow.Context) {

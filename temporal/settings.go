@@ -1,6 +1,7 @@
 package ecstemporal
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -36,8 +37,8 @@ type Settings struct {
 	// BlockerInterval is the time between two calls of Blocker for an instance.
 	// Default 10 s.
 	BlockerInterval time.Duration `json:"blockerInterval,omitempty"`
-	// ContinueAfter is the number of settled instances after which the workflow
-	// continues as new. It also does so when the server suggests it; 0 leaves it at that.
+	// ContinueAfter is the number of instances with an end after which the workflow
+	// continues as new. Default: when the server suggests it.
 	ContinueAfter int `json:"continueAfter,omitempty"`
 }
 
@@ -56,9 +57,7 @@ func (s Settings) forPlan(plan fleet.Plan) (Settings, error) {
 		return Settings{}, err
 	}
 	s.Rules, s.MinReady, s.ReadyTimeout, s.UnknownGrace, s.BlockerInterval = o.Rules, o.MinReady, o.ReadyTimeout, o.UnknownGrace, o.BlockerInterval
-	if s.SendTimeout == 0 {
-		s.SendTimeout = defaultSendTimeout
-	}
+	s.SendTimeout = cmp.Or(s.SendTimeout, defaultSendTimeout)
 	switch {
 	case s.SendTimeout < shortestSendTimeout:
 		return Settings{}, input("SendTimeout", fmt.Sprintf("is %v; the service needs at least %v to respond", s.SendTimeout, shortestSendTimeout))
@@ -70,10 +69,4 @@ func (s Settings) forPlan(plan fleet.Plan) (Settings, error) {
 
 func input(field, problem string) error {
 	return &ecsreboot.InputError{Field: field, Problem: problem}
-}
-
-// forInstance returns the settings without what matters to the run alone.
-func (s Settings) forInstance() Settings {
-	s.Rules, s.ApproveCanary, s.Notify, s.ContinueAfter = fleet.Rules{}, false, false, 0
-	return s
 }

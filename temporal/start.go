@@ -1,6 +1,7 @@
 package ecstemporal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,8 +43,8 @@ func WorkflowID(plan fleet.Plan) string {
 const shortDigest = 12
 
 // Start starts a run of the plan and returns when the server has recorded it; workers do
-// the rest. It returns an error if a run with the same ID goes on. A run with the same ID
-// that has ended is no obstacle: the new run restarts every instance of the plan again.
+// the rest. It returns an error if a run with the same ID has not ended. If one has ended,
+// the new run restarts every instance of the plan again.
 // An invalid plan or setting is an [ecsreboot.InputError] that names the field.
 func Start(ctx context.Context, c client.Client, plan fleet.Plan, options StartOptions) (client.WorkflowRun, error) {
 	if c == nil {
@@ -57,18 +58,13 @@ func Start(ctx context.Context, c client.Client, plan fleet.Plan, options StartO
 	if err != nil {
 		return nil, err
 	}
-	if options.WorkflowID == "" {
-		options.WorkflowID = WorkflowID(plan)
-	}
-	if options.TaskQueue == "" {
-		options.TaskQueue = DefaultTaskQueue
-	}
+	options.WorkflowID = cmp.Or(options.WorkflowID, WorkflowID(plan))
 	head := runHead{
 		Settings: settings, Window: newWindowInput(settings.Window), Digest: plan.Digest(), SearchAttributes: options.SearchAttributes,
 	}
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       options.WorkflowID,
-		TaskQueue:                                options.TaskQueue,
+		TaskQueue:                                cmp.Or(options.TaskQueue, DefaultTaskQueue),
 		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
@@ -83,7 +79,7 @@ func Start(ctx context.Context, c client.Client, plan fleet.Plan, options StartO
 	return run, nil
 }
 
-// The signals of a run, for those who send them by other means.
+// The signals of a run, for programs that send them by other means.
 const (
 	SignalPause         = "pause"          // see [Pause]
 	SignalUnpause       = "unpause"        // see [Unpause]

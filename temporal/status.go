@@ -22,7 +22,7 @@ const (
 type Progress struct {
 	Digest      string              `json:"digest"` // of the plan
 	Begun       time.Time           `json:"begun"`
-	Ended       time.Time           `json:"ended,omitzero"` // zero while the run goes on
+	Ended       time.Time           `json:"ended,omitzero"` // zero until the run has ended
 	Targets     int                 `json:"targets"`
 	Counts      map[fleet.State]int `json:"counts"` // of targets, by their state
 	Width       int                 `json:"width"`  // how many may be unavailable at once
@@ -45,7 +45,7 @@ type Progress struct {
 }
 
 // ErrNoWorker is returned when a run cannot answer because no worker polls its task
-// queue. The run itself is safe: it goes on when a worker starts.
+// queue. The run itself is safe, and proceeds when a worker starts.
 var ErrNoWorker = errors.New("ecstemporal: no worker polls the task queue")
 
 // GetProgress asks a run for its progress. A worker must be there to answer; if none
@@ -59,18 +59,27 @@ func GetProgress(ctx context.Context, c client.Client, workflowID string) (Progr
 }
 
 // GetHistory returns what has happened in a run so far, for package fleet/report to
-// draw. While a restart may have been sent whose result is not known yet, the history
-// has an intent of it. A run that has ended needs no worker to answer, unless it was
-// terminated; for any other, the error wraps [ErrNoWorker] if there is none.
+// draw. It has an intent of every restart that may have been sent, even if its result is
+// not known yet. Unless the run has ended without being terminated, a worker must be
+// there to answer; if none is, the error wraps [ErrNoWorker].
 func GetHistory(ctx context.Context, c client.Client, workflowID string) (*fleet.History, error) {
-	packed, err := fetchHistory(ctx, c, workflowID)
-	if err == nil {
-		var history *fleet.History
-		if history, err = unpackHistory(packed); err == nil {
-			return history, nil
-		}
+	var packed []byte
+	described, err := c.DescribeWorkflowExecution(ctx, workflowID, "")
+	switch {
+	case err != nil:
+	case described.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED:
+		err = c.GetWorkflow(ctx, workflowID, "").Get(ctx, &packed)
+	default:
+		err = query(ctx, c, workflowID, queryHistory, &packed)
 	}
-	return nil, fmt.Errorf("ecstemporal: history of %s: %w", workflowID, err)
+	var history *fleet.History
+	if err == nil {
+		history, err = unpackHistory(packed)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ecstemporal: history of %s: %w", workflowID, err)
+	}
+	return history, nil
 }
 
 // GetReport returns the report of [GetHistory].
@@ -82,19 +91,6 @@ func GetReport(ctx context.Context, c client.Client, workflowID string) (*fleet.
 	return history.Report(), nil
 }
 
-func fetchHistory(ctx context.Context, c client.Client, workflowID string) (packed []byte, err error) {
-	described, err := c.DescribeWorkflowExecution(ctx, workflowID, "")
-	if err != nil {
-		return nil, err
-	}
-	if described.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED {
-		err = c.GetWorkflow(ctx, workflowID, "").Get(ctx, &packed)
-	} else {
-		err = query(ctx, c, workflowID, queryHistory, &packed)
-	}
-	return packed, err
-}
-
 func query(ctx context.Context, c client.Client, workflowID, name string, result any) error {
 	value, err := c.QueryWorkflow(ctx, workflowID, "", name)
 	if err != nil {
@@ -103,17 +99,12 @@ func query(ctx context.Context, c client.Client, workflowID, name string, result
 	return value.Get(result)
 }
 
-const (
-	// explainTimeout limits the search for the reason of a failed query.
-	explainTimeout = 5 * time.Second
-	// pollerTime is how long ago a worker that is alive has polled at most: a poll takes
-	// a minute.
-	pollerTime = 90 * time.Second
-)
+// pollerTime is the longest time between two polls of a worker: a poll takes a minute.
+const pollerTime = 90 * time.Second
 
 // explain adds to the error of a query whether a worker was there to answer it.
 func explain(ctx context.Context, c client.Client, workflowID string, failed error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), explainTimeout) // the caller's may have ended
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second) // the caller's may have ended
 	defer cancel()
 	described, err := c.DescribeWorkflowExecution(ctx, workflowID, "")
 	if err != nil {
@@ -132,8 +123,8 @@ func explain(ctx context.Context, c client.Client, workflowID string, failed err
 	return fmt.Errorf("%w %q: %w", ErrNoWorker, name, failed)
 }
 
-// Notice is the argument of [WorkerOptions].Notify: a run waits for approval, is paused,
-// goes on, stops or has ended, or an instance failed or is unknown.
+// Notice is the argument of [WorkerOptions].Notify: a run waits for approval, is paused or
+// unpaused, stops or has ended, or an instance failed or is unknown.
 type Notice struct {
 	WorkflowID string `json:"workflowId"`
 	// Event is what happened. If a canary stage waits for approval, its kind is empty

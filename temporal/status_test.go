@@ -99,12 +99,12 @@ func TestNoWorker(t *testing.T) {
 
 // TestGetHistory of a run that has ended needs no query.
 func TestGetHistory(t *testing.T) {
-	plan, events, index := largeRun(5)
+	plan, events := largeRun(5)
 	empty, err := packPlan(plan)
 	require.NoError(t, err)
 	result := new(mocks.WorkflowRun)
 	result.On("Get", mock.Anything, mock.Anything).Run(func(args mock.Arguments) {
-		*args.Get(1).(*[]byte) = packEvents(empty, events, index)
+		*args.Get(1).(*[]byte) = packEvents(empty, events)
 	}).Return(nil)
 	c := new(mocks.Client)
 	c.On("DescribeWorkflowExecution", mock.Anything, "run", "").Return(&workflowservice.DescribeWorkflowExecutionResponse{

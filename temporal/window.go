@@ -17,18 +17,15 @@ type windowInput struct {
 }
 
 func newWindowInput(w *fleet.Window) *windowInput {
-	switch {
-	case w == nil:
+	if w == nil {
 		return nil
-	case w.Location == nil:
-		return &windowInput{Window: *w, Location: "UTC"}
 	}
 	return &windowInput{Window: *w, Location: w.Location.String()}
 }
 
 // checkLocation refuses a location that workers cannot find by its name.
 func checkLocation(w *fleet.Window) error {
-	if w == nil || w.Location == nil {
+	if w == nil {
 		return nil
 	}
 	name := w.Location.String()
@@ -69,19 +66,16 @@ func (r *run) checkWindow(ctx workflow.Context) {
 		r.window = windowState{Until: now.Add(windowRetry), Error: err.Error()}
 	}
 	switch {
-	case r.window.Open && r.paused[fleet.ReasonWindow]:
+	case r.window.Open && r.planner.IsPaused(fleet.ReasonWindow):
 		r.take(ctx, fleet.Event{Kind: fleet.EventContinue, Reason: fleet.ReasonWindow})
-	case !r.window.Open && !r.paused[fleet.ReasonWindow]:
+	case !r.window.Open && !r.planner.IsPaused(fleet.ReasonWindow):
 		r.take(ctx, fleet.Event{Kind: fleet.EventPause, Reason: fleet.ReasonWindow, Error: r.window.Error})
 	}
 }
 
 // keepWindow checks the window whenever it opens or closes.
 func (r *run) keepWindow(ctx workflow.Context) {
-	for !r.ended {
-		if err := workflow.Sleep(ctx, max(time.Second, r.window.Until.Sub(workflow.Now(ctx)))); err != nil {
-			return
-		}
+	for !r.ended && workflow.Sleep(ctx, max(time.Second, r.window.Until.Sub(workflow.Now(ctx)))) == nil {
 		if !r.ended {
 			r.checkWindow(ctx)
 			r.act(ctx)

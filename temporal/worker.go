@@ -1,14 +1,13 @@
 package ecstemporal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
-	"sync"
 	"time"
 
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -32,31 +31,28 @@ type WorkerOptions struct {
 	// Settings.Blocker call it right before each restart request. Its approval is valid
 	// for a third of SendTimeout, and a call that takes longer does not approve.
 	Blocker func(ctx context.Context, target fleet.Target) error
-	// Notify is called with what matters to people, by runs with Settings.Notify. If it
-	// returns an error, it is called again, 5 times at most.
+	// Notify is called with a [Notice], by runs with Settings.Notify. If it returns an
+	// error, it is called again, 5 times at most.
 	Notify func(ctx context.Context, notice Notice) error
 }
 
 const (
-	// maxFollowing limits how many instances a worker follows at once. Each costs a
-	// goroutine and some memory, and the width of most fleets is less.
+	// maxFollowing limits how many instances a worker follows at once.
 	maxFollowing = 10_000
-	// maxSending limits how many restarts of a worker are under way at once, those
-	// included that the rate limit holds back.
+	// maxSending limits how many restarts a worker sends or holds back for the rate limit
+	// at once.
 	maxSending = 16
-	// stopTimeout is how long a worker that stops waits for the responses to its
-	// restarts. What it follows is given to other workers at once.
+	// stopTimeout is how long Stop waits.
 	stopTimeout = time.Minute
 	// taskTimeout is how long a workflow may compute: a run of some ten thousand
 	// instances takes a second or two to begin a new execution.
 	taskTimeout = 10 * time.Second
 )
 
-// Worker works for runs. It polls two task queues: one for workflows and everything
-// that sends nothing, and one for restarts.
+// Worker executes the workflows and activities of runs. It polls one task queue for
+// restarts, and one for everything else.
 type Worker struct {
 	main, send worker.Worker
-	stopOnce   sync.Once
 }
 
 // NewWorker returns a worker that has not started. The region of the ECS client must be
@@ -70,9 +66,7 @@ func NewWorker(c client.Client, ecs *ecsreboot.Client, options WorkerOptions) (*
 	case !(options.RestartsPerMinute >= 0) || math.IsInf(options.RestartsPerMinute, 0): // or no number
 		return nil, input("RestartsPerMinute", fmt.Sprintf("is %v", options.RestartsPerMinute))
 	}
-	if options.TaskQueue == "" {
-		options.TaskQueue = DefaultTaskQueue
-	}
+	options.TaskQueue = cmp.Or(options.TaskQueue, DefaultTaskQueue)
 	w := &Worker{
 		main: worker.New(c, options.TaskQueue, worker.Options{
 			MaxConcurrentActivityExecutionSize: maxFollowing,
@@ -87,14 +81,16 @@ func NewWorker(c client.Client, ecs *ecsreboot.Client, options WorkerOptions) (*
 		}),
 	}
 	RegisterWorkflows(w.main)
-	a := &activities{client: ecs, health: options.Health, blocker: options.Blocker, notify: options.Notify}
-	a.confirm = func(ctx context.Context, token []byte) error { return c.RecordActivityHeartbeat(ctx, token) }
-	a.register(w.main, w.send)
+	a := &activities{client: ecs, hooks: options, confirm: func(ctx context.Context, token []byte) error {
+		return c.RecordActivityHeartbeat(ctx, token)
+	}}
+	w.main.RegisterActivity(a)
+	w.send.RegisterActivity(a)
 	return w, nil
 }
 
-// RegisterWorkflows registers the workflows, to replay the histories of runs that go on
-// before a new version works on them:
+// RegisterWorkflows registers the workflows. Use it to verify that a new version can
+// replay the histories of runs that have not ended:
 //
 //	replayer := worker.NewWorkflowReplayer()
 //	ecstemporal.RegisterWorkflows(replayer)
@@ -104,13 +100,6 @@ func NewWorker(c client.Client, ecs *ecsreboot.Client, options WorkerOptions) (*
 func RegisterWorkflows(registry worker.WorkflowRegistry) {
 	registry.RegisterWorkflowWithOptions(rollingReboot, workflow.RegisterOptions{Name: rollingWorkflow})
 	registry.RegisterWorkflowWithOptions(rebootOne, workflow.RegisterOptions{Name: oneWorkflow})
-}
-
-func (a *activities) register(main, send worker.ActivityRegistry) {
-	main.RegisterActivityWithOptions(a.Snapshot, activity.RegisterOptions{Name: snapshotActivity})
-	main.RegisterActivityWithOptions(a.Follow, activity.RegisterOptions{Name: followActivity})
-	main.RegisterActivityWithOptions(a.Notify, activity.RegisterOptions{Name: notifyActivity})
-	send.RegisterActivityWithOptions(a.Send, activity.RegisterOptions{Name: sendActivity})
 }
 
 // sendQueue is the task queue of restarts: Temporal limits the rate of a whole queue.
@@ -129,12 +118,10 @@ func (w *Worker) Start() error {
 }
 
 // Stop stops the worker. It waits for the responses to the restarts that the worker has
-// sent, for a minute at most, and leaves the rest to other workers, or to the next one.
+// sent, for a minute at most, and leaves the rest to other workers.
 func (w *Worker) Stop() {
-	w.stopOnce.Do(func() {
-		w.send.Stop()
-		w.main.Stop()
-	})
+	w.send.Stop()
+	w.main.Stop()
 }
 
 // Run starts the worker, and stops it when ctx ends.

@@ -145,11 +145,12 @@ func innerProvider(c credentials.Credential) (provider reflect.Value, wrapped bo
 	if v.Type() != reflect.TypeOf(credentials.FromCredentialsProvider("", nil)) || v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
 		return reflect.Value{}, false
 	}
-	field := v.Elem().FieldByName("provider")
-	if !field.IsValid() || field.Type() != reflect.TypeFor[providers.CredentialsProvider]() {
-		return reflect.Value{}, false
+	for _, field := range v.Elem().Fields() {
+		if field.Type() == reflect.TypeFor[providers.CredentialsProvider]() {
+			return field.Elem(), true
+		}
 	}
-	return field.Elem(), true
+	return reflect.Value{}, false
 }
 
 // isNil reports whether v is a nil of a kind that has one.

@@ -44,6 +44,7 @@ func TestKill(t *testing.T) {
 			return profile
 		})
 		options := ecstemporal.StartOptions{WorkflowID: name, TaskQueue: "kill", Settings: settings(width), SearchAttributes: n == 1}
+		options.Settings.ReadyTimeout, options.Settings.SendTimeout = 15*time.Second, 5*time.Second // which those that hang take up
 		if n == 2 {
 			options.Settings.ContinueAfter = max(1, size/10)
 		}
@@ -84,7 +85,7 @@ func ends(ctx context.Context, runs []client.WorkflowRun) <-chan error {
 	errs := make([]error, len(runs))
 	var all sync.WaitGroup
 	for n, run := range runs {
-		all.Go(func() { errs[n] = run.Get(ctx, nil) })
+		all.Go(func() { errs[n] = end(ctx, run) })
 	}
 	go func() {
 		all.Wait()

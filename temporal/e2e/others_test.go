@@ -16,7 +16,7 @@ import (
 // did not is told so.
 func TestTwoRunsOfOneInstance(t *testing.T) {
 	t.Parallel()
-	tr := try(t, "two", 3, quick(5*time.Second), settings(3))
+	tr := try(t, "two", 3, quick(20*time.Second), settings(3))
 	shared := tr.plan.Targets[1]
 	until(t, func() bool { return tr.Reboots(shared.ID) > 0 }, "the first run has sent it")
 
@@ -43,7 +43,7 @@ func TestTwoRunsOfOneInstance(t *testing.T) {
 // The same plan cannot be run twice at the same time.
 func TestOneRunOfAPlan(t *testing.T) {
 	t.Parallel()
-	tr := try(t, "once", 2, quick(5*time.Second), settings(2))
+	tr := try(t, "once", 2, quick(15*time.Second), settings(2))
 	_, err := ecstemporal.Start(t.Context(), tr.client, tr.plan, ecstemporal.StartOptions{WorkflowID: tr.run.GetID(), TaskQueue: tr.queue})
 	require.ErrorContains(t, err, "is already running")
 	require.NoError(t, finish(t, tr.client, tr.run).Err())
@@ -57,7 +57,7 @@ func TestRestartedByOthers(t *testing.T) {
 	s := newService(t, ecstest.Options{})
 	server := temporalServer(t)
 	c := dial(t, server)
-	plan := s.add(t, "others", 3, quick(8*time.Second))
+	plan := s.add(t, "others", 3, quick(20*time.Second))
 	startWorker(t, server, "others", s.URL)
 	until(t, func() bool { return s.reads.Load() > 0 }, "the worker begins")
 	victim := plan.Targets[1].ID

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -28,10 +29,28 @@ type told struct {
 	NotRestarted []fleet.Record      `json:"notRestarted"`
 }
 
+// output is what a program prints, which can be read while it runs.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
 // command prepares the program against a server.
-func command(t *testing.T, name string, args ...string) (cmd *exec.Cmd, stdout, stderr *bytes.Buffer) {
+func command(t *testing.T, name string, args ...string) (cmd *exec.Cmd, stdout, stderr *output) {
 	t.Helper()
-	stdout, stderr = new(bytes.Buffer), new(bytes.Buffer)
+	stdout, stderr = new(output), new(output)
 	cmd = exec.Command(programOf(t, "rolling"), append([]string{name, "-address", temporalServer(t)}, args...)...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = environment(t), stdout, stderr
 	return cmd, stdout, stderr
@@ -75,7 +94,7 @@ func TestTrialInterrupted(t *testing.T) {
 	cmd, stdout, stderr := command(t, "run", "-emulate", "40", "-json")
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
-	time.Sleep(6 * time.Second)
+	until(t, func() bool { return strings.Contains(stderr.String(), " restarting") }, "it restarts instances")
 	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
 	_ = cmd.Wait()
 	require.Equal(t, exitcode.Interrupted, cmd.ProcessState.ExitCode(), stderr.String())
@@ -99,8 +118,10 @@ func TestOperator(t *testing.T) {
 	require.Equal(t, "operator\n", rolling(t, exitcode.Done, "run", begin...))
 	rolling(t, exitcode.Failed, "run", begin...) // it is already running
 	startWorker(t, server, "operator", s.URL)
-	status := func() told { return read(t, rolling(t, exitcode.Done, "status", "-run", "operator", "-json")) }
-	until(t, func() bool { return status().Restarted == 1 }, "the canary is healthy")
+	until(t, func() bool {
+		status, stdout, _ := command(t, "status", "-run", "operator", "-json")
+		return status.Run() == nil && read(t, stdout.String()).Restarted == 1 // a query may fail
+	}, "the canary is healthy")
 	rolling(t, exitcode.Failed, "approve", "-run", "operator", "-stage", "2")
 	rolling(t, exitcode.Done, "pause", "-run", "operator")
 	rolling(t, exitcode.Done, "approve", "-run", "operator", "-stage", "1")
@@ -110,11 +131,10 @@ func TestOperator(t *testing.T) {
 	follower, _, stderr := command(t, "status", "-run", "operator", "-wait")
 	require.NoError(t, follower.Start())
 	t.Cleanup(func() { _ = follower.Process.Kill() })
-	time.Sleep(quiet)
+	until(t, func() bool { return strings.Contains(stderr.String(), "PAUSED") }, "it shows the pause")
 	require.NoError(t, follower.Process.Signal(syscall.SIGINT))
 	_ = follower.Wait()
 	require.Equal(t, exitcode.Interrupted, follower.ProcessState.ExitCode())
-	require.Contains(t, stderr.String(), "PAUSED")
 	require.Contains(t, stderr.String(), "The run goes on")
 
 	rolling(t, exitcode.Done, "unpause", "-run", "operator")

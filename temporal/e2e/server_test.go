@@ -74,7 +74,7 @@ func TestServerKilled(t *testing.T) {
 		}
 		report, err = ecstemporal.GetReport(t.Context(), c, run.GetID())
 		return err == nil
-	}, 3*time.Minute, time.Second)
+	}, patience, time.Second)
 	a := judge(t, s, report)
 	require.Equal(t, fleet.ReasonDone, report.Reason)
 	require.LessOrEqual(t, s.mostDown("server"), width)

@@ -38,6 +38,7 @@ func TestSuspendedWhileSending(t *testing.T) {
 			queue := "suspend-" + name
 			plan := s.add(t, queue, 1, quick(300*time.Millisecond))
 			set := settings(1)
+			set.SendTimeout = 5 * time.Second
 			run, err := ecstemporal.Start(t.Context(), c, plan, ecstemporal.StartOptions{WorkflowID: queue, TaskQueue: queue, Settings: set})
 			require.NoError(t, err)
 
@@ -54,7 +55,7 @@ func TestSuspendedWhileSending(t *testing.T) {
 				// Its first reading is that of the snapshot, the second belongs to the send.
 				if calls++; point.action == "RebootInstance" || calls == 2 {
 					once.Do(func() {
-						suspend(sleeper)
+						suspend(t, sleeper)
 						close(asleep)
 					})
 				}
@@ -94,13 +95,18 @@ func TestSuspendedWhileSending(t *testing.T) {
 
 // suspend returns when the process sleeps: that takes a moment on a machine with much
 // to do, in which it could go on.
-func suspend(p *process) {
+func suspend(t *testing.T, p *process) {
+	t.Helper()
 	_ = p.Process.Signal(syscall.SIGSTOP)
-	const enough = 500 * time.Millisecond
-	for begin := time.Now(); time.Since(begin) < enough; time.Sleep(time.Millisecond) {
+	for begin := time.Now(); time.Since(begin) < time.Minute; time.Sleep(time.Millisecond) {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Process.Pid))
-		if _, state, _ := strings.Cut(string(stat), ") "); err == nil && strings.HasPrefix(state, "T") {
+		if err != nil { // a system without /proc
+			time.Sleep(500 * time.Millisecond)
+			return
+		}
+		if _, state, _ := strings.Cut(string(stat), ") "); strings.HasPrefix(state, "T") {
 			return
 		}
 	}
+	t.Error("the worker does not sleep")
 }

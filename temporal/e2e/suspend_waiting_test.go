@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
 
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/fleet"
@@ -25,8 +26,12 @@ func TestSuspendedWhileWaiting(t *testing.T) {
 	const size = 16
 	plan := s.add(t, queue, size, quick(300*time.Millisecond))
 	set := settings(size)
+	set.SendTimeout = 5 * time.Second
 	sleeper := startWorker(t, server, queue, s.URL)
-	time.Sleep(5 * time.Second) // it polls
+	until(t, func() bool {
+		described, err := c.DescribeTaskQueue(t.Context(), queue+"-send", enums.TASK_QUEUE_TYPE_ACTIVITY)
+		return err == nil && len(described.GetPollers()) > 0
+	}, "the worker polls")
 	require.NoError(t, sleeper.Process.Signal(syscall.SIGSTOP))
 	startWorker(t, server, queue, s.URL)
 	run, err := ecstemporal.Start(t.Context(), c, plan, ecstemporal.StartOptions{WorkflowID: queue, TaskQueue: queue, Settings: set})

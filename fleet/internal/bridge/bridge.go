@@ -35,6 +35,7 @@ type Sent[Target any] struct {
 type Judgement[Event, Reason any] struct {
 	Event      Event
 	Retry      Reason
+	RetryAfter time.Duration
 	NotRunning bool
 	ForAll     bool
 }

@@ -12,7 +12,7 @@ import (
 // the work of their run.
 const maxEmulated = 5_000
 
-// checkRun refuses what makes no sense for run.
+// checkRun refuses invalid usage of run.
 func (s *settings) checkRun() error {
 	s.Emulate = s.emulate != 0
 	if err := s.temporal.Check(); err != nil {
@@ -26,7 +26,7 @@ func (s *settings) checkRun() error {
 	case s.Emulate && (s.health || s.blocker || s.notify):
 		return cmdline.Errorf("-emulate contradicts -health, -blocker and -notify, which are commands of workers; its own worker has none")
 	case s.Emulate && s.given["task-queue"]:
-		return cmdline.Errorf("-emulate contradicts -task-queue; it has a queue of its own, which no other worker serves")
+		return cmdline.Errorf("-emulate contradicts -task-queue; its queue is served by its own worker alone")
 	}
 	if err := s.checkSelection(); err != nil {
 		return err
@@ -64,7 +64,7 @@ func (s *settings) checkSelection() error {
 	case listed && (query || s.all || len(s.exclude) > 0):
 		return cmdline.Errorf("a list of instances contradicts -tag, -zone, -all and -exclude")
 	case !listed && !query && !s.all && !s.Emulate:
-		return cmdline.Errorf("which instances? Give ids, -ids-file, -tag, -zone, or -all for everything in the region")
+		return cmdline.Errorf("missing instances: give ids, -ids-file, -tag, -zone, or -all for everything in the region")
 	case s.Emulate && (listed || query || len(s.exclude) > 0):
 		return cmdline.Errorf("-emulate restarts all its instances; it contradicts ids, -tag, -zone and -exclude")
 	}
@@ -88,7 +88,7 @@ func (s *settings) checkIDs() error {
 	return nil
 }
 
-// checkWorkflow refuses what makes no sense for a run that was started.
+// checkWorkflow refuses invalid usage of the commands for a run that was started.
 func (s *settings) checkWorkflow() error {
 	switch {
 	case s.workflow == "":

@@ -53,7 +53,7 @@ func (p *program) signal(ctx context.Context, s *settings, send func(context.Con
 	})
 }
 
-// told says what a run was told.
+// told prints the command that a run was given.
 func (p *program) told(s *settings, what string) {
 	if s.json {
 		p.printJSON(summary{Command: s.command, WorkflowID: s.workflow})
@@ -84,7 +84,7 @@ func (p *program) approve(ctx context.Context, s *settings) (int, error) {
 	})
 }
 
-// status tells where a run is, or follows it.
+// status prints the progress of a run, or follows the run.
 func (p *program) status(ctx context.Context, s *settings) (int, error) {
 	return p.with(ctx, s, func(ctx context.Context, temporal client.Client) (int, error) {
 		if s.wait {

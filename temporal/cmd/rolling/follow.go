@@ -21,7 +21,7 @@ const (
 	lookPatience = 10 * time.Second
 )
 
-// follow shows a run until it ends, and tells what became of it. When ctx ends, it
+// follow shows a run until it ends, and prints what became of it. When ctx ends, it
 // leaves the run to itself.
 func (p *program) follow(ctx context.Context, s *settings, temporal client.Client) (int, error) {
 	watched, cancel := context.WithCancel(ctx)
@@ -47,7 +47,7 @@ func (p *program) follow(ctx context.Context, s *settings, temporal client.Clien
 	return p.end(s, report), nil
 }
 
-// watch tells where a run is, as often as that changes.
+// watch prints the progress of a run whenever it changes.
 func (p *program) watch(ctx context.Context, s *settings, temporal client.Client) {
 	last, asked := "", 0
 	for {
@@ -59,7 +59,7 @@ func (p *program) watch(ctx context.Context, s *settings, temporal client.Client
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, ecstemporal.ErrNoWorker):
-			line = "no worker polls the task queue of the run; it goes on when one starts"
+			line = "no worker polls the task queue of the run; it proceeds when one starts"
 		case err != nil:
 			line = err.Error()
 		default:
@@ -71,7 +71,7 @@ func (p *program) watch(ctx context.Context, s *settings, temporal client.Client
 		}
 		if progress.Awaiting > asked {
 			asked = progress.Awaiting
-			p.note("To let it go on: %s approve -run %s -stage %d", programName, s.workflow, asked)
+			p.note("To approve: %s approve -run %s -stage %d", programName, s.workflow, asked)
 		}
 		select {
 		case <-ctx.Done():

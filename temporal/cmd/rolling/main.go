@@ -1,5 +1,5 @@
 // Command rolling restarts fleets of ECS instances as durable runs on a Temporal
-// server: it starts them, tells where they are, pauses, resumes and aborts them. The
+// server: it starts them, shows their progress, pauses, unpauses and aborts them. The
 // work is done by workers, see command worker. Its -h pages are its manual.
 //
 //	go -C temporal build -o ecsreboot-rolling ./cmd/rolling
@@ -42,7 +42,7 @@ type program struct {
 	stdin    *bufio.Reader
 	stdout   io.Writer
 	stderr   io.Writer
-	terminal bool // somebody may be there to answer a question
+	terminal bool // a user may answer a question
 }
 
 // commands are what the first argument may be.
@@ -95,7 +95,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	return code
 }
 
-// fail tells an error that is all there is to tell.
+// fail prints an error.
 func (p *program) fail(err error) int {
 	p.note("%s", errorLine(err))
 	return exitcode.Of(err)
@@ -110,7 +110,7 @@ func (p *program) failIn(s *settings, err error) int {
 	return code
 }
 
-// note tells whoever watches.
+// note prints a line to stderr.
 func (p *program) note(format string, args ...any) {
 	fmt.Fprintln(p.stderr, clean(strings.TrimSuffix(fmt.Sprintf(format, args...), "\n")))
 }
@@ -128,5 +128,5 @@ func errorLine(err error) string {
 	return line
 }
 
-// silent is the log of a program that tells by other means what went wrong.
+// silent is the log of a program that reports errors by other means.
 func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -109,7 +109,7 @@ var states = []fleet.State{
 	fleet.StateHealthy, fleet.StateRestarting, fleet.StateWaiting, fleet.StateFailed, fleet.StateUnknown, fleet.StateSkipped,
 }
 
-// print tells people what became of a run.
+// print prints what became of a run, as text.
 func (p *program) print(s *settings, is *fleet.Report) {
 	var b strings.Builder
 	rest := is.NotRestarted()

@@ -16,14 +16,14 @@ import (
 )
 
 var (
-	errProblems = errors.New("rolling: the run would come to no good end, see the problems above; nothing was sent")
+	errProblems = errors.New("rolling: preflight found problems, see above; nothing was sent")
 	errDeclined = errors.New("rolling: not confirmed, nothing was sent")
 )
 
 // begin starts a run: it plans, looks ahead, asks, and starts.
 func (p *program) begin(ctx context.Context, s *settings) (int, error) {
 	if !s.Emulate && !s.yes && (!p.terminal || s.idsFile == "-") {
-		return 0, cmdline.Errorf("without somebody at a terminal to confirm the run, it needs -yes")
+		return 0, cmdline.Errorf("without a terminal to confirm the run, -yes is needed")
 	}
 	temporal, err := s.temporal.Dial(ctx, silent())
 	if err != nil {
@@ -55,7 +55,7 @@ func (p *program) begin(ctx context.Context, s *settings) (int, error) {
 	return exitcode.Done, nil
 }
 
-// start starts the run, once it is known what it would do and somebody agrees. Its id
+// start starts the run after the preflight and the confirmation. Its id
 // is that of the settings from then on.
 func (p *program) start(ctx context.Context, s *settings, temporal client.Client, ecs *ecsreboot.Client) (client.WorkflowRun, error) {
 	plan, err := p.makePlan(ctx, s, ecs)
@@ -83,12 +83,12 @@ func (p *program) start(ctx context.Context, s *settings, temporal client.Client
 	return run, nil
 }
 
-// confirm asks whether to go on, once it is told what would happen.
+// confirm shows what would happen, and asks for confirmation.
 func (p *program) confirm(s *settings, endpoint string) error {
 	if s.yes || s.Emulate {
 		return nil
 	}
-	p.note("Restart them at %s? Type y to go on:", endpoint)
+	p.note("Restart them at %s? Type y to confirm:", endpoint)
 	answer, err := p.stdin.ReadString('\n')
 	answer = strings.ToLower(strings.TrimSpace(answer))
 	if err != nil || answer != "y" && answer != "yes" {

@@ -10,14 +10,14 @@ and follows them, as the runs on the Temporal server ask for.
 
 Usage: worker -region <region> [flags]
 
-Run two at least, on different machines: when one dies, the other goes on. Which of
-them does what, does not matter; give all the same flags.
+Run at least two, on different machines, with the same flags: when one dies, another
+takes over.
 
 The Temporal server:
 ` + connect.Help + `
 The instances:
-` + target.ManualFlags + `  -rate <n>           send at most so many restarts a minute, over all workers of the task queue;
-                      all must be given the same. Default: what the service lets through
+` + target.ManualFlags + `  -rate <n>           limit of restarts a minute for all workers of the task queue together;
+                      give all the same value. Default: what the service allows
   -rate-hint <n>      the calls a minute that the service allows, where it is known
 
 What runs may call, by rolling run -health, -blocker and -notify:
@@ -30,19 +30,20 @@ What runs may call, by rolling run -health, -blocker and -notify:
                       back for now; it has the same environment
   -notify-cmd <cmd>   a shell command that finds a notice on stdin, one line of JSON: a run waits
                       for approval, is paused, stops or ends, an instance failed. It must exit
-                      with 0 within 30s, or it is told again, a few times
+                      with 0 within 30s, or it is called again, 5 times at most
 
   -quiet              log only what went wrong. The log goes to stderr
 
 Signals:
-  The first SIGINT, SIGTERM or SIGHUP ends it: it takes no more work, waits for restarts on
-  their way to be answered, a minute at most, and leaves the rest to other workers. A second
-  one ends it at once, as a crash would: what it was sending is looked at, not sent again.
+  The first SIGINT, SIGTERM or SIGHUP ends it: it takes no more work, waits for the responses
+  to its restarts, a minute at most, and leaves the rest to other workers. A second one ends
+  it at once, as a crash would: a restart that it was sending is resolved, not resent.
 
 Exit codes:
   0    ended as asked
-  1    it could not begin: no Temporal server answers, say, or the service refuses the credentials
-  2    the command line makes no sense
+  1    it could not start, for example because no Temporal server answers or the service
+       refuses the credentials
+  2    invalid usage
   5    no usable credentials were found
 
 Credentials:

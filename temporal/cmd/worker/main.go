@@ -88,7 +88,7 @@ func parse(args []string) (*settings, error) {
 	case errors.Is(err, flag.ErrHelp):
 		return nil, err
 	case err != nil:
-		return nil, cmdline.Errorf("%v; -h tells of the flags", err)
+		return nil, cmdline.Errorf("%v; -h describes the flags", err)
 	case flags.NArg() > 0:
 		return nil, cmdline.Errorf("%q stands behind the flags; a worker takes no arguments", flags.Arg(0))
 	}
@@ -98,7 +98,7 @@ func parse(args []string) (*settings, error) {
 	return s, s.check()
 }
 
-// check refuses what makes no sense.
+// check refuses invalid usage.
 func (s *settings) check() error {
 	if s.Region == "" {
 		return cmdline.Errorf("where? Give -region; a worker serves one")
