@@ -42,7 +42,7 @@ func (f *floor) reboot(ctx context.Context, id string) (string, error) {
 		return "", err
 	}
 	nonce := uuid.NewString()
-	date := time.Now().UTC().Format(timeLayout)
+	date := time.Now().UTC().Format(time.RFC3339)
 	query := "DryRun=false&ForceStop=false&InstanceId=" + encode(id)
 
 	const signedHeaders = "host;x-acs-action;x-acs-content-sha256;x-acs-date;x-acs-signature-nonce;x-acs-version"

@@ -335,8 +335,8 @@ func (c *Client) sign(op operation, at time.Time, keys credential.Secrets) (*htt
 		return nil, "", fmt.Errorf("no nonce: %w", err)
 	}
 	auth := c.signature(message{host: c.host, action: op.action, params: op.params, at: at, nonce: nonce.String()}, keys)
-	auth.header.Set("Accept", "application/json")
-	auth.header.Set("User-Agent", c.userAgent)
+	auth.header["Accept"] = []string{"application/json"}
+	auth.header["User-Agent"] = []string{c.userAgent}
 	return &http.Request{
 		Method:     http.MethodPost, // net/http may repeat a GET by itself
 		URL:        &url.URL{Scheme: c.scheme, Host: c.host, Path: "/", RawQuery: auth.rawQuery},

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -267,7 +266,7 @@ func (r DescribeInstancesRequest) filter() []field {
 		add(tag+".Key", key)
 		add(tag+".Value", r.Tags[key])
 	}
-	sort.Sort(byName(fields)) // Tag.10 comes before Tag.2
+	sortFields(fields) // Tag.10 comes before Tag.2
 	return fields
 }
 

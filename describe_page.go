@@ -206,7 +206,7 @@ func (w wireInstance) instance() Instance {
 // parseMinute reads a time of the service: 2017-12-10T04:04Z, or with seconds, as
 // one of its pages claims. An unreadable time is zero: it proves nothing.
 func parseMinute(text string) time.Time {
-	for _, layout := range []string{"2006-01-02T15:04Z", timeLayout} {
+	for _, layout := range []string{"2006-01-02T15:04Z", "2006-01-02T15:04:05Z"} {
 		if t, err := time.Parse(layout, text); err == nil {
 			return t.Truncate(time.Minute) // seconds on one page must not look later than none on another
 		}

@@ -181,6 +181,14 @@ func docsFleet(ctx context.Context, client *ecsreboot.Client, journal string) er
 	return report.Err() // nil if every instance restarted; report.NotRestarted() lists the others
 }
 
+func docsMark(journal, id string) error {
+	report, err := fleet.MarkInstances(journal, fleet.Marking{InstanceID: id, Mark: fleet.MarkGone, Note: "released by the spot market"})
+	if err != nil {
+		return err
+	}
+	return report.Err()
+}
+
 func docsReport(file io.Writer, journal string) error {
 	history, err := fleet.Load(journal)
 	if err != nil {
@@ -298,5 +306,7 @@ func TestDocsFleetRuns(t *testing.T) {
 		var page bytes.Buffer
 		require.NoError(t, docsReport(&page, journal))
 		assert.True(t, strings.Contains(page.String(), "the instance has restarted, with proof"))
+
+		assert.ErrorContains(t, docsMark(journal, "i-2"), "i-2") // it is not in the plan
 	})
 }

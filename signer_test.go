@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"os"
 	"slices"
-	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +59,7 @@ func sortedFields(m map[string]string) []field {
 	for name, value := range m {
 		fields = append(fields, field{name, value})
 	}
-	sort.Sort(byName(fields))
+	sortFields(fields)
 	return fields
 }
 
@@ -83,6 +82,15 @@ func TestVectorsV3(t *testing.T) {
 			assert.Equal(t, v.Auth, authorization)
 			assert.True(t, strings.HasSuffix(authorization, v.Signature))
 		})
+	}
+}
+
+// net/http finds the headers by these names.
+func TestHeaderNames(t *testing.T) {
+	result := signV3(vectorMessage(), credential.AccessKey("id", "secret", "token"))
+	require.Len(t, result.header, 8)
+	for name := range result.header {
+		assert.Equal(t, http.CanonicalHeaderKey(name), name)
 	}
 }
 
@@ -215,7 +223,7 @@ func TestEncoding(t *testing.T) {
 // Names sort by their bytes: upper case first, and .10 before .2.
 func TestSortFields(t *testing.T) {
 	fields := []field{{"a", ""}, {"InstanceId.2", ""}, {"Format", ""}, {"InstanceId.10", ""}, {"InstanceId.1", ""}}
-	sort.Sort(byName(fields))
+	sortFields(fields)
 	assert.Equal(t, []field{{"Format", ""}, {"InstanceId.1", ""}, {"InstanceId.10", ""}, {"InstanceId.2", ""}, {"a", ""}}, fields)
 }
 

@@ -8,6 +8,7 @@ const (
 	ActionRestart ActionKind = "restart" // record the intent, send the restart, and follow it
 	ActionFollow  ActionKind = "follow"  // send nothing; follow the accepted restart of an earlier session
 	ActionResolve ActionKind = "resolve" // send nothing; resolve the unknown outcome of an earlier session's restart
+	ActionUndrain ActionKind = "undrain" // send nothing; call Options.Undrain for an instance that an earlier session drained and did not restart
 	ActionApprove ActionKind = "approve" // the canaries of Stage are healthy: get approval for what follows
 	ActionHalt    ActionKind = "halt"    // the planner asks for nothing more, for Reason
 	ActionEnd     ActionKind = "end"     // nothing is under way, and the planner asks for nothing more

@@ -20,7 +20,13 @@
 // from its turn on until it is proven healthy: while it is restarting, and as long as
 // it is failed or unknown. One that was found not to be Running is unavailable too.
 //
-// The canaries go first: one instance, then five. Any failure among them ends the run.
+// Two kinds of failed instances are not unavailable, so that only MaxFailed limits
+// them: one that was not restarted and is Running as before, such as after a refusal,
+// and one that is gone. Limits that are shares apply to the instances that are not gone.
+//
+// The canaries go first: one instance, then five. Any failure among them ends the run,
+// except that another instance takes the place of one that was not restarted and is
+// Running or gone.
 // After them the failure budget applies, over the whole run: once more than MaxFailed
 // instances have failed or are unknown, nothing more is sent. Restarts under way are
 // followed to their end in every case.
@@ -35,6 +41,9 @@
 // [Resume] polls the instances whose intent has no end instead of restarting them
 // again. So an instance is restarted at most once, and one that was not restarted is
 // named. Without a journal, a crash forgets.
+//
+// What the service cannot show, an operator may know. [MarkInstances] records in the
+// journal that an instance is gone, has restarted, or has not restarted.
 //
 // # Who decides
 //
@@ -54,6 +63,8 @@
 // follows it:
 //
 //	waiting --turn--> chosen --intent--> intended --accepted--> accepted --healthy--> healthy
+//	chosen  --hook--> drained --intent--> intended
+//	drained --failed--> failed-drained --unsent--> waiting
 //	                                     intended --doubt--> sent --accepted--> accepted
 //	                                                         sent --healthy--> healthy
 //
@@ -67,47 +78,71 @@
 //	intended --unsent---> waiting           failed-intended --unsent--> waiting
 //	deferred --unsent---> waiting           failed-chosen   --unsent--> waiting
 //
+// an operator marks it between two sessions:
+//
+//	sent         --marked--> waiting        unknown-sent     --marked--> waiting
+//	unknown-sent --marked--> skipped        unknown-accepted --marked--> gone
+//
 // The turn is not an event: the planner asks for the restart. The states mean,
 // next to what a [Report] says:
 //
 //	waiting    StateWaiting     its turn has not come, or will come again
 //	chosen     StateRestarting  the planner has asked for its restart, and no intent is recorded
+//	drained    StateRestarting  likewise, and Options.Drain was called: a resumed run restarts it
 //	intended   StateRestarting  the intent is recorded, and nothing shows that the request left
 //	sent       StateRestarting  the request may have been sent, and its outcome is unknown
 //	accepted   StateRestarting  the service accepted the restart
 //	healthy    StateHealthy     the restart is proven, and the instance is healthy
-//	failed-…   StateFailed      it failed in the state that the name ends with
+//	failed-…   StateFailed      it failed in the state that the name contains; in failed-drained,
+//	                            nothing was sent, and a resumed run calls Options.Undrain
 //	unknown-…  StateUnknown     polls did not show whether it restarted, or is healthy
 //	skipped    StateSkipped     it is left alone, also by a resumed run
 //	deferred   StateSkipped     it is left alone for now: a resumed run tries again
+//	gone       StateSkipped     an operator has marked it as gone
 //
-// An instance that is not Running is skipped-down or deferred-down instead, and is
-// unavailable.
+// A state may have an ending that says what is known of the instance:
+//
+//	-down      a skipped instance is not Running, and is unavailable
+//	-up        a failed instance was not restarted and is Running, and is not unavailable
+//	-gone      the service does not list a failed instance, and it is not unavailable
 //
 // This table has all transitions. Any other event in a state is an error, and changes
-// nothing. The event "held" changes no state, and "resume" only those in the table.
+// nothing. The events "held" and "hooked" change no state, "hook" only for a drain, and
+// "resume" only those in the table. A star stands for no ending, and for each ending that the state may have.
 //
 //	event     in the states                                                  -> new state
 //	turn      waiting                                                        -> chosen
-//	intent    waiting chosen intended sent                                   -> intended
+//	hook      waiting chosen drained                                         -> drained
+//	intent    waiting chosen drained intended sent                           -> intended
 //	accepted  intended sent accepted                                         -> accepted
 //	doubt     intended sent                                                  -> sent
 //	doubt     accepted                                                       -> same
 //	down      intended                                                       -> sent
-//	down      failed-intended                                                -> failed-sent
-//	down      sent accepted failed-sent failed-accepted                      -> same
-//	down      unknown-sent unknown-accepted                                  -> same
+//	down      sent accepted unknown-sent unknown-accepted                    -> same
+//	down      failed-intended* failed-sent*                                  -> failed-sent
+//	down      failed-accepted*                                               -> failed-accepted
 //	up        intended sent accepted unknown-sent unknown-accepted           -> same
-//	up        failed-intended failed-sent failed-accepted                    -> same
-//	healthy   intended sent accepted unknown-sent unknown-accepted failed-intended failed-sent failed-accepted -> healthy
-//	failed    waiting chosen failed-chosen                                   -> failed-chosen
-//	failed    intended failed-intended                                       -> failed-intended
-//	failed    sent failed-sent unknown-sent                                  -> failed-sent
-//	failed    accepted failed-accepted unknown-accepted                      -> failed-accepted
-//	unknown   intended sent failed-intended failed-sent unknown-sent         -> unknown-sent
-//	unknown   accepted failed-accepted unknown-accepted                      -> unknown-accepted
-//	skipped   waiting chosen intended sent                                   -> skipped skipped-down deferred deferred-down
-//	unsent    waiting chosen intended sent                                   -> waiting
-//	unsent    failed-chosen failed-intended deferred deferred-down           -> waiting
+//	up        failed-intended*                                               -> failed-intended
+//	up        failed-sent*                                                   -> failed-sent
+//	up        failed-accepted*                                               -> failed-accepted
+//	healthy   intended sent accepted unknown-sent unknown-accepted failed-intended* failed-sent* failed-accepted* -> healthy
+//	failed    waiting chosen drained failed-chosen* failed-drained           -> failed-chosen* failed-drained
+//	failed    intended failed-intended*                                      -> failed-intended* failed-drained
+//	failed    sent failed-sent* unknown-sent                                 -> failed-sent*
+//	failed    accepted failed-accepted* unknown-accepted                     -> failed-accepted*
+//	unknown   intended sent failed-intended* failed-sent* unknown-sent       -> unknown-sent
+//	unknown   accepted failed-accepted* unknown-accepted                     -> unknown-accepted
+//	skipped   waiting chosen drained intended sent                           -> skipped* deferred*
+//	unsent    waiting chosen drained intended sent                           -> waiting
+//	unsent    failed-chosen* failed-intended* failed-drained deferred*       -> waiting
+//	marked    waiting chosen drained intended sent accepted healthy          -> gone
+//	marked    failed-chosen* failed-intended* failed-sent* failed-accepted*  -> gone
+//	marked    unknown-sent unknown-accepted skipped* deferred* gone          -> gone
+//	marked    failed-drained                                                 -> gone skipped waiting
+//	marked    waiting chosen drained intended sent accepted                  -> skipped
+//	marked    failed-chosen* failed-intended* failed-sent* failed-accepted*  -> skipped
+//	marked    unknown-sent unknown-accepted skipped* deferred* gone          -> skipped
+//	marked    chosen drained intended sent unknown-sent                      -> waiting
+//	marked    failed-chosen* failed-intended* failed-sent*                   -> waiting
 //	resume    chosen intended                                                -> sent
 package fleet

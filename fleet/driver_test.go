@@ -208,8 +208,8 @@ func TestJudge(t *testing.T) {
 	for _, code := range []ecsreboot.ErrorCode{
 		ecsreboot.ErrDiskError, ecsreboot.ErrInstanceLockedForSecurity, ecsreboot.ErrInvalidInstanceIDNotFound, ecsreboot.ErrForbiddenRAM,
 	} {
-		inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
-			s.Inject(ecstest.Fault{Kind: ecstest.FaultError, Action: "RebootInstance", Code: string(code), Times: -1})
+		inBubble(t, 2, ecstest.Options{}, func(t *testing.T, s *service) {
+			s.Inject(ecstest.Fault{Kind: ecstest.FaultError, Action: "RebootInstance", InstanceID: s.ids[0], Code: string(code), Times: -1})
 			report, _ := s.run(fleet.Options{})
 			_, err := s.client.RebootInstance(context.Background(), ecsreboot.RebootInstanceRequest{InstanceID: s.ids[0]})
 			require.ErrorIs(t, err, code)
@@ -218,6 +218,7 @@ func TestJudge(t *testing.T) {
 			record := report.Records[0]
 			require.Equal(t, record.Reason, j.Event.Reason)
 			require.Equal(t, record.Code, j.Event.Code)
+			require.Equal(t, record.State == fleet.StateFailed && code != ecsreboot.ErrInvalidInstanceIDNotFound, j.Event.Running)
 			require.Equal(t, report.Reason == fleet.ReasonAccess, j.ForAll)
 			require.Empty(t, j.Retry)
 			require.Equal(t, record.State, map[fleet.EventKind]fleet.State{

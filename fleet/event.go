@@ -32,9 +32,12 @@ const (
 	EventDown     EventKind = "down"     // a poll showed a status of a restart
 	EventUp       EventKind = "up"       // a later poll showed it Running; Health is called from now on
 	EventHealthy  EventKind = "healthy"  // the restart is proven, and the instance was healthy for MinReady: Proof
-	EventFailed   EventKind = "failed"   // the restart was refused, or the instance was not healthy in time: Reason, Code, Error, RequestID
+	EventFailed   EventKind = "failed"   // the restart was refused, or the instance was not healthy in time: Reason, Code, Error, RequestID, Running, Alone
 	EventUnknown  EventKind = "unknown"  // polls did not show whether it restarted: Reason, Error
 	EventSkipped  EventKind = "skipped"  // the run leaves it alone: Reason, Code, Unavailable
+	EventHook     EventKind = "hook"     // a hook is about to be called: Hook. The journal has it before the hook runs
+	EventHooked   EventKind = "hooked"   // a hook has returned: Hook, Error
+	EventMarked   EventKind = "marked"   // an operator's word about it, between two sessions: Mark, Reason, Note; see [MarkInstances]
 )
 
 // Event is one step of a run. A journal holds one in each line, Options.OnEvent is
@@ -52,13 +55,18 @@ type Event struct {
 	Code        ecsreboot.ErrorCode `json:"code,omitempty"`
 	Error       string              `json:"error,omitempty"`
 	Unavailable bool                `json:"unavailable,omitempty"` // of a skipped instance: it is not Running
-	Stage       int                 `json:"stage,omitempty"`       // the canary stage, from 1
+	Running     bool                `json:"running,omitempty"`     // of an instance that failed with nothing sent: a poll after the failure showed it Running, so it is not unavailable
+	Alone       bool                `json:"alone,omitempty"`       // of an instance that was denied: a dry run for another one passed
+	Hook        Hook                `json:"hook,omitempty"`
+	Mark        Mark                `json:"mark,omitempty"`
+	Note        string              `json:"note,omitempty"`  // the operator's reason for a mark
+	Stage       int                 `json:"stage,omitempty"` // the canary stage, from 1
 	Accepted    int                 `json:"accepted,omitempty"`
 	Throttled   int                 `json:"throttled,omitempty"`
 	Rate        float64             `json:"rate,omitempty"` // requests a minute that the pace allows; 0 if it sets no limit
 	Plan        *Plan               `json:"plan,omitempty"`
 	Rules       *Rules              `json:"rules,omitempty"`
-	Hooks       string              `json:"hooks,omitempty"`   // that a session has, separated by commas: "health", "blocker", "approve", "window"
+	Hooks       string              `json:"hooks,omitempty"`   // that a session has, separated by commas: "health", "blocker", "approve", "window", "drain", "undrain", "failed"
 	Program     string              `json:"program,omitempty"` // version of this package
 }
 
@@ -76,18 +84,29 @@ const (
 
 // Why an instance failed, or is unknown.
 const (
-	ReasonRefused    Reason = "refused"     // the service refused the restart: Code
-	ReasonNotListed  Reason = "not listed"  // the service does not list it: it does not exist, or may not be read
-	ReasonNotSent    Reason = "not sent"    // there was no connection to the service
-	ReasonNotBack    Reason = "not back"    // it was not Running again in time
-	ReasonNotHealthy Reason = "not healthy" // it was Running again, and did not pass Health for MinReady in time
-	ReasonNotProven  Reason = "not proven"  // it is Running, and nothing shows that it restarted
-	ReasonNotWatched Reason = "not watched" // polls failed
+	ReasonRefused      Reason = "refused"       // the service refused the restart: Code
+	ReasonDenied       Reason = "denied"        // the permission to restart it is missing: Code. Others may have it; see ReasonAccess
+	ReasonNotDrained   Reason = "not drained"   // Options.Drain failed, so nothing was sent
+	ReasonNotUndrained Reason = "not undrained" // Options.Undrain failed
+	ReasonNotListed    Reason = "not listed"    // the service does not list it: it does not exist, or may not be read
+	ReasonGone         Reason = "gone"          // the service listed it before its restart, and does not list it any more; also of an operator's mark
+	ReasonNotSent      Reason = "not sent"      // there was no connection to the service
+	ReasonNotBack      Reason = "not back"      // it was not Running again in time
+	ReasonStopped      Reason = "stopped"       // it was Stopped for Options.StoppedTimeout: others have stopped it
+	ReasonNotHealthy   Reason = "not healthy"   // it was Running again, and did not pass Health for MinReady in time
+	ReasonNotProven    Reason = "not proven"    // it is Running, and nothing shows that it restarted
+	ReasonNotWatched   Reason = "not watched"   // polls failed
+)
+
+// Why an instance is skipped or waits again after an operator's mark.
+const (
+	ReasonMarkedRestarted    Reason = "marked as restarted"     // by [MarkRestarted]; nothing proves it
+	ReasonMarkedNotRestarted Reason = "marked as not restarted" // by [MarkNotRestarted]
 )
 
 // Why an instance waits again, and why a run is paused, stopped or halted.
 const (
-	ReasonBlocked     Reason = "blocked"        // Options.Blocker returned an error
+	ReasonBlocked     Reason = "blocked"        // Options.Blocker returned an error; one that waits again comes after all others
 	ReasonResumed     Reason = "resumed"        // an earlier session gave it up with nothing sent
 	ReasonThrottled   Reason = "throttled"      // the service limits the rate
 	ReasonUser        Reason = "asked for"      // by a [Control]
@@ -97,7 +116,7 @@ const (
 	ReasonWidth       Reason = "width"          // instances that failed, are unknown or not Running use up MaxUnavailable
 	ReasonDisapproved Reason = "not approved"   // Options.Approve returned an error
 	ReasonJournal     Reason = "journal"        // the journal can no longer be written
-	ReasonAccess      Reason = "access"         // credentials, signature or permissions are refused, which every instance would meet
+	ReasonAccess      Reason = "access"         // credentials, signature or permissions are refused for every instance: a dry run for another one was denied, or three in a row were denied
 	ReasonInterrupted Reason = "interrupted"    // the context ended
 	ReasonDone        Reason = "done"           // of an end: no instance is waiting any more
 )

@@ -18,13 +18,21 @@ type follower struct {
 	before   ecsreboot.Baseline // the last intent's
 	sentAt   time.Time
 
-	settled   bool // the send had an answer, or lost it
-	earlier   bool // the wait is not the first one since the send
-	down      bool
-	up        bool
-	shown     ecsreboot.Observation // the last reading
-	since     time.Time             // of being Running and healthy; zero if it is not
-	unhealthy error                 // what the health check said last
+	settled      bool // the send had an answer, or lost it
+	earlier      bool // the wait is not the first one since the send
+	down         bool
+	up           bool
+	shown        ecsreboot.Observation   // the last reading
+	since        time.Time               // of being Running and healthy; zero if it is not
+	unhealthy    error                   // what the health check said last
+	gone         bool                    // the service did not list it for goneTime
+	stoppedAt    time.Time               // since when polls show it Stopped; zero if the last one did not
+	intended     bool                    // an intent was recorded in this turn
+	drainDone    bool                    // Options.Drain was called in this turn
+	drained      bool                    // Options.Drain was called, and no Options.Undrain has passed since
+	undrained    bool                    // Options.Undrain was called in this session, or has passed in this attempt
+	failedCalled bool                    // likewise Options.Failed
+	giveUp       context.CancelCauseFunc // ends the wait; nil if it is not to be ended
 }
 
 func newFollower(s *session, target Target) *follower {
@@ -74,12 +82,13 @@ var errNotReady = errors.New("fleet: not healthy in time")
 func (f *follower) await(ctx context.Context, outcome ecsreboot.Outcome, wait waitFunc) error {
 	limited, cancel := f.limit(ctx)
 	defer cancel()
+	limited, f.giveUp = context.WithCancelCause(limited)
+	defer f.leave()
 	result, err := wait(limited, f.waitOptions())
 	if err != nil {
 		return &followError{outcome: outcome, err: err}
 	}
-	f.proven(result)
-	return nil
+	return f.proven(ctx, result)
 }
 
 type waitFunc func(context.Context, ecsreboot.WaitOptions) (*ecsreboot.RestartResult, error)
@@ -96,14 +105,18 @@ func (f *follower) waitOptions() ecsreboot.WaitOptions {
 	return ecsreboot.WaitOptions{Timeout: -1, UnknownGrace: f.session.options.UnknownGrace, Probe: f.probe, OnEvent: f.seen}
 }
 
-// proven reports the proof. ProofProbe stands for a sign that an earlier poll showed, so
+// proven calls Options.Undrain and reports the proof. ProofProbe stands for a sign that an earlier poll showed, so
 // it is reported as ProofStatus.
-func (f *follower) proven(result *ecsreboot.RestartResult) {
+func (f *follower) proven(ctx context.Context, result *ecsreboot.RestartResult) error {
+	if err := f.undrain(ctx); err != nil {
+		return err
+	}
 	proof := result.Proof
 	if proof == ecsreboot.ProofProbe {
 		proof = ecsreboot.ProofStatus
 	}
 	f.tell(Event{Kind: EventHealthy, Proof: proof, RequestID: result.RequestID})
+	return nil
 }
 
 // seen is called for the events of the wait.
@@ -121,11 +134,36 @@ func (f *follower) seen(e ecsreboot.Event) {
 	}
 }
 
+// leave ends the wait under way.
+func (f *follower) leave() {
+	f.giveUp(nil)
+	f.giveUp = nil
+}
+
+// errStopped ends the wait for an instance that others have stopped.
+var errStopped = errors.New("fleet: the instance stays Stopped")
+
+// watchStopped ends the wait once polls have shown the instance Stopped for
+// Options.StoppedTimeout. A restart passes through Stopped in less.
+func (f *follower) watchStopped(e ecsreboot.Event) {
+	limit := f.session.options.StoppedTimeout
+	switch {
+	case e.Status == "": // not listed, which is no status
+	case e.Status != ecsreboot.StatusStopped || !f.settled:
+		f.stoppedAt = time.Time{}
+	case f.stoppedAt.IsZero():
+		f.stoppedAt = e.At
+	case limit >= 0 && e.At.Sub(f.stoppedAt) >= limit && f.giveUp != nil:
+		f.giveUp(fmt.Errorf("%w for %v", errStopped, e.At.Sub(f.stoppedAt).Round(time.Second)))
+	}
+}
+
 // shows takes in a reading since the send.
 func (f *follower) shows(e ecsreboot.Event) {
 	if e.Status != ecsreboot.StatusRunning || !e.StartTime.Equal(f.shown.StartTime) {
 		f.since, f.unhealthy = time.Time{}, nil // what was Running before is not what is ready now
 	}
+	f.watchStopped(e)
 	f.shown = ecsreboot.Observation{At: e.At, Status: e.Status, StartTime: e.StartTime}
 	switch running := e.Status == ecsreboot.StatusRunning; {
 	case e.Status == "": // not listed, which is no status
@@ -172,6 +210,9 @@ func (f *follower) tellEnd(ctx context.Context, err error) {
 	if err == nil {
 		return
 	}
+	if err = f.followListed(ctx, err); err == nil {
+		return
+	}
 	e, fatal := f.verdict(ctx, err)
 	if fatal != nil {
 		f.session.told.put(told{Event: Event{Kind: EventHalt, Reason: reasonOf(fatal), Error: text(fatal)}, err: fatal})
@@ -179,7 +220,14 @@ func (f *follower) tellEnd(ctx context.Context, err error) {
 	if e.Kind == "" {
 		return
 	}
+	if e = f.giveBack(ctx, e); e.Kind == "" {
+		return
+	}
 	f.tell(e)
+	f.callFailed(ctx, e)
+	if e.Reason == ReasonNotUndrained {
+		return // it is proven; a resumed run calls Undrain once more
+	}
 	if e.Kind != EventUnknown && (e.Kind != EventFailed || !f.settled) || ctx.Err() != nil {
 		return
 	}
@@ -187,7 +235,9 @@ func (f *follower) tellEnd(ctx context.Context, err error) {
 	options := f.waitOptions()
 	options.MaxPollFailures = patientPolls
 	if result, err := f.session.client.WaitUntilRestarted(ctx, f.baseline(), options); err == nil {
-		f.proven(result)
+		if err := f.proven(ctx, result); err != nil && hookContext(ctx).Err() == nil {
+			f.tell(Event{Kind: EventFailed, Reason: ReasonNotUndrained, Error: text(err)})
+		}
 	}
 }
 

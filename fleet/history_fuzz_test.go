@@ -77,23 +77,28 @@ func requireCoherent(t *testing.T, report *fleet.Report, plan fleet.Plan) {
 		all += report.Count(s)
 	}
 	require.Equal(t, len(plan.Targets), all)
-	restarted := 0
+	restarted, gone := 0, 0
 	for i, target := range plan.Targets {
 		r, ok := report.Record(target.ID)
 		require.True(t, ok)
 		require.Equal(t, report.Records[i], r)
 		require.Equal(t, target, r.Target)
+		if r.State == fleet.StateSkipped && r.Reason == fleet.ReasonGone {
+			gone++
+			require.False(t, r.Restarted())
+		}
 		if r.Restarted() {
 			restarted++
 			require.Contains(t, []fleet.State{fleet.StateHealthy, fleet.StateSkipped}, r.State)
 		}
 	}
-	require.Len(t, report.NotRestarted(), len(plan.Targets)-restarted)
+	left := len(plan.Targets) - restarted - gone
+	require.Len(t, report.NotRestarted(), left)
 	err := report.Err()
-	if restarted == len(plan.Targets) {
+	if left == 0 {
 		require.NoError(t, err)
 	} else {
-		require.ErrorContains(t, err, fmt.Sprintf("fleet: %d of %d instances have not restarted", len(plan.Targets)-restarted, len(plan.Targets)))
+		require.ErrorContains(t, err, fmt.Sprintf("fleet: %d of %d instances have not restarted", left, len(plan.Targets)))
 	}
 
 	text, jsonErr := json.Marshal(report)
@@ -117,7 +122,7 @@ func FuzzLoad(f *testing.F) {
 	const run = `{"kind":"run","at":"2026-03-14T01:58:12Z","plan":{"targets":[{"id":"i-1","group":"a"},{"id":"i-2","group":"b"}]},"rules":{"maxUnavailable":"2","allowWide":true,"canary":[]}}`
 	f.Add(strings.Join(eventSeeds, "\n"))
 	f.Add(run)
-	f.Add(run + "\n" + strings.Join(eventSeeds[2:8], "\n"))
+	f.Add(run + "\n" + strings.Join(eventSeeds[2:12], "\n"))
 	f.Add(run + `
 {"kind":"intent","at":"2026-03-14T01:59:00Z","id":"i-1","attempt":1}
 {"kind":"failed","at":"2026-03-14T01:59:01Z","id":"i-1","reason":"not sent"}
@@ -149,11 +154,12 @@ func FuzzReport(f *testing.F) {
 	kinds := []fleet.EventKind{
 		fleet.EventIntent, fleet.EventAccepted, fleet.EventDoubt, fleet.EventHeld, fleet.EventUnsent, fleet.EventDown, fleet.EventUp,
 		fleet.EventHealthy, fleet.EventFailed, fleet.EventUnknown, fleet.EventSkipped, fleet.EventResume, fleet.EventStage, fleet.EventPause,
-		fleet.EventContinue, fleet.EventStop, fleet.EventHalt, fleet.EventPace, fleet.EventEnd, fleet.EventRun, "of a later version",
+		fleet.EventContinue, fleet.EventStop, fleet.EventHalt, fleet.EventPace, fleet.EventEnd, fleet.EventRun, fleet.EventMarked, fleet.EventHook, fleet.EventHooked, "of a later version",
 	}
 	reasons := []fleet.Reason{
 		"", fleet.ReasonNotRunning, fleet.ReasonLocked, fleet.ReasonUptime, fleet.ReasonOthers, fleet.ReasonNotSent, fleet.ReasonRefused,
-		fleet.ReasonNotBack, fleet.ReasonUser, fleet.ReasonDone, fleet.ReasonInterrupted, "of a later version",
+		fleet.ReasonNotBack, fleet.ReasonGone, fleet.ReasonNotListed,
+		fleet.ReasonNotUndrained, fleet.ReasonDenied, fleet.ReasonBlocked, fleet.ReasonUser, fleet.ReasonDone, fleet.ReasonInterrupted, "of a later version",
 	}
 	f.Add([]byte{})
 	f.Add([]byte{3, 1, 0, 0, 0, 0, 1, 0, 0, 7, 0, 0, 0, 1, 0, 8, 1, 5, 11, 0, 0, 4, 1, 0, 18, 9, 9})
@@ -183,7 +189,11 @@ func FuzzReport(f *testing.F) {
 			case fleet.EventIntent:
 				e.Attempt = 1 + c.upTo(3)
 			case fleet.EventAccepted, fleet.EventFailed:
-				e.RequestID, e.Code = "R", ecsreboot.ErrDiskError
+				e.RequestID, e.Code, e.Running = "R", ecsreboot.ErrDiskError, e.Kind == fleet.EventFailed && c.upTo(2) == 1
+			case fleet.EventHook, fleet.EventHooked:
+				e.Hook = []fleet.Hook{fleet.HookDrain, fleet.HookUndrain, fleet.HookFailed}[c.upTo(3)]
+			case fleet.EventMarked:
+				e.Mark = []fleet.Mark{fleet.MarkGone, fleet.MarkRestarted, fleet.MarkNotRestarted}[c.upTo(3)]
 			case fleet.EventSkipped:
 				e.Unavailable = c.upTo(2) == 1
 			case fleet.EventStage:

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -37,6 +38,15 @@ func (e Event) LogValue() slog.Value {
 	if e.Unavailable {
 		attributes = append(attributes, slog.Bool("unavailable", true))
 	}
+	if e.Running {
+		attributes = append(attributes, slog.Bool("running", true))
+	}
+	if e.Alone {
+		attributes = append(attributes, slog.Bool("alone", true))
+	}
+	attributes = add(attributes, "hook", e.Hook)
+	attributes = add(attributes, "mark", e.Mark)
+	attributes = add(attributes, "note", e.Note)
 	if e.Stage > 0 {
 		attributes = append(attributes, slog.Int("stage", e.Stage))
 	}
@@ -53,7 +63,7 @@ func (e Event) LogValue() slog.Value {
 
 // String describes the event in a line, such as "failed i-1: refused (Forbidden.RAM)".
 func (e Event) String() string {
-	return strings.TrimSuffix(string(e.Kind)+" "+e.InstanceID, " ") + why(e.Reason, string(e.Code), e.Error)
+	return strings.TrimSuffix(string(e.Kind)+" "+e.InstanceID, " ") + why(cmp.Or(e.Reason, Reason(e.Hook)), string(e.Code), cmp.Or(e.Error, e.Note))
 }
 
 // why describes a reason after what it is the reason of.
@@ -109,6 +119,7 @@ func (r Record) LogValue() slog.Value {
 	attributes = add(attributes, "reason", r.Reason)
 	attributes = add(attributes, "code", r.Code)
 	attributes = add(attributes, "error", r.Error)
+	attributes = add(attributes, "note", r.Note)
 	attributes = add(attributes, "request_id", r.RequestID)
 	attributes = add(attributes, "proof", r.Proof)
 	attributes = append(attributes, slog.Int("attempts", r.Attempts), slog.Bool("failed", r.Failed))
@@ -125,7 +136,7 @@ func (r Record) LogValue() slog.Value {
 
 // String describes the record in a line, such as "i-1 failed: refused (Forbidden.RAM)".
 func (r Record) String() string {
-	return r.ID + " " + string(r.State) + why(r.Reason, string(r.Code), r.Error)
+	return r.ID + " " + string(r.State) + why(r.Reason, string(r.Code), cmp.Or(r.Error, r.Note))
 }
 
 // LogValue gives slog how many instances are in each state, and why the run ended.
@@ -179,7 +190,7 @@ func (f *Forecast) LogValue() slog.Value {
 	}
 	attributes := []slog.Attr{
 		slog.Any("plan", f.Plan), slog.String("digest", f.Digest), slog.Int("width", f.Width), slog.Int("findings", len(f.Findings)),
-		slog.Int("dry_runs", f.DryRuns), slog.Duration("at_least", f.AtLeast),
+		slog.Int("dry_runs", f.DryRuns), slog.Int("asked", f.Asked), slog.Duration("at_least", f.AtLeast),
 	}
 	if !f.OpensAt.IsZero() {
 		attributes = append(attributes, slog.Time("opens_at", f.OpensAt))

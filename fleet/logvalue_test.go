@@ -56,13 +56,14 @@ func TestPrintable(t *testing.T) {
 	rules := fleet.Rules{MaxUnavailable: fleet.Percent(2), Canary: []int{}}
 	plan := fleet.Plan{Region: "cn-hangzhou", Endpoint: "https://ecs.example.com", Targets: []fleet.Target{target}}
 	record := fleet.Record{
-		Target: target, State: fleet.StateFailed, Reason: fleet.ReasonRefused, Code: ecsreboot.ErrForbiddenRAM, Error: "no", Attempts: 1,
+		Target: target, State: fleet.StateFailed, Reason: fleet.ReasonRefused, Code: ecsreboot.ErrForbiddenRAM, Error: "no", Note: "I looked", Attempts: 1,
 		Before: &before, SentAt: at, Accepted: at, DownAt: at, UpAt: at, EndedAt: at,
+		Hooks: []fleet.HookCall{{Hook: fleet.HookDrain, At: at, Ended: at, Error: "no"}},
 	}
 	for _, values := range [][2]any{
 		{fleet.Event{}, fleet.Event{
 			Kind: fleet.EventRun, At: at, InstanceID: "i-1", Attempt: 1, Before: &before, RequestID: "R", Proof: ecsreboot.ProofStatus, Reason: fleet.ReasonRefused,
-			Code: ecsreboot.ErrForbiddenRAM, Error: "no", Unavailable: true, Stage: 1, Plan: &plan, Rules: &rules, Hooks: "health", Program: "0.1.0",
+			Code: ecsreboot.ErrForbiddenRAM, Error: "no", Unavailable: true, Running: true, Alone: true, Hook: fleet.HookDrain, Mark: fleet.MarkGone, Note: "released", Stage: 1, Plan: &plan, Rules: &rules, Hooks: "health", Program: "0.1.0",
 		}},
 		{fleet.Event{Kind: fleet.EventEnd}, fleet.Event{Kind: fleet.EventPace, Accepted: 1, Throttled: 2, Rate: 3}},
 		{fleet.Action{}, fleet.Action{Kind: fleet.ActionApprove, InstanceID: "i-1", Stage: 1, Reason: fleet.ReasonUser}},
@@ -101,10 +102,11 @@ func TestPrintable(t *testing.T) {
 	require.Error(t, json.Unmarshal([]byte(`{"atLeastSeconds":"90s"}`), new(fleet.Forecast)))
 
 	for want, value := range map[string]any{
-		"failed i-1: refused (Forbidden.RAM): no": fleet.Event{Kind: fleet.EventFailed, At: at, InstanceID: "i-1", Reason: fleet.ReasonRefused, Code: ecsreboot.ErrForbiddenRAM, Error: "no"},
-		"pause: window": fleet.Event{Kind: fleet.EventPause, At: at, Reason: fleet.ReasonWindow},
-		"i-1 failed: refused (Forbidden.RAM): no": record,
-		"0 instances": &fleet.Report{},
+		"failed i-1: refused (Forbidden.RAM): no":                 fleet.Event{Kind: fleet.EventFailed, At: at, InstanceID: "i-1", Reason: fleet.ReasonRefused, Code: ecsreboot.ErrForbiddenRAM, Error: "no"},
+		"marked i-1: gone: released":                              fleet.Event{Kind: fleet.EventMarked, InstanceID: "i-1", Mark: fleet.MarkGone, Reason: fleet.ReasonGone, Note: "released"},
+		"pause: window":                                           fleet.Event{Kind: fleet.EventPause, At: at, Reason: fleet.ReasonWindow},
+		"i-1 failed: refused (Forbidden.RAM): no":                 record,
+		"0 instances":                                             &fleet.Report{},
 		"1 instances: 1 failed: canary failed: more than allowed": &fleet.Report{Reason: fleet.ReasonCanary, Error: "more than allowed", Records: []fleet.Record{record}},
 	} {
 		assert.Equal(t, want, fmt.Sprint(value))

@@ -14,7 +14,7 @@ import (
 // Options configure a run. A zero field means its default, and a negative duration
 // means none; see [Options.Complete].
 //
-// The run calls its hooks (Health, Blocker, Approve) with a context that ends with the
+// The run calls its hooks (Health, Blocker, Approve, Drain, Undrain, Failed) with a context that ends with the
 // run, and waits for them, so they must heed it. Health and Blocker are called in
 // several goroutines at once.
 type Options struct {
@@ -34,21 +34,50 @@ type Options struct {
 	// is healthy; in a resumed run, from the resumption. Default 25 min, because the
 	// vendor documents 3 to 5 minutes for a restart, and at most 20.
 	ReadyTimeout time.Duration
+	// StoppedTimeout is for how long polls may show an instance Stopped, without a break,
+	// after its restart was sent. Then others have stopped it, and it fails as
+	// [ReasonStopped]. The run polls it on, and it is healthy if it comes back. Default
+	// 3 min; negative waits for ReadyTimeout.
+	StoppedTimeout time.Duration
 	// UnknownGrace is how long a restart whose response was lost may take to become
 	// visible. Default 60 s; negative polls once.
 	UnknownGrace time.Duration
 	// Blocker can hold a restart back. It is called right before each restart request,
 	// and only the intent is recorded after it. If it returns an error, the run emits
-	// [EventHeld] and calls it again after BlockerInterval; until then, the instance
-	// keeps its turn and is unavailable. Approval is valid for 10 s, or for as long as
+	// [EventHeld] and calls it again after BlockerInterval; the instance keeps its turn
+	// and is unavailable, for BlockerPatience at most. Approval is valid for 10 s, or for as long as
 	// the call took, whichever is longer. Nil approves.
 	Blocker func(ctx context.Context, target Target) error
 	// BlockerInterval is the time between two calls of Blocker for an instance.
 	// Default 10 s.
 	BlockerInterval time.Duration
+	// BlockerPatience is how long Blocker may refuse an instance until the instance gives
+	// its turn to the next one: the run emits [EventUnsent] with [ReasonBlocked], and the
+	// instance comes again after all that wait now. Default 5 min, at least 10 s.
+	BlockerPatience time.Duration
 	// Approve is called after each canary stage; stages are numbered from 1. Until it
 	// returns, nothing is sent, and an error halts the run. Nil approves.
 	Approve func(ctx context.Context, stage int) error
+	// Drain is called for an instance before its restart, after Blocker has approved, and
+	// takes the instance out of service. If it returns an error, nothing is sent, and the
+	// instance fails as [ReasonNotDrained].
+	Drain func(ctx context.Context, target Target) error
+	// Undrain is called for an instance that is healthy after its restart, before
+	// [EventHealthy], and puts the instance into service again. It is also called for a
+	// drained instance that was not restarted. If it returns an error, the instance fails
+	// as [ReasonNotUndrained] and is unavailable, and a resumed run calls it once more.
+	Undrain func(ctx context.Context, target Target) error
+	// Failed is called for an instance after its [EventFailed] or [EventUnknown], which it
+	// gets. Its error is recorded and has no effect.
+	//
+	// Drain, Undrain and Failed are called once for each attempt, at least: the call is in
+	// the journal before the hook runs, as [EventHook], and a resumed run may repeat a
+	// call whose result is not in the journal, as [EventHooked]. They are called in
+	// several goroutines at once.
+	Failed func(ctx context.Context, target Target, failure Event) error
+	// HookTimeout limits each call of Drain, Undrain and Failed: it ends the context of
+	// the call. Default 5 min.
+	HookTimeout time.Duration
 	// Window is when restarts may be sent. Those sent before its end are followed
 	// beyond it. Nil means always.
 	Window *Window
@@ -58,7 +87,8 @@ type Options struct {
 	// Default none.
 	SelfID string
 	// DryRuns is how many instances [Preflight] sends a dry run for, spread over the
-	// plan. Default 5; negative means none.
+	// plan. If some are denied, it sends more, up to 100, to tell which ones. Default 5;
+	// negative means none.
 	DryRuns int
 	// Control pauses or stops the run from outside.
 	Control *Control
@@ -73,8 +103,11 @@ type Options struct {
 const (
 	defaultMinReady        = 30 * time.Second
 	defaultReadyTimeout    = 25 * time.Minute
+	defaultStoppedTimeout  = 3 * time.Minute
 	defaultUnknownGrace    = time.Minute
 	defaultBlockerInterval = 10 * time.Second
+	defaultBlockerPatience = 5 * time.Minute
+	defaultHookTimeout     = 5 * time.Minute
 	defaultDryRuns         = 5 // enough to see missing permissions
 )
 
@@ -115,8 +148,11 @@ func (o Options) forInstance() (Options, error) {
 	}{
 		{&o.MinReady, defaultMinReady},
 		{&o.ReadyTimeout, defaultReadyTimeout},
+		{&o.StoppedTimeout, defaultStoppedTimeout},
 		{&o.UnknownGrace, defaultUnknownGrace},
 		{&o.BlockerInterval, defaultBlockerInterval},
+		{&o.BlockerPatience, defaultBlockerPatience},
+		{&o.HookTimeout, defaultHookTimeout},
 	} {
 		if *d.field == 0 {
 			*d.field = d.standard
@@ -146,7 +182,15 @@ func (o Options) hooks() string {
 	for _, hook := range []struct {
 		name  string
 		given bool
-	}{{"health", o.Health != nil}, {"blocker", o.Blocker != nil}, {"approve", o.Approve != nil}, {"window", o.Window != nil}} {
+	}{
+		{"health", o.Health != nil},
+		{"blocker", o.Blocker != nil},
+		{"approve", o.Approve != nil},
+		{"window", o.Window != nil},
+		{"drain", o.Drain != nil},
+		{"undrain", o.Undrain != nil},
+		{"failed", o.Failed != nil},
+	} {
 		if hook.given {
 			set = append(set, hook.name)
 		}
@@ -162,11 +206,17 @@ func (o Options) checkHooks(before string, lookOnly bool) error {
 	switch {
 	case o.Health == nil && slices.Contains(had, "health"):
 		return input("Health", again)
+	case o.Undrain == nil && slices.Contains(had, "undrain"):
+		return input("Undrain", again)
+	case o.Failed == nil && slices.Contains(had, "failed"):
+		return input("Failed", again)
 	case lookOnly:
 	case o.Blocker == nil && slices.Contains(had, "blocker"):
 		return input("Blocker", again)
 	case o.Approve == nil && slices.Contains(had, "approve"):
 		return input("Approve", again)
+	case o.Drain == nil && slices.Contains(had, "drain"):
+		return input("Drain", again)
 	case o.Window == nil && slices.Contains(had, "window"):
 		return input("Window", again)
 	}

@@ -21,7 +21,10 @@ func TestComplete(t *testing.T) {
 		MinReady:        30 * time.Second,
 		ReadyTimeout:    25 * time.Minute,
 		UnknownGrace:    time.Minute,
+		StoppedTimeout:  3 * time.Minute,
 		BlockerInterval: 10 * time.Second,
+		BlockerPatience: 5 * time.Minute,
+		HookTimeout:     5 * time.Minute,
 		DryRuns:         5,
 	}, options)
 }
@@ -31,7 +34,7 @@ func TestComplete(t *testing.T) {
 func TestCompleteKeepsWhatIsGiven(t *testing.T) {
 	given := fleet.Options{
 		Rules:    fleet.Rules{MaxUnavailable: fleet.Count(3), MaxUnavailablePerGroup: fleet.Count(2), AllowWide: true, MaxFailed: fleet.Count(0), Canary: []int{}},
-		MinReady: -1, ReadyTimeout: -1, UnknownGrace: -1, BlockerInterval: time.Minute, DryRuns: -1,
+		MinReady: -1, ReadyTimeout: -1, UnknownGrace: -1, StoppedTimeout: -1, BlockerInterval: time.Minute, BlockerPatience: -1, HookTimeout: -1, DryRuns: -1,
 		Window: &fleet.Window{End: time.Hour}, Control: new(fleet.Control), SelfID: "a", MinUptime: time.Hour, Journal: "x",
 	}
 	options, err := given.Complete(planOf(4))

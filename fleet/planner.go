@@ -20,12 +20,14 @@ type Planner struct {
 	index    map[string]int // by id
 	groups   []*group
 	ready    readyGroups // those with room and somebody waiting
-	queued   []bool      // the targets that are in the queue of their group
+	rounds   int         // how often a target gave its turn back
 	width    int
 	down     int           // taken from the width
+	gone     int           // targets that do not exist any more
 	counts   map[State]int // of targets
 	failed   map[int]bool  // the targets that have failed at any time
 	spent    int           // of MaxFailed
+	denied   int           // in a row, without an accepted restart since, and not known to be alone
 	looking  map[int]bool  // the targets, failed or unknown, that are looked at once more
 	stage    stage
 	paused   map[Reason]bool
@@ -48,6 +50,8 @@ type target struct {
 	state    targetState
 	stage    int // in which it was started, from 1; 0 if it was in none
 	attempts int
+	place    int // see putLast
+	queued   int // the place at which it is in the queue of its group, or notQueued
 }
 
 // NewPlanner returns a Planner for the plan. It fills in the defaults of the rules. Its
@@ -67,7 +71,6 @@ func NewPlanner(plan Plan, rules Rules) (*Planner, error) {
 		index:   make(map[string]int, len(plan.Targets)),
 		width:   width(rules.MaxUnavailable, len(plan.Targets)),
 		counts:  map[State]int{StateWaiting: len(plan.Targets)},
-		queued:  make([]bool, len(plan.Targets)),
 		failed:  make(map[int]bool),
 		looking: make(map[int]bool),
 		paused:  make(map[Reason]bool),
@@ -81,12 +84,12 @@ func NewPlanner(plan Plan, rules Rules) (*Planner, error) {
 			p.groups = append(p.groups, g)
 		}
 		g.waiting = append(g.waiting, i) // ascending, and so a heap
-		p.targets[i] = target{group: g, state: waiting}
-		p.queued[i] = true
+		p.targets[i] = target{group: g, state: waiting, place: i, queued: i}
 		p.index[t.ID] = i
 	}
 	for _, g := range p.groups {
-		g.width = rules.groupWidth(len(g.waiting))
+		g.size = len(g.waiting)
+		g.width = rules.groupWidth(g.size)
 		p.settle(g)
 	}
 	return p, nil
@@ -95,7 +98,8 @@ func NewPlanner(plan Plan, rules Rules) (*Planner, error) {
 // Rules returns the rules, with their defaults filled in.
 func (p *Planner) Rules() Rules { return p.rules }
 
-// Width returns how many instances may be unavailable at once.
+// Width returns how many instances may be unavailable at once. A share counts only the
+// instances that are not gone.
 func (p *Planner) Width() int { return p.width }
 
 // Unavailable returns how many instances are unavailable now.
@@ -189,7 +193,8 @@ func (p *Planner) again() []string {
 	return ids
 }
 
-// unfinished returns what an earlier session has left to look at.
+// unfinished returns what an earlier session has left to look at, to put into service, or
+// to go on with.
 func (p *Planner) unfinished() []Action {
 	var actions []Action
 	for i := range p.targets {
@@ -225,7 +230,7 @@ func (p *Planner) start(actions []Action) []Action {
 	reason := p.overspent()
 	if reason == "" && len(p.paused) == 0 {
 		for p.mayStart() {
-			i := p.ready[0].waiting[0]
+			i := p.at(p.ready[0].waiting[0])
 			p.take(i)
 			actions = append(actions, Action{Kind: ActionRestart, InstanceID: p.plan.Targets[i].ID})
 		}
@@ -250,6 +255,8 @@ func (p *Planner) start(actions []Action) []Action {
 // overspent returns why the run must halt, or nothing.
 func (p *Planner) overspent() Reason {
 	switch _, canary := p.canary(); {
+	case p.denied >= deniedInARow:
+		return ReasonAccess
 	case p.Failed() > p.rules.MaxFailed.Of(len(p.targets)):
 		return ReasonBudget
 	case canary && p.stage.broken > 0:

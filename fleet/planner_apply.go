@@ -39,7 +39,7 @@ func (p *Planner) Replay(e Event) error {
 
 // replayResume judges anew what made an earlier session stop.
 func (p *Planner) replayResume() {
-	p.stopping, p.ended, p.live = "", false, false
+	p.stopping, p.ended, p.live, p.denied = "", false, false, 0
 	p.stage.asked = false
 	clear(p.paused)
 	clear(p.looking)
@@ -71,21 +71,50 @@ func (p *Planner) replayTarget(i int, e Event) error {
 	switch {
 	case !ok:
 		return fmt.Errorf("fleet: event %q cannot be of %s, which is %s after %d attempts", e.Kind, e.InstanceID, t.state.public(), t.attempts)
-	case e.Kind == EventHeld, next == waiting && t.state == waiting: // its turn has come, for which there is no event
+	case e.Kind == EventMarked && e.Reason == "":
+		return fmt.Errorf("fleet: event %q of %s has no reason", e.Kind, e.InstanceID)
+	case e.isNote():
 		return nil
-	case t.state == waiting: // an earlier session made it its turn
+	case next == waiting && t.state == waiting: // its turn had come, for which there is no event
+		if e.Reason == ReasonBlocked {
+			p.putLast(i)
+			p.queue(i)
+		}
+		return nil
+	case t.state == waiting && e.Kind != EventMarked: // an earlier session made it its turn
 		p.take(i)
 	}
 	switch e.Kind {
 	case EventIntent:
 		t.attempts = e.Attempt
-	case EventHealthy, EventFailed, EventUnknown:
+	case EventAccepted:
+		p.denied = 0
+	case EventFailed:
 		delete(p.looking, i)
-	case EventUnsent, EventSkipped:
+		p.denied += b2i(e.Reason == ReasonDenied && !e.Alone)
+		if factsOf[next].spares {
+			p.release(t)
+		}
+	case EventHealthy, EventUnknown:
+		delete(p.looking, i)
+	case EventMarked:
+		delete(p.looking, i)
+		p.release(t)
+	case EventUnsent:
+		if e.Reason == ReasonBlocked {
+			p.putLast(i)
+		}
+		delete(p.looking, i)
+		p.release(t)
+	case EventSkipped:
 		p.release(t)
 	default:
 	}
 	p.move(i, next)
+	if e.Kind == EventMarked && p.failed[i] { // an operator has judged it
+		delete(p.failed, i)
+		p.spent--
+	}
 	return nil
 }
 
@@ -98,10 +127,12 @@ func (p *Planner) take(i int) {
 	}
 }
 
-// release makes a target that was not restarted leave its canary stage.
+// release makes a target leave its canary stage: it was not restarted, or an operator
+// has marked it.
 func (p *Planner) release(t *target) {
 	if p.inStage(t) {
 		p.stage.started--
+		p.stage.healthy -= b2i(t.state == healthy)
 		p.stage.broken -= b2i(t.state.public().broken())
 	}
 	t.stage = 0
@@ -130,6 +161,12 @@ func (p *Planner) move(i int, next targetState) {
 	change := b2i(after.down) - b2i(before.down)
 	p.down += change
 	t.group.down += change
+	if left := b2i(after.gone) - b2i(before.gone); left != 0 {
+		p.gone += left
+		p.width = width(p.rules.MaxUnavailable, len(p.targets)-p.gone)
+		t.group.gone += left
+		t.group.width = p.rules.groupWidth(t.group.size - t.group.gone)
+	}
 	p.queue(i)
 }
 

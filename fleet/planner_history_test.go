@@ -26,9 +26,9 @@ func (s *simulation) step() {
 		s.answer(s.upTo(3) > 0)
 	case choice >= 12 && len(s.underWay) > 1:
 		one, other := s.underWay[0], s.underWay[1+s.upTo(len(s.underWay)-1)]
-		s.next(s.happens(one, s.upTo(26)), s.happens(other, s.upTo(26)))
+		s.next(s.happens(one, s.upTo(32)), s.happens(other, s.upTo(32)))
 	case len(s.underWay) > 0:
-		s.next(s.happens(s.underWay[s.upTo(len(s.underWay))], s.upTo(26)))
+		s.next(s.happens(s.underWay[s.upTo(len(s.underWay))], s.upTo(32)))
 	case !s.goOn():
 		s.crash()
 	}
@@ -40,7 +40,7 @@ func (s *simulation) recover() {
 		target := s.model.states[t.ID]
 		if target.isBroken() && target.intended && s.upTo(2) == 1 {
 			s.reached["recovered"]++
-			s.next(s.happens(t.ID, s.upTo(26)))
+			s.next(s.happens(t.ID, s.upTo(32)))
 			return
 		}
 	}
@@ -65,6 +65,8 @@ func (s *simulation) crash() {
 		s.rules = s.choices.rules(len(s.plan.Targets))
 	}
 	s.log = append(s.log, "crash; records that are left, and rules:", len(s.history), s.rules)
+	s.begin()
+	s.mark()
 	resume := fleet.Event{Kind: fleet.EventResume}
 	once := s.resumed(s.history)
 	again := append(slices.Clone(s.history), resume)
@@ -95,6 +97,20 @@ func (s *simulation) crash() {
 	s.next(batch...)
 }
 
+// mark lets an operator say something about instances, between two sessions.
+func (s *simulation) mark() {
+	marks := []fleet.Mark{fleet.MarkGone, fleet.MarkRestarted, fleet.MarkNotRestarted}
+	for range s.upTo(3) {
+		e := fleet.Event{
+			Kind: fleet.EventMarked, InstanceID: s.plan.Targets[s.upTo(len(s.plan.Targets))].ID, Mark: marks[s.upTo(len(marks))], Reason: fleet.ReasonGone,
+		}
+		if s.model.legal(e) {
+			s.reached["marked "+string(e.Mark)]++
+			s.next(e)
+		}
+	}
+}
+
 func (s *simulation) resumed(history []fleet.Event) []fleet.Action {
 	actions, err := s.replayed(history).Next(fleet.Event{Kind: fleet.EventResume})
 	if err != nil {
@@ -107,9 +123,16 @@ func (s *simulation) resumed(history []fleet.Event) []fleet.Action {
 func (s *simulation) tellNonsense() {
 	kinds := []fleet.EventKind{
 		fleet.EventIntent, fleet.EventHeld, fleet.EventAccepted, fleet.EventDoubt, fleet.EventUnsent, fleet.EventDown, fleet.EventUp, fleet.EventHealthy, fleet.EventFailed,
-		fleet.EventUnknown, fleet.EventSkipped, fleet.EventStage, fleet.EventPause, fleet.EventStop, fleet.EventHalt, fleet.EventRun, "nonsense", "",
+		fleet.EventUnknown, fleet.EventSkipped, fleet.EventMarked, fleet.EventHook, fleet.EventHooked, fleet.EventStage, fleet.EventPause, fleet.EventStop, fleet.EventHalt, fleet.EventRun, "nonsense", "",
 	}
 	e := fleet.Event{Kind: kinds[s.upTo(len(kinds))], Attempt: 1, Stage: s.upTo(4)}
+	if e.Kind == fleet.EventHook {
+		e.Hook = []fleet.Hook{fleet.HookDrain, fleet.HookFailed}[s.upTo(2)]
+	}
+	if e.Kind == fleet.EventMarked {
+		e.Mark = []fleet.Mark{fleet.MarkGone, fleet.MarkRestarted, fleet.MarkNotRestarted, "nonsense"}[s.upTo(4)]
+		e.Reason = []fleet.Reason{"", fleet.ReasonGone}[s.upTo(2)]
+	}
 	if i := s.upTo(len(s.plan.Targets) + 2); i < len(s.plan.Targets) {
 		e.InstanceID = s.plan.Targets[i].ID
 	} else if i > len(s.plan.Targets) {

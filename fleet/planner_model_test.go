@@ -12,10 +12,11 @@ import (
 type model struct {
 	plan     fleet.Plan
 	rules    fleet.Rules
-	widths   map[string]int // of the groups
 	states   map[string]*modelTarget
 	passed   int
 	asked    bool
+	denied   int // in a row
+	blocked  int // how often a target gave its turn back
 	paused   map[fleet.Reason]bool
 	stopping fleet.Reason
 	live     bool
@@ -26,17 +27,14 @@ type modelTarget struct {
 	state                                            fleet.State
 	attempts, stage                                  int
 	intended, accepted, sent, hasFailed, unavailable bool
-	looking, excused                                 bool
+	looking, excused, running, gone, drained, kept   bool // kept: out of service, and not restarted
+	last                                             int  // when it gave its turn back
 }
 
 func newModel(plan fleet.Plan, rules fleet.Rules) *model {
 	m := &model{plan: plan, rules: rules, states: make(map[string]*modelTarget), paused: make(map[fleet.Reason]bool)}
 	for _, t := range plan.Targets {
 		m.states[t.ID] = &modelTarget{state: fleet.StateWaiting}
-	}
-	m.widths = make(map[string]int)
-	for _, t := range plan.Targets {
-		m.widths[t.Group] = m.groupWidth(t.Group)
 	}
 	return m
 }
@@ -60,13 +58,18 @@ func (s *modelTarget) isBroken() bool {
 	return s.state == fleet.StateFailed || s.state == fleet.StateUnknown
 }
 
+// isSpared reports whether it failed and is not unavailable, as nothing was sent.
+func (s *modelTarget) isSpared() bool {
+	return s.state == fleet.StateFailed && !s.sent && (s.running || s.gone)
+}
+
 // mayCome reports whether nothing was sent, and another session may try again.
 func (s *modelTarget) mayCome() bool {
-	return s.state == fleet.StateSkipped && s.excused || s.state == fleet.StateFailed && !s.sent
+	return s.state == fleet.StateSkipped && s.excused || s.state == fleet.StateFailed && !s.sent && !s.kept
 }
 
 func (s *modelTarget) isDown() bool {
-	return s.state == fleet.StateRestarting || s.isBroken() || s.state == fleet.StateSkipped && s.unavailable
+	return s.state == fleet.StateRestarting || s.isBroken() && !s.isSpared() && !s.gone || s.state == fleet.StateSkipped && s.unavailable
 }
 
 func (m *model) down() int {
@@ -85,17 +88,19 @@ func (m *model) looking() int {
 func share(limit fleet.Limit, n int) int {
 	switch {
 	case !limit.IsZero():
-		return min(max(limit.Of(n), 1), n)
+		return max(min(limit.Of(n), n), 1)
 	case n < 20:
 		return 1
 	}
 	return max(n*2/100, 1)
 }
 
-func (m *model) width() int { return share(m.rules.MaxUnavailable, len(m.plan.Targets)) }
+func (m *model) width() int {
+	return share(m.rules.MaxUnavailable, m.count(func(_ fleet.Target, s *modelTarget) bool { return !s.gone }))
+}
 
 func (m *model) groupWidth(group string) int {
-	n := m.count(func(t fleet.Target, _ *modelTarget) bool { return t.Group == group })
+	n := m.count(func(t fleet.Target, s *modelTarget) bool { return t.Group == group && !s.gone })
 	switch limit := m.rules.MaxUnavailablePerGroup; {
 	case !limit.IsZero():
 		return share(limit, n)
@@ -121,8 +126,14 @@ func (m *model) legal(e fleet.Event) bool {
 	if s == nil {
 		return false
 	}
-	could := []fleet.EventKind{fleet.EventHeld}
-	if s.mayCome() {
+	if e.Kind == fleet.EventMarked {
+		return e.Reason != "" && s.mayBeMarked(e.Mark)
+	}
+	if e.Kind == fleet.EventHook && e.Hook == fleet.HookDrain {
+		return s.state == fleet.StateWaiting || s.state == fleet.StateRestarting && !s.intended && !s.sent
+	}
+	could := []fleet.EventKind{fleet.EventHeld, fleet.EventHook, fleet.EventHooked}
+	if s.mayCome() || s.kept {
 		could = append(could, fleet.EventUnsent)
 	}
 	if s.state == fleet.StateRestarting || s.isBroken() {
@@ -137,21 +148,33 @@ func (m *model) legal(e fleet.Event) bool {
 	if s.state == fleet.StateRestarting && s.intended {
 		could = append(could, fleet.EventAccepted, fleet.EventDoubt)
 	}
-	if (s.state == fleet.StateRestarting || s.isBroken()) && s.intended {
+	if (s.state == fleet.StateRestarting || s.isBroken()) && s.intended && !s.kept {
 		could = append(could, fleet.EventDown, fleet.EventUp, fleet.EventHealthy, fleet.EventUnknown)
 	}
 	return slices.Contains(could, e.Kind)
+}
+
+func (s *modelTarget) mayBeMarked(mark fleet.Mark) bool {
+	switch mark {
+	case fleet.MarkGone:
+		return true
+	case fleet.MarkRestarted:
+		return s.state != fleet.StateHealthy
+	case fleet.MarkNotRestarted:
+		return (s.state == fleet.StateRestarting || s.isBroken()) && !s.accepted
+	}
+	return false
 }
 
 // apply takes in a legal event.
 func (m *model) apply(e fleet.Event) {
 	switch e.Kind {
 	case fleet.EventResume:
-		m.stopping, m.ended, m.live, m.asked = "", false, false, false
+		m.stopping, m.ended, m.live, m.asked, m.denied = "", false, false, false, 0
 		clear(m.paused)
 		for _, s := range m.states {
 			s.looking = false
-			s.sent = s.sent || s.state == fleet.StateRestarting
+			s.sent = s.sent || s.state == fleet.StateRestarting && !s.drained
 		}
 	case fleet.EventStage:
 		m.passed, m.asked = e.Stage, false
@@ -171,10 +194,15 @@ func (m *model) apply(e fleet.Event) {
 }
 
 func (m *model) applyTarget(s *modelTarget, e fleet.Event) {
+	if e.Kind == fleet.EventUnsent && e.Reason == fleet.ReasonBlocked {
+		m.blocked++
+		s.last = m.blocked
+	}
 	switch {
-	case s.state == fleet.StateWaiting && e.Kind == fleet.EventUnsent, e.Kind == fleet.EventHeld:
+	case s.state == fleet.StateWaiting && e.Kind == fleet.EventUnsent, e.Kind == fleet.EventHeld, e.Kind == fleet.EventHooked,
+		e.Kind == fleet.EventHook && e.Hook != fleet.HookDrain:
 		return // there is no event for its turn
-	case s.state == fleet.StateWaiting:
+	case s.state == fleet.StateWaiting && e.Kind != fleet.EventMarked:
 		m.take(s)
 	}
 	switch e.Kind {
@@ -182,11 +210,12 @@ func (m *model) applyTarget(s *modelTarget, e fleet.Event) {
 		s.attempts, s.intended, s.accepted, s.sent = e.Attempt, true, false, false
 	case fleet.EventAccepted:
 		s.accepted, s.sent = true, true
+		m.denied = 0
 	case fleet.EventDoubt, fleet.EventDown:
 		s.sent = true
 	case fleet.EventUnsent:
 		s.hasFailed = s.hasFailed && s.state != fleet.StateFailed
-		s.state, s.stage, s.intended, s.sent = fleet.StateWaiting, 0, false, false
+		s.state, s.stage, s.intended, s.sent, s.looking = fleet.StateWaiting, 0, false, false, false
 	case fleet.EventSkipped:
 		s.state, s.stage, s.unavailable = fleet.StateSkipped, 0, e.Unavailable
 		s.excused = e.Reason == fleet.ReasonNotRunning || e.Reason == fleet.ReasonLocked
@@ -194,9 +223,26 @@ func (m *model) applyTarget(s *modelTarget, e fleet.Event) {
 		s.state, s.looking = fleet.StateHealthy, false
 	case fleet.EventFailed:
 		s.state, s.looking, s.hasFailed = fleet.StateFailed, false, true
+		if e.Reason == fleet.ReasonDenied && !e.Alone {
+			m.denied++
+		}
 	case fleet.EventUnknown:
 		s.state, s.looking, s.sent = fleet.StateUnknown, false, true
+	case fleet.EventMarked:
+		s.stage, s.looking, s.hasFailed, s.unavailable, s.excused = 0, false, false, false, false
+		s.state = fleet.StateSkipped
+		if e.Mark == fleet.MarkNotRestarted {
+			s.state, s.intended, s.sent = fleet.StateWaiting, false, false
+		}
 	default:
+	}
+	s.drained = e.Kind == fleet.EventHook
+	s.intended = s.intended && !s.kept // an earlier attempt's
+	s.kept = e.Kind == fleet.EventFailed && e.Reason == fleet.ReasonNotUndrained && !s.sent
+	s.gone = e.Kind == fleet.EventFailed && (e.Reason == fleet.ReasonGone || e.Reason == fleet.ReasonNotListed) || e.Mark == fleet.MarkGone
+	s.running = e.Kind == fleet.EventFailed && e.Running && !s.kept
+	if s.isSpared() {
+		s.stage = 0
 	}
 }
 
@@ -205,109 +251,4 @@ func (m *model) take(s *modelTarget) {
 	if m.passed < len(m.rules.Canary) {
 		s.stage = m.passed + 1
 	}
-}
-
-// next takes in legal events and returns what a planner has to ask for after them.
-func (m *model) next(events ...fleet.Event) (actions []fleet.Action) {
-	for _, e := range events {
-		m.apply(e)
-		m.live = m.live || e.Kind == fleet.EventRun || e.Kind == fleet.EventResume
-		if e.Kind == fleet.EventResume {
-			actions = m.unfinished()
-		}
-	}
-	if !m.live || m.ended {
-		return actions
-	}
-	if m.stopping == "" {
-		actions = append(actions, m.start()...)
-	}
-	if m.in(fleet.StateRestarting) == 0 && m.looking() == 0 && (m.stopping != "" || m.in(fleet.StateWaiting) == 0) {
-		m.ended = true
-		reason := cmp.Or(m.stopping, fleet.ReasonDone)
-		if m.in(fleet.StateWaiting) == 0 && reason != fleet.ReasonAccess && reason != fleet.ReasonJournal {
-			reason = fleet.ReasonDone // nobody was left
-		}
-		actions = append(actions, fleet.Action{Kind: fleet.ActionEnd, Reason: reason})
-	}
-	return actions
-}
-
-func (m *model) unfinished() (actions []fleet.Action) {
-	for _, t := range m.plan.Targets {
-		s := m.states[t.ID]
-		s.looking = s.state == fleet.StateUnknown || s.state == fleet.StateFailed && s.sent
-		switch {
-		case s.state != fleet.StateRestarting && !s.looking:
-		case s.accepted:
-			actions = append(actions, fleet.Action{Kind: fleet.ActionFollow, InstanceID: t.ID})
-		default:
-			actions = append(actions, fleet.Action{Kind: fleet.ActionResolve, InstanceID: t.ID})
-		}
-	}
-	return actions
-}
-
-func (m *model) start() (actions []fleet.Action) {
-	reason := m.overspent()
-	if reason == "" && len(m.paused) == 0 {
-		for id := m.first(); id != ""; id = m.first() {
-			m.take(m.states[id])
-			actions = append(actions, fleet.Action{Kind: fleet.ActionRestart, InstanceID: id})
-		}
-		passed := m.passed < len(m.rules.Canary) && m.started() >= m.rules.Canary[m.passed] && m.healthy() == m.started()
-		switch {
-		case m.in(fleet.StateWaiting) == 0:
-		case passed && !m.asked:
-			m.asked = true
-			actions = append(actions, fleet.Action{Kind: fleet.ActionApprove, Stage: m.passed + 1})
-		case !passed && m.in(fleet.StateRestarting) == 0 && m.looking() == 0:
-			reason = fleet.ReasonWidth
-		}
-	}
-	if reason != "" && m.looking() == 0 {
-		m.stopping = reason
-		actions = append(actions, fleet.Action{Kind: fleet.ActionHalt, Reason: reason})
-	}
-	return actions
-}
-
-func (m *model) overspent() fleet.Reason {
-	broken := m.count(func(_ fleet.Target, s *modelTarget) bool { return s.stage == m.passed+1 && s.isBroken() })
-	switch {
-	case m.failed() > m.rules.MaxFailed.Of(len(m.plan.Targets)):
-		return fleet.ReasonBudget
-	case broken > 0 && m.passed < len(m.rules.Canary):
-		return fleet.ReasonCanary
-	}
-	return ""
-}
-
-func (m *model) started() int {
-	return m.count(func(_ fleet.Target, s *modelTarget) bool { return s.stage == m.passed+1 })
-}
-
-func (m *model) healthy() int {
-	return m.count(func(_ fleet.Target, s *modelTarget) bool {
-		return s.stage == m.passed+1 && s.state == fleet.StateHealthy
-	})
-}
-
-// first returns whose turn it is now; empty if it is nobody's.
-func (m *model) first() string {
-	if m.down() >= m.width() || m.passed < len(m.rules.Canary) && m.started() >= m.rules.Canary[m.passed] {
-		return ""
-	}
-	down := make(map[string]int)
-	for _, t := range m.plan.Targets {
-		if m.states[t.ID].isDown() {
-			down[t.Group]++
-		}
-	}
-	for _, t := range m.plan.Targets {
-		if m.states[t.ID].state == fleet.StateWaiting && down[t.Group] < m.widths[t.Group] {
-			return t.ID
-		}
-	}
-	return ""
 }

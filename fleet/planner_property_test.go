@@ -26,9 +26,10 @@ func TestPlannerHistories(t *testing.T) {
 	}
 	// What never happened was not tested.
 	for _, what := range []string{
-		"action restart", "action follow", "action resolve", "action approve", "action halt", "action end",
-		"failure budget", "canary failed", "width", "not approved", "asked for", "done",
+		"action restart", "action follow", "action resolve", "action undrain", "action approve", "action halt", "action end",
+		"failure budget", "canary failed", "width", "not approved", "asked for", "done", "access",
 		"above the width", "illegal", "recovered", "lost tail", "other rules",
+		"marked gone", "marked restarted", "marked not restarted", "failed, gone", "failed, not listed", "failed, and Running", "blocked", "drained",
 	} {
 		if reached[what] < seeds/100 {
 			t.Errorf("%q came %d times in %d histories", what, reached[what], seeds)
@@ -110,6 +111,7 @@ type simulation struct {
 	history  []fleet.Event // what is recorded
 	log      []any         // of it all, to be read when something is wrong
 	underWay []string      // what was asked for and has not come to an end
+	denies   bool          // the service denies many of the restarts
 	question int           // the stage that waits for approval
 	ended    bool
 	reached  map[string]int
@@ -121,6 +123,7 @@ func simulate(tb testing.TB, name string, script []byte, reached map[string]int)
 	s := &simulation{choices: c, t: tb, name: name, reached: reached}
 	s.plan = c.plan()
 	s.rules = c.rules(len(s.plan.Targets))
+	s.denies = c.upTo(8) == 7
 	s.begin()
 	s.next(fleet.Event{Kind: fleet.EventRun})
 	for len(s.rest) > 0 {
@@ -211,7 +214,7 @@ func (s *simulation) do(a fleet.Action) {
 		s.fatal("%v after the end", a)
 	}
 	switch a.Kind {
-	case fleet.ActionRestart, fleet.ActionFollow, fleet.ActionResolve:
+	case fleet.ActionRestart, fleet.ActionFollow, fleet.ActionResolve, fleet.ActionUndrain:
 		s.underWay = append(s.underWay, a.InstanceID)
 	case fleet.ActionApprove:
 		s.question = a.Stage
@@ -258,18 +261,49 @@ func (s *simulation) answer(approved bool) {
 func (s *simulation) happens(id string, choice int) fleet.Event {
 	target := s.model.states[id]
 	best := fleet.EventHealthy
-	if !target.intended {
+	switch {
+	case target.kept:
+		best = fleet.EventUnsent
+	case !target.intended:
 		best = fleet.EventIntent
 	}
 	kinds := []fleet.EventKind{
 		best, fleet.EventHealthy, fleet.EventFailed, fleet.EventUnknown, fleet.EventSkipped, fleet.EventUnsent,
 		fleet.EventIntent, fleet.EventIntent, fleet.EventAccepted, fleet.EventAccepted, fleet.EventDoubt, fleet.EventDown, fleet.EventUp,
+		fleet.EventHook, fleet.EventHook, fleet.EventHooked,
 	}
 	e := fleet.Event{
 		Kind: kinds[choice%len(kinds)], InstanceID: id, Attempt: target.attempts + 1, Unavailable: choice >= len(kinds), Reason: fleet.ReasonNotRunning,
 	}
+	if e.Kind == fleet.EventHook || e.Kind == fleet.EventHooked {
+		e.Hook = []fleet.Hook{fleet.HookDrain, fleet.HookUndrain, fleet.HookFailed}[s.upTo(3)]
+	}
+	if s.denies && choice%2 == 1 && !target.accepted {
+		e.Kind = fleet.EventFailed
+	}
 	if !s.model.legal(e) {
 		e.Kind = best
+	}
+	if e.Kind == fleet.EventHook && e.Hook == fleet.HookDrain {
+		s.reached["drained"]++
+	}
+	if e.Kind == fleet.EventUnsent && s.upTo(2) == 1 {
+		e.Reason = fleet.ReasonBlocked
+		s.reached["blocked"]++
+	}
+	if e.Kind == fleet.EventFailed {
+		e.Running = e.Unavailable
+		e.Reason = []fleet.Reason{
+			fleet.ReasonRefused, fleet.ReasonNotUndrained, fleet.ReasonGone, fleet.ReasonNotListed, fleet.ReasonDenied, fleet.ReasonDenied, fleet.ReasonDenied,
+		}[s.upTo(7)]
+		if s.denies {
+			e.Reason = fleet.ReasonDenied
+		}
+		e.Alone = e.Reason == fleet.ReasonDenied && s.upTo(4) == 3
+		s.reached["failed, "+string(e.Reason)]++
+		if e.Running && !target.sent {
+			s.reached["failed, and Running"]++
+		}
 	}
 	return e
 }

@@ -5,18 +5,26 @@ import "container/heap"
 // queue keeps the queues after a target has changed: that of its group, and that of
 // the groups that have room and somebody waiting.
 func (p *Planner) queue(i int) {
-	g := p.targets[i].group
-	if p.targets[i].state == waiting && !p.queued[i] { // back to where it was in the plan
-		p.queued[i] = true
-		heap.Push(&g.waiting, i)
+	t := &p.targets[i]
+	if t.state == waiting && t.queued != t.place {
+		t.queued = t.place
+		heap.Push(&t.group.waiting, t.place)
 	}
-	p.settle(g)
+	p.settle(t.group)
 }
 
 // settle puts a group among the ready ones, or takes it out.
 func (p *Planner) settle(g *group) {
-	for len(g.waiting) > 0 && p.targets[g.waiting[0]].state != waiting {
-		p.queued[heap.Pop(&g.waiting).(int)] = false
+	for len(g.waiting) > 0 {
+		place := g.waiting[0]
+		t := &p.targets[p.at(place)]
+		if t.state == waiting && t.place == place {
+			break
+		}
+		heap.Pop(&g.waiting)
+		if t.queued == place {
+			t.queued = notQueued
+		}
 	}
 	switch isReady := len(g.waiting) > 0 && g.down < g.width; {
 	case isReady && g.at < 0:
@@ -28,15 +36,32 @@ func (p *Planner) settle(g *group) {
 	}
 }
 
+// A place is the order in which targets have their turns: at first their order in the
+// plan. A target that gave its turn back gets a place behind all others.
+
+// notQueued is of a target that is in no queue.
+const notQueued = -1
+
+// at returns the target that has a place.
+func (p *Planner) at(place int) int { return place % len(p.targets) }
+
+// putLast gives a target a place behind all others.
+func (p *Planner) putLast(i int) {
+	p.rounds++
+	p.targets[i].place = p.rounds*len(p.targets) + i
+}
+
 // group is a group of targets.
 type group struct {
-	waiting indices // of targets; some that no longer wait may be among them
+	waiting indices // places of targets; some that no longer wait there may be among them
+	size    int
+	gone    int // of size
 	width   int
 	down    int
 	at      int // in Planner.ready; -1 if it is not there
 }
 
-// indices is a heap of indices into the plan.
+// indices is a heap of places.
 type indices []int
 
 func (h *indices) Len() int           { return len(*h) }

@@ -193,6 +193,27 @@ func TestPlanner(t *testing.T) {
 			{"intent b, accepted b", ""},
 			{"healthy b", "end: asked for"},
 		}},
+		"one that is blocked comes last": {planOf(4, "x", "y", "x", "y"), wide(1), "", []step{
+			{"run", "restart a"},
+			{"unsent a: blocked", "restart b"},
+			{"unsent b: blocked", "restart c"},
+			{"unsent c: window", "restart c"}, // what is not blocked keeps its place
+			{"intent c, healthy c", "restart d"},
+			{"intent d, healthy d", "restart a"},
+			{"unsent a: blocked", "restart b"},
+			{"intent b, healthy b", "restart a"},
+			{"intent a, healthy a", "end: done"},
+		}},
+		"one that was blocked comes last in a resumed run as well": {planOf(3), wide(1), "run, unsent a: blocked", []step{
+			{"resume", "restart b"},
+		}},
+		"a canary that is blocked is replaced": {planOf(3), narrow(func(r *fleet.Rules) { r.Canary = []int{1} }), "", []step{
+			{"run", "restart a"},
+			{"unsent a: blocked", "restart b"},
+			{"intent b, healthy b", "approve 1"},
+			{"stage 1", "restart c"},
+			{"intent c, healthy c", "restart a"},
+		}},
 		"after a crash": {
 			planOf(6), wide(6), "run, intent a, intent b, accepted b, intent c, healthy c, intent d, unknown d, failed e: refused, halt: width",
 			[]step{

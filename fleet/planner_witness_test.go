@@ -1,6 +1,10 @@
 package fleet_test
 
-import "github.com/ecsreboot/ecsreboot/fleet"
+import (
+	"maps"
+
+	"github.com/ecsreboot/ecsreboot/fleet"
+)
 
 // witness knows what may never be asked for, from what was asked for and what
 // happened alone.
@@ -11,10 +15,16 @@ type witness struct {
 	asked    map[string]bool // restarts, since the last one that was not sent
 	told     map[string]bool // something happened since then
 	down     map[string]bool
+	gone     map[string]bool
+	sent     map[string]bool // something may have been sent
+	healthy  map[string]bool
 	failed   map[string]bool // at any time
 	unknown  map[string]bool
 	stage    map[string]int
+	drained  map[string]bool
+	again    map[string]bool // drained when the session began, and to be asked for once more
 	approved int
+	denied   int
 	paused   map[fleet.Reason]bool
 	stopped  bool
 	live     bool
@@ -23,7 +33,8 @@ type witness struct {
 func newWitness(plan fleet.Plan, rules fleet.Rules) *witness {
 	w := &witness{
 		plan: plan, rules: rules, group: make(map[string]string), asked: make(map[string]bool), told: make(map[string]bool),
-		down: make(map[string]bool), failed: make(map[string]bool), unknown: make(map[string]bool), stage: make(map[string]int),
+		down: make(map[string]bool), gone: make(map[string]bool), sent: make(map[string]bool),
+		drained: make(map[string]bool), healthy: make(map[string]bool), failed: make(map[string]bool), unknown: make(map[string]bool), stage: make(map[string]int),
 		paused: make(map[fleet.Reason]bool),
 	}
 	for _, t := range plan.Targets {
@@ -35,14 +46,50 @@ func newWitness(plan fleet.Plan, rules fleet.Rules) *witness {
 // sees takes in what happens.
 func (w *witness) sees(e fleet.Event) {
 	id := e.InstanceID
-	if e.Kind == fleet.EventHeld {
+	if e.Kind == fleet.EventHeld || e.Kind == fleet.EventHooked || e.Kind == fleet.EventHook && e.Hook != fleet.HookDrain {
+		return
+	}
+	if e.Kind == fleet.EventResume {
+		w.again = maps.Clone(w.drained)
+	}
+	if id != "" {
+		delete(w.drained, id)
+		if e.Kind == fleet.EventHook {
+			w.drained[id] = true
+		}
+	}
+	if e.Kind == fleet.EventMarked {
+		w.marked(id, e.Mark)
 		return
 	}
 	if id != "" && !w.asked[id] {
 		w.turn(id)
 	}
+	if w.failed[id] && !w.healthy[id] { // whatever is known of it is known anew
+		w.down[id] = true
+		delete(w.gone, id)
+	}
+	switch e.Kind {
+	case fleet.EventIntent, fleet.EventUnsent:
+		w.sent[id] = false
+	case fleet.EventAccepted, fleet.EventDoubt, fleet.EventDown, fleet.EventUnknown:
+		w.sent[id] = true
+	case fleet.EventResume:
+		for one := range w.asked {
+			if w.down[one] && !w.failed[one] && !w.drained[one] {
+				w.sent[one] = true // nobody saw whether it was
+			}
+		}
+	default:
+	}
 	if id != "" {
 		w.told[id] = true
+	}
+	switch {
+	case e.Kind == fleet.EventFailed && e.Reason == fleet.ReasonDenied && !e.Alone:
+		w.denied++
+	case e.Kind == fleet.EventAccepted, e.Kind == fleet.EventResume:
+		w.denied = 0
 	}
 	switch e.Kind {
 	case fleet.EventRun, fleet.EventResume:
@@ -68,14 +115,45 @@ func (w *witness) sees(e fleet.Event) {
 			delete(w.down, id)
 		}
 	case fleet.EventHealthy:
+		w.healthy[id] = true
 		delete(w.down, id)
 		delete(w.unknown, id)
 	case fleet.EventFailed:
 		w.failed[id] = true
 		delete(w.unknown, id)
+		w.fails(id, e)
 	case fleet.EventUnknown:
 		w.unknown[id] = true
 	default:
+	}
+}
+
+// fails takes in what is known of an instance that has failed.
+func (w *witness) fails(id string, e fleet.Event) {
+	isGone := e.Reason == fleet.ReasonGone || e.Reason == fleet.ReasonNotListed
+	if isGone {
+		w.gone[id] = true
+	}
+	if isGone || e.Running && !w.sent[id] && e.Reason != fleet.ReasonNotUndrained {
+		delete(w.down, id)
+		if !w.sent[id] {
+			delete(w.stage, id)
+		}
+	}
+}
+
+// marked takes in an operator's word.
+func (w *witness) marked(id string, mark fleet.Mark) {
+	for _, known := range []map[string]bool{w.down, w.gone, w.sent, w.failed, w.unknown, w.asked, w.told} {
+		delete(known, id)
+	}
+	delete(w.stage, id)
+	w.gone[id] = mark == fleet.MarkGone
+	if !w.gone[id] {
+		delete(w.gone, id)
+	}
+	if mark != fleet.MarkNotRestarted {
+		w.asked[id], w.told[id] = true, true // it must not be asked for any more
 	}
 }
 
@@ -88,6 +166,10 @@ func (w *witness) turn(id string) {
 
 // asks returns what is wrong with a restart that is asked for, or nothing.
 func (w *witness) asks(id string) string {
+	if w.again[id] { // its turn goes on
+		delete(w.again, id)
+		return ""
+	}
 	inGroup, inStage, broken := 0, 0, len(w.failed)
 	for other := range w.down {
 		if w.group[other] == w.group[id] {
@@ -103,7 +185,7 @@ func (w *witness) asks(id string) string {
 		switch {
 		case stage == w.approved+1:
 			inStage++
-			if w.unknown[other] || w.failed[other] && w.down[other] {
+			if w.unknown[other] || w.failed[other] && !w.healthy[other] {
 				return "canary " + other + " has failed"
 			}
 		case w.down[other]:
@@ -111,8 +193,8 @@ func (w *witness) asks(id string) string {
 		}
 	}
 	size := 0
-	for _, group := range w.group {
-		if group == w.group[id] {
+	for other, group := range w.group {
+		if group == w.group[id] && !w.gone[other] {
 			size++
 		}
 	}
@@ -125,10 +207,12 @@ func (w *witness) asks(id string) string {
 		return "it was asked for before"
 	case !w.live || w.stopped || len(w.paused) > 0:
 		return "nothing may be asked for now"
-	case len(w.down) >= share(w.rules.MaxUnavailable, len(w.plan.Targets)):
+	case len(w.down) >= share(w.rules.MaxUnavailable, len(w.plan.Targets)-len(w.gone)):
 		return "too many are down"
 	case inGroup >= groupWidth:
 		return "too many of its group are down"
+	case w.denied >= 3:
+		return "three in a row were denied"
 	case broken > w.rules.MaxFailed.Of(len(w.plan.Targets)):
 		return "too many have failed"
 	case w.approved < len(w.rules.Canary) && inStage >= w.rules.Canary[w.approved]:

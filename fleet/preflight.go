@@ -25,6 +25,7 @@ type Forecast struct {
 	// a width that is used up before the run begins. Empty if preflight found none.
 	Problems []string `json:"problems,omitempty"`
 	DryRuns  int      `json:"dryRuns"` // the number of dry runs that passed
+	Asked    int      `json:"asked"`   // the number of instances that a dry run was sent for
 	// OpensAt is when the maintenance window opens; zero if it is open, or if there is
 	// no window.
 	OpensAt time.Time `json:"opensAt,omitzero"`
@@ -119,30 +120,6 @@ func (f *Forecast) sort(found map[string]ecsreboot.Instance, options Options) (s
 	return sound
 }
 
-// dryRun asks the service about n of the targets, spread evenly.
-func (f *Forecast) dryRun(ctx context.Context, client *ecsreboot.Client, sound []Target, n int) error {
-	n = min(max(n, 0), len(sound))
-	for i := range n {
-		t := sound[i*len(sound)/n]
-		_, err := client.RebootInstance(ctx, ecsreboot.RebootInstanceRequest{InstanceID: t.ID, ForceStop: f.Plan.ForceStop, DryRun: true})
-		apiErr, answered := errors.AsType[*ecsreboot.APIError](err)
-		switch {
-		case err == nil:
-			f.DryRuns++
-		case ctx.Err() != nil:
-			return err
-		case forAll(err):
-			f.Problems = append(f.Problems, "no instance can be restarted: "+text(err))
-			return nil
-		case answered:
-			f.Findings = append(f.Findings, Finding{Target: t, State: StateFailed, Reason: ReasonRefused, Code: apiErr.Code, Error: text(err)})
-		default:
-			return err
-		}
-	}
-	return nil
-}
-
 // sum says what the findings amount to.
 func (f *Forecast) sum() {
 	place := make(map[string]int, len(f.Plan.Targets))
@@ -164,21 +141,22 @@ func (f *Forecast) sum() {
 		}
 		slices.SortFunc(f.Groups, func(a, b GroupForecast) int { return strings.Compare(a.Name, b.Name) })
 	}
-	down, failed, gone := 0, 0, make(map[string]int)
+	down, failed, downIn := 0, 0, make(map[string]int)
 	for _, finding := range f.Findings {
-		if finding.State == StateFailed || finding.Status != ecsreboot.StatusRunning {
+		// One that is not listed, or refused and Running, takes nothing from the width.
+		if finding.Status != "" && finding.Status != ecsreboot.StatusRunning {
 			down++
-			gone[finding.Group]++
+			downIn[finding.Group]++
 		}
 		failed += b2i(finding.State == StateFailed)
 	}
 	restarts := len(f.Plan.Targets) - len(f.Findings)
 	if restarts > 0 && down >= f.Width {
-		f.problem("unavailable already or bound to fail: %d of the instances, and MaxUnavailable is %d: the run would halt before its end; leave them out, such as by Status, or allow for more", down, f.Width)
+		f.problem("unavailable already: %d of the instances, and MaxUnavailable is %d: the run would halt before its end; leave them out, such as by Status, or allow for more", down, f.Width)
 	}
 	for _, g := range f.Groups {
-		if down < f.Width && gone[g.Name] >= g.Width && gone[g.Name] < g.Size {
-			f.problem("unavailable already or bound to fail: %d of the instances of group %q, and %d may be: the rest of it would never be restarted", gone[g.Name], g.Name, g.Width)
+		if down < f.Width && downIn[g.Name] >= g.Width && downIn[g.Name] < g.Size {
+			f.problem("unavailable already: %d of the instances of group %q, and %d may be: the rest of it would never be restarted", downIn[g.Name], g.Name, g.Width)
 		}
 	}
 	if limit := f.Rules.MaxFailed.Of(len(f.Plan.Targets)); failed > limit {
@@ -196,12 +174,12 @@ func (f *Forecast) problem(format string, args ...any) {
 // String returns the forecast as text of several lines.
 func (f *Forecast) String() string {
 	var b strings.Builder
-	how := "in order"
+	how, restarts := "in order", len(f.Plan.Targets)-len(f.Findings)
 	if f.Plan.ForceStop {
 		how = "by force, as a power cut"
 	}
 	fmt.Fprintf(&b, "restart %d of %d instances of %s, %s (plan %s)\n",
-		len(f.Plan.Targets)-len(f.Findings), len(f.Plan.Targets), f.Plan.Region, how, f.Digest[:shortDigest])
+		restarts, len(f.Plan.Targets), f.Plan.Region, how, f.Digest[:shortDigest])
 	fmt.Fprintf(&b, "  at most %d unavailable at once; halt when more than %d failed or are unknown\n", f.Width, f.Rules.MaxFailed.Of(len(f.Plan.Targets)))
 	if len(f.Rules.Canary) > 0 {
 		fmt.Fprintf(&b, "  canaries first, in stages of %s; halt if one fails\n", strings.Trim(strings.ReplaceAll(fmt.Sprint(f.Rules.Canary), " ", ", "), "[]"))
@@ -220,7 +198,14 @@ func (f *Forecast) String() string {
 		}
 		fmt.Fprintf(&b, "  %s\n", finding)
 	}
-	fmt.Fprintf(&b, "  dry runs passed: %d\n", f.DryRuns)
+	fmt.Fprintf(&b, "  dry runs passed: %d of %d\n", f.DryRuns, f.Asked)
+	if denied := f.denied(); len(denied) > 0 {
+		fmt.Fprintf(&b, "  denied: %s; %d of %d instances can be restarted", strings.Join(denied, ", "), restarts, len(f.Plan.Targets))
+		if left := restarts - f.DryRuns; left > 0 {
+			fmt.Fprintf(&b, ", of which %d had no dry run", left)
+		}
+		b.WriteString("\n")
+	}
 	if !f.OpensAt.IsZero() {
 		fmt.Fprintf(&b, "  the maintenance window opens at %s\n", f.OpensAt.Format(time.RFC3339))
 	}
@@ -229,6 +214,21 @@ func (f *Forecast) String() string {
 		fmt.Fprintf(&b, "PROBLEM: %s\n", problem)
 	}
 	return b.String()
+}
+
+// denied returns the IDs of the instances whose dry runs were denied; of many, the
+// first.
+func (f *Forecast) denied() (ids []string) {
+	for _, finding := range f.Findings {
+		switch {
+		case finding.Reason != ReasonDenied:
+		case len(ids) == shownAtMost:
+			return append(ids, "…")
+		default:
+			ids = append(ids, finding.ID)
+		}
+	}
+	return ids
 }
 
 // shownAtMost is how many lines of one sort there are in a forecast's text.

@@ -37,7 +37,7 @@ func TestPreflight(t *testing.T) {
   group "cn-hangzhou-h": at most 1 of 20 unavailable
   group "cn-hangzhou-i": at most 1 of 20 unavailable
   group "cn-hangzhou-j": at most 1 of 20 unavailable
-  dry runs passed: 5
+  dry runs passed: 5 of 5
   takes at least 30m0s, besides the restarts themselves, 1 at a time
 `, forecast.String())
 		require.Equal(t, 60, s.preflight(plan, fleet.Options{DryRuns: 1000}).DryRuns)
@@ -78,7 +78,7 @@ func TestPreflightOfABudgetThatCannotBeMet(t *testing.T) {
 		plan := s.plan()
 		forecast := s.preflight(plan, fleet.Options{})
 		require.Len(t, forecast.Problems, 1)
-		require.Contains(t, forecast.Problems[0], "unavailable already or bound to fail: 1 of the instances, and MaxUnavailable is 1")
+		require.Contains(t, forecast.Problems[0], "unavailable already: 1 of the instances, and MaxUnavailable is 1")
 		// which is what happens
 		report, err := s.run(fleet.Options{})
 		require.NoError(t, err)

@@ -36,9 +36,9 @@ func (r *recorder) intend(e Event) error {
 }
 
 // write records an event that need not be durable at once. The first event of a run
-// and the intents are in the journal already.
+// and the intents, also those of hooks, are in the journal already.
 func (r *recorder) write(e Event) error {
-	if r.journal == nil || e.Kind == EventRun || e.Kind == EventIntent {
+	if r.journal == nil || e.Kind == EventRun || e.Kind == EventIntent || e.Kind == EventHook {
 		return nil
 	}
 	return journalError(r.journal.Write(e))

@@ -37,6 +37,7 @@ type Record struct {
 	Reason    Reason              `json:"reason,omitempty"` // why it is in that state
 	Code      ecsreboot.ErrorCode `json:"code,omitempty"`
 	Error     string              `json:"error,omitempty"`
+	Note      string              `json:"note,omitempty"`      // the operator's reason, if its state is by a mark
 	RequestID string              `json:"requestId,omitempty"` // of the last answer
 	Proof     ecsreboot.Proof     `json:"proof,omitempty"`
 	Attempts  int                 `json:"attempts,omitempty"` // requests that may have left
@@ -47,6 +48,7 @@ type Record struct {
 	DownAt    time.Time           `json:"downAt,omitzero"`  // first seen in another status
 	UpAt      time.Time           `json:"upAt,omitzero"`    // first seen Running after that
 	EndedAt   time.Time           `json:"endedAt,omitzero"` // when it came into its state
+	Hooks     []HookCall          `json:"hooks,omitempty"`  // the last call of each hook, in the last attempt
 }
 
 func newReport(plan Plan) *Report {
@@ -80,19 +82,44 @@ func (r *Report) Count(s State) int {
 	return n
 }
 
-// NotRestarted returns the records for which [Record.Restarted] is false.
+// NotRestarted returns the records for which [Record.Restarted] is false, without those
+// that an operator marked as gone.
 func (r *Report) NotRestarted() []Record {
 	var left []Record
 	for i := range r.Records {
-		if !r.Records[i].Restarted() {
+		if !r.Records[i].Restarted() && !r.Records[i].isMarkedGone() {
 			left = append(left, r.Records[i])
 		}
 	}
 	return left
 }
 
-// Err returns nil if [Record.Restarted] is true for every instance. Otherwise the
-// error says how many instances have not restarted, and why the run ended. Err of a
+// Held returns the records of the instances that have not restarted because something
+// keeps them from it for now, each with its reason: a blocker, a rate limit, a restart by
+// others, or attempts that failed and are repeated.
+func (r *Report) Held() []Record {
+	var held []Record
+	for i := range r.Records {
+		if r.Records[i].isHeld() {
+			held = append(held, r.Records[i])
+		}
+	}
+	return held
+}
+
+func (r Record) isHeld() bool {
+	if r.State != StateWaiting && r.State != StateRestarting {
+		return false
+	}
+	switch r.Reason {
+	case ReasonBlocked, ReasonThrottled, ReasonOthers, ReasonRefused, ReasonNotSent:
+		return true
+	default:
+		return false
+	}
+}
+
+// Err returns nil if [Report.NotRestarted] returns no records. Otherwise the error says how many instances have not restarted, and why the run ended. Err of a
 // nil Report is nil.
 func (r *Report) Err() error {
 	if r == nil {
@@ -120,10 +147,14 @@ func (r *Report) Err() error {
 }
 
 // Restarted reports whether it is proven that the instance restarted and is healthy,
-// or whether it was skipped because others had restarted it.
+// or whether it was skipped because others had restarted it, or because an operator
+// marked it as restarted.
 func (r Record) Restarted() bool {
-	return r.State == StateHealthy || r.State == StateSkipped && (r.Reason == ReasonUptime || r.Reason == ReasonOthers)
+	return r.State == StateHealthy ||
+		r.State == StateSkipped && (r.Reason == ReasonUptime || r.Reason == ReasonOthers || r.Reason == ReasonMarkedRestarted)
 }
+
+func (r Record) isMarkedGone() bool { return r.State == StateSkipped && r.Reason == ReasonGone }
 
 // Add adds an event of the run to the report. An engine that keeps a report up to date
 // adds the events that its [Planner] has accepted.
@@ -156,7 +187,13 @@ func (r *Report) Add(e Event) {
 func apply(r *Record, e Event) {
 	switch e.Kind {
 	case EventIntent:
-		*r = Record{Target: r.Target, State: StateRestarting, Failed: r.Failed, Attempts: e.Attempt, Before: e.Before, SentAt: e.At}
+		*r = Record{Target: r.Target, State: StateRestarting, Failed: r.Failed, Attempts: e.Attempt, Before: e.Before, SentAt: e.At, Hooks: r.drainCalls()}
+		return
+	case EventHook, EventHooked:
+		r.Hooks = r.callsAfter(e)
+		if e.Kind == EventHook && e.Hook == HookDrain {
+			r.State = StateRestarting
+		}
 		return
 	case EventAccepted:
 		r.Accepted, r.RequestID = e.At, e.RequestID
@@ -184,9 +221,14 @@ func apply(r *Record, e Event) {
 		r.State = StateUnknown
 	case EventSkipped:
 		r.State = StateSkipped
+	case EventMarked:
+		r.State, r.Failed = StateSkipped, false
+		if e.Mark == MarkNotRestarted {
+			r.State = StateWaiting
+		}
 	default: // of runs
 		return
 	}
-	r.EndedAt, r.Reason, r.Code, r.Error, r.Proof = e.At, e.Reason, e.Code, e.Error, e.Proof
+	r.EndedAt, r.Reason, r.Code, r.Error, r.Note, r.Proof = e.At, e.Reason, e.Code, e.Error, e.Note, e.Proof
 	r.RequestID = cmp.Or(e.RequestID, r.RequestID)
 }

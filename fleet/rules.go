@@ -10,7 +10,9 @@ import (
 type Rules struct {
 	// MaxUnavailable is how many instances of the plan may be unavailable at once. An
 	// instance is unavailable while it is restarting, failed or unknown, and if it was
-	// skipped because it is not Running. Default: 1 if the plan has fewer than 20
+	// skipped because it is not Running. One that failed is not unavailable if it was not
+	// restarted and is Running, or if it is gone; a share is a share of the instances that
+	// are not gone. Default: 1 if the plan has fewer than 20
 	// instances, otherwise 2 %. A share is at least 1.
 	MaxUnavailable Limit `json:"maxUnavailable,omitzero"`
 	// MaxUnavailablePerGroup limits each group as well. A share is a share of the
@@ -22,12 +24,14 @@ type Rules struct {
 	// MaxFailed is the failure budget of the whole run: it halts when more instances
 	// than that have failed or are unknown. An instance that failed stays in the count
 	// even if it is healthy later; one that is unknown leaves the count when it is
-	// resolved. Default: 1 %, at least 1. If MaxUnavailable is 1, the first failure
-	// halts the run in any case.
+	// resolved, and both leave it by an operator's mark. Default: 1 %, at least 1. If
+	// MaxUnavailable is 1, a failed instance that is unavailable halts the run in any
+	// case.
 	MaxFailed Limit `json:"maxFailed,omitzero"`
 	// Canary holds the sizes of the stages that go first. A stage ends when all its
 	// instances are healthy and Options.Approve agrees. If one of them fails or is
-	// unknown, the run halts, whatever MaxFailed is. Default: 1, then 5; empty but not
+	// unknown, the run halts, whatever MaxFailed is, except that another instance takes
+	// the place of one that was not restarted and is Running or gone. Default: 1, then 5; empty but not
 	// nil means no canaries.
 	Canary []int `json:"canary,omitzero"`
 }

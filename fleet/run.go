@@ -54,14 +54,16 @@ func Run(ctx context.Context, client *ecsreboot.Client, plan Plan, options Optio
 //     are zero, the rules of the last session apply. A canary that is still not healthy
 //     halts the run again, unless the rules have no canaries.
 //
-// The plan must be the plan of the journal; [Load] reads it. Health, Blocker, Approve
-// and Window must be set if the last session had them.
+// The plan must be the plan of the journal; [Load] reads it. Health, Blocker, Approve,
+// Window, Drain, Undrain and Failed must be set if the last session had them. An instance
+// that was drained, and has no intent, is drained once more and restarted.
 func Resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
 	return resume(ctx, client, plan, options, false)
 }
 
 // Resolve determines what became of the restarts that a run left unknown, failed, or
-// under way, as [Resume] does. It sends nothing.
+// under way, as [Resume] does. It sends nothing, and calls Undrain for instances that
+// were drained and not restarted.
 func Resolve(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
 	options.Control = new(Control)
 	options.Control.Stop()
@@ -111,7 +113,7 @@ func (s *session) finish(ctx context.Context, first ...Event) (report *Report, e
 		s.fail(s.record.close())
 		report, err = s.report, s.err
 	}()
-	s.run(ctx, first...)
+	s.run(context.WithValue(ctx, callerKey{}, ctx), first...)
 	if s.panicked != nil {
 		panic(s.panicked)
 	}

@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -87,22 +88,69 @@ func (sc scenario) rules() fleet.Rules {
 	return rules
 }
 
-// truth is what really happened to the instances, by the service's own account.
+// truth is what really happened to the instances, by the service's own account, and by
+// that of the balancer that the hooks speak to.
 type truth struct {
-	mu   sync.Mutex
-	down map[string]bool
-	most int
+	mu    sync.Mutex
+	down  map[string]bool // not Running, or out of service
+	out   map[string]bool // of service
+	hooks bool
+	wrong []string // went down while in service
+	most  int
 }
 
 func (tr *truth) status(id string, status ecsreboot.Status) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	if status == ecsreboot.StatusRunning {
-		delete(tr.down, id)
-	} else {
+	switch {
+	case status != ecsreboot.StatusRunning:
+		if tr.hooks && !tr.out[id] {
+			tr.wrong = append(tr.wrong, id)
+		}
 		tr.down[id] = true
+	case !tr.out[id]:
+		delete(tr.down, id)
 	}
 	tr.most = max(tr.most, len(tr.down))
+}
+
+func (tr *truth) service(id string, out bool) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	if out {
+		tr.out[id], tr.down[id] = true, true
+	} else {
+		delete(tr.out, id)
+		delete(tr.down, id)
+	}
+	tr.most = max(tr.most, len(tr.down))
+}
+
+// hook is one that takes its time, may fail, and has its effect first or last.
+func (tr *truth) hook(random *rand.Rand, out bool) func(context.Context, fleet.Target) error {
+	draw := func() (time.Duration, float64) {
+		tr.mu.Lock()
+		defer tr.mu.Unlock()
+		return time.Duration(random.Int64N(int64(40 * time.Second))), random.Float64()
+	}
+	return func(ctx context.Context, target fleet.Target) error {
+		delay, luck := draw()
+		if out {
+			tr.service(target.ID, true)
+		}
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if luck < 0.03 {
+			return errors.New("the balancer is busy")
+		}
+		if !out {
+			tr.service(target.ID, false)
+		}
+		return nil
+	}
 }
 
 // TestScenarios checks, for runs drawn at random, what holds for every run: no
@@ -122,7 +170,8 @@ func playScenario(t *testing.T, seed uint64) {
 	time.Sleep(30 * time.Second)
 	sc := scenario{rand: rand.New(rand.NewPCG(seed, 1))}
 	sc.n = 1 + sc.rand.IntN(40)
-	actual := &truth{down: make(map[string]bool)}
+	actual := &truth{down: make(map[string]bool), out: make(map[string]bool)}
+	random := rand.New(rand.NewPCG(seed, 2)) // so that the scenarios stay what they were
 	options := sc.server()
 	options.OnStatus = actual.status
 	s := newService(t, sc.n, options, func(i *ecstest.Instance) { i.Reboot = sc.profile() })
@@ -133,6 +182,10 @@ func playScenario(t *testing.T, seed uint64) {
 	run := fleet.Options{Rules: rules, Journal: "run.journal", MinReady: -1, ReadyTimeout: 5 * time.Minute}
 	if sc.chance(0.5) {
 		run.MinReady = sc.upTo(40 * time.Second)
+	}
+	if actual.hooks = random.IntN(2) == 1; actual.hooks {
+		run.Drain, run.Undrain = actual.hook(random, true), actual.hook(random, false)
+		run.Failed = func(context.Context, fleet.Target, fleet.Event) error { return nil }
 	}
 	storage := newDisk()
 	begin := fleet.Run
@@ -173,7 +226,12 @@ func playScenario(t *testing.T, seed uint64) {
 			require.False(t, record.Restarted(), "seed %d: %s", seed, mustJSON(t, record))
 		}
 		require.NotEqual(t, fleet.StateRestarting, record.State, "seed %d: %s", seed, mustJSON(t, record))
+		if actual.out[record.ID] {
+			require.True(t, record.Drained(), "seed %d: %s", seed, mustJSON(t, record))
+			require.Contains(t, []fleet.State{fleet.StateFailed, fleet.StateUnknown}, record.State, "seed %d: %s", seed, mustJSON(t, record))
+		}
 	}
+	require.Empty(t, actual.wrong, "seed %d: it went down while in service", seed)
 	arrived := make(map[string]int)
 	for _, call := range s.Calls() {
 		if call.Action == "RebootInstance" {

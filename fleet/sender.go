@@ -18,6 +18,9 @@ const (
 	// freshTime is how old a reading or the consent of a blocker may be when the
 	// restart leaves.
 	freshTime = 10 * time.Second
+	// leastPatience is the shortest time for which a blocked instance keeps its turn: a
+	// run in which all are blocked must not fill its journal.
+	leastPatience = 10 * time.Second
 )
 
 // sender restarts one instance, as soon as it may, and has it followed.
@@ -48,13 +51,28 @@ func (s *sender) restart(ctx context.Context) error {
 		return &withheldError{reason: ReasonSelf, skip: true}
 	}
 	var failing time.Time // since when tries fail for what should pass soon
+	var blocked time.Time // since when the blocker refuses
 	for {
-		if err := s.askBlocker(ctx); err != nil {
+		switch err := s.askBlocker(ctx); {
+		case err == nil:
+			blocked = time.Time{}
+		case !blocked.IsZero() && time.Since(blocked) >= max(s.session.options.BlockerPatience, leastPatience):
+			return &withheldError{reason: ReasonBlocked, cause: err}
+		default:
+			if blocked.IsZero() {
+				blocked = time.Now()
+			}
 			failing = time.Time{}
 			if err := s.hold(ctx, s.session.options.BlockerInterval, ReasonBlocked, err); err != nil {
 				return err
 			}
 			continue
+		}
+		if reason := s.session.withheld(); reason != "" {
+			return &withheldError{reason: reason}
+		}
+		if err := s.follower.drain(ctx); err != nil {
+			return err
 		}
 		if reason := s.takeWay(ctx); reason != "" {
 			return &withheldError{reason: reason}
@@ -116,6 +134,8 @@ func (s *sender) hold(ctx context.Context, d time.Duration, why Reason, err erro
 func (s *sender) rebootAndWait(ctx context.Context) error {
 	limited, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	s.follower.giveUp = cancel
+	defer s.follower.leave()
 	s.departure = NewDeparture(0)
 	watched := make(chan struct{})
 	go func() {
@@ -147,8 +167,7 @@ func (s *sender) rebootAndWait(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.follower.proven(result)
-	return nil
+	return s.follower.proven(ctx, result)
 }
 
 // takeWay waits until one more restart may be on its way, or returns why none may.

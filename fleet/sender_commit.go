@@ -46,6 +46,7 @@ func (s *sender) beforeSend(ctx context.Context, intent ecsreboot.SendIntent) er
 	if err := s.session.record.intend(e); err != nil {
 		return &withheldError{reason: ReasonJournal, cause: err}
 	}
+	s.follower.intended = true
 	s.follower.attempts++
 	s.follower.sentAt = e.At
 	s.session.told.put(told{Event: e})

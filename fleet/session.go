@@ -22,6 +22,7 @@ type session struct {
 	resumed bool
 	begun   time.Time // the first session of the run; zero unless resumed
 
+	denials denials
 	told    *mailbox
 	sending chan struct{} // has a token for each restart that is on its way
 	brake   brake
@@ -189,8 +190,13 @@ func (s *session) act(work context.Context, a Action) []Event {
 	case ActionRestart:
 		sender := newSender(s.follower(a.InstanceID))
 		s.start(func() { sender.work(work) })
+	case ActionUndrain:
+		follower := s.follower(a.InstanceID)
+		s.start(func() { follower.undrainAgain(work) })
 	case ActionFollow, ActionResolve:
 		follower := s.follower(a.InstanceID)
+		record, _ := s.report.Record(a.InstanceID)
+		follower.undrained, follower.failedCalled = record.Call(HookUndrain).passed(), record.Call(HookFailed).passed()
 		s.start(func() { follower.work(work, a.Kind == ActionFollow) })
 	case ActionEnd:
 	}
@@ -202,6 +208,8 @@ func (s *session) follower(id string) *follower {
 	f := newFollower(s, s.targets[id])
 	record, _ := s.report.Record(id)
 	f.attempts, f.sentAt, f.down = s.planner.Attempts(id), record.SentAt, !record.DownAt.IsZero()
+	f.drained = record.Drained()
+	f.drainDone = f.drained && record.State == StateRestarting && record.Call(HookDrain).passed() // an earlier session began its turn
 	if record.Before != nil {
 		f.before = *record.Before
 	}

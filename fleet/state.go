@@ -23,6 +23,7 @@ type targetState string
 const (
 	waiting  targetState = "waiting"
 	chosen   targetState = "chosen"   // its turn has come, and no intent is recorded
+	drained  targetState = "drained"  // likewise, and Options.Drain was called
 	intended targetState = "intended" // the intent is recorded, and nothing shows that the request left
 	sent     targetState = "sent"     // the request may have been sent, with an unknown outcome
 	accepted targetState = "accepted" // the service accepted the restart
@@ -39,19 +40,33 @@ const (
 	skippedDown  targetState = "skipped-down"
 	deferred     targetState = "deferred"      // skipped for what may pass: a resumed run may restart it
 	deferredDown targetState = "deferred-down" // likewise, and not Running
+
+	failedDrained targetState = "failed-drained" // nothing was sent, and Options.Undrain failed
+	// Nothing was sent, and the instance is Running as before.
+	failedChosenUp   targetState = "failed-chosen-up"
+	failedIntendedUp targetState = "failed-intended-up"
+	// The service does not list the instance.
+	failedChosenGone   targetState = "failed-chosen-gone"
+	failedIntendedGone targetState = "failed-intended-gone"
+	failedSentGone     targetState = "failed-sent-gone"
+	failedAcceptedGone targetState = "failed-accepted-gone"
+	gone               targetState = "gone" // an operator says so
 )
 
 // stateFacts are what the planner knows of an instance from its state alone.
 type stateFacts struct {
 	public State
 	down   bool       // unavailable: takes from the width
+	gone   bool       // it does not exist: takes nothing from the width, and its group is smaller
+	spares bool       // failed, and leaves its canary stage: nothing was sent, and it is not unavailable
 	unsent bool       // given up with nothing sent: a resumed run may restart it
-	look   ActionKind // what a resumed run does to see what became of the request
+	look   ActionKind // what a resumed run does to see what became of the request; ActionRestart if there was none
 }
 
 var factsOf = map[targetState]stateFacts{
 	waiting:         {public: StateWaiting},
 	chosen:          {public: StateRestarting, down: true},
+	drained:         {public: StateRestarting, down: true, look: ActionRestart},
 	intended:        {public: StateRestarting, down: true},
 	sent:            {public: StateRestarting, down: true, look: ActionResolve},
 	accepted:        {public: StateRestarting, down: true, look: ActionFollow},
@@ -66,20 +81,51 @@ var factsOf = map[targetState]stateFacts{
 	skippedDown:     {public: StateSkipped, down: true},
 	deferred:        {public: StateSkipped, unsent: true},
 	deferredDown:    {public: StateSkipped, down: true, unsent: true},
+
+	failedDrained:      {public: StateFailed, down: true, look: ActionUndrain},
+	failedChosenUp:     {public: StateFailed, spares: true, unsent: true},
+	failedIntendedUp:   {public: StateFailed, spares: true, unsent: true},
+	failedChosenGone:   {public: StateFailed, gone: true, spares: true, unsent: true},
+	failedIntendedGone: {public: StateFailed, gone: true, spares: true, unsent: true},
+	failedSentGone:     {public: StateFailed, gone: true, look: ActionResolve},
+	failedAcceptedGone: {public: StateFailed, gone: true, look: ActionFollow},
+	gone:               {public: StateSkipped, gone: true},
+}
+
+// goneFrom and upFrom hold the states of a failed instance that is not unavailable.
+var (
+	goneFrom = map[targetState]targetState{
+		failedChosen: failedChosenGone, failedIntended: failedIntendedGone, failedSent: failedSentGone, failedAccepted: failedAcceptedGone,
+	}
+	upFrom = map[targetState]targetState{failedChosen: failedChosenUp, failedIntended: failedIntendedUp}
+)
+
+// broad returns the state without what is known of the instance itself: what may
+// happen to a failed instance does not depend on whether it is Running or gone.
+func (s targetState) broad() targetState {
+	for _, narrow := range []map[targetState]targetState{goneFrom, upFrom} {
+		for broad, state := range narrow {
+			if state == s {
+				return broad
+			}
+		}
+	}
+	return s
 }
 
 func (s targetState) public() State { return factsOf[s].public }
 
 // nextStates holds, for each event of an instance, the states that it may happen in
-// and the states that it leads to. What is missing cannot happen. EventHeld changes
-// nothing in any state, and where EventSkipped leads depends on its reason.
+// and the states that it leads to. What is missing cannot happen. An event that is a note changes
+// nothing in any state. Where EventSkipped and EventFailed lead depends on more of the event.
 var nextStates = map[EventKind]map[targetState]targetState{
-	EventIntent:   {waiting: intended, chosen: intended, intended: intended, sent: intended},
+	EventHook:     {waiting: drained, chosen: drained, drained: drained},
+	EventIntent:   {waiting: intended, chosen: intended, drained: intended, intended: intended, sent: intended},
 	EventAccepted: {intended: accepted, sent: accepted, accepted: accepted},
 	EventDoubt:    {intended: sent, sent: sent, accepted: accepted},
 	EventUnsent: {
-		waiting: waiting, chosen: waiting, intended: waiting, sent: waiting,
-		failedChosen: waiting, failedIntended: waiting, deferred: waiting, deferredDown: waiting,
+		waiting: waiting, chosen: waiting, drained: waiting, intended: waiting, sent: waiting,
+		failedChosen: waiting, failedIntended: waiting, failedDrained: waiting, deferred: waiting, deferredDown: waiting,
 	},
 	EventDown: {
 		intended: sent, sent: sent, accepted: accepted,
@@ -97,26 +143,44 @@ var nextStates = map[EventKind]map[targetState]targetState{
 		unknownSent: healthy, unknownAccepted: healthy,
 	},
 	EventFailed: {
-		waiting: failedChosen, chosen: failedChosen, intended: failedIntended, sent: failedSent, accepted: failedAccepted,
+		waiting: failedChosen, chosen: failedChosen, drained: failedChosen, intended: failedIntended, sent: failedSent, accepted: failedAccepted,
 		failedChosen: failedChosen, failedIntended: failedIntended, failedSent: failedSent, failedAccepted: failedAccepted,
-		unknownSent: failedSent, unknownAccepted: failedAccepted,
+		failedDrained: failedChosen, unknownSent: failedSent, unknownAccepted: failedAccepted,
 	},
 	EventUnknown: {
 		intended: unknownSent, sent: unknownSent, accepted: unknownAccepted,
 		failedIntended: unknownSent, failedSent: unknownSent, failedAccepted: unknownAccepted,
 		unknownSent: unknownSent, unknownAccepted: unknownAccepted,
 	},
-	EventSkipped: {waiting: skipped, chosen: skipped, intended: skipped, sent: skipped},
+	EventSkipped: {waiting: skipped, chosen: skipped, drained: skipped, intended: skipped, sent: skipped},
+}
+
+// isNote reports whether the event says something of an instance that changes its state
+// in no way. Of the hooks, only a drain does.
+func (e Event) isNote() bool {
+	return e.Kind == EventHeld || e.Kind == EventHooked || e.Kind == EventHook && e.Hook != HookDrain
 }
 
 // after returns the state after an event, and whether the event can happen in s.
 func (s targetState) after(e Event) (next targetState, ok bool) {
-	if e.Kind == EventHeld {
+	if e.isNote() {
 		return s, true
 	}
-	next, ok = nextStates[e.Kind][s]
-	if !ok || e.Kind != EventSkipped {
-		return next, ok
+	if e.Kind == EventMarked {
+		return s.marked(e.Mark)
+	}
+	next, ok = nextStates[e.Kind][s.broad()]
+	switch {
+	case !ok:
+		return next, false
+	case e.Kind == EventFailed && (e.Reason == ReasonNotListed || e.Reason == ReasonGone):
+		return goneFrom[next], true
+	case e.Kind == EventFailed && e.Reason == ReasonNotUndrained && (next == failedChosen || next == failedIntended):
+		return failedDrained, true
+	case e.Kind == EventFailed && e.Running && upFrom[next] != "":
+		return upFrom[next], true
+	case e.Kind != EventSkipped:
+		return next, true
 	}
 	switch passes := e.Reason == ReasonNotRunning || e.Reason == ReasonLocked; {
 	case passes && e.Unavailable:
@@ -127,6 +191,25 @@ func (s targetState) after(e Event) (next targetState, ok bool) {
 		return skippedDown, true
 	}
 	return skipped, true
+}
+
+// marked returns the state after an operator's word, and whether it is possible in s.
+// The word that an instance was not restarted is refused where the service had
+// accepted the restart: the instance would be restarted a second time.
+func (s targetState) marked(as Mark) (next targetState, ok bool) {
+	switch as {
+	case MarkGone:
+		return gone, true
+	case MarkRestarted:
+		return skipped, s != healthy
+	case MarkNotRestarted:
+		switch s.broad() {
+		case chosen, drained, intended, sent, failedChosen, failedIntended, failedDrained, failedSent, unknownSent:
+			return waiting, true
+		default:
+		}
+	}
+	return s, false
 }
 
 // resumed returns the state in which a resumed run takes an instance up. If its turn

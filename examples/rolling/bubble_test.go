@@ -132,3 +132,13 @@ func (b *bubble) refuse(ids ...string) {
 		b.server.Inject(ecstest.Fault{Kind: ecstest.FaultError, Code: "DiskError", Action: "RebootInstance", InstanceID: id, Times: -1})
 	}
 }
+
+// stopAndRefuse has instances stop while their restart is on its way to be refused.
+func (b *bubble) stopAndRefuse(ids ...string) {
+	for _, id := range ids {
+		b.server.Inject(ecstest.Fault{
+			Kind: ecstest.FaultError, Code: "DiskError", Action: "RebootInstance", InstanceID: id, Times: -1, Delay: 2 * time.Second,
+		})
+		time.AfterFunc(time.Second, func() { _ = b.server.SetStatus(id, ecsreboot.StatusStopped) })
+	}
+}

@@ -67,18 +67,23 @@ func TestTextResult(t *testing.T) {
 func TestHalted(t *testing.T) {
 	tests := map[string]struct {
 		refused []string
+		stopped bool // they stop before they are refused, and so are unavailable
 		args    []string
 		reason  fleet.Reason
 		reboots []int
 	}{
-		"failure budget": {[]string{"i-1", "i-2"}, []string{"-max-failed", "1", "-max-unavailable", "3", "-allow-wide"}, fleet.ReasonBudget, nil},
-		"canary":         {[]string{"i-0"}, []string{"-canary", "1"}, fleet.ReasonCanary, []int{0, 0, 0, 0, 0}},
-		"width":          {[]string{"i-0"}, []string{"-max-failed", "3"}, fleet.ReasonWidth, []int{0, 0, 0, 0, 0}},
+		"failure budget": {[]string{"i-1", "i-2"}, false, []string{"-max-failed", "1", "-max-unavailable", "3", "-allow-wide"}, fleet.ReasonBudget, nil},
+		"canary":         {[]string{"i-0"}, true, []string{"-canary", "1"}, fleet.ReasonCanary, []int{0, 0, 0, 0, 0}},
+		"width":          {[]string{"i-0"}, true, []string{"-max-failed", "3"}, fleet.ReasonWidth, []int{0, 0, 0, 0, 0}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, 5, func(b *bubble) {
-				b.refuse(test.refused...)
+				if test.stopped {
+					b.stopAndRefuse(test.refused...)
+				} else {
+					b.refuse(test.refused...)
+				}
 				code, m, stderr := b.do(b.first(test.args...)...)
 				require.Equal(b, exitcode.Halted, code, stderr)
 				require.Equal(b, test.reason, m.Reason)

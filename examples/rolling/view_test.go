@@ -81,11 +81,11 @@ func TestScreen(t *testing.T) {
 			b.refuse("i-0")
 			p := b.process("", b.first("-progress", "tty", "-max-unavailable", "2", "-allow-wide")...)
 			p.getenv = func(name string) string { return map[string]string{"NO_COLOR": noColor}[name] }
-			p.interrupt(time.Minute) // the last one is under way
+			p.interrupt(20 * time.Second) // the last ones are under way
 			require.Equal(b, exitcode.Failed, p.run(), p.stderr.String())
 			drawn := p.stderr.String()
 			for _, text := range []string{
-				"[==", "3/3", "2 healthy, 1 failed", "unavailable 1 of 2", "! i-0 failed: refused: DiskError", "interrupt: nothing more is sent",
+				"[==", "3/3", "2 healthy, 1 failed", "unavailable 2 of 2", "! i-0 failed: refused: DiskError", "interrupt: nothing more is sent",
 			} {
 				require.Contains(b, drawn, text)
 			}

@@ -31,8 +31,8 @@ type Driver struct {
 	single bridge.Single[fleet.Target, fleet.Event, fleet.Reason]
 }
 
-// New returns a Driver. It applies Health, MinReady, ReadyTimeout and UnknownGrace of
-// the options, with their defaults, and ignores the others. Its error is an
+// New returns a Driver. It applies Health, MinReady, ReadyTimeout, StoppedTimeout,
+// UnknownGrace, Undrain, Failed and HookTimeout of the options, with their defaults, and ignores the others. Its error is an
 // [ecsreboot.InputError] that names the field whose value is invalid.
 func New(client *ecsreboot.Client, options fleet.Options) (*Driver, error) {
 	if client == nil {
@@ -98,7 +98,8 @@ type Judgement struct {
 	// NotRunning reports that the instance is not Running; see [Driver.AwaitOthers].
 	NotRunning bool
 	// ForAll reports that every instance would meet the error, so that the run must
-	// halt.
+	// halt. It is false for an instance whose restart was denied: the planner halts after
+	// three in a row.
 	ForAll bool
 }
 

@@ -49,12 +49,22 @@ func (a adviser) aboutFailed(reason fleet.Reason, ids []string) advice {
 	switch reason {
 	case fleet.ReasonRefused:
 		return advice{"The service refused the restart, so that nothing happened: the code says why. The request id is for its support. Remove the cause, and restart them in a run of their own:", a.again(ids)}
+	case fleet.ReasonDenied:
+		return advice{"The permission to restart them is missing, and others may be restarted: see the conditions of the policy, such as tags. Then restart them in a run of their own:", a.again(ids)}
+	case fleet.ReasonNotDrained:
+		return advice{"The drain hook failed, so that nothing was sent: the error says why. When it works, go on with the run:", a.command("resume")}
+	case fleet.ReasonNotUndrained:
+		return advice{"They run, and the hook that puts them into service again failed: the error says why. When it works, have the run call it once more:", a.command("resolve")}
 	case fleet.ReasonNotListed:
 		return advice{"The service does not list them: see whether the id and the region are right, and whether they may be read. If they are gone, there is nothing to do. Else, in a run of their own:", a.again(ids)}
+	case fleet.ReasonGone:
+		return advice{"The service listed them before the restart and does not list them any more: they were released. There is nothing to do; mark them as gone to take them out of the failure budget.", ""}
 	case fleet.ReasonNotSent:
 		return advice{"No connection could be had, so that nothing happened. See to the network, and restart them in a run of their own:", a.again(ids)}
 	case fleet.ReasonNotBack:
 		return advice{"They went down and were not Running again in time: see their console and system events. When they are back, have the run take note:", a.command("resolve")}
+	case fleet.ReasonStopped:
+		return advice{"Others have stopped them after the restart was sent: see their system events. Start them if they should run, and have the run take note:", a.command("resolve")}
 	case fleet.ReasonNotHealthy:
 		return advice{"They run again, but the health check did not pass in time: see what runs on them. When they are healthy, have the run take note:", a.command("resolve")}
 	case fleet.ReasonNotProven:
@@ -76,6 +86,10 @@ func (a adviser) aboutSkipped(reason fleet.Reason, ids []string) advice {
 		return advice{"The run's own program is on it. Restart it from another machine:", a.again(ids)}
 	case fleet.ReasonUptime:
 		return advice{"They had started not long before. Nothing to do.", ""}
+	case fleet.ReasonGone:
+		return advice{"An operator has marked them as gone. Nothing to do.", ""}
+	case fleet.ReasonMarkedRestarted:
+		return advice{"An operator has marked them as restarted: there is no proof. Nothing to do.", ""}
 	case fleet.ReasonOthers:
 		return advice{"They were restarting already when their turn came. Nothing to do.", ""}
 	default:
@@ -93,6 +107,8 @@ func (a adviser) aboutWaiting(reason fleet.Reason) advice {
 		why = "Credentials or permissions did not suffice: see to them first. "
 	case fleet.ReasonJournal:
 		why = "The journal could not be written: see to the disk first. "
+	case fleet.ReasonMarkedNotRestarted:
+		why = "An operator has marked them as not restarted. "
 	case fleet.ReasonWindow:
 		why = "The maintenance window was closed. "
 	default:

@@ -152,6 +152,7 @@ func (s *simulation) act(a fleet.Action) {
 	switch a.Kind {
 	case fleet.ActionRestart:
 		s.restart(a.InstanceID)
+	case fleet.ActionUndrain: // no hook is played
 	case fleet.ActionFollow:
 		s.settle(a.InstanceID, 0)
 	case fleet.ActionResolve:

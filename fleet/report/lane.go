@@ -39,6 +39,8 @@ type lane struct {
 func (l *lane) add(e fleet.Event, at time.Time) {
 	next := phaseNone
 	switch e.Kind {
+	case fleet.EventHook, fleet.EventHooked:
+		return // what the instance goes through stays the same
 	case fleet.EventIntent:
 		next = phaseAsking
 	case fleet.EventAccepted:

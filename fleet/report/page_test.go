@@ -56,12 +56,17 @@ func TestAdvice(t *testing.T) {
 	for state, reasons := range map[fleet.EventKind][]fleet.Reason{
 		fleet.EventFailed: {
 			fleet.ReasonRefused, fleet.ReasonNotListed, fleet.ReasonNotSent, fleet.ReasonNotBack, fleet.ReasonNotHealthy,
-			fleet.ReasonNotProven, fleet.ReasonNotWatched, "of a later version",
+			fleet.ReasonNotProven, fleet.ReasonNotWatched, fleet.ReasonGone, fleet.ReasonDenied, fleet.ReasonStopped, fleet.ReasonNotDrained,
+			fleet.ReasonNotUndrained, "of a later version",
 		},
 		fleet.EventSkipped: {
-			fleet.ReasonNotRunning, fleet.ReasonLocked, fleet.ReasonSelf, fleet.ReasonUptime, fleet.ReasonOthers, "of a later version",
+			fleet.ReasonNotRunning, fleet.ReasonLocked, fleet.ReasonSelf, fleet.ReasonUptime, fleet.ReasonOthers, fleet.ReasonGone,
+			fleet.ReasonMarkedRestarted, "of a later version",
 		},
-		fleet.EventUnsent: {fleet.ReasonBlocked, fleet.ReasonAccess, fleet.ReasonJournal, fleet.ReasonWindow, "of a later version"},
+		fleet.EventUnsent: {
+			fleet.ReasonBlocked, fleet.ReasonAccess, fleet.ReasonJournal, fleet.ReasonWindow,
+			fleet.ReasonMarkedNotRestarted, "of a later version",
+		},
 	} {
 		var plan fleet.Plan
 		var events []fleet.Event

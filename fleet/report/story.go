@@ -73,15 +73,11 @@ func newStory(history *fleet.History) (*story, error) {
 	for i, t := range history.Plan.Targets {
 		s.index[t.ID] = i
 	}
-	width := 0
-	for _, e := range history.Events {
-		if e.Rules != nil {
-			// A resumption brings its own; one without effect leaves them as they were.
-			if now, err := fleet.NewPlanner(history.Plan, *e.Rules); err == nil {
-				width = now.Width()
-			}
+	for i, e := range history.Events {
+		if e.Rules != nil && i > 0 {
+			s.judgeBy(*e.Rules, i)
 		}
-		s.add(e, width)
+		s.add(e)
 	}
 	for i := range s.lanes {
 		s.lanes[i].close(s.last)
@@ -94,8 +90,21 @@ func isFirst(e fleet.Event) bool {
 	return e.Kind == fleet.EventRun && e.InstanceID == "" && e.Rules != nil
 }
 
+// judgeBy applies the rules that a resumption brings; invalid ones leave them as they
+// were. Before it, n events were added.
+func (s *story) judgeBy(rules fleet.Rules, n int) {
+	planner, err := fleet.NewPlanner(s.history.Plan, rules)
+	if err != nil {
+		return
+	}
+	for _, e := range s.history.Events[:n] {
+		_ = planner.Replay(e) // what it refuses is ignored, as before
+	}
+	s.planner = planner
+}
+
 // add takes an event in.
-func (s *story) add(e fleet.Event, width int) {
+func (s *story) add(e fleet.Event) {
 	before := s.last
 	if e.At.After(s.last) {
 		s.last = e.At
@@ -117,7 +126,7 @@ func (s *story) add(e fleet.Event, width int) {
 		}
 	}
 	s.sessions[len(s.sessions)-1].to = s.last
-	s.level(Level{At: s.last, Unavailable: s.planner.Unavailable(), Max: width})
+	s.level(Level{At: s.last, Unavailable: s.planner.Unavailable(), Max: s.planner.Width()})
 }
 
 // rest notes that nothing was under way since a time.

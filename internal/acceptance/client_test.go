@@ -229,7 +229,7 @@ func TestLogger(t *testing.T) {
 				Outcome string `json:"outcome"`
 				Answer  struct {
 					Code      string `json:"code"`
-					Status    int    `json:"status"`
+					Status    int    `json:"status_code"`
 					RequestID string `json:"request_id"`
 				} `json:"answer"`
 			} `json:"error"`

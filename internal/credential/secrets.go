@@ -3,6 +3,7 @@ package credential
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/aliyun/credentials-go/credentials"
 
@@ -56,7 +57,7 @@ func (s Secrets) Same(other Secrets) bool {
 // Scrubber returns a scrubber that knows the Secrets and whatever else is given, such as
 // the signature that was made with them.
 func (s Secrets) Scrubber(more ...string) *redact.Scrubber {
-	return redact.New(s.accessKeyID, append(s.values(), more...)...)
+	return redact.New(s.accessKeyID, slices.Concat(s.values(), more)...)
 }
 
 // And returns more strings with those of the Secrets that are secret added.

@@ -27,9 +27,9 @@
 //
 // The hooks are on the context of the attempt, so a transport that a wrapper brings
 // along meets them too. Because a wrapper can replace, change or hide these hooks, the
-// guard puts one of its own on the request that it passes on, and passes its report on to
-// the hooks that it found there. A wrapper that composes hooks therefore reports the same
-// connection twice, which counts as one.
+// guard beneath wrappers puts one of its own on the request that it passes on, and passes
+// its report on to the hooks that it found there. A wrapper that composes hooks therefore
+// reports the same connection twice, which counts as one.
 //
 // An attempt that is over is revoked: a request of it that is still on its way is
 // refused by the guard, and its connection is closed.

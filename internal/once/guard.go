@@ -14,6 +14,7 @@ var errNoAttempt = errors.New("refused to send: a RoundTripper dropped the conte
 type guard struct {
 	restarts, reads http.RoundTripper // the same one if it is the caller's
 	ours            bool              // they are http.Transports under our rules
+	wrapped         bool              // wrappers stand above
 }
 
 // RoundTrip passes the request on unless it is the second one of a restart's attempt.
@@ -27,7 +28,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
-	if a.once || req.Context() != a.ctx {
+	if req.Context() != a.ctx || a.once && g.wrapped {
 		req = req.WithContext(a.adopt(req.Context()))
 	}
 	base := g.reads

@@ -54,13 +54,14 @@ func New(given *http.Client, scheme string, wrappers []func(http.RoundTripper) h
 	if err != nil {
 		return nil, err
 	}
+	g.wrapped = len(wrappers) > 0
 	var outer http.RoundTripper = g
 	for _, wrap := range wrappers {
 		if outer = wrap(outer); outer == nil || isNil(outer) {
 			return nil, &FieldError{"WithTransportWrapper", "returned nil"}
 		}
 	}
-	t := &Transport{base: []http.RoundTripper{g.restarts, g.reads}, wrapped: len(wrappers) > 0 || !g.ours}
+	t := &Transport{base: []http.RoundTripper{g.restarts, g.reads}, wrapped: g.wrapped || !g.ours}
 	if client.Jar == nil && client.Timeout == 0 {
 		t.send = plainSend(outer) //nolint:bodyclose // the caller of send closes it
 		return t, nil

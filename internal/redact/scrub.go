@@ -53,7 +53,7 @@ func (s *Scrubber) Text(text string, limit int) string {
 // cannot spell a secret in base64 either.
 func (s *Scrubber) ID(text string) string {
 	const limit = 256
-	if strings.Trim(text, "0123456789ABCDEF-") == "" && len(text) <= limit && !s.mayShow(text) {
+	if len(text) <= limit && !s.mayShow(text) {
 		return text
 	}
 	return s.Text(text, limit)
@@ -74,14 +74,20 @@ func (s *Scrubber) Known(text string) string {
 	return replaceSpans(text, found, KeyID(s.keyID))
 }
 
-// mayShow reports whether an id of upper-case hex digits and hyphens may show one
-// of the values. It allocates nothing: the id of each request passes here.
+// mayShow returns false only if an id consists of upper-case hex digits and hyphens, and
+// shows none of the values. It allocates nothing: the id of each request passes here.
 func (s *Scrubber) mayShow(id string) bool {
-	var ends [1 << 8]bool // the last two digits of each run of the id: they rule most runs out
+	var ends [1 << 12]bool // the last three digits of each run of the id: they rule out nearly all runs
 	var r hexRoller
 	for i := range len(id) {
-		if digit := base36(id[i]); digit >= 0 && r.add(digit) {
-			ends[r.run&0xff] = true
+		switch c := id[i]; {
+		case c == '-':
+		case '0' <= c && c <= '9', 'A' <= c && c <= 'F':
+			if r.add(base36(c)) {
+				ends[r.run&0xfff] = true
+			}
+		default:
+			return true
 		}
 	}
 	if mayShare(s.keyID, id, &ends) {
@@ -97,7 +103,7 @@ func (s *Scrubber) mayShow(id string) bool {
 
 // mayShare reports whether value and id have runLength consecutive hex digits in
 // common, or value is so short that the id might hold all of it.
-func mayShare(value, id string, ends *[1 << 8]bool) bool {
+func mayShare(value, id string, ends *[1 << 12]bool) bool {
 	length, hexOnly := 0, true
 	var r hexRoller
 	for i := range len(value) {
@@ -106,7 +112,7 @@ func mayShare(value, id string, ends *[1 << 8]bool) bool {
 			continue
 		case digit >= 16:
 			r, hexOnly = hexRoller{}, false
-		case r.add(digit) && ends[r.run&0xff] && hasHexRun(id, r.run):
+		case r.add(digit) && ends[r.run&0xfff] && hasHexRun(id, r.run):
 			return true
 		}
 		length++

@@ -1,0 +1,144 @@
+package fleet
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ecsreboot/ecsreboot/fleet/journal"
+)
+
+// Mark is an operator's word about an instance of a run. A resumed run honours it.
+type Mark string
+
+// The marks. Each takes the instance out of MaxUnavailable and MaxFailed.
+const (
+	// MarkGone means that the instance does not exist any more. It is skipped, and the
+	// limits that are shares apply to the instances that remain.
+	MarkGone Mark = "gone"
+	// MarkRestarted means that the instance has restarted and is healthy. It is skipped,
+	// because there is no proof.
+	MarkRestarted Mark = "restarted"
+	// MarkNotRestarted means that a restart of unknown outcome did not happen. The
+	// instance waits again, and a resumed run restarts it, unless its StartTime shows
+	// that it has started since the run began.
+	MarkNotRestarted Mark = "not restarted"
+)
+
+// reason returns the reason that an instance has for its state by the mark.
+func (m Mark) reason() Reason {
+	switch m {
+	case MarkGone:
+		return ReasonGone
+	case MarkRestarted:
+		return ReasonMarkedRestarted
+	case MarkNotRestarted:
+		return ReasonMarkedNotRestarted
+	}
+	return ""
+}
+
+// Marking is a mark for one instance.
+type Marking struct {
+	InstanceID string
+	Mark       Mark
+	Note       string // the operator's reason, which must not be empty
+}
+
+// MarkInstances records marks in the journal of a run that is not under way, as
+// [EventMarked], and returns the report of the run with them. It checks all of them
+// before it writes the first.
+//
+// The journal must allow the mark. MarkRestarted is refused for an instance that is
+// healthy by proof. MarkNotRestarted is refused if the service accepted the restart, if
+// a poll showed the instance restarting, or if no restart of it is in doubt.
+//
+// The error is an [ecsreboot.InputError], or [ErrJournal] if the journal cannot be read
+// or written, such as while a run holds it.
+func MarkInstances(journalPath string, markings ...Marking) (*Report, error) {
+	return markInstances(journalPath, journal.Options{}, markings)
+}
+
+func markInstances(path string, options journal.Options, markings []Marking) (report *Report, err error) {
+	switch {
+	case path == "":
+		return nil, input("Journal", "is empty, so there is nothing to mark")
+	case len(markings) == 0:
+		return nil, input("Marking", "is missing")
+	}
+	for _, m := range markings {
+		if err := m.check(); err != nil {
+			return nil, err
+		}
+	}
+	j, contents, err := journal.Open(path, options)
+	if err != nil {
+		return nil, journalError(err)
+	}
+	defer func() { err = errors.Join(err, journalError(j.Close())) }()
+	history, err := newHistory(contents)
+	if err != nil {
+		return nil, journalError(err)
+	}
+	report = history.Report()
+	events, err := history.marks(report, markings)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range events {
+		if err := j.Append(e); err != nil {
+			return nil, journalError(err)
+		}
+		report.Add(e)
+	}
+	return report, nil
+}
+
+func (m Marking) check() error {
+	switch {
+	case m.InstanceID == "":
+		return input("InstanceID", "is empty")
+	case m.Mark.reason() == "":
+		return input("Mark", fmt.Sprintf("is %q; it must be %q, %q or %q", m.Mark, MarkGone, MarkRestarted, MarkNotRestarted))
+	case strings.TrimSpace(m.Note) == "":
+		return input("Note", "of the mark of "+m.InstanceID+" is empty; it must say why")
+	}
+	return nil
+}
+
+// marks returns the events of markings, and refuses those that the run does not allow.
+func (h *History) marks(report *Report, markings []Marking) ([]Event, error) {
+	planner, err := NewPlanner(h.Plan, report.Rules)
+	if err != nil {
+		return nil, journalError(err)
+	}
+	for _, e := range h.Events {
+		if err := planner.Replay(e); err != nil {
+			return nil, journalError(err)
+		}
+	}
+	events := make([]Event, 0, len(markings))
+	for _, m := range markings {
+		record, ok := report.Record(m.InstanceID)
+		e := Event{Kind: EventMarked, At: time.Now(), InstanceID: m.InstanceID, Mark: m.Mark, Reason: m.Mark.reason(), Note: m.Note}
+		switch {
+		case !ok:
+			return nil, input("InstanceID", strconv.Quote(m.InstanceID)+" is not in the plan of the run")
+		case m.Mark == MarkNotRestarted && !record.Accepted.IsZero():
+			return nil, refusedMark(m, "the service accepted its restart at "+record.Accepted.Format(time.RFC3339))
+		case m.Mark == MarkNotRestarted && !record.DownAt.IsZero():
+			return nil, refusedMark(m, "a poll showed it restarting at "+record.DownAt.Format(time.RFC3339))
+		}
+		if err := planner.Replay(e); err != nil {
+			return nil, refusedMark(m, "it is "+string(record.State))
+		}
+		events = append(events, e)
+	}
+	return events, nil
+}
+
+func refusedMark(m Marking, why string) error {
+	return input("Mark", fmt.Sprintf("%q is refused for %s: %s", m.Mark, m.InstanceID, why))
+}
