@@ -125,13 +125,13 @@ func TestStateIsShown(t *testing.T) {
 			pace.State{},
 			"open, 0 waiting, 0 answered, 0 throttled",
 			`{"ratePerMinute":0,"closed":false,"asked":false,"waiting":0,"answered":0,"throttled":0}`,
-			"state.rate_per_minute=0 state.closed=false state.asked=false state.waiting=0 state.accepted=0 state.throttled=0\n",
+			"state.rate_per_minute=0 state.closed=false state.asked=false state.waiting=0 state.answered=0 state.throttled=0\n",
 		},
 		{
 			pace.State{RatePerMinute: 297, Closed: true, Until: until, Asked: true, Waiting: 3, Answered: 300, Throttled: 2},
 			"closed until 2026-01-02T03:04:05Z, 297 requests a minute, 3 waiting, 300 answered, 2 throttled",
 			`{"ratePerMinute":297,"closed":true,"until":"2026-01-02T03:04:05Z","asked":true,"waiting":3,"answered":300,"throttled":2}`,
-			"state.rate_per_minute=297 state.closed=true state.until=2026-01-02T03:04:05.000Z state.asked=true state.waiting=3 state.accepted=300 state.throttled=2\n",
+			"state.rate_per_minute=297 state.closed=true state.until=2026-01-02T03:04:05.000Z state.asked=true state.waiting=3 state.answered=300 state.throttled=2\n",
 		},
 	} {
 		assert.Equal(t, c.text, fmt.Sprint(c.state))
