@@ -250,7 +250,7 @@ func (a attempted) forPacer(then next) pace.Result {
 	case then == awaitGate:
 		return pace.Result{Response: pace.Throttled, RetryAfter: a.retryAfter, ServiceTime: a.clock}
 	case a.progress.stage == stageAnswered && a.progress.genuine:
-		return pace.Result{Response: pace.Accepted, ServiceTime: a.clock}
+		return pace.Result{Response: pace.Answered, ServiceTime: a.clock}
 	}
 	return pace.Result{}
 }

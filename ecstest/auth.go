@@ -18,10 +18,11 @@ type key struct {
 	retired bool
 }
 
-// RotateKey makes the given key the accepted one; an empty securityToken makes
-// it permanent. From then on a token accepted before is answered
-// InvalidSecurityToken.Expired, and a permanent key accepted before
-// InvalidAccessKeyId.Inactive. Half a key is an error.
+// RotateKey makes the given key the only one that the server accepts; with an
+// empty securityToken, the key is permanent. After RotateKey, the response to an
+// earlier token is InvalidSecurityToken.Expired, and the response to an earlier
+// permanent key is InvalidAccessKeyId.Inactive. An empty accessKeyID or
+// accessKeySecret is an error.
 func (s *Server) RotateKey(accessKeyID, accessKeySecret, securityToken string) error {
 	if accessKeyID == "" || accessKeySecret == "" {
 		return errors.New("ecstest: RotateKey needs both halves of the key")

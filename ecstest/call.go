@@ -11,11 +11,12 @@ import (
 // ReceivedCall is a call as the server received it. It holds what the client sent,
 // secrets included.
 type ReceivedCall struct {
-	// Time is when it was received, by time.Now and not by the server's clock.
+	// Time is when the call was received, by time.Now and not by the server's
+	// clock.
 	Time   time.Time
 	Action string
-	// InstanceID is the instance the call names; a list that names several
-	// has them separated by commas.
+	// InstanceID is the instance that the call names; several instances of a
+	// list are separated by commas.
 	InstanceID        string
 	ForceStop, DryRun bool
 	Method            string
@@ -27,8 +28,8 @@ type ReceivedCall struct {
 	Query, Form      url.Values
 	Header           http.Header
 	Proto            string // like "HTTP/1.1"
-	// Status and Code are those of the answer: 0 if none was sent (yet), and
-	// no code if it was a success.
+	// Status and Code are those of the response. Status is 0 if no response was
+	// sent, or not yet; Code is empty if the response has no error code.
 	Status    int
 	Code      string
 	RequestID string
@@ -37,16 +38,16 @@ type ReceivedCall struct {
 	Conn      int // which connection of the server, from 1; 0 behind ServeHTTP
 }
 
-// LogValue gives slog what was called and how it was answered, without what the client
-// sent to prove who it is.
+// LogValue gives slog the parameters and the response of the call, without the
+// credentials that the client sent.
 func (c ReceivedCall) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("action", c.Action), slog.String("instance_id", c.InstanceID), slog.Bool("force_stop", c.ForceStop),
 		slog.Bool("dry_run", c.DryRun), slog.Int("status", c.Status), slog.String("code", c.Code), slog.String("request_id", c.RequestID),
 		slog.Bool("acted", c.Acted), slog.String("fault", string(c.Fault)))
 }
 
-// Calls returns every call received so far, in order. Those still being served
-// are among them.
+// Calls returns every call received so far, in order, including those that are
+// still being served.
 func (s *Server) Calls() []ReceivedCall {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,7 +58,8 @@ func (s *Server) Calls() []ReceivedCall {
 	return calls
 }
 
-// ForgetCalls empties what Calls returns, for servers that run for long.
+// ForgetCalls empties the list that Calls returns, for servers that run for a
+// long time.
 func (s *Server) ForgetCalls() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,9 +8,9 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 )
 
-// NewClient returns a client of this module that calls the server, with the key
-// or bearer token of the server's Options and its HTTPClient. The options given
-// come after those, so they can replace them.
+// NewClient returns a client of this module that calls the server, with the
+// server's HTTPClient and the key or bearer token of the server's Options. The
+// given options are applied last, so they can replace these settings.
 func (s *Server) NewClient(options ...ecsreboot.Option) (*ecsreboot.Client, error) {
 	config := new(credentials.Config)
 	switch o := s.options; {

@@ -10,40 +10,43 @@ import (
 // FaultKind is what goes wrong with a call.
 type FaultKind string
 
-// The kinds of faults. Those that leave the client without an answer cut the
-// connection; over HTTP/2 they reset the stream.
+// The kinds of faults. Except for FaultHang and FaultStall, faults that give the
+// client no response cut the connection; over HTTP/2 they reset the stream.
 const (
-	// FaultRefuse resets a connection as soon as it is accepted. It hits new
-	// connections, whatever call they are for, and makes no Call. It needs
-	// the server's own listener. On a socket the client may take it for a
-	// failed dial or for a connection that it got and lost; in memory it
-	// always got it.
+	// FaultRefuse resets a connection as soon as the server accepts it. The
+	// fault hits new connections, whatever call they are for, and leaves no
+	// ReceivedCall. It needs the server's own listener. On a socket, the client
+	// may see either a failed dial or a connection that breaks at once; in
+	// memory it always sees the latter.
 	FaultRefuse FaultKind = "refuse"
-	// FaultDrop resets the connection in place of an answer.
+	// FaultDrop resets the connection in place of a response.
 	FaultDrop FaultKind = "drop"
-	// FaultFIN closes the connection in good order in place of an answer.
+	// FaultFIN closes the connection in good order in place of a response.
 	FaultFIN FaultKind = "fin"
-	// FaultHang never answers; it ends when the client or the server goes.
+	// FaultHang sends no response; the fault ends when the client disconnects or
+	// the server closes.
 	FaultHang FaultKind = "hang"
-	// FaultHalfStatusLine sends half a status line and closes.
+	// FaultHalfStatusLine sends half a status line and closes the connection.
 	FaultHalfStatusLine FaultKind = "half-status-line"
-	// FaultTruncate sends the headers and half the body, then closes. The
-	// answer is the call's own, so the call is carried out; with Code set it
-	// is that error, as FaultError has it.
+	// FaultTruncate sends the headers and half the body of a response, then
+	// closes the connection. If Code is empty, the server carries the call out
+	// and the response is that of the call; otherwise the response is the same
+	// as with FaultError.
 	FaultTruncate FaultKind = "truncate"
-	// FaultStall is like FaultTruncate, but falls silent instead of closing.
+	// FaultStall is like FaultTruncate, but falls silent instead of closing the
+	// connection.
 	FaultStall FaultKind = "stall"
-	// FaultError answers with Code (default InternalError); Status and Message
-	// default to the documented ones of that code, else to 500 and "".
+	// FaultError responds with Code (default InternalError). Status and Message
+	// default to those documented for Code, or else to 500 and "".
 	FaultError FaultKind = "error"
-	// FaultAnswer sends Status, Header and Body as they are. With neither
-	// Status nor Body it is a front proxy's 502 page; Status alone defaults
-	// to 200.
+	// FaultAnswer sends Status, Header and Body as they are. If neither Status
+	// nor Body is set, the response is a front proxy's 502 page; if only Body is
+	// set, Status defaults to 200.
 	FaultAnswer FaultKind = "answer"
-	// FaultThrottle answers like FaultError, with Code Throttling.User by
+	// FaultThrottle responds like FaultError, with Code Throttling.User by
 	// default, and gives Hint in HintHeader.
 	FaultThrottle FaultKind = "throttle"
-	// FaultDelay answers as usual, after Delay. It is the default.
+	// FaultDelay responds as usual, after Delay. It is the default.
 	FaultDelay FaultKind = "delay"
 )
 
@@ -55,16 +58,16 @@ func FaultKinds() []FaultKind {
 	}
 }
 
-// Fault makes calls go wrong. It hits only calls that passed authentication
-// and flow control; the others get their error. An unknown Kind is answered
-// with an InternalError that says so.
+// Fault makes calls go wrong. Except for FaultRefuse, it hits only calls that
+// passed authentication and flow control; other calls get their usual error. The
+// response to an unknown Kind is an InternalError that says so.
 type Fault struct {
 	Kind FaultKind
-	// Action and InstanceID choose the calls; empty means any. A list is
-	// chosen by each id that it names.
+	// Action and InstanceID choose the calls; empty means any. A call that lists
+	// several instances matches if one of them is InstanceID.
 	Action, InstanceID string
-	// Skip is how many matching calls pass first; Times is how many are hit
-	// then, 0 meaning one and a negative number all.
+	// Skip matching calls pass first, and the next Times calls are hit. A Times
+	// of 0 means one; a negative number means all.
 	Skip, Times int
 	// Act makes the server carry the call out before the fault shows. Without Act,
 	// the call has no effect, except with FaultDelay, and with FaultTruncate and
@@ -76,14 +79,16 @@ type Fault struct {
 	Late time.Duration
 	// Delay passes before the fault shows.
 	Delay time.Duration
-	// Status, Code and Message are the answer's; see the kinds.
+	// Status, Code and Message are those of the response; see the kinds.
 	Status        int
 	Code, Message string
-	// Header is added to the answer, or is all of it with FaultAnswer.
+	// Header is added to the header of the response; with FaultAnswer, it is the
+	// whole header, except for what net/http adds. If the client gets the real
+	// response to the call, as with FaultDelay, Header is ignored.
 	Header http.Header
 	Body   string
 	// Hint is how long a FaultThrottle asks the client to wait, in the header
-	// HintHeader, by default HintRetryAfter. 0 gives no hint.
+	// HintHeader, by default HintRetryAfter. A Hint of 0 gives no hint.
 	Hint       time.Duration
 	HintHeader HintHeader
 }
@@ -93,8 +98,8 @@ type armedFault struct {
 	skip, left int
 }
 
-// Inject arms faults. A call is hit by the first of the armed faults that
-// matches, in the order of injection; those behind it do not count that call.
+// Inject arms faults. The first armed fault that matches a call, in the order of
+// injection, hits the call; later faults do not count that call.
 func (s *Server) Inject(faults ...Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,7 +115,7 @@ func (s *Server) Inject(faults ...Fault) {
 	}
 }
 
-// ClearFaults disarms all faults. Those that show already go on.
+// ClearFaults disarms all faults. Faults that are already in progress continue.
 func (s *Server) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

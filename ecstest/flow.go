@@ -42,7 +42,7 @@ func (s *Server) admit(req *request) *answer {
 }
 
 // TakeLimit takes one call of an action from the limit, as another caller of the
-// account would, and reports whether it was granted.
+// account would, and reports whether the limit allows that call.
 func (s *Server) TakeLimit(action string) bool {
 	_, ok := s.take(action, s.now())
 	return ok

@@ -20,11 +20,12 @@ type Instance struct {
 	ZoneID string           // default the region with "-a" added
 	// Locks are the lock reasons: "security" makes a restart fail with
 	// InstanceLockedForSecurity, "financial" with InstanceExpiredOrInArrears;
-	// others only show.
+	// others are reported but have no effect.
 	Locks []string
 	// StartTime and CreationTime are an hour and a day before the server's
-	// time by default. ExpiredTime is far off by default; once it is past, a
-	// restart fails with InstanceExpiredOrInArrears. All three show in minutes.
+	// time by default. ExpiredTime is far off by default; from ExpiredTime on, a
+	// restart fails with InstanceExpiredOrInArrears. All three are reported to
+	// the minute.
 	StartTime, CreationTime, ExpiredTime time.Time
 	StoppedMode                          string // default "Not-applicable"
 	Tags                                 map[string]string
@@ -34,18 +35,18 @@ type Instance struct {
 // RebootProfile is how a restart looks from outside. The zero value passes
 // through Starting and takes 30 s, or 10 s with ForceStop.
 type RebootProfile struct {
-	// Path is the statuses on the way, in order, each for an equal share of
-	// the time; default Starting.
+	// Path lists the statuses of the instance during the restart, in order, each
+	// for an equal share of the time; default Starting.
 	Path []ecsreboot.Status
-	// Graceful and Forced are how long it takes until the instance is Running
-	// again, without and with ForceStop; default 30 s and 10 s; negative means
-	// no time at all.
+	// Graceful and Forced are how long the restart takes until the instance is
+	// Running again, without and with ForceStop; default 30 s and 10 s; negative
+	// means no time at all.
 	Graceful, Forced time.Duration
-	// Stale is for how long after the acceptance reads still show what they
-	// showed before.
+	// Stale is how long reads keep showing the old state after the restart was
+	// accepted.
 	Stale time.Duration
-	// KeepStartTime leaves StartTime as it is. By default it becomes the time
-	// at which the instance is Running again.
+	// KeepStartTime leaves StartTime as it is. By default, StartTime becomes the
+	// time at which the instance is Running again.
 	KeepStartTime bool
 	// Hang leaves the instance in the last status of Path for good.
 	Hang bool
@@ -69,8 +70,9 @@ type restart struct {
 	oldStart      time.Time
 }
 
-// AddInstance adds an instance. An empty or known id, an unknown status and an
-// unknown status in Reboot.Path are errors, as is a tag with an empty key.
+// AddInstance adds an instance. An empty id, an id that already exists, an
+// unknown status, including one in Reboot.Path, and a tag with an empty key are
+// errors.
 func (s *Server) AddInstance(i Instance) error {
 	if i.ID == "" {
 		return errors.New("ecstest: an instance needs an id")
@@ -154,9 +156,10 @@ func (s *Server) change(id string, f func(m *machine)) error {
 	return nil
 }
 
-// SetStatus puts an instance into a status at once and for good; a restart
-// under way is over. A change to Running moves its StartTime, as a start does,
-// unless the profile keeps it.
+// SetStatus puts an instance into a status at once; a restart that is in
+// progress ends. The status stays until the next SetStatus or restart. A change
+// to Running sets StartTime to the present, as a start does, unless
+// KeepStartTime is set.
 func (s *Server) SetStatus(id string, status ecsreboot.Status) error {
 	if !slices.Contains(statuses, status) {
 		return unknownStatus(id, status)
@@ -171,7 +174,8 @@ func (s *Server) SetStatus(id string, status ecsreboot.Status) error {
 	})
 }
 
-// SetLocks replaces the lock reasons of an instance; none unlocks it.
+// SetLocks replaces the lock reasons of an instance; without reasons, the
+// instance is unlocked.
 func (s *Server) SetLocks(id string, reasons ...string) error {
 	return s.change(id, func(m *machine) { m.Locks = slices.Clone(reasons) })
 }

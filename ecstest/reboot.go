@@ -64,8 +64,9 @@ func (s *Server) restart(m *machine, now time.Time, forced bool) {
 	s.total++
 }
 
-// Restart restarts an instance without a call, as somebody else would, and counts
-// it. Faults do not hit it. The error says why the service would refuse.
+// Restart restarts an instance without a call, as another user of the account
+// would, and counts the restart. Faults do not affect Restart. If the service would
+// refuse the restart, Restart does nothing and returns the reason.
 func (s *Server) Restart(id string, force bool) error {
 	s.mu.Lock()
 	m := s.machines[id]

@@ -13,28 +13,29 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 )
 
-// Options describe a Server. The zero value is a server that accepts the key
-// testid with the secret testsecret and limits nothing.
+// Options describe a Server. The zero value describes a server that accepts the
+// key testid with the secret testsecret and has no limits.
 type Options struct {
 	// Addr is the loopback host:port to listen on; default "127.0.0.1:0", a
-	// free port. Other hosts are refused. NewInMemoryServer ignores it.
+	// free port. Other hosts are refused. NewInMemoryServer ignores Addr.
 	Addr string
 	// Region is the only region the server knows; default "cn-hangzhou".
 	Region string
 	// AccessKeyID and AccessKeySecret are the accepted key; give both or
 	// none; default "testid" and "testsecret".
 	AccessKeyID, AccessKeySecret string
-	// SecurityToken makes the key a temporary one that must come with it.
+	// If SecurityToken is set, the key is a temporary one, and requests must
+	// include the token.
 	SecurityToken string
-	// BearerToken is accepted in place of a signature when set.
+	// If BearerToken is set, the server accepts it in place of a signature.
 	BearerToken string
 	// LimitPerMinute is how many calls of each action are let through in a
-	// minute of the server's clock; 0 or less sets no limit. The server answers
-	// calls above the limit with 400 Throttling.User and does not count them.
+	// minute of the server's clock; 0 or less sets no limit. The response to a
+	// call above the limit is 400 Throttling.User, and the call is not counted.
 	LimitPerMinute int
 	// LimitBurst, if positive, makes the limit a token bucket in place of the
 	// windows: the bucket holds LimitBurst calls, is full at first, and gains
-	// LimitPerMinute/60 calls a second. It needs LimitPerMinute.
+	// LimitPerMinute/60 calls a second. LimitBurst needs LimitPerMinute.
 	LimitBurst int
 	// ThrottleHint is the header in which a Throttling.User response says how long
 	// to wait until the server lets calls through again; default NoHint.
@@ -44,25 +45,28 @@ type Options struct {
 	// SignatureDoesNotMatch, IllegalTimestamp for InvalidTimeStamp.Expired,
 	// MissingParameter for MissingSignature, and so on.
 	LegacyErrors bool
-	// Allow reports whether the caller may do action; nil allows everything.
-	// The id is empty for lists. The server answers a denied call with 403
-	// Forbidden.RAM, except a list, which comes back empty. No lock is held.
+	// Allow reports whether the caller may perform action; nil allows everything.
+	// The instanceID is empty for lists. The response to a denied list is an
+	// empty list; the response to any other denied call is 403 Forbidden.RAM.
+	// The server holds no mutex during the call, so Allow may call the server's
+	// methods, except Close.
 	Allow func(action, instanceID string) bool
-	// MaxPage is how many instances a page of DescribeInstances holds at most,
-	// however many MaxResults asks for; the NextToken leads on, as it does on
-	// the service's own partial pages. 0 or less sets no limit.
+	// MaxPage limits the number of instances on a page of DescribeInstances,
+	// whatever MaxResults asks for; the NextToken continues the list, as on the
+	// service's own partial pages. 0 or less sets no limit.
 	MaxPage int
 	// IdleTimeout is how long a connection may be idle before the server
-	// closes it; 0 means for ever. It does not concern ServeHTTP.
+	// closes the connection; 0 means for ever. ServeHTTP ignores IdleTimeout.
 	IdleTimeout time.Duration
-	// OnCall is called for each call once its outcome is certain: right before the
-	// server sends the end of the response or cuts the connection, so OnCall runs
-	// before the client sees the outcome. The server calls it from several
-	// goroutines and holds no lock. OnCall must not call Close.
+	// OnCall is called for each call once the outcome of the call is certain: right
+	// before the server sends the end of the response or cuts the connection, so
+	// OnCall runs before the client sees the outcome. The server calls OnCall from
+	// several goroutines. The server holds no mutex during the call, so OnCall may
+	// call the server's methods, except Close.
 	OnCall func(ReceivedCall)
-	// OnStatus is called when the status that reads show of an instance has
-	// changed, in order, once at a time. No lock is held. OnStatus must not call
-	// Close.
+	// OnStatus is called, in order and never concurrently, whenever the status
+	// that reads return for an instance changes. The server holds no mutex during
+	// the call, so OnStatus may call the server's methods, except Close.
 	OnStatus func(id string, status ecsreboot.Status)
 }
 
@@ -114,8 +118,8 @@ func NewServer(o Options) (*Server, error) {
 }
 
 // NewInMemoryServer starts a server that is reached only through HTTPClient,
-// over connections in memory. It works inside a testing/synctest bubble, if
-// it is created and closed there.
+// over connections in memory. The server works inside a testing/synctest bubble
+// if it is created and closed there.
 func NewInMemoryServer(o Options) (*Server, error) {
 	s, err := newServer(o)
 	if err != nil {
@@ -168,8 +172,9 @@ func (s *Server) start(inner net.Listener) {
 	})
 }
 
-// HTTPClient returns a new client that reaches the server: in memory one whose
-// transport dials the server whatever the address is, else a plain one.
+// HTTPClient returns a new client that reaches the server. If the server is in
+// memory, the client's transport dials the server, whatever the address is;
+// otherwise the client is a plain one.
 func (s *Server) HTTPClient() *http.Client {
 	if memory, ok := s.listener.Listener.(*memoryListener); ok {
 		return &http.Client{Transport: &http.Transport{DialContext: memory.dial}}
@@ -178,7 +183,7 @@ func (s *Server) HTTPClient() *http.Client {
 }
 
 // Close ends everything: the listener, the connections, the calls that hang,
-// the timers. It returns when no call is being served any more. It may be
+// the timers. Close returns when no call is being served any more. It may be
 // called more than once, but not from OnCall, OnStatus or Allow.
 func (s *Server) Close() {
 	s.mu.Lock()
@@ -207,8 +212,9 @@ func (s *Server) begin() bool {
 }
 
 // SetClockOffset makes the server's clock differ from time.Now by offset. The
-// server's clock dates answers, judges time stamps and cuts the minutes of
-// flow control; the course of a restart does not depend on it.
+// server's clock sets the Date of responses, the check of time stamps and the
+// minutes of flow control; how long a restart takes does not depend on that
+// clock.
 func (s *Server) SetClockOffset(offset time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -222,8 +228,8 @@ func (s *Server) now() time.Time {
 	return time.Now().Add(s.offset)
 }
 
-// Connections returns how many connections were accepted so far, refused ones
-// included.
+// Connections returns how many connections the server has accepted so far,
+// including those that a FaultRefuse hit.
 func (s *Server) Connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

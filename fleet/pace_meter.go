@@ -24,7 +24,7 @@ func (m *paceMeter) read() []Event {
 	now := m.client.Pace(pace.RebootInstance)
 	e := Event{
 		Kind:      EventPace,
-		Accepted:  int(now.Accepted - m.begin.Accepted),   //nolint:gosec // counts of calls
+		Accepted:  int(now.Answered - m.begin.Answered),   //nolint:gosec // counts of calls
 		Throttled: int(now.Throttled - m.begin.Throttled), //nolint:gosec // counts of calls
 	}
 	if rate := now.RatePerMinute; rate > 0 && !math.IsInf(rate, 0) { // as any Pacer's State may have it

@@ -11,27 +11,29 @@ import (
 
 // Adaptive is the [Pacer] that a client uses by default. It learns the rate limit of
 // the service from the responses. The zero value is ready for use. One Adaptive stands
-// for one operation in one region of one account: clients of a process that share it
-// share what it learns.
+// for one operation in one region of one account. Clients of a process that share an
+// Adaptive share what it learns.
 //
-// An Adaptive does not delay calls until the service throttles one. Then it closes: no
-// request is sent until the time that the service names, or else until the service's
-// next minute begins. One waiting call is sent as a probe, and the others follow at a
-// rate below what the service was seen to accept. A probe that is delayed for two
-// seconds before it is sent loses its place to the next call, see [Reservation].
+// An Adaptive does not delay calls until the service throttles one. The Adaptive is then
+// closed: no request is sent until the time that the service names, at most five minutes
+// later, or, if the service names no time, until the service's next minute begins. At
+// that time one waiting call is sent as a probe, and after its response the other calls
+// follow at a rate below what the service was seen to accept. A probe that is delayed
+// for two seconds before it is sent loses its place to the next call; see the method
+// Delay of [Reservation].
 //
-// The rate is raised slowly while nothing is throttled, and forgotten after three
-// minutes in which it delayed no call. If the service names no time, single calls that
-// were not throttled before probe it earlier. If they are accepted, the service does
-// not count by minutes.
+// The rate is raised slowly while nothing is throttled, and the limit is dropped once it
+// has delayed no call for three minutes. If the service names no time, single calls that
+// have not been throttled yet are sent as probes before the minute is over. If such a
+// probe is answered, the service does not count by minutes.
 //
-// Calls that were throttled before go first; apart from that, calls go in the order of
+// Calls that have been throttled go first; apart from that, calls go in the order of
 // their arrival. An Adaptive starts no goroutines.
 type Adaptive struct {
 	mu                  sync.Mutex // never held across a wait
 	pace                pace
 	again, fresh        list.List // of *waiter: throttled before, and not
-	accepted, throttled uint64
+	answered, throttled uint64
 }
 
 // waiter is a call that waits for its turn.
@@ -41,8 +43,8 @@ type waiter struct {
 	element *list.Element
 }
 
-// NewAdaptive returns an Adaptive that never lets more calls go than the given number a
-// minute; 0 sets no limit. The error is a [FieldError].
+// NewAdaptive returns an Adaptive that lets at most callsPerMinute calls go each minute;
+// 0 sets no limit. The error is a [FieldError].
 func NewAdaptive(callsPerMinute float64) (*Adaptive, error) {
 	if callsPerMinute != 0 && !(callsPerMinute >= 1 && callsPerMinute <= 1e6) { // NaN is refused as well
 		return nil, &FieldError{"callsPerMinute", fmt.Sprintf("is %v calls a minute; it must be between 1 and 1,000,000", callsPerMinute)}
@@ -51,8 +53,8 @@ func NewAdaptive(callsPerMinute float64) (*Adaptive, error) {
 	return &Adaptive{pace: pace{hint: rate, rate: rate}}, nil
 }
 
-// Acquire implements [Pacer]. It returns [ErrThrottled] as soon as it must expect that
-// the call waits for longer than it may, and a [FieldError] if ctx is nil.
+// Acquire implements [Pacer]. It returns [ErrThrottled] as soon as it expects the call
+// to wait longer than allowed, and a [FieldError] if ctx is nil.
 func (g *Adaptive) Acquire(ctx context.Context, request Request) (Reservation, error) {
 	if ctx == nil {
 		return nil, errNilContext
@@ -223,8 +225,8 @@ func (g *Adaptive) leave(p pass, result Result) {
 	defer g.mu.Unlock()
 	probe := g.pace.isProbe(p)
 	switch result.Response {
-	case Accepted:
-		g.accepted++
+	case Answered:
+		g.answered++
 		g.pace.accepted(now, p, result.ServiceTime)
 	case Throttled:
 		g.throttled++
@@ -269,7 +271,7 @@ func (g *Adaptive) state() State {
 		Until:         g.pace.until,
 		Asked:         g.pace.byHint && !g.pace.until.IsZero(),
 		Waiting:       g.again.Len() + g.fresh.Len(),
-		Accepted:      g.accepted,
+		Answered:      g.answered,
 		Throttled:     g.throttled,
 	}
 }

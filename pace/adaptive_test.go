@@ -34,7 +34,7 @@ func throttle(g *Adaptive, p pass, hint time.Duration) {
 	g.leave(p, Result{Response: Throttled, RetryAfter: hint})
 }
 
-func answer(g *Adaptive, p pass) { g.leave(p, Result{Response: Accepted}) }
+func answer(g *Adaptive, p pass) { g.leave(p, Result{Response: Answered}) }
 
 func abandon(g *Adaptive, p pass) { g.leave(p, Result{}) }
 
@@ -486,7 +486,7 @@ func TestGateManyWaiters(t *testing.T) {
 		assert.Zero(t, state.Waiting)
 		assert.False(t, state.Closed)
 		assert.Equal(t, uint64(1), state.Throttled)
-		assert.Equal(t, uint64(through.Load()), state.Accepted)
+		assert.Equal(t, uint64(through.Load()), state.Answered)
 	})
 }
 
@@ -541,7 +541,7 @@ func TestGateOfRandomCalls(t *testing.T) {
 						throttle(g, p, max(0, draw(time.Minute)-30*time.Second)) // half of them without a hint
 						continue
 					default:
-						g.leave(p, Result{Response: Accepted, ServiceTime: time.Now().Truncate(time.Second)})
+						g.leave(p, Result{Response: Answered, ServiceTime: time.Now().Truncate(time.Second)})
 					}
 					return
 				}
@@ -579,7 +579,7 @@ func TestGateState(t *testing.T) {
 		state = g.State()
 		assert.False(t, state.Closed)
 		assert.Zero(t, state.Until)
-		assert.Equal(t, uint64(1), state.Accepted)
+		assert.Equal(t, uint64(1), state.Answered)
 		time.Sleep(3 * time.Minute)
 		assert.Zero(t, g.State().RatePerMinute, "it held nobody up")
 	})
@@ -647,7 +647,7 @@ func TestAcquire(t *testing.T) {
 		reservation, err = g.Acquire(t.Context(), Request{MaxWait: time.Duration(math.MaxInt64)})
 		require.NoError(t, err)
 		assert.Equal(t, time.Minute, time.Since(start))
-		reservation.Report(Result{Response: Accepted})
+		reservation.Report(Result{Response: Answered})
 
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()

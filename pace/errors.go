@@ -9,8 +9,8 @@ import (
 	"github.com/ecsreboot/ecsreboot/internal/logvalue"
 )
 
-// ErrThrottled is the error of a call that was not sent because too many were: the
-// service throttles the client, or too many calls wait for their turn.
+// ErrThrottled is the error of a call that a rate limit held back: the service throttles
+// the client, or too many calls are waiting for their turn.
 var ErrThrottled = errors.New("ecsreboot: throttled")
 
 // FieldError is an argument that this package refuses.

@@ -1,12 +1,12 @@
 // Package pace decides when the requests of a client may be sent, so that the client
 // stays below the rate limit of the service.
 //
-// A client asks a [Pacer] before each request of an operation, retries included, and
-// reports what came of the request:
+// A client asks a [Pacer] before each request of an operation, including retries, and
+// reports the result of the request:
 //
 //	reservation, err := pacer.Acquire(ctx, pace.Request{MaxWait: time.Minute})
 //	if err != nil {
-//		return err // it is not sent
+//		return err // the request is not sent
 //	}
 //	result := send()
 //	reservation.Report(result)
@@ -27,7 +27,7 @@ import (
 	"github.com/ecsreboot/ecsreboot/internal/seconds"
 )
 
-// Operation is an operation of the API that has a rate limit of its own.
+// Operation is an operation of the API with a separate rate limit.
 type Operation string
 
 // The operations that clients call.
@@ -39,45 +39,44 @@ const (
 // Pacer decides when a client may send the requests of one operation. It must be safe
 // for concurrent use.
 //
-// A Pacer can have a method State() [State], which the client returns from its method
-// Pace.
+// A Pacer may also have a method State() [State]; Client.Pace returns its result.
 type Pacer interface {
-	// Acquire waits until a request may be sent. The client calls it before each
-	// request, also before a retry, and reports to each [Reservation] that it gets. A
-	// nil Reservation is one that needs no reports.
+	// Acquire waits until a request may be sent. The client calls Acquire before each
+	// request, including retries, and reports to each [Reservation] that Acquire
+	// returns. A nil Reservation needs no reports.
 	//
 	// If Acquire returns an error, the request is not sent and the call ends with that
-	// error. The call is throttled only if the error is [ErrThrottled]. Outcomes of
-	// other calls in the error do not apply to this call.
+	// error. The call is throttled only if the error is [ErrThrottled]. If the error
+	// holds the outcome of another call, that outcome does not apply to this call.
 	//
 	// Acquire should return ErrThrottled at once if it knows that the request must wait
 	// for longer than request.MaxWait or until after the deadline of ctx; see
 	// [State.Refusal].
 	//
-	// Acquire must return when ctx ends. The client does not wait for it then, and
-	// reports [Unanswered] to a Reservation that comes late. A panic in Acquire is an
-	// error of the call.
+	// Acquire must return when ctx ends. The client stops waiting at that moment, and
+	// reports [Unanswered] to a Reservation that Acquire returns later. A panic in
+	// Acquire is an error of the call.
 	Acquire(ctx context.Context, request Request) (Reservation, error)
 }
 
 // Reservation is the permission to send one request. The client holds it from Acquire
-// until the request is decided. Between the two the client fetches credentials, and can
-// then run code of its caller: Delay and Proceed say so. The client calls the methods
-// one after another, from any goroutine.
+// until the outcome of the request is known. Meanwhile the client fetches credentials
+// and may run the caller's hook: it calls Delay before the hook and Proceed after the
+// hook. The client calls the methods one after another, from any goroutine.
 //
-// What a method panics with is ignored, because the request may have restarted an
-// instance and that must not be lost.
+// A panic in a method is ignored, because the request may have restarted an instance
+// and its outcome must not be lost.
 type Reservation interface {
-	// Report says what came of the request. It is called exactly once, last.
+	// Report receives the result of the request. It is called exactly once, last.
 	Report(result Result)
-	// Delay says that the request is not sent yet, because the call waits for a hook
-	// of its caller or reads the instance anew. If others wait for what comes of this
-	// request, the Pacer may let one of them go in its place. The hook may make calls
-	// that ask the same Pacer, so a Pacer that lets no other call go should not wait
-	// for longer than a few seconds. An [Adaptive] waits for two.
+	// Delay reports that the request is not sent yet, because the call runs a hook
+	// of its caller or polls the instance again. If other calls wait for the result of
+	// this request, the Pacer may let one of those calls go first. The hook may make
+	// calls that ask the same Pacer, so a Pacer that holds back all other calls during
+	// a Delay should do so for a few seconds at most. An [Adaptive] does so for two.
 	Delay()
-	// Proceed follows a Delay and says that the call does not wait any more: its
-	// request is sent now, or is given up.
+	// Proceed follows a Delay and reports that the call does not wait any more: the client
+	// sends the request now, or gives it up.
 	Proceed()
 }
 
@@ -97,10 +96,9 @@ func (ReportFunc) Delay() {}
 // Proceed does nothing.
 func (ReportFunc) Proceed() {}
 
-// Request is a request that is to be sent, as far as a Pacer needs to know it.
+// Request is what a Pacer needs to know about a request that is about to be sent.
 type Request struct {
-	// MaxWait is how long the call of the request may still wait for a service that
-	// throttles.
+	// MaxWait is how long the call may still wait while the service throttles.
 	MaxWait time.Duration `json:"-"`
 	// Throttled is how many requests of the call were throttled already.
 	Throttled int `json:"throttled"`
@@ -135,14 +133,14 @@ func (r *Request) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// Result is what came of a request.
+// Result is the result of a request, as the client reports it to a [Reservation].
 type Result struct {
 	Response Response `json:"response"`
-	// RetryAfter is how long the service asks to wait when it throttles; 0 if it does
-	// not say.
+	// RetryAfter is how long a service that throttles asks to wait; 0 if the service
+	// does not say.
 	RetryAfter time.Duration `json:"-"`
-	// ServiceTime is the time by the service's clock, in whole seconds; zero if it is
-	// not known.
+	// ServiceTime is the time by the service's clock, in whole seconds; zero if
+	// unknown.
 	ServiceTime time.Time `json:"serviceTime,omitzero"`
 }
 
@@ -175,23 +173,23 @@ func (r *Result) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// Response is what the response to a request, or its lack, means for the pace.
+// Response classifies the response to a request by what it means for the pace.
 type Response int
 
 // The responses to requests.
 const (
-	Unanswered Response = iota // not sent, or without a response of the service
-	Accepted                   // the service processed it, and may have refused it for other reasons
-	Throttled                  // the service throttled it, and does not count it
+	Unanswered Response = iota // the request was not sent, or the service sent no response
+	Answered                   // the service processed the request; it may have refused the request for other reasons
+	Throttled                  // the service throttled the request, which does not count towards the quota
 )
 
-// String returns "unanswered", "accepted" or "throttled".
+// String returns "unanswered", "answered" or "throttled".
 func (r Response) String() string {
 	switch r {
 	case Unanswered:
 		return "unanswered"
-	case Accepted:
-		return "accepted"
+	case Answered:
+		return "answered"
 	case Throttled:
 		return "throttled"
 	}

@@ -32,8 +32,8 @@ func TestReportFunc(t *testing.T) {
 	reservation.Delay()
 	reservation.Proceed()
 	assert.Empty(t, c.results)
-	reservation.Report(pace.Result{Response: pace.Accepted})
-	assert.Equal(t, []pace.Result{{Response: pace.Accepted}}, c.results)
+	reservation.Report(pace.Result{Response: pace.Answered})
+	assert.Equal(t, []pace.Result{{Response: pace.Answered}}, c.results)
 	pace.ReportFunc(nil).Report(pace.Result{})
 }
 
@@ -60,9 +60,9 @@ func TestDelayedProbe(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, time.Second, time.Since(begin))
 			probe.Proceed() // too late
-			probe.Report(pace.Result{Response: pace.Accepted})
+			probe.Report(pace.Result{Response: pace.Answered})
 			assert.True(t, pacer.State().Closed, "the other one is the probe")
-			next.Report(pace.Result{Response: pace.Accepted})
+			next.Report(pace.Result{Response: pace.Answered})
 			next.Delay() // nothing is left to delay
 			assert.False(t, pacer.State().Closed)
 		})
@@ -123,15 +123,15 @@ func TestStateIsShown(t *testing.T) {
 	}{
 		{
 			pace.State{},
-			"open, 0 waiting, 0 accepted, 0 throttled",
-			`{"ratePerMinute":0,"closed":false,"asked":false,"waiting":0,"accepted":0,"throttled":0}`,
-			"state.rate_per_minute=0 state.closed=false state.asked=false state.waiting=0 state.accepted=0 state.throttled=0\n",
+			"open, 0 waiting, 0 answered, 0 throttled",
+			`{"ratePerMinute":0,"closed":false,"asked":false,"waiting":0,"answered":0,"throttled":0}`,
+			"state.rate_per_minute=0 state.closed=false state.asked=false state.waiting=0 state.answered=0 state.throttled=0\n",
 		},
 		{
-			pace.State{RatePerMinute: 297, Closed: true, Until: until, Asked: true, Waiting: 3, Accepted: 300, Throttled: 2},
-			"closed until 2026-01-02T03:04:05Z, 297 requests a minute, 3 waiting, 300 accepted, 2 throttled",
-			`{"ratePerMinute":297,"closed":true,"until":"2026-01-02T03:04:05Z","asked":true,"waiting":3,"accepted":300,"throttled":2}`,
-			"state.rate_per_minute=297 state.closed=true state.until=2026-01-02T03:04:05.000Z state.asked=true state.waiting=3 state.accepted=300 state.throttled=2\n",
+			pace.State{RatePerMinute: 297, Closed: true, Until: until, Asked: true, Waiting: 3, Answered: 300, Throttled: 2},
+			"closed until 2026-01-02T03:04:05Z, 297 requests a minute, 3 waiting, 300 answered, 2 throttled",
+			`{"ratePerMinute":297,"closed":true,"until":"2026-01-02T03:04:05Z","asked":true,"waiting":3,"answered":300,"throttled":2}`,
+			"state.rate_per_minute=297 state.closed=true state.until=2026-01-02T03:04:05.000Z state.asked=true state.waiting=3 state.answered=300 state.throttled=2\n",
 		},
 	} {
 		assert.Equal(t, c.text, fmt.Sprint(c.state))
@@ -153,7 +153,7 @@ func TestStateIsShown(t *testing.T) {
 }
 
 func TestResponseText(t *testing.T) {
-	for response, text := range map[pace.Response]string{pace.Unanswered: "unanswered", pace.Accepted: "accepted", pace.Throttled: "throttled"} {
+	for response, text := range map[pace.Response]string{pace.Unanswered: "unanswered", pace.Answered: "answered", pace.Throttled: "throttled"} {
 		assert.Equal(t, text, response.String())
 		encoded, err := json.Marshal(response)
 		require.NoError(t, err)
@@ -222,6 +222,6 @@ func TestAcquireAllocatesOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		reservation.Report(pace.Result{Response: pace.Accepted})
+		reservation.Report(pace.Result{Response: pace.Answered})
 	}), 1.0)
 }

@@ -12,20 +12,20 @@ import (
 
 // State is what a pacer does at a moment.
 type State struct {
-	// RatePerMinute is how many requests a minute the pacer lets go; 0 means any number.
+	// RatePerMinute is how many requests a minute the pacer lets go; 0 means no limit.
 	RatePerMinute float64 `json:"ratePerMinute"`
-	// Closed reports that the service throttles, and that nothing but single probes is
-	// sent.
+	// Closed reports whether the service throttles, so that the pacer lets only single
+	// probes go.
 	Closed bool `json:"closed"`
 	// Until is when the pacer opens at the earliest; zero if it is not closed.
 	Until time.Time `json:"until,omitzero"`
-	// Asked reports that the service asked to wait until then. Otherwise Until is what
-	// the pacer expects.
+	// Asked reports whether Until is the time that the service asked for. Otherwise
+	// Until is the time that the pacer expects.
 	Asked bool `json:"asked"`
 	// Waiting is how many calls wait for their turn.
 	Waiting int `json:"waiting"`
-	// Accepted and Throttled count the responses so far.
-	Accepted  uint64 `json:"accepted"`
+	// Answered and Throttled count the responses so far.
+	Answered  uint64 `json:"answered"`
 	Throttled uint64 `json:"throttled"`
 }
 
@@ -40,16 +40,16 @@ func (s State) String() string {
 	if s.RatePerMinute > 0 {
 		fmt.Fprintf(&text, ", %.4g requests a minute", s.RatePerMinute)
 	}
-	fmt.Fprintf(&text, ", %d waiting, %d accepted, %d throttled", s.Waiting, s.Accepted, s.Throttled)
+	fmt.Fprintf(&text, ", %d waiting, %d answered, %d throttled", s.Waiting, s.Answered, s.Throttled)
 	return text.String()
 }
 
 // LogValue gives slog the fields of the JSON.
 func (s State) LogValue() slog.Value { return logvalue.Of(s) }
 
-// Refusal returns why a pacer in this state refuses a call that may wait for maxWait and
-// until the context's deadline: an [ErrThrottled]. It returns nil if the pacer opens
-// by then, as far as that is known, and a [FieldError] if ctx is nil.
+// Refusal returns an [ErrThrottled] if a pacer in this state would refuse a call that
+// can wait no longer than maxWait and the context's deadline. It returns nil if the
+// pacer is open or is expected to open in time, and a [FieldError] if ctx is nil.
 func (s State) Refusal(ctx context.Context, maxWait time.Duration) error {
 	switch {
 	case ctx == nil:

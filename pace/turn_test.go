@@ -20,7 +20,7 @@ func closedPacer(t *testing.T) *pace.Adaptive {
 	for range 5 {
 		reservation, err := pacer.Acquire(t.Context(), pace.Request{MaxWait: time.Hour})
 		require.NoError(t, err)
-		reservation.Report(pace.Result{Response: pace.Accepted})
+		reservation.Report(pace.Result{Response: pace.Answered})
 	}
 	reservation, err := pacer.Acquire(t.Context(), pace.Request{MaxWait: time.Hour})
 	require.NoError(t, err)
@@ -61,7 +61,7 @@ func TestEndedCallTakesNoTurn(t *testing.T) {
 			reservation, err := pacer.Acquire(t.Context(), pace.Request{MaxWait: time.Hour})
 			assert.NoError(t, err)
 			assert.Equal(t, time.Minute, time.Since(begin), "at once, as nobody probes")
-			reservation.Report(pace.Result{Response: pace.Accepted})
+			reservation.Report(pace.Result{Response: pace.Answered})
 			close(next)
 		}()
 		time.Sleep(time.Minute / 2)
@@ -95,7 +95,7 @@ func TestNobodyOvertakesAtAnOpenGate(t *testing.T) {
 			reservation, err := pacer.Acquire(ctx, pace.Request{MaxWait: time.Hour})
 			assert.NoError(t, err)
 			order = append(order, name)
-			reservation.Report(pace.Result{Response: pace.Accepted})
+			reservation.Report(pace.Result{Response: pace.Answered})
 			done <- struct{}{}
 		}
 		go acquire(stuckContext{t.Context(), until}, "first")

@@ -10,8 +10,8 @@ import (
 type Contents struct {
 	// Records are the records in order.
 	Records []json.RawMessage
-	// Torn is what follows the last intact record, left by a crash or by a writer
-	// that is at it. The package's comment says what it may mean.
+	// Torn is the text after the last intact record, left by a crash or by a writer
+	// that is still writing it. The package comment says what Torn may mean.
 	Torn []byte
 }
 

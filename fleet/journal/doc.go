@@ -1,46 +1,48 @@
 // Package journal keeps a durable, append-only log of JSON records for one writer.
 //
-// What [Journal.Append] returned without an error is there after a kill -9 and
-// after a power loss, as far as the disk keeps its word; damage is found when the
-// log is read. The file is line by line JSON, for jq and the like. The package
-// knows nothing of what the records mean.
+// A record for which [Journal.Append] returned nil survives a kill -9 and a power
+// loss, provided that the disk honours syncs; damage is found when the journal is
+// read. The file holds one JSON object per line, for jq and similar tools. The
+// package does not interpret the records.
 //
 // # Format
 //
-// A line is one record, in this order of members, without spaces between them:
+// A line is one record. Its members are in this order, without spaces between them:
 //
 //	{"seq":7,"group":5,"record":{...},"crc":"1a2b3c4d"}
 //
-// seq counts the lines from 0. Lines that were written and made durable at once
-// are a group; group is the seq of its first line. crc is the CRC-32C, in lower
-// case hex, of all bytes of the line before the comma of ,"crc". The line ends with
-// a newline, which occurs nowhere else.
+// seq counts the lines from 0. Lines that were written and made durable together
+// are a group; group is the seq of the group's first line. crc is the CRC-32C, in
+// lower case hex, of all bytes of the line before `,"crc"`. The line ends with a
+// newline, which occurs nowhere else.
 //
 // Line 0 is the header, whose record is {"format":"journal","version":1}. A reader
-// refuses another version. The records of the caller begin with line 1, which is
-// of the header's group.
+// refuses another version. The caller's records begin at line 1, which belongs to
+// the same group as the header.
 //
 // # Torn or corrupt
 //
-// A group is written once the one before it is durable. So a crash damages the
-// last group only: it may lack its end, or pieces anywhere in it. What follows its
-// first damaged line is the torn tail, none of which was acknowledged. Anything
-// else that is damaged was, and makes the journal corrupt: a damaged line before a
-// later group, a line that is missing or there twice, or one that was put in.
+// A group is written only after the previous one is durable. So a crash damages the
+// last group only: the group may lack its end, or pieces anywhere in it. The first
+// damaged line and everything after that line are the torn tail, none of which was
+// acknowledged. Damage anywhere else affects records that were acknowledged, and
+// makes the journal corrupt: a damaged line before a later group, a line that is
+// missing or duplicated, or a line that was inserted.
 //
-// Damage that is not of a crash, but in the last group all the same, looks like a
-// torn tail. So [Contents] shows what was torn, and callers who can should check
-// what they did last.
+// Damage in the last group that has another cause looks like a torn tail too.
+// [Contents] therefore holds the torn bytes, and callers should check their last
+// actions if they can.
 //
 // # Files
 //
-// Next to the journal is a file of the same name with ".lock", which names the process
-// that writes. The file remains when no process writes: the lock itself is held by the
-// kernel, until the process ends, however it ends. On systems without such a lock
-// (other than Windows, Linux, macOS and the BSDs), the file is the lock, and must be
-// removed by hand after a crash. When a torn tail is cut off, it is appended to a file
-// of the same name with ".torn".
+// The lock file has the name of the journal with ".lock" appended, and names the
+// process that writes. The lock file remains when no process writes, because the
+// kernel holds the lock itself, until the journal is closed or the process ends,
+// however it ends. On systems without such a lock (other than Windows, Linux, macOS
+// and the BSDs), the file is the lock, and must be removed by hand after a crash.
+// [Open] cuts a torn tail off, and appends it to the file that has the name of the
+// journal with ".torn" appended.
 //
-// Only their owner can read the files. Where a directory cannot be synced, as on
-// Windows, a power loss may remove a new journal completely.
+// The files are readable only by their owner. Where a directory cannot be synced, as
+// on Windows, a power loss may remove a new journal completely.
 package journal

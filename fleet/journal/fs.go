@@ -9,14 +9,15 @@ import (
 
 // FS is the file system below a journal. Tests replace it to make it fail.
 type FS interface {
-	// OpenFile is as [os.OpenFile].
+	// OpenFile works like [os.OpenFile].
 	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
-	// Remove is as [os.Remove].
+	// Remove works like [os.Remove].
 	Remove(name string) error
 	// SyncDir makes the entries of a directory durable, where the system can.
 	SyncDir(name string) error
-	// Lock takes the lock of the journal of that name, until it is closed or the
-	// process ends. It does not wait: the error is [ErrLocked] if another has it.
+	// Lock takes the lock of the journal of that name, until the Closer is closed or
+	// the process ends. Lock does not wait: the error is [ErrLocked] if the lock is
+	// taken.
 	Lock(name string) (io.Closer, error)
 }
 
@@ -25,7 +26,7 @@ type File interface {
 	io.ReadCloser
 	io.WriterAt
 	Truncate(size int64) error
-	// Sync returns when what was written is durable.
+	// Sync returns once all written data is durable.
 	Sync() error
 }
 

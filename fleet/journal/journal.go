@@ -11,10 +11,10 @@ import (
 
 // Why a journal takes no more records.
 var (
-	// ErrFailed means that writing failed, now or before; the error wraps the cause
-	// too. The journal never retries: after a failed sync, the system may have dropped
-	// the data. Records that were not acknowledged may be in the file or not; call
-	// [Open] to read those that are.
+	// ErrFailed means that writing failed, now or before; the error also wraps the
+	// cause. The journal never retries: after a failed sync, the system may have
+	// dropped the data. Records that were not acknowledged may or may not be in the
+	// file; reopen the journal with [Open] to see which are.
 	ErrFailed = errors.New(prefix + "failed")
 	// ErrClosed means that the journal was closed.
 	ErrClosed = errors.New(prefix + "closed")
@@ -24,8 +24,8 @@ var (
 // durable with.
 const writeDelay = 50 * time.Millisecond
 
-// Journal is a journal that is being written. Its methods may be called by many
-// goroutines at once.
+// Journal is a journal that is open for appending. Its methods are safe for
+// concurrent use.
 type Journal struct {
 	file File
 	lock io.Closer
@@ -54,8 +54,9 @@ func newJournal(file File, lock io.Closer, next uint64, size int64) *Journal {
 }
 
 // Append adds a record, which is anything that encodes as JSON, and returns once
-// it is durable. Calls at the same time share the cost. An error means that it may
-// be in the journal or not; unless it is of the encoding, all later calls fail too.
+// the record is durable. Calls at the same time share the cost. If Append fails, the
+// record may or may not be in the journal. Unless the error comes from encoding the
+// record, all later calls fail too.
 func (j *Journal) Append(record any) error {
 	encoded, err := encodeRecord(record)
 	if err != nil {
@@ -72,8 +73,9 @@ func (j *Journal) Append(record any) error {
 }
 
 // Write adds a record and does not wait for the disk. The record becomes durable with
-// the next Append, Sync or Close, or else after a moment. If that fails, the next call
-// returns the error. Pending records are kept in memory, without a limit.
+// the next Append, Sync or Close, or else after a moment. If writing the record fails,
+// the next call returns the error. Pending records are kept in memory, without a
+// limit.
 func (j *Journal) Write(record any) error {
 	encoded, err := encodeRecord(record)
 	if err != nil {
@@ -93,7 +95,7 @@ func (j *Journal) Write(record any) error {
 	return nil
 }
 
-// Sync returns once all records are durable that were added before.
+// Sync returns once all records added before the call are durable.
 func (j *Journal) Sync() error {
 	j.mu.Lock()
 	g, err := j.latest, j.refuse()
@@ -104,8 +106,8 @@ func (j *Journal) Sync() error {
 	return j.commit(g)
 }
 
-// Close makes durable what was added, closes the file and lets the lock go. Its
-// error is that of the journal, if it failed at any time.
+// Close makes all added records durable, closes the file and releases the lock. If
+// the journal failed at any time, Close returns that error.
 func (j *Journal) Close() error {
 	j.mu.Lock()
 	if j.closed {
@@ -122,7 +124,7 @@ func (j *Journal) Close() error {
 	return errors.Join(err, wrap(j.file.Close()), wrap(j.lock.Close()))
 }
 
-// Err returns why the journal failed, and nil as long as it did not.
+// Err returns why the journal failed, or nil if it has not failed.
 func (j *Journal) Err() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -20,15 +20,16 @@ const (
 
 // Why a journal cannot be opened or read.
 var (
-	// ErrLocked means that another process, or another Journal, writes it.
+	// ErrLocked means that another process, or another Journal, writes the journal.
 	ErrLocked = errors.New(prefix + "in use")
-	// ErrCorrupt means that records were changed, lost or put in, other than by a
-	// crash. The text says where.
+	// ErrCorrupt means that records were changed, lost or inserted, other than by a
+	// crash. The text of the error says where.
 	ErrCorrupt = errors.New(prefix + "corrupt")
-	// ErrVersion means that the journal is of another version of the format.
+	// ErrVersion means that the journal has another version of the format.
 	ErrVersion = errors.New(prefix + "unknown version of the format")
 	// ErrNoRecords means that the file does not even hold the first record: its
-	// creation was cut short, or it is no journal. The first of these may be removed.
+	// creation was cut short, or the file is no journal. If its creation was cut
+	// short, the file may be removed.
 	ErrNoRecords = errors.New(prefix + "holds no record")
 )
 
@@ -46,8 +47,9 @@ func (o Options) fs() FS {
 }
 
 // Create begins a journal with its first record, which is durable when Create
-// returns. A file that exists is refused with [fs.ErrExist], a journal that is in
-// use with [ErrLocked]. No file is left on error, unless removing it fails as well.
+// returns. If the file exists, the error is [fs.ErrExist]; if the journal is in use,
+// the error is [ErrLocked]. If Create fails, it leaves no new file, unless removing
+// the file fails as well.
 func Create(path string, first any, options Options) (*Journal, error) {
 	record, err := encodeRecord(first)
 	if err != nil {
@@ -80,12 +82,13 @@ func Create(path string, first any, options Options) (*Journal, error) {
 	return j, nil
 }
 
-// Open goes on with a journal: it takes its lock, checks it, makes durable what
-// it reads and returns it. A torn tail is appended to the file of the same name
-// with ".torn", and then cut.
+// Open opens an existing journal for appending: it takes the lock, checks the journal,
+// makes its records durable and returns them. Open appends a torn tail to the file of
+// the same name with ".torn", and then cuts the tail off.
 //
-// The error is [ErrLocked], [ErrCorrupt], [ErrVersion], [ErrNoRecords] or that of
-// the file system. The records are as they were then; a later Open finds them too.
+// The error is [ErrLocked], [ErrCorrupt], [ErrVersion], [ErrNoRecords] or that of the
+// file system. If Open fails, it leaves the records unchanged; a later Open still finds
+// them.
 func Open(path string, options Options) (*Journal, *Contents, error) {
 	fsys := options.fs()
 	// As in Create.
@@ -157,10 +160,10 @@ func keepTorn(fsys FS, path string, torn []byte) (err error) {
 	return fsys.SyncDir(filepath.Dir(path))
 }
 
-// Read reads a journal without its lock and changes nothing, also while another
-// process writes it: a line that is being written is torn. What it reads may not
-// be durable yet. With [ErrCorrupt] and [ErrNoRecords], the contents are what comes
-// before the damage, and what begins with it.
+// Read reads a journal without taking its lock, and changes nothing. It works while
+// another process writes; a line that is still being written appears in Torn. The
+// records may not be durable yet. With [ErrCorrupt] and [ErrNoRecords], Records are
+// those before the damage, and Torn is everything from the damage on.
 func Read(path string, options Options) (*Contents, error) {
 	data, err := readAll(options.fs(), path)
 	if err != nil {

@@ -23,7 +23,7 @@ type Summary struct {
 	Rules     fleet.Rules `json:"rules"` // of the last session
 
 	Begun    time.Time    `json:"begun"`
-	Last     time.Time    `json:"last"` // when something was recorded last
+	Last     time.Time    `json:"last"` // time of the last event
 	Ended    time.Time    `json:"ended,omitzero"`
 	Ending   Ending       `json:"ending"`
 	Reason   fleet.Reason `json:"reason,omitempty"`
@@ -33,25 +33,25 @@ type Summary struct {
 	ActiveSeconds float64 `json:"activeSeconds"`
 
 	Instances int                 `json:"instances"`
-	States    map[fleet.State]int `json:"states"` // all of them, also those with none
+	States    map[fleet.State]int `json:"states"` // every state, including those without instances
 	// Failures is what counts against MaxFailed: instances that failed at any time,
 	// and those that are unknown now.
 	Failures  int `json:"failures"`
 	MaxFailed int `json:"maxFailed"`
-	// Peak is how many instances counted as unavailable at most. MaxUnavailable is
-	// the last session's limit.
+	// Peak is the largest number of instances that were unavailable at once.
+	// MaxUnavailable is the last session's limit.
 	Peak           int `json:"peakUnavailable"`
 	MaxUnavailable int `json:"maxUnavailable"`
 
 	Accepted  int     `json:"accepted"`  // restarts that the service accepted
-	Throttled int     `json:"throttled"` // and that it asked to come later
-	PerMinute float64 `json:"perMinute"` // instances restarted in a minute of activity
+	Throttled int     `json:"throttled"` // restart requests that the service throttled
+	PerMinute float64 `json:"perMinute"` // instances that became healthy, per minute of ActiveSeconds
 
 	Settle Settle   `json:"settle"`
 	Groups []Settle `json:"groups"` // the same by group, if there are groups
 
-	TornBytes int `json:"tornBytes"` // at the end of the journal, which cannot be read
-	Ignored   int `json:"ignored"`   // events that make no sense where they are
+	TornBytes int `json:"tornBytes"` // unreadable bytes at the end of the journal
+	Ignored   int `json:"ignored"`   // events that are invalid in their place
 }
 
 // Ending says how the last session ended.
@@ -63,17 +63,17 @@ const (
 	EndingStopped     Ending = "stopped"
 	EndingHalted      Ending = "halted"
 	EndingInterrupted Ending = "interrupted"
-	EndingOpen        Ending = "open" // no end is recorded: it goes on, or has crashed
+	EndingOpen        Ending = "open" // no end is recorded: the session is in progress, or has crashed
 )
 
-// Settle is how long instances took from the answer to the restart, or its send if
-// there was none, until they were healthy.
+// Settle is how long instances took to become healthy, counted from the response to
+// the restart request, or from sending that request if there was no response.
 type Settle struct {
 	Group     string  `json:"group,omitempty"`
 	Instances int     `json:"instances"` // of the group
 	Healthy   int     `json:"healthy"`
 	Failures  int     `json:"failures"` // failed at any time, or unknown now
-	Measured  int     `json:"measured"` // healthy, and seen to become so by the session that sent the restart
+	Measured  int     `json:"measured"` // instances that became healthy in the session that sent their restart
 	P50       float64 `json:"p50Seconds"`
 	P95       float64 `json:"p95Seconds"`
 	Max       float64 `json:"maxSeconds"`
@@ -82,18 +82,18 @@ type Settle struct {
 // Series is a run over time.
 type Series struct {
 	Unavailable []Level `json:"unavailable"` // at each change
-	Calls       []Calls `json:"calls"`       // by minute, without those that had none
+	Calls       []Calls `json:"calls"`       // by minute, without minutes that had none
 	Marks       []Mark  `json:"marks"`
 }
 
-// Level is how many instances count as unavailable from a time on, and how many may.
+// Level is the number of unavailable instances from a point in time on, and the limit.
 type Level struct {
 	At          time.Time `json:"at"`
 	Unavailable int       `json:"unavailable"`
 	Max         int       `json:"max"`
 }
 
-// Calls counts the restarts of which the service was asked in a minute.
+// Calls counts the restart requests of one minute, by the service's response.
 type Calls struct {
 	Minute    time.Time `json:"minute"`
 	Accepted  int       `json:"accepted"`

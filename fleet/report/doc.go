@@ -1,5 +1,5 @@
-// Package report draws what became of a run of package fleet, from its journal
-// alone: while the run goes on, after its end, and after a crash.
+// Package report describes a run of package fleet from the run's journal alone:
+// while the run is in progress, after its end, and after a crash.
 //
 //	history, err := fleet.Load("web.journal")
 //	if err != nil {
@@ -7,6 +7,6 @@
 //	}
 //	return report.HTML(file, history, report.Options{Program: "rolling", Journal: "web.journal"})
 //
-// [HTML] writes one file for people, which needs nothing else to open, neither
-// network nor scripts. [JSON] writes the same for programs.
+// [HTML] writes a single self-contained file for people, which needs neither
+// scripts nor network access. [JSON] writes the same for programs.
 package report

@@ -12,17 +12,18 @@ import (
 // Options say how a report is written. All fields may be left empty.
 type Options struct {
 	// Program and Journal are for the commands that the report proposes: the name
-	// of the program that runs fleets, as it is typed in a shell, and the path of
-	// the journal. Without a program it names what to do in words only.
+	// of the program that runs fleets, as a user types it in a shell, and the path of
+	// the journal. Without Program, the report describes the next steps in words only.
 	Program string
 	Journal string
-	// Location is in which zone times are shown. Default UTC.
+	// Location is the time zone of the times in the report; default UTC.
 	Location *time.Location
 }
 
-// HTML writes the report of a run as one file that opens offline. What it shows of
-// instances and errors is escaped, and a content security policy keeps the file
-// from loading or running anything that is not its own.
+// HTML writes the report of a run as a single self-contained file for people, which
+// needs neither scripts nor network access. Text of instances and errors is escaped,
+// and a content security policy keeps the page from loading or running anything that
+// is not part of the file.
 func HTML(w io.Writer, history *fleet.History, options Options) error {
 	s, err := newStory(history)
 	if err != nil {

@@ -64,7 +64,7 @@ func paced(t *testing.T, pacer pace.Pacer, test func(t *testing.T, server *ecste
 func TestPacerIsToldOnce(t *testing.T) {
 	throttled := pace.Result{Response: pace.Throttled}
 	hinted := pace.Result{Response: pace.Throttled, RetryAfter: 7 * time.Second}
-	ok := pace.Result{Response: pace.Accepted}
+	ok := pace.Result{Response: pace.Answered}
 	none := pace.Result{}
 	for name, c := range map[string]struct {
 		fault   ecstest.Fault
@@ -312,7 +312,7 @@ func TestRateHint(t *testing.T) {
 		}
 		group.Wait()
 		assert.Equal(t, 10*time.Second, time.Since(begin).Round(time.Millisecond))
-		assert.Equal(t, uint64(21), client.Pace("RebootInstance").Accepted)
+		assert.Equal(t, uint64(21), client.Pace("RebootInstance").Answered)
 
 		strict := newClient(t, server, ecsreboot.WithRateHint("RebootInstance", 1), ecsreboot.WithRetryPolicy(ecsreboot.RetryPolicy{MaxThrottleWait: -1}))
 		_, err := strict.RebootInstance(t.Context(), request)
@@ -365,7 +365,7 @@ func TestReadsHaveAPacerOfTheirOwn(t *testing.T) {
 			require.NoError(t, err)
 		}
 		assert.Len(t, pacer.calls, 1)
-		assert.Equal(t, uint64(1), client.Pace("RebootInstance").Accepted)
+		assert.Equal(t, uint64(1), client.Pace("RebootInstance").Answered)
 	})
 }
 
@@ -394,7 +394,7 @@ func TestReservationIsToldOfTheHook(t *testing.T) {
 		hook func() error
 		told []string
 	}{
-		"sent":     {func() error { return nil }, []string{"delay", "hook", "proceed", "accepted"}},
+		"sent":     {func() error { return nil }, []string{"delay", "hook", "proceed", "answered"}},
 		"not sent": {func() error { return errors.New("no") }, []string{"delay", "hook", "proceed", "unanswered"}},
 		"a panic":  {func() error { panic("a bug") }, []string{"delay", "hook", "proceed", "unanswered"}},
 	} {
