@@ -24,7 +24,7 @@ const (
 
 // The events of an instance, with the fields that they set.
 const (
-	EventIntent   EventKind = "intent"   // the restart is about to be sent: Attempt, Before. The journal has it before the request leaves
+	EventIntent   EventKind = "intent"   // the restart is about to be sent: Attempt, Before. The journal has this event before the request leaves
 	EventAccepted EventKind = "accepted" // the service accepted the restart: RequestID
 	EventDoubt    EventKind = "doubt"    // the response was lost, so the restart may happen: Error
 	EventHeld     EventKind = "held"     // the restart is not sent for now: Reason, Error
@@ -35,7 +35,7 @@ const (
 	EventFailed   EventKind = "failed"   // the restart was refused, or the instance was not healthy in time: Reason, Code, Error, RequestID, Running, Alone
 	EventUnknown  EventKind = "unknown"  // polls did not show whether it restarted: Reason, Error
 	EventSkipped  EventKind = "skipped"  // the run leaves it alone: Reason, Code, Unavailable
-	EventHook     EventKind = "hook"     // a hook is about to be called: Hook. The journal has it before the hook runs
+	EventHook     EventKind = "hook"     // a hook is about to be called: Hook. The journal has this event before the hook runs
 	EventHooked   EventKind = "hooked"   // a hook has returned: Hook, Error
 	EventMarked   EventKind = "marked"   // an operator marked it between two sessions: Mark, Reason, Note; see [MarkInstances]
 )

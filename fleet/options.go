@@ -37,15 +37,15 @@ type Options struct {
 	ReadyTimeout time.Duration
 	// StoppedTimeout is how long polls may show an instance Stopped, without a break,
 	// after its restart was sent. After that time, the instance fails as [ReasonStopped],
-	// because no restart takes that long: something else has stopped the instance. The run
+	// because an instance in a restart leaves Stopped sooner: something else has stopped it. The run
 	// keeps polling the instance, and reports it as healthy if it comes back. Default
 	// 3 min; if negative, only ReadyTimeout applies.
 	StoppedTimeout time.Duration
 	// UnknownGrace is how long a restart whose response was lost may take to become
 	// visible. Default 60 s; if negative, the run polls once.
 	UnknownGrace time.Duration
-	// Blocker can hold a restart back. It is called before Drain and before the poll that
-	// precede each restart request, and once more right before the request if its approval
+	// Blocker can hold a restart back. It is called before the Drain and the poll that precede
+	// each restart request, and once more right before the request if its approval
 	// has expired by then; after that call, the run only records the intent. Approval is
 	// valid for 10 s, or for as long as the call took, whichever is longer.
 	//

@@ -22,8 +22,8 @@ type Selection struct {
 	InstanceIDs []string
 	// Tags, Zone and Status are the query, which cannot be combined with InstanceIDs.
 	// An instance must have all the tags; an empty value matches any value. If
-	// Status is empty, the query also finds instances that are not Running: a run skips
-	// these instances, and they are unavailable.
+	// Status is empty, the query finds instances in any status: a run skips those that are
+	// not Running, and these are unavailable.
 	Tags   map[string]string
 	Zone   string
 	Status ecsreboot.Status

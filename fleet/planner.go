@@ -156,10 +156,10 @@ func (p *Planner) isOver() bool { return p.ended }
 // stopped returns why nothing more will be asked for; empty if that is not so.
 func (p *Planner) stopped() Reason { return p.stopping }
 
-// IsPaused reports whether a pause for this reason is under way.
+// IsPaused reports whether the run is paused for this reason.
 func (p *Planner) IsPaused(reason Reason) bool { return p.paused[reason] }
 
-// Held returns why nothing may be sent at present; empty if restarts may be sent.
+// Held returns why no restart may be sent at present; empty if restarts may be sent.
 func (p *Planner) Held() Reason {
 	if p.stopping != "" {
 		return p.stopping

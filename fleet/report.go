@@ -147,9 +147,9 @@ func (r *Report) Err() error {
 	return err
 }
 
-// Restarted reports whether it is proven that the instance restarted and is healthy. It
-// is also true for an instance that was skipped because others had restarted it, or
-// because an operator marked it as restarted.
+// Restarted reports whether it is proven that the instance restarted and is healthy.
+// Restarted is true as well for an instance that was skipped because others had restarted
+// it, or because an operator marked it as restarted.
 func (r Record) Restarted() bool {
 	return r.State == StateHealthy ||
 		r.State == StateSkipped && (r.Reason == ReasonUptime || r.Reason == ReasonOthers || r.Reason == ReasonMarkedRestarted)
