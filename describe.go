@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -266,7 +267,7 @@ func (r DescribeInstancesRequest) filter() []field {
 		add(tag+".Key", key)
 		add(tag+".Value", r.Tags[key])
 	}
-	sortFields(fields) // Tag.10 comes before Tag.2
+	sort.Sort(byName(fields)) // Tag.10 comes before Tag.2
 	return fields
 }
 

@@ -10,8 +10,21 @@ type target struct {
 	higher bool    // is better
 }
 
-// The first two held until each attempt got a goroutine and hooks of its own, so that no
-// RoundTripper can hold a call up or send a restart twice.
+// The first two are out of reach while a call keeps its promises, and the third is
+// missed by a little. On one processor, a call in memory takes about 7.8 µs and 53
+// allocations, and the floor 5.4 µs and 49. Of the client's share:
+//
+//   - The goroutine of an attempt takes 6 allocations and 0.4 µs. It lets a call return at
+//     its deadline while a RoundTripper blocks. If another processor is idle, waking it for
+//     the goroutine takes 8 µs more. Over sockets, 64 callers make 2 % more calls without
+//     the goroutine, and take 5 % less CPU time: too little for a second way to send.
+//   - The hooks take 4 allocations and 0.2 µs. They find out whether the request left, and
+//     stop a second one.
+//   - The time limit takes 5 allocations and 0.5 µs. It begins anew when the request leaves.
+//   - Reading the body ahead takes 3 allocations. The response is complete before the
+//     attempt ends.
+//   - The HMAC takes 6 allocations and 0.8 µs, of which 5 and 0.4 µs could be saved by
+//     keeping its state. The state would let its owner sign as the secret does.
 var targets = []target{
 	{label: "client-side time of a call, 8 times less", metric: metric{benchmark: inMemoryCall, unit: timeUnit}, factor: 8},
 	{label: "allocations of a call, 7 times fewer", metric: metric{benchmark: inMemoryCall, unit: allocUnit}, factor: 7},
