@@ -9,9 +9,9 @@ const (
 	ActionFollow  ActionKind = "follow"  // send nothing; follow the accepted restart of an earlier session
 	ActionResolve ActionKind = "resolve" // send nothing; resolve the unknown outcome of an earlier session's restart
 	ActionUndrain ActionKind = "undrain" // send nothing; call Options.Undrain for an instance that an earlier session drained and did not restart
-	ActionApprove ActionKind = "approve" // the canaries of Stage are healthy: get approval for what follows
-	ActionHalt    ActionKind = "halt"    // the planner asks for nothing more, for Reason
-	ActionEnd     ActionKind = "end"     // nothing is under way, and the planner asks for nothing more
+	ActionApprove ActionKind = "approve" // the canaries of Stage are healthy: get approval for the next restarts
+	ActionHalt    ActionKind = "halt"    // the planner asks for nothing more; Reason says why
+	ActionEnd     ActionKind = "end"     // nothing is in progress, and the planner asks for nothing more
 )
 
 // Action is one thing that a [Planner] asks for.

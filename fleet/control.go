@@ -2,8 +2,8 @@ package fleet
 
 import "sync"
 
-// Control pauses and stops the runs whose Options hold it, from other goroutines. The
-// zero value is ready for use.
+// Control pauses and stops runs from other goroutines: the runs that have the Control in
+// their Options. The zero value is ready for use.
 type Control struct {
 	mu      sync.Mutex
 	paused  bool

@@ -6,14 +6,14 @@ import (
 )
 
 // Departure is the point of no return of a restart. Until [Departure.Leave] agrees,
-// the restart can be revoked, and has certainly not been sent. From then on it may
-// have been sent: [Departure.Revoke] fails, and whatever happens, the restart is not
-// sent again but resolved.
+// the restart can be revoked, and has certainly not been sent. From then on the restart
+// may have been sent: [Departure.Revoke] fails, and, unless the request certainly did
+// nothing, the restart is not sent again but resolved.
 //
 // The sender of a restart first records the intent durably, and then calls Leave in
 // [ecsreboot.WaitOptions].BeforeSend, after every other check, so that nothing comes
-// between Leave and the request. A run does so, and so does an engine that uses
-// package fleet/driver. A Departure is safe for concurrent use.
+// between Leave and the request. A run follows this order, and an engine that uses
+// package fleet/driver must follow it too. A Departure is safe for concurrent use.
 type Departure struct {
 	begin time.Time // by the monotonic clock
 	wall  time.Time // the same by the wall clock
@@ -24,21 +24,21 @@ type Departure struct {
 	revoked bool
 }
 
-// NewDeparture returns the departure of a restart that may leave within limit from
-// now, or at any time if limit is 0 or negative.
+// NewDeparture returns a Departure for a restart that must leave within limit, counted
+// from now. If limit is 0 or negative, the restart may leave at any time.
 func NewDeparture(limit time.Duration) *Departure {
 	now := time.Now()
 	return &Departure{begin: now, wall: now.Round(0), limit: limit, left: make(chan struct{})}
 }
 
 // Leave reports whether a request may leave now. If it reports false, the restart is
-// revoked. A client that retries a request that certainly did nothing calls Leave
-// again, which may be too late then.
+// revoked. When a client retries a request that certainly did nothing, Leave is called
+// again, and reports false if the limit has passed by then.
 //
 // The limit is measured by two clocks: by the monotonic clock, because the wall clock
 // can be set, and by the wall clock, because the monotonic clock may stand still while
-// a process is suspended or a machine is moved. Both measure differences on one
-// machine, so the skew between machines does not matter.
+// a process is suspended or a machine is moved. Both clocks are read on one machine, so
+// the skew between machines does not matter.
 func (d *Departure) Leave() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -14,53 +14,56 @@
 //	}
 //	return report.Err()
 //
-// # What a run holds to
+// # What a run guarantees
 //
 // At most MaxUnavailable instances are unavailable at once. An instance is unavailable
-// from its turn on until it is proven healthy: while it is restarting, and as long as
-// it is failed or unknown. One that was found not to be Running is unavailable too.
+// from the beginning of its turn until it is proven healthy: while it is restarting, and
+// as long as it is failed or unknown. An instance that was found not to be Running is
+// unavailable too.
 //
-// Two kinds of failed instances are not unavailable, so that only MaxFailed limits
-// them: one that was not restarted and is Running as before, such as after a refusal,
-// and one that is gone. Limits that are shares apply to the instances that are not gone.
+// Two kinds of failed instances are not unavailable, so only MaxFailed limits them:
+// instances that were not restarted and are Running as before, such as after a refusal,
+// and instances that are gone. If MaxUnavailable or MaxUnavailablePerGroup is a
+// percentage, it refers to the instances that are not gone.
 //
-// The canaries go first: one instance, then five. Any failure among them ends the run,
-// except that another instance takes the place of one that was not restarted and is
-// Running or gone.
-// After them the failure budget applies, over the whole run: once more than MaxFailed
-// instances have failed or are unknown, nothing more is sent. Restarts under way are
-// followed to their end in every case.
+// The canaries go first: one instance, then five. If any of them fails or is unknown,
+// the run halts. The exception is a failed canary that was not restarted and is Running
+// or gone: another instance takes its place. The failure budget applies to the whole
+// run: as soon as the number of failed and unknown instances exceeds MaxFailed, nothing
+// more is sent. Restarts in progress are followed to their end in every case.
 //
-// An instance is healthy when its restart is proven, as
-// [ecsreboot.Client.RebootAndWait] proves it, and it has been Running and passed
+// An instance is healthy when its restart is proven, as in
+// [ecsreboot.Client.RebootAndWait], and the instance has been Running and has passed
 // Options.Health for MinReady without a break.
 //
 // # Crashes
 //
 // With a journal, no restart leaves before its intent is on disk. After a crash,
-// [Resume] polls the instances whose intent has no end instead of restarting them
-// again. So an instance is restarted at most once, and one that was not restarted is
-// named. Without a journal, a crash forgets.
+// [Resume] does not restart an instance again if its intent is recorded without a
+// result; it polls the instance instead. So no instance is restarted more than once, and
+// the report names every instance that was not restarted. Without a journal, a crash
+// loses the record of what was sent.
 //
-// What the service cannot show, an operator may know. [MarkInstances] records in the
-// journal that an instance is gone, has restarted, or has not restarted.
+// If the service cannot show what happened to an instance, an operator may know.
+// [MarkInstances] records in the journal that an instance is gone, has restarted, or has
+// not restarted.
 //
 // # Who decides
 //
 // [Run], [Resume] and [Resolve] begin a session. The session gives events to a
-// [Planner], which decides from them alone and answers with actions, and the session
-// has goroutines carry the actions out. They report what happens as further events.
-// The journal and Options.OnEvent get the same events, so a journal holds the whole
-// run: [Load] reads it, and package report draws it.
+// [Planner]. The planner decides from the events alone and returns actions, which
+// goroutines of the session carry out. The goroutines report what happens as further
+// events. The journal and Options.OnEvent get the same events, so a journal holds the
+// whole run: [Load] reads the journal, and package report draws the run.
 //
 // Engines that run plans by other means, such as workflows, use the Planner,
 // [Options.Complete], a [Departure] for each restart, and package fleet/driver.
 //
 // # The states of an instance
 //
-// The planner keeps each instance in one state, and events move it. On the way of a
-// restart, the [Departure] is the point of no return, between "intended" and what
-// follows it:
+// Each instance is in one state, and events change that state. In the course of a
+// restart, the [Departure] is the point of no return, between "intended" and the states
+// after it:
 //
 //	waiting --turn--> chosen --intent--> intended --accepted--> accepted --healthy--> healthy
 //	chosen  --hook--> drained --intent--> intended
@@ -74,30 +77,30 @@
 //	chosen   --failed---> failed-chosen     accepted --failed---> failed-accepted  --healthy--> healthy
 //	intended --failed---> failed-intended   accepted --unknown--> unknown-accepted --healthy--> healthy
 //
-//	nothing was sent, and it waits again:
+//	nothing was sent, and the instance waits again:
 //	intended --unsent---> waiting           failed-intended --unsent--> waiting
 //	deferred --unsent---> waiting           failed-chosen   --unsent--> waiting
 //
-// an operator marks it between two sessions:
+// An operator marks the instance between two sessions:
 //
 //	sent         --marked--> waiting        unknown-sent     --marked--> waiting
 //	unknown-sent --marked--> skipped        unknown-accepted --marked--> gone
 //
-// The turn is not an event: the planner asks for the restart. The states mean,
-// next to what a [Report] says:
+// The turn is not an event: it begins when the planner asks for the restart. The states,
+// with the [State] that a [Report] shows for each, mean:
 //
 //	waiting    StateWaiting     its turn has not come, or will come again
 //	chosen     StateRestarting  the planner has asked for its restart, and no intent is recorded
-//	drained    StateRestarting  likewise, and Options.Drain was called: a resumed run restarts it
+//	drained    StateRestarting  as chosen, and Options.Drain was called: a resumed run restarts the instance
 //	intended   StateRestarting  the intent is recorded, and nothing shows that the request left
 //	sent       StateRestarting  the request may have been sent, and its outcome is unknown
 //	accepted   StateRestarting  the service accepted the restart
 //	healthy    StateHealthy     the restart is proven, and the instance is healthy
-//	failed-…   StateFailed      it failed in the state that the name contains; in failed-drained,
+//	failed-…   StateFailed      the instance failed in the state that the name contains; in failed-drained,
 //	                            nothing was sent, and a resumed run calls Options.Undrain
-//	unknown-…  StateUnknown     polls did not show whether it restarted, or is healthy
-//	skipped    StateSkipped     it is left alone, also by a resumed run
-//	deferred   StateSkipped     it is left alone for now: a resumed run tries again
+//	unknown-…  StateUnknown     polls did not show whether the instance restarted, or whether it is healthy
+//	skipped    StateSkipped     the run leaves it alone, and so does a resumed run
+//	deferred   StateSkipped     it was locked or not Running, and nothing was sent: a resumed run tries again
 //	gone       StateSkipped     an operator has marked it as gone
 //
 // A state may have an ending that says what is known of the instance:
@@ -106,9 +109,14 @@
 //	-up        a failed instance was not restarted and is Running, and is not unavailable
 //	-gone      the service does not list a failed instance, and it is not unavailable
 //
-// This table has all transitions. Any other event in a state is an error, and changes
-// nothing. The events "held" and "hooked" change no state, "hook" only for a drain, and
-// "resume" only those in the table. A star stands for no ending, and for each ending that the state may have.
+// The following table lists all transitions. Any other event is an error and changes
+// nothing, with these exceptions, which are always allowed:
+//
+//   - The events "held" and "hooked" change no state.
+//   - The event "hook" changes a state only if the hook is Drain.
+//   - The event "resume" changes only the states that the table lists for it.
+//
+// A star after a state stands for the state itself and for its variants with an ending.
 //
 //	event     in the states                                                  -> new state
 //	turn      waiting                                                        -> chosen

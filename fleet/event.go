@@ -19,12 +19,12 @@ const (
 	EventStop     EventKind = "stop"     // the caller stopped the run, and nothing more is sent: Reason
 	EventHalt     EventKind = "halt"     // a failure halted the run, and nothing more is sent: Reason, Error
 	EventPace     EventKind = "pace"     // counts of restart requests since the session began: Accepted, Throttled, Rate
-	EventEnd      EventKind = "end"      // nothing is under way any more: Reason
+	EventEnd      EventKind = "end"      // the session has ended: Reason
 )
 
 // The events of an instance, with the fields that they set.
 const (
-	EventIntent   EventKind = "intent"   // the restart is about to be sent: Attempt, Before. The journal has it before the request leaves
+	EventIntent   EventKind = "intent"   // the restart is about to be sent: Attempt, Before. The journal has this event before the request leaves
 	EventAccepted EventKind = "accepted" // the service accepted the restart: RequestID
 	EventDoubt    EventKind = "doubt"    // the response was lost, so the restart may happen: Error
 	EventHeld     EventKind = "held"     // the restart is not sent for now: Reason, Error
@@ -35,14 +35,14 @@ const (
 	EventFailed   EventKind = "failed"   // the restart was refused, or the instance was not healthy in time: Reason, Code, Error, RequestID, Running, Alone
 	EventUnknown  EventKind = "unknown"  // polls did not show whether it restarted: Reason, Error
 	EventSkipped  EventKind = "skipped"  // the run leaves it alone: Reason, Code, Unavailable
-	EventHook     EventKind = "hook"     // a hook is about to be called: Hook. The journal has it before the hook runs
+	EventHook     EventKind = "hook"     // a hook is about to be called: Hook. The journal has this event before the hook runs
 	EventHooked   EventKind = "hooked"   // a hook has returned: Hook, Error
-	EventMarked   EventKind = "marked"   // an operator's word about it, between two sessions: Mark, Reason, Note; see [MarkInstances]
+	EventMarked   EventKind = "marked"   // an operator marked it between two sessions: Mark, Reason, Note; see [MarkInstances]
 )
 
-// Event is one step of a run. A journal holds one in each line, Options.OnEvent is
-// called with them, and a [Planner] and a [Report] know nothing else. Which fields are
-// set depends on the kind.
+// Event is one step of a run. A journal holds one event in each line, Options.OnEvent is
+// called with each event, and a [Planner] and a [Report] know nothing but events. Which
+// fields are set depends on the kind.
 type Event struct {
 	Kind        EventKind           `json:"kind"`
 	At          time.Time           `json:"at"`
@@ -56,7 +56,7 @@ type Event struct {
 	Error       string              `json:"error,omitempty"`
 	Unavailable bool                `json:"unavailable,omitempty"` // of a skipped instance: it is not Running
 	Running     bool                `json:"running,omitempty"`     // of an instance that failed with nothing sent: a poll after the failure showed it Running, so it is not unavailable
-	Alone       bool                `json:"alone,omitempty"`       // of an instance that was denied: a dry run for another one passed
+	Alone       bool                `json:"alone,omitempty"`       // of an instance that was denied: a dry run for another instance passed
 	Hook        Hook                `json:"hook,omitempty"`
 	Mark        Mark                `json:"mark,omitempty"`
 	Note        string              `json:"note,omitempty"`  // the operator's reason for a mark
@@ -66,7 +66,7 @@ type Event struct {
 	Rate        float64             `json:"rate,omitempty"` // requests a minute that the pace allows; 0 if it sets no limit
 	Plan        *Plan               `json:"plan,omitempty"`
 	Rules       *Rules              `json:"rules,omitempty"`
-	Hooks       string              `json:"hooks,omitempty"`   // that a session has, separated by commas: "health", "blocker", "approve", "window", "drain", "undrain", "failed"
+	Hooks       string              `json:"hooks,omitempty"`   // the hooks of the session, separated by commas: "health", "blocker", "approve", "window", "drain", "undrain", "failed"
 	Program     string              `json:"program,omitempty"` // version of this package
 }
 
@@ -85,15 +85,15 @@ const (
 // Why an instance failed, or is unknown.
 const (
 	ReasonRefused      Reason = "refused"       // the service refused the restart: Code
-	ReasonDenied       Reason = "denied"        // the permission to restart it is missing: Code. Others may have it; see ReasonAccess
+	ReasonDenied       Reason = "denied"        // the permission to restart it is missing: Code. Other instances may be permitted; see ReasonAccess
 	ReasonNotDrained   Reason = "not drained"   // Options.Drain failed, so nothing was sent
 	ReasonNotUndrained Reason = "not undrained" // Options.Undrain failed
 	ReasonNotListed    Reason = "not listed"    // the service does not list it: it does not exist, or may not be read
-	ReasonGone         Reason = "gone"          // the service listed it before its restart, and does not list it any more; also of an operator's mark
+	ReasonGone         Reason = "gone"          // the service listed it before its restart, and does not list it any more; or an operator marked it with [MarkGone]
 	ReasonNotSent      Reason = "not sent"      // there was no connection to the service
 	ReasonNotBack      Reason = "not back"      // it was not Running again in time
-	ReasonStopped      Reason = "stopped"       // it was Stopped for Options.StoppedTimeout: others have stopped it
-	ReasonNotHealthy   Reason = "not healthy"   // it was Running again, and did not pass Health for MinReady in time
+	ReasonStopped      Reason = "stopped"       // it was Stopped for Options.StoppedTimeout: something else has stopped it
+	ReasonNotHealthy   Reason = "not healthy"   // it was Running again, but did not pass Health for MinReady in time
 	ReasonNotProven    Reason = "not proven"    // it is Running, and nothing shows that it restarted
 	ReasonNotWatched   Reason = "not watched"   // polls failed
 )
@@ -106,17 +106,17 @@ const (
 
 // Why an instance waits again, and why a run is paused, stopped or halted.
 const (
-	ReasonBlocked     Reason = "blocked"        // Options.Blocker returned an error; one that waits again comes after all others
+	ReasonBlocked     Reason = "blocked"        // Options.Blocker returned an error; an instance that waits again for this reason comes after all others
 	ReasonResumed     Reason = "resumed"        // an earlier session gave it up with nothing sent
 	ReasonThrottled   Reason = "throttled"      // the service limits the rate
-	ReasonUser        Reason = "asked for"      // by a [Control]
+	ReasonUser        Reason = "requested"      // the caller used a [Control]
 	ReasonWindow      Reason = "window"         // the maintenance window is closed
-	ReasonCanary      Reason = "canary failed"  // and canaries have no failure budget
+	ReasonCanary      Reason = "canary failed"  // a canary failed or is unknown; canaries have no failure budget
 	ReasonBudget      Reason = "failure budget" // more instances than MaxFailed failed or are unknown
 	ReasonWidth       Reason = "width"          // instances that failed, are unknown or not Running use up MaxUnavailable
 	ReasonDisapproved Reason = "not approved"   // Options.Approve returned an error
 	ReasonJournal     Reason = "journal"        // the journal can no longer be written
-	ReasonAccess      Reason = "access"         // credentials, signature or permissions are refused for every instance: a dry run for another one was denied, or three in a row were denied
+	ReasonAccess      Reason = "access"         // credentials, signature or permissions are refused, as they would be for every instance; for a denied restart, a dry run for another instance was denied too, or three instances in a row were denied
 	ReasonInterrupted Reason = "interrupted"    // the context ended
-	ReasonDone        Reason = "done"           // of an end: no instance is waiting any more
+	ReasonDone        Reason = "done"           // the session ended with no instance waiting
 )

@@ -17,7 +17,7 @@ const (
 	HookFailed  Hook = "failed"  // Options.Failed
 )
 
-// HookCall is a call of a hook, as a [Record] keeps it.
+// HookCall is the record of one call of a hook, in a [Record].
 type HookCall struct {
 	Hook  Hook      `json:"hook"`
 	At    time.Time `json:"at"`

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Limit is a number of instances, or a share of them. The zero value means the
-// default of the field that holds it; Count(0) means none.
+// Limit is a number of instances, or a percentage. The zero value means the default of
+// the field that has this value; Count(0) means no instance.
 type Limit struct {
 	given   bool
 	count   int
@@ -18,7 +18,8 @@ type Limit struct {
 // Count returns a limit of n instances.
 func Count(n int) Limit { return Limit{given: true, count: n} }
 
-// Percent returns a limit of p percent of the instances, rounded down.
+// Percent returns a limit of p percent of the instances, rounded down; some fields raise
+// it to at least 1.
 func Percent(p float64) Limit { return Limit{given: true, percent: p} }
 
 // ParseLimit parses "3" or "2.5%". The empty string is the zero Limit.

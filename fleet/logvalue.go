@@ -19,8 +19,8 @@ func add[T ~string](attributes []slog.Attr, key string, text T) []slog.Attr {
 	return append(attributes, slog.String(key, string(text)))
 }
 
-// LogValue gives slog the fields of the event that are not empty under stable keys, but
-// of a plan and its rules no more than the number of instances.
+// LogValue gives slog, under stable keys, the fields of the event that are set. It gives
+// only the number of instances from a plan, and nothing from its rules.
 func (e Event) LogValue() slog.Value {
 	attributes := []slog.Attr{slog.String("kind", string(e.Kind)), slog.Time("at", e.At)}
 	attributes = add(attributes, "id", e.InstanceID)
@@ -61,7 +61,7 @@ func (e Event) LogValue() slog.Value {
 	return slog.GroupValue(attributes...)
 }
 
-// String describes the event in a line, such as "failed i-1: refused (Forbidden.RAM)".
+// String describes the event in one line, such as "failed i-1: refused (Forbidden.RAM)".
 func (e Event) String() string {
 	return strings.TrimSuffix(string(e.Kind)+" "+e.InstanceID, " ") + why(cmp.Or(e.Reason, Reason(e.Hook)), string(e.Code), cmp.Or(e.Error, e.Note))
 }
@@ -81,7 +81,7 @@ func why(reason Reason, code, problem string) string {
 	return text
 }
 
-// LogValue gives slog the fields of the action that are not empty under stable keys.
+// LogValue gives slog, under stable keys, the fields of the action that are set.
 func (a Action) LogValue() slog.Value {
 	attributes := []slog.Attr{slog.String("kind", string(a.Kind))}
 	attributes = add(attributes, "id", a.InstanceID)
@@ -91,7 +91,7 @@ func (a Action) LogValue() slog.Value {
 	return slog.GroupValue(add(attributes, "reason", a.Reason)...)
 }
 
-// LogValue gives slog the id of the target, and its name, zone and group if it has them.
+// LogValue gives slog the ID of the target, and the name, zone and group that are set.
 func (t Target) LogValue() slog.Value { return slog.GroupValue(t.attributes()...) }
 
 func (t Target) attributes() []slog.Attr {
@@ -113,7 +113,7 @@ func (r Rules) LogValue() slog.Value {
 		slog.Bool("allow_wide", r.AllowWide), slog.Any("max_failed", r.MaxFailed), slog.Any("canary", r.Canary))
 }
 
-// LogValue gives slog what is known of the instance under stable keys.
+// LogValue gives slog, under stable keys, what is known of the instance.
 func (r Record) LogValue() slog.Value {
 	attributes := append(r.attributes(), slog.String("state", string(r.State)))
 	attributes = add(attributes, "reason", r.Reason)
@@ -134,7 +134,7 @@ func (r Record) LogValue() slog.Value {
 	return slog.GroupValue(attributes...)
 }
 
-// String describes the record in a line, such as "i-1 failed: refused (Forbidden.RAM)".
+// String describes the record in one line, such as "i-1 failed: refused (Forbidden.RAM)".
 func (r Record) String() string {
 	return r.ID + " " + string(r.State) + why(r.Reason, string(r.Code), cmp.Or(r.Error, r.Note))
 }
@@ -154,7 +154,7 @@ func (r *Report) LogValue() slog.Value {
 
 var states = []State{StateWaiting, StateRestarting, StateHealthy, StateFailed, StateUnknown, StateSkipped}
 
-// String counts the instances by their state in a line, such as
+// String returns the number of instances in each state in one line, such as
 // "3 instances: 2 healthy, 1 failed: canary failed".
 func (r *Report) String() string {
 	var counts []string
@@ -183,7 +183,7 @@ func (g GroupForecast) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("name", g.Name), slog.Int("size", g.Size), slog.Int("width", g.Width))
 }
 
-// LogValue gives slog the sums of the forecast, and its problems.
+// LogValue gives slog the numbers and the problems of the forecast.
 func (f *Forecast) LogValue() slog.Value {
 	if f == nil {
 		return slog.Value{}

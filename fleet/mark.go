@@ -10,20 +10,21 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet/journal"
 )
 
-// Mark is an operator's word about an instance of a run. A resumed run honours it.
+// Mark is what an operator states about an instance of a run. A resumed run acts on it.
 type Mark string
 
 // The marks. Each takes the instance out of MaxUnavailable and MaxFailed.
 const (
-	// MarkGone means that the instance does not exist any more. It is skipped, and the
-	// limits that are shares apply to the instances that remain.
+	// MarkGone means that the instance does not exist any more. The instance is skipped.
+	// If MaxUnavailable or MaxUnavailablePerGroup is a percentage, it refers to the
+	// instances that remain.
 	MarkGone Mark = "gone"
-	// MarkRestarted means that the instance has restarted and is healthy. It is skipped,
-	// because there is no proof.
+	// MarkRestarted means that the instance has restarted and is healthy. Its state is
+	// StateSkipped and not StateHealthy, because there is no proof.
 	MarkRestarted Mark = "restarted"
 	// MarkNotRestarted means that a restart of unknown outcome did not happen. The
-	// instance waits again, and a resumed run restarts it, unless its StartTime shows
-	// that it has started since the run began.
+	// instance waits again, and a resumed run restarts it, unless the StartTime of the
+	// instance is after the beginning of the run.
 	MarkNotRestarted Mark = "not restarted"
 )
 
@@ -47,16 +48,18 @@ type Marking struct {
 	Note       string // the operator's reason, which must not be empty
 }
 
-// MarkInstances records marks in the journal of a run that is not under way, as
-// [EventMarked], and returns the report of the run with them. It checks all of them
-// before it writes the first.
+// MarkInstances records marks in the journal of a run that is not in progress, as
+// [EventMarked], and returns the report of the run including the marks. It checks all
+// marks before it records the first one.
 //
-// The journal must allow the mark. MarkRestarted is refused for an instance that is
-// healthy by proof. MarkNotRestarted is refused if the service accepted the restart, if
-// a poll showed the instance restarting, or if no restart of it is in doubt.
+// MarkInstances refuses a mark that contradicts the journal:
+//
+//   - MarkRestarted is refused if the restart is proven and the instance is healthy.
+//   - MarkNotRestarted is refused if the service accepted the restart, if a poll showed
+//     the instance restarting, or if the instance is waiting, healthy or skipped.
 //
 // The error is an [ecsreboot.InputError], or [ErrJournal] if the journal cannot be read
-// or written, such as while a run holds it.
+// or written, such as while a run has the journal open.
 func MarkInstances(journalPath string, markings ...Marking) (*Report, error) {
 	return markInstances(journalPath, journal.Options{}, markings)
 }

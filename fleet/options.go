@@ -11,84 +11,91 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet/journal"
 )
 
-// Options configure a run. A zero field means its default, and a negative duration
-// means none; see [Options.Complete].
+// Options configure a run. A zero field means its default, and a negative duration means
+// none, unless the field says otherwise; see [Options.Complete].
 //
-// The run calls its hooks (Health, Blocker, Approve, Drain, Undrain, Failed) with a context that ends with the
-// run, and waits for them, so they must heed it. Health and Blocker are called in
-// several goroutines at once.
+// Health, Blocker, Approve, Drain, Undrain and Failed are the hooks of the run. The run
+// waits for its hooks, so a hook must return when its context ends, which happens at the
+// latest when the context of the run ends. All hooks except Approve are called in several
+// goroutines at once.
 type Options struct {
 	Rules
 
-	// Journal is the path of the file that records the run; see [Resume]. If empty, a
-	// crash forgets what was sent.
+	// Journal is the path of the file that records the run; see [Resume]. If empty, there
+	// is no journal, and a crash loses the record of what was sent.
 	Journal string
 	// Health checks whether a restarted instance serves again. It is called after each
 	// poll that shows the instance Running, every few seconds; an error means not yet.
-	// If nil, the proof of the restart is enough.
+	// If Health is nil, the proof of the restart is enough.
 	Health func(ctx context.Context, target Target) error
 	// MinReady is how long an instance must be Running and pass Health without a break
-	// before it is healthy. Default 30 s. It must be less than ReadyTimeout.
+	// before it is healthy. Default 30 s. MinReady must be less than ReadyTimeout.
 	MinReady time.Duration
 	// ReadyTimeout is how long an instance may take from its restart request until it
-	// is healthy; in a resumed run, from the resumption. Default 25 min, because the
-	// vendor documents 3 to 5 minutes for a restart, and at most 20.
+	// is healthy. In a resumed run, the time begins at the resumption. Default 25 min,
+	// because the vendor documents 3 to 5 minutes for a restart, and at most 20.
 	ReadyTimeout time.Duration
-	// StoppedTimeout is for how long polls may show an instance Stopped, without a break,
-	// after its restart was sent. Then others have stopped it, and it fails as
-	// [ReasonStopped]. The run polls it on, and it is healthy if it comes back. Default
-	// 3 min; negative waits for ReadyTimeout.
+	// StoppedTimeout is how long polls may show an instance Stopped, without a break,
+	// after its restart was sent. After that time, the instance fails as [ReasonStopped],
+	// because an instance in a restart leaves Stopped sooner: something else has stopped it. The run
+	// keeps polling the instance, and reports it as healthy if it comes back. Default
+	// 3 min; if negative, only ReadyTimeout applies.
 	StoppedTimeout time.Duration
 	// UnknownGrace is how long a restart whose response was lost may take to become
-	// visible. Default 60 s; negative polls once.
+	// visible. Default 60 s; if negative, the run polls once.
 	UnknownGrace time.Duration
-	// Blocker can hold a restart back. It is called right before each restart request,
-	// and only the intent is recorded after it. If it returns an error, the run emits
-	// [EventHeld] and calls it again after BlockerInterval; the instance keeps its turn
-	// and is unavailable, for BlockerPatience at most. Approval is valid for 10 s, or for as long as
-	// the call took, whichever is longer. Nil approves.
+	// Blocker can hold a restart back. It is called before the Drain and the poll that precede
+	// each restart request, and once more right before the request if its approval
+	// has expired by then; after that call, the run only records the intent. Approval is
+	// valid for 10 s, or for as long as the call took, whichever is longer.
+	//
+	// If Blocker returns an error, the run emits [EventHeld] and calls Blocker again after
+	// BlockerInterval. The instance keeps its turn and is unavailable, for BlockerPatience
+	// at most. If Blocker is nil, no restart is held back.
 	Blocker func(ctx context.Context, target Target) error
 	// BlockerInterval is the time between two calls of Blocker for an instance.
 	// Default 10 s.
 	BlockerInterval time.Duration
-	// BlockerPatience is how long Blocker may refuse an instance until the instance gives
-	// its turn to the next one: the run emits [EventUnsent] with [ReasonBlocked], and the
-	// instance comes again after all that wait now. Default 5 min, at least 10 s.
+	// BlockerPatience is how long Blocker may refuse an instance before the instance loses
+	// its turn. The run then emits [EventUnsent] with [ReasonBlocked], and the instance
+	// gets another turn after all instances that are waiting at that time. Default 5 min;
+	// any value below 10 s, including a negative one, means 10 s.
 	BlockerPatience time.Duration
-	// Approve is called after each canary stage; stages are numbered from 1. Until it
-	// returns, nothing is sent, and an error halts the run. Nil approves.
+	// Approve is called after each canary stage; stages are numbered from 1. The run sends
+	// nothing until Approve returns, and halts if Approve returns an error. If Approve is
+	// nil, every stage is approved.
 	Approve func(ctx context.Context, stage int) error
-	// Drain is called for an instance before its restart, after Blocker has approved, and
-	// takes the instance out of service. If it returns an error, nothing is sent, and the
-	// instance fails as [ReasonNotDrained].
+	// Drain takes an instance out of service before its restart. It is called after
+	// Blocker has approved. If Drain returns an error, nothing is sent, and the instance
+	// fails as [ReasonNotDrained].
 	Drain func(ctx context.Context, target Target) error
-	// Undrain is called for an instance that is healthy after its restart, before
-	// [EventHealthy], and puts the instance into service again. It is also called for a
-	// drained instance that was not restarted. If it returns an error, the instance fails
-	// as [ReasonNotUndrained] and is unavailable, and a resumed run calls it once more.
+	// Undrain puts an instance into service again. It is called for an instance that is
+	// healthy after its restart, before [EventHealthy], and for a drained instance that was
+	// not restarted. If Undrain returns an error, the instance fails as
+	// [ReasonNotUndrained] and is unavailable, and a resumed run calls Undrain once more.
 	Undrain func(ctx context.Context, target Target) error
-	// Failed is called for an instance after its [EventFailed] or [EventUnknown], which it
-	// gets. Its error is recorded and has no effect.
+	// Failed is called for an instance after its [EventFailed] or [EventUnknown]; failure
+	// is that event. If Failed returns an error, the error is recorded and has no other
+	// effect.
 	//
-	// Drain, Undrain and Failed are called once for each attempt, at least: the call is in
-	// the journal before the hook runs, as [EventHook], and a resumed run may repeat a
-	// call whose result is not in the journal, as [EventHooked]. They are called in
-	// several goroutines at once.
+	// Drain, Undrain and Failed are each called at most once in an attempt, except that a
+	// resumed run may repeat a call whose result is not in the journal. The journal has the
+	// call, as [EventHook], before the hook runs, and the result as [EventHooked].
 	Failed func(ctx context.Context, target Target, failure Event) error
-	// HookTimeout limits each call of Drain, Undrain and Failed: it ends the context of
-	// the call. Default 5 min.
+	// HookTimeout limits each call of Drain, Undrain and Failed: after this time, the
+	// context of the call ends. Default 5 min.
 	HookTimeout time.Duration
-	// Window is when restarts may be sent. Those sent before its end are followed
-	// beyond it. Nil means always.
+	// Window is when restarts may be sent. Restarts that were sent before the end of the
+	// window are followed beyond it. If nil, restarts may be sent at any time.
 	Window *Window
 	// MinUptime skips instances that started less than this long ago. Default none.
 	MinUptime time.Duration
-	// SelfID is the ID of the instance that this program runs on, which is skipped.
-	// Default none.
+	// SelfID is the ID of the instance that this program runs on. The run skips that
+	// instance. Default none.
 	SelfID string
-	// DryRuns is how many instances [Preflight] sends a dry run for, spread over the
-	// plan. If some are denied, it sends more, up to 100, to tell which ones. Default 5;
-	// negative means none.
+	// DryRuns is how many dry runs [Preflight] sends, each for another instance, spread
+	// over the plan. If some are denied, Preflight sends more, up to 100 in total, to
+	// determine which instances are denied. Default 5; negative means none.
 	DryRuns int
 	// Control pauses or stops the run from outside.
 	Control *Control
@@ -112,9 +119,9 @@ const (
 )
 
 // Complete returns the options with all defaults filled in, as a run of the plan
-// applies them. The defaults of the Rules depend on the size of the plan. Its error
-// is an [ecsreboot.InputError] that names the field whose value is invalid. Other
-// engines use it for the options that they share with a run.
+// applies them. The defaults of the Rules depend on the size of the plan. The error of
+// Complete is an [ecsreboot.InputError] that names the field whose value is invalid.
+// Engines other than [Run] use Complete for the options that they have in common with Run.
 func (o Options) Complete(plan Plan) (Options, error) {
 	o, err := o.forInstance()
 	if err != nil {

@@ -17,22 +17,25 @@ import (
 // IDs or by a query.
 type Selection struct {
 	// InstanceIDs are the instances in the order of their restarts: the first are the
-	// canaries. If nil, the query selects the instances, in the order of their IDs.
+	// canaries. If InstanceIDs is nil, the query selects the instances, in the order of
+	// their IDs.
 	InstanceIDs []string
 	// Tags, Zone and Status are the query, which cannot be combined with InstanceIDs.
-	// An instance must have all the tags; an empty value matches any value. Without a
-	// Status, the query also finds instances that are not Running: a run skips them,
-	// and they are unavailable.
+	// An instance must have all the tags; an empty value matches any value. If
+	// Status is empty, the query finds instances in any status: a run skips those that are
+	// not Running, and these are unavailable.
 	Tags   map[string]string
 	Zone   string
 	Status ecsreboot.Status
-	// All selects every instance of the region. Without it, an empty query is refused.
+	// All selects every instance of the region. If All is false, an empty query is refused.
 	All bool
-	// Exclude holds the IDs of instances to leave out of what the query finds.
+	// Exclude holds the IDs of instances that the plan leaves out even if the query finds
+	// them.
 	Exclude []string
-	// GroupBy returns the group of an instance; [ByZone] and [ByTag] are such
-	// functions. The plan takes from all groups in turn, in proportion to their sizes,
-	// and MaxUnavailablePerGroup limits each group. Nil makes no groups.
+	// GroupBy returns the group of an instance, such as [ByZone] and the result of
+	// [ByTag]. The plan takes instances from all groups in turn, in proportion to the
+	// sizes of the groups, and MaxUnavailablePerGroup limits each group. If GroupBy is nil,
+	// there are no groups.
 	GroupBy func(ecsreboot.Instance) string
 	// ForceStop restarts instances like a power cut; see
 	// [ecsreboot.RebootInstanceRequest].
@@ -42,7 +45,7 @@ type Selection struct {
 // ByZone groups instances by their zone.
 func ByZone(i ecsreboot.Instance) string { return i.Zone }
 
-// ByTag groups instances by the value of a tag. Those without the tag are a group.
+// ByTag groups instances by the value of a tag. Instances without the tag form a group.
 func ByTag(key string) func(ecsreboot.Instance) string {
 	return func(i ecsreboot.Instance) string { return i.Tags[key] }
 }
@@ -51,7 +54,7 @@ func ByTag(key string) func(ecsreboot.Instance) string {
 // change during a run.
 type Plan struct {
 	Region    string   `json:"region"`
-	Endpoint  string   `json:"endpoint"` // where the plan was made
+	Endpoint  string   `json:"endpoint"` // at which the plan was made
 	ForceStop bool     `json:"forceStop,omitempty"`
 	Targets   []Target `json:"targets,omitzero"`
 }
@@ -67,8 +70,8 @@ type Target struct {
 // NewPlan returns the plan of a selection. The same instances give the same plan,
 // whatever the order in which the service lists them.
 //
-// An instance of InstanceIDs that the service does not list is in the plan as well;
-// [Preflight] reports it, and a run reports it as failed.
+// The plan also contains the instances of InstanceIDs that the service does not list.
+// [Preflight] reports such an instance, and a run reports it as failed.
 func NewPlan(ctx context.Context, client *ecsreboot.Client, selection Selection) (Plan, error) {
 	plan := Plan{Region: client.Region(), Endpoint: client.Endpoint(), ForceStop: selection.ForceStop}
 	if err := selection.check(); err != nil {
@@ -170,7 +173,7 @@ func interleave(targets []Target) []Target {
 }
 
 // Digest returns a hash that identifies the plan: which instances are restarted,
-// where, how, and in which order. The endpoint is not part of it.
+// where, how, and in which order. The hash does not depend on the endpoint.
 func (p Plan) Digest() string {
 	p.Endpoint = ""
 	text, err := json.Marshal(p)

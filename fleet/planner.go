@@ -6,12 +6,12 @@ import (
 )
 
 // Planner decides what a run does next: which instance to restart when, when to ask
-// for approval, when to halt. It has no clock and does no I/O. Its state changes only
-// by the events that it is given, and its actions follow from the plan, the rules and
-// the events alone, so a run, its resumption and a durable workflow decide alike. A
+// for approval, when to halt. A Planner has no clock and does no I/O. Its state changes
+// only by the events that it is given, and its actions depend only on the plan, the rules
+// and these events, so a run, a resumed run and a durable workflow decide alike. A
 // Planner is not safe for concurrent use.
 //
-// A new run begins with [EventRun]. To resume one, give its events so far to
+// A new run begins with [EventRun]. To resume a run, give its earlier events to
 // [Planner.Replay], and then [EventResume] to [Planner.Next].
 type Planner struct {
 	plan     Plan
@@ -54,8 +54,8 @@ type target struct {
 	queued   int // the place at which it is in the queue of its group, or notQueued
 }
 
-// NewPlanner returns a Planner for the plan. It fills in the defaults of the rules. Its
-// error is an [ecsreboot.InputError].
+// NewPlanner returns a Planner for the plan, and fills in the defaults of the rules. The
+// error of NewPlanner is an [ecsreboot.InputError].
 func NewPlanner(plan Plan, rules Rules) (*Planner, error) {
 	if err := plan.check(); err != nil {
 		return nil, err
@@ -98,8 +98,8 @@ func NewPlanner(plan Plan, rules Rules) (*Planner, error) {
 // Rules returns the rules, with their defaults filled in.
 func (p *Planner) Rules() Rules { return p.rules }
 
-// Width returns how many instances may be unavailable at once. A share counts only the
-// instances that are not gone.
+// Width returns how many instances may be unavailable at once. If MaxUnavailable is a
+// percentage, it refers to the instances that are not gone.
 func (p *Planner) Width() int { return p.width }
 
 // Unavailable returns how many instances are unavailable now.
@@ -156,10 +156,10 @@ func (p *Planner) isOver() bool { return p.ended }
 // stopped returns why nothing more will be asked for; empty if that is not so.
 func (p *Planner) stopped() Reason { return p.stopping }
 
-// IsPaused reports whether a pause for this reason is under way.
+// IsPaused reports whether the run is paused for this reason.
 func (p *Planner) IsPaused(reason Reason) bool { return p.paused[reason] }
 
-// Held returns why nothing may be sent at present; empty if restarts may be sent.
+// Held returns why no restart may be sent at present; empty if restarts may be sent.
 func (p *Planner) Held() Reason {
 	if p.stopping != "" {
 		return p.stopping

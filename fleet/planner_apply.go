@@ -6,7 +6,7 @@ import (
 )
 
 // Replay applies an event that an earlier session has recorded, and returns no
-// actions. An invalid event is an error, and changes nothing.
+// actions. It returns an error for an invalid event, which changes nothing.
 func (p *Planner) Replay(e Event) error {
 	if e.InstanceID != "" {
 		i, ok := p.index[e.InstanceID]

@@ -14,7 +14,7 @@ import (
 func TestPlannerResumedTwice(t *testing.T) {
 	history := events("run, intent a, accepted a, down a, up a, healthy a, stage 1, intent b, unsent b, skipped c: not running, intent b, doubt b, " +
 		"intent d, failed d: refused, unknown b, pause: window, continue: window, halt: failure budget, end: failure budget, " +
-		"resume, down b, failed b, intent e, accepted e, stop: asked for, failed e, healthy e, end: asked for")
+		"resume, down b, failed b, intent e, accepted e, stop: requested, failed e, healthy e, end: requested")
 	rules := wide(4)
 	rules.Canary = []int{1}
 	for cut := 1; cut <= len(history); cut++ {

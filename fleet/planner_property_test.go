@@ -27,7 +27,7 @@ func TestPlannerHistories(t *testing.T) {
 	// What never happened was not tested.
 	for _, what := range []string{
 		"action restart", "action follow", "action resolve", "action undrain", "action approve", "action halt", "action end",
-		"failure budget", "canary failed", "width", "not approved", "asked for", "done", "access",
+		"failure budget", "canary failed", "width", "not approved", "requested", "done", "access",
 		"above the width", "illegal", "recovered", "lost tail", "other rules",
 		"marked gone", "marked restarted", "marked not restarted", "failed, gone", "failed, not listed", "failed, and Running", "blocked", "drained",
 	} {

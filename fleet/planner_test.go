@@ -175,9 +175,9 @@ func TestPlanner(t *testing.T) {
 			{"skipped b: not running", "halt: width, end: width"},
 		}},
 		"a pause, for two reasons": {planOf(3), wide(1), "", []step{
-			{"run, pause: window, pause: asked for", ""},
+			{"run, pause: window, pause: requested", ""},
 			{"continue: window", ""},
-			{"continue: asked for", "restart a"},
+			{"continue: requested", "restart a"},
 			{"pause: window, intent a, healthy a", ""},
 			{"continue: window", "restart b"},
 		}},
@@ -189,9 +189,9 @@ func TestPlanner(t *testing.T) {
 		}},
 		"a stop": {planOf(3), wide(2), "", []step{
 			{"run", "restart a, restart b"},
-			{"stop: asked for, unsent a: asked for", ""},
+			{"stop: requested, unsent a: requested", ""},
 			{"intent b, accepted b", ""},
-			{"healthy b", "end: asked for"},
+			{"healthy b", "end: requested"},
 		}},
 		"one that is blocked comes last": {planOf(4, "x", "y", "x", "y"), wide(1), "", []step{
 			{"run", "restart a"},

@@ -11,30 +11,31 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 )
 
-// Forecast is what [Preflight] found: what a run would do, and what would prevent it.
+// Forecast is the result of [Preflight]: what a run would do, and what would prevent the
+// run.
 type Forecast struct {
 	Plan   Plan            `json:"plan"`
 	Digest string          `json:"digest"`
 	Rules  Rules           `json:"rules"`            // defaults filled in
 	Width  int             `json:"width"`            // the number of instances that may be unavailable at once
 	Groups []GroupForecast `json:"groups,omitempty"` // in the order of their names; none if the plan has no groups
-	// Findings are the instances that would not simply be restarted, in the order
-	// of the plan.
+	// Findings are the instances that a run would skip, or whose restart would fail, in
+	// the order of the plan.
 	Findings []Finding `json:"findings,omitempty"`
 	// Problems are the reasons why the run would halt, such as missing permissions, or
 	// a width that is used up before the run begins. Empty if preflight found none.
 	Problems []string `json:"problems,omitempty"`
 	DryRuns  int      `json:"dryRuns"` // the number of dry runs that passed
 	Asked    int      `json:"asked"`   // the number of instances that a dry run was sent for
-	// OpensAt is when the maintenance window opens; zero if it is open, or if there is
-	// no window.
+	// OpensAt is when the maintenance window opens; zero if the window is open, or if
+	// there is no window.
 	OpensAt time.Time `json:"opensAt,omitzero"`
-	// AtLeast is how long the run takes if every restart takes no time: MinReady for
-	// each instance, as many at a time as the width and the canaries allow.
+	// AtLeast is how long the run would take if restarts took no time: MinReady for each
+	// instance, with as many instances at a time as the width and the canaries allow.
 	AtLeast time.Duration `json:"-"`
 }
 
-// GroupForecast is what applies to a group of the plan.
+// GroupForecast is the part of a [Forecast] that applies to one group of the plan.
 type GroupForecast struct {
 	Name  string `json:"name"`
 	Size  int    `json:"size"`
@@ -53,9 +54,9 @@ type Finding struct {
 }
 
 // Preflight checks what a run of the plan would meet. It polls every instance once,
-// sends as many dry runs as Options.DryRuns, and restarts nothing. What would prevent
-// the run is in the forecast; the error is about the input, or about polls that
-// failed.
+// sends as many dry runs as Options.DryRuns, and restarts nothing. The forecast lists
+// what would prevent the run. Preflight returns an error only if the input is invalid, a
+// poll fails, a dry run gets no response, or ctx ends.
 func Preflight(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Forecast, error) {
 	if err := checkContext(ctx); err != nil {
 		return nil, err

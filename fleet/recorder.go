@@ -51,8 +51,8 @@ func (r *recorder) close() error {
 	return journalError(r.journal.Close())
 }
 
-// ErrJournal is returned when the journal cannot be read or written. A run sends
-// nothing more then.
+// ErrJournal is returned when the journal cannot be read or written. A run whose journal
+// fails sends nothing more.
 var ErrJournal = errors.New("fleet: journal not usable")
 
 func journalError(err error) error {
@@ -101,13 +101,13 @@ const shortDigest = 12
 type History struct {
 	Plan   Plan
 	Events []Event
-	// Torn is the number of bytes at the end of the journal that cannot be read: after
-	// a crash in the middle of a write, or while the run goes on.
+	// Torn is the number of bytes at the end of the journal that cannot be read, because
+	// a crash interrupted a write, or because the run is still in progress.
 	Torn int
 }
 
-// Load reads the journal of a run that is over, has crashed, or goes on. It does not
-// change the journal.
+// Load reads the journal of a run that has ended, has crashed, or is still in progress.
+// Load does not change the journal.
 func Load(path string) (*History, error) { return load(path, journal.Options{}) }
 
 func load(path string, options journal.Options) (*History, error) {

@@ -10,17 +10,17 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 )
 
-// Report is what is known of a run: while it goes on, after its end, or after a
-// crash.
+// Report is what is known of a run that has ended, has crashed, or is still in progress.
 type Report struct {
 	Plan     Plan      `json:"plan"`
 	Digest   string    `json:"digest"` // of the plan
 	Rules    Rules     `json:"rules"`  // of the last session, defaults filled in
 	Begun    time.Time `json:"begun"`
-	Ended    time.Time `json:"ended,omitzero"` // zero while the last session goes on, and if it crashed
+	Ended    time.Time `json:"ended,omitzero"` // zero while the last session is in progress, and if it crashed
 	Sessions int       `json:"sessions"`       // 1, and one more for each [Resume] and [Resolve]
-	// Reason is why the last session ended: [ReasonDone] if no instance was waiting any
-	// more; empty while it goes on, and if it crashed. Error has details.
+	// Reason is why the last session ended, and Error has details. Reason is [ReasonDone]
+	// if no instance was waiting any more. It is empty while the session is in progress,
+	// unless the run stops or halts, and if the session crashed before that.
 	Reason  Reason   `json:"reason,omitempty"`
 	Error   string   `json:"error,omitempty"`
 	Records []Record `json:"records,omitzero"` // in the order of the plan
@@ -34,20 +34,20 @@ type Record struct {
 	Target
 
 	State     State               `json:"state"`
-	Reason    Reason              `json:"reason,omitempty"` // why it is in that state
+	Reason    Reason              `json:"reason,omitempty"` // why it is in this state
 	Code      ecsreboot.ErrorCode `json:"code,omitempty"`
 	Error     string              `json:"error,omitempty"`
-	Note      string              `json:"note,omitempty"`      // the operator's reason, if its state is by a mark
-	RequestID string              `json:"requestId,omitempty"` // of the last answer
+	Note      string              `json:"note,omitempty"`      // the operator's reason, if a mark led to this state
+	RequestID string              `json:"requestId,omitempty"` // of the last response
 	Proof     ecsreboot.Proof     `json:"proof,omitempty"`
 	Attempts  int                 `json:"attempts,omitempty"` // requests that may have left
 	Failed    bool                `json:"failed,omitempty"`   // it failed, even if it is healthy by now
 	Before    *ecsreboot.Baseline `json:"before,omitempty"`
 	SentAt    time.Time           `json:"sentAt,omitzero"` // the last attempt
 	Accepted  time.Time           `json:"acceptedAt,omitzero"`
-	DownAt    time.Time           `json:"downAt,omitzero"`  // first seen in another status
-	UpAt      time.Time           `json:"upAt,omitzero"`    // first seen Running after that
-	EndedAt   time.Time           `json:"endedAt,omitzero"` // when it came into its state
+	DownAt    time.Time           `json:"downAt,omitzero"`  // first seen in a status other than Running
+	UpAt      time.Time           `json:"upAt,omitzero"`    // first seen Running after DownAt
+	EndedAt   time.Time           `json:"endedAt,omitzero"` // when it entered its current state
 	Hooks     []HookCall          `json:"hooks,omitempty"`  // the last call of each hook, in the last attempt
 }
 
@@ -95,8 +95,8 @@ func (r *Report) NotRestarted() []Record {
 }
 
 // Held returns the records of the instances that have not restarted because something
-// keeps them from it for now, each with its reason: a blocker, a rate limit, a restart by
-// others, or attempts that failed and are repeated.
+// holds the restart back for now. Reason is the reason in each record: a blocker, a rate
+// limit, a restart by others, or attempts that failed and are retried.
 func (r *Report) Held() []Record {
 	var held []Record
 	for i := range r.Records {
@@ -119,7 +119,8 @@ func (r Record) isHeld() bool {
 	}
 }
 
-// Err returns nil if [Report.NotRestarted] returns no records. Otherwise the error says how many instances have not restarted, and why the run ended. Err of a
+// Err returns nil if [Report.NotRestarted] returns no records. Otherwise it returns an
+// error that says how many instances have not restarted, and why the run ended. Err of a
 // nil Report is nil.
 func (r *Report) Err() error {
 	if r == nil {
@@ -146,9 +147,9 @@ func (r *Report) Err() error {
 	return err
 }
 
-// Restarted reports whether it is proven that the instance restarted and is healthy,
-// or whether it was skipped because others had restarted it, or because an operator
-// marked it as restarted.
+// Restarted reports whether it is proven that the instance restarted and is healthy.
+// Restarted is true as well for an instance that was skipped because others had restarted
+// it, or because an operator marked it as restarted.
 func (r Record) Restarted() bool {
 	return r.State == StateHealthy ||
 		r.State == StateSkipped && (r.Reason == ReasonUptime || r.Reason == ReasonOthers || r.Reason == ReasonMarkedRestarted)
@@ -156,8 +157,8 @@ func (r Record) Restarted() bool {
 
 func (r Record) isMarkedGone() bool { return r.State == StateSkipped && r.Reason == ReasonGone }
 
-// Add adds an event of the run to the report. An engine that keeps a report up to date
-// adds the events that its [Planner] has accepted.
+// Add adds an event of the run to the report. An engine keeps its report up to date if it
+// adds every event that its [Planner] has accepted.
 func (r *Report) Add(e Event) {
 	if e.InstanceID != "" {
 		if i, ok := r.index[e.InstanceID]; ok {

@@ -10,29 +10,30 @@ import (
 type Rules struct {
 	// MaxUnavailable is how many instances of the plan may be unavailable at once. An
 	// instance is unavailable while it is restarting, failed or unknown, and if it was
-	// skipped because it is not Running. One that failed is not unavailable if it was not
-	// restarted and is Running, or if it is gone; a share is a share of the instances that
-	// are not gone. Default: 1 if the plan has fewer than 20
-	// instances, otherwise 2 %. A share is at least 1.
+	// skipped because it is not Running. A failed instance is not unavailable if it was
+	// not restarted and is Running, or if it is gone. A percentage refers to the instances
+	// that are not gone, and allows at least 1. Default: 1 if the plan has fewer than 20
+	// instances, otherwise 2 %, so 1 up to 99 instances.
 	MaxUnavailable Limit `json:"maxUnavailable,omitzero"`
-	// MaxUnavailablePerGroup limits each group as well. A share is a share of the
-	// group. Default: MaxUnavailable, but at most 25 % of the group.
+	// MaxUnavailablePerGroup limits each group as well. A percentage refers to the size of
+	// the group without the instances that are gone, and allows at least 1. Default:
+	// MaxUnavailable, applied to the group, but at most 25 % of the group.
 	MaxUnavailablePerGroup Limit `json:"maxUnavailablePerGroup,omitzero"`
-	// AllowWide must be set for a limit of more than one instance that is above 25 % of
-	// the plan or of a group.
+	// AllowWide must be set if a limit is more than one instance and exceeds 25 % of the
+	// plan or of a group.
 	AllowWide bool `json:"allowWide,omitempty"`
-	// MaxFailed is the failure budget of the whole run: it halts when more instances
-	// than that have failed or are unknown. An instance that failed stays in the count
-	// even if it is healthy later; one that is unknown leaves the count when it is
-	// resolved, and both leave it by an operator's mark. Default: 1 %, at least 1. If
-	// MaxUnavailable is 1, a failed instance that is unavailable halts the run in any
-	// case.
+	// MaxFailed is the failure budget of the whole run: the run halts when the number of
+	// failed and unknown instances exceeds MaxFailed. An instance that failed stays in the
+	// count even if it is healthy later. An unknown instance leaves the count when it is
+	// resolved. An operator's mark removes either from the count. A percentage refers to
+	// the whole plan. Default: 1 %, at least 1. If MaxUnavailable is 1, a failed instance
+	// that is unavailable halts the run in any case.
 	MaxFailed Limit `json:"maxFailed,omitzero"`
 	// Canary holds the sizes of the stages that go first. A stage ends when all its
 	// instances are healthy and Options.Approve agrees. If one of them fails or is
-	// unknown, the run halts, whatever MaxFailed is, except that another instance takes
-	// the place of one that was not restarted and is Running or gone. Default: 1, then 5; empty but not
-	// nil means no canaries.
+	// unknown, the run halts, whatever MaxFailed is. The exception is a failed instance
+	// that was not restarted and is Running or gone: another instance takes its place.
+	// Default: 1, then 5; empty but not nil means no canaries.
 	Canary []int `json:"canary,omitzero"`
 }
 

@@ -13,20 +13,21 @@ import (
 // them are fresh when they leave.
 const maxSending = 16
 
-// Run restarts the instances of a plan, a few at a time. It returns when nothing is
-// under way any more: when all instances are done, or when the run was stopped or
-// halted and all restarts that were sent have reached their end.
+// Run restarts the instances of a plan, a few at a time. It returns when nothing is in
+// progress any more: when all instances are done, or when the run was stopped or halted
+// and all restarts that were sent have reached their end.
 //
 // Run restarts no instance twice by accident. With Options.Journal, the intent to
-// restart is on disk before the request leaves, so this holds across a crash as well;
-// see [Resume].
+// restart is on disk before the request leaves, so the guarantee holds across a crash as
+// well; see [Resume].
 //
-// When ctx ends, Run returns as soon as its hooks do, and no longer follows the
-// restarts under way. To drain them first, use [Control.Stop].
+// When ctx ends, Run returns as soon as its hooks return, and no longer follows the
+// restarts in progress. To drain these restarts first, use [Control.Stop].
 //
-// The report is not nil once the run has begun, and holds what became of each
-// instance; see [Report.Err]. The error is about the input, the journal, the context,
-// or what would fail for every instance, such as credentials and permissions.
+// The report is not nil once the run has begun, and holds the result for each instance;
+// see [Report.Err]. Run returns an error for invalid input, a journal that fails, the end
+// of the context, or a problem that affects every instance, such as refused credentials.
+// The failures of single instances, and a halt because of them, are in the report only.
 func Run(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
 	if err := checkContext(ctx); err != nil {
 		return nil, err
@@ -45,25 +46,26 @@ func Run(ctx context.Context, client *ecsreboot.Client, plan Plan, options Optio
 // Resume resumes a run that ended or crashed, from its journal.
 //
 //   - If the journal has an intent for an instance, and does not show that the restart
-//     did not happen, Resume sends nothing for it and resolves the outcome by polling.
-//   - Instances that were given up with nothing sent get another turn: those that were
-//     refused, locked, or not Running.
-//   - Instances that started since the run began, although nothing was sent for them,
-//     are skipped.
-//   - What made the run stop or halt is judged anew, by the rules in options. If these
-//     are zero, the rules of the last session apply. A canary that is still not healthy
-//     halts the run again, unless the rules have no canaries.
+//     did not happen, Resume sends nothing for this instance and resolves the outcome by
+//     polling.
+//   - An instance for which nothing was sent gets another turn if it failed, such as
+//     after a refusal, or if it was skipped as locked or not Running. Resume leaves
+//     alone the instances that were skipped for another reason.
+//   - An instance that started since the run began is skipped if nothing was sent for it.
+//   - The condition that made the run stop or halt is evaluated anew, by the rules in
+//     options. If options.Rules is zero, the rules of the last session apply. A canary
+//     that is still not healthy halts the run again, unless the rules have no canaries.
 //
-// The plan must be the plan of the journal; [Load] reads it. Health, Blocker, Approve,
-// Window, Drain, Undrain and Failed must be set if the last session had them. An instance
-// that was drained, and has no intent, is drained once more and restarted.
+// The plan must be the plan of the journal; [Load] reads the plan. Health, Blocker,
+// Approve, Window, Drain, Undrain and Failed must be set if the last session had them. An
+// instance that was drained, and has no intent, is drained once more and restarted.
 func Resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
 	return resume(ctx, client, plan, options, false)
 }
 
-// Resolve determines what became of the restarts that a run left unknown, failed, or
-// under way, as [Resume] does. It sends nothing, and calls Undrain for instances that
-// were drained and not restarted.
+// Resolve determines the outcome of the restarts that a run left unknown, failed, or in
+// progress. It polls as [Resume] does, but sends nothing. It calls Undrain for instances
+// that were drained and not restarted.
 func Resolve(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
 	options.Control = new(Control)
 	options.Control.Stop()

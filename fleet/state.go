@@ -1,6 +1,6 @@
 package fleet
 
-// State is the state of an instance of a run, as reports show it.
+// State is the state of an instance in a [Report].
 type State string
 
 // The states of an instance.
@@ -8,7 +8,7 @@ const (
 	StateWaiting    State = "waiting"    // its turn has not come, or will come again; it was not restarted
 	StateRestarting State = "restarting" // its turn has come, and it is not yet healthy again
 	StateHealthy    State = "healthy"    // it restarted, with proof, and is healthy
-	StateFailed     State = "failed"     // the restart was refused, or the instance is not healthy in time
+	StateFailed     State = "failed"     // the restart was refused, or the instance did not become healthy in time
 	StateUnknown    State = "unknown"    // it may have restarted
 	StateSkipped    State = "skipped"    // the run leaves it alone
 )

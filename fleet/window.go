@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Window is a maintenance window: on the given days, from Start until End of the
-// local clock. If End is not after Start, the window ends on the next day.
+// Window is a maintenance window: on the given days, from Start until End by the clock of
+// Location. If End is not after Start, the window ends on the next day.
 type Window struct {
-	Days       []time.Weekday // the days on which it begins; none means every day
+	Days       []time.Weekday // the days on which the window begins; empty means every day
 	Start, End time.Duration  // since midnight, by the wall clock
 	Location   *time.Location // nil means UTC
 }
@@ -33,7 +33,7 @@ func (w Window) check() error {
 	return nil
 }
 
-// At reports whether the window is open at t, and until when that is so.
+// At reports whether the window is open at t, and when that next changes.
 func (w Window) At(t time.Time) (open bool, until time.Time) {
 	location := w.Location
 	if location == nil {

@@ -1,18 +1,20 @@
-// Package ecsotel gives the calls of package ecsreboot and the runs of package
-// fleet to OpenTelemetry: spans and metrics, by the semantic conventions where
-// these have a name for a thing.
+// Package ecsotel reports the calls of package ecsreboot and the runs of package fleet to
+// OpenTelemetry, as spans and metrics, named by the semantic conventions where these
+// define a name.
 //
 //	telemetry, err := ecsotel.New(ecsotel.Options{})
 //	…
 //	client, err := ecsreboot.NewClient("cn-hangzhou", telemetry.ClientOption())
 //
-// [Telemetry.ClientOption] makes each call of the API a span, with a span for each of
-// its requests beneath it, whoever makes the call: the program, a wait, a run.
-// [Telemetry.Wrap] adds a span for a wait as a whole, [Telemetry.FleetEvents] those of
-// a run and its instances, and [Telemetry.ObservePace] how the service throttles a
-// client.
+// The parts of the package are:
 //
-// No secret gets into a span or a metric, and no id into a metric. Of an address
-// the query is left out, as it may hold a signature. Nothing is added to the
-// requests: trace contexts stay here.
+//   - [Telemetry.ClientOption] records a span for each API call, whether the program, a
+//     wait or a run makes the call, with a child span for each request.
+//   - [Telemetry.Wrap] adds a span for each wait.
+//   - [Telemetry.FleetEvents] adds a span for a run and a span for each of its instances.
+//   - [Telemetry.ObservePace] adds metrics that show how the service throttles a client.
+//
+// No secret gets into a span or a metric, and no ID into a metric. The query of a URL is
+// left out, because it may contain a signature. Nothing is added to requests: trace
+// contexts are not propagated to the service.
 package ecsotel

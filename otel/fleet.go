@@ -23,22 +23,22 @@ const (
 )
 
 // FleetEvents returns a context and a hook that trace one run. Use the hook as OnEvent
-// in the options of the run; it passes each event on to next unless next is nil. Use
-// the context for the run; through it, calls find their parent spans.
+// in the options of the run; the hook passes each event on to next unless next is nil. Use
+// the context for the run: API calls find their parent spans through the context.
 //
-// The session of a run is a span fleet.reboot under the span of ctx. In it, each
-// instance has a span fleet.reboot.instance. That span begins with the call that
-// restarts the instance, which may have to wait for its turn, and ends when the
+// The span of a session of a run is fleet.reboot, a child of the span of ctx. Its children
+// are spans fleet.reboot.instance, one for each instance. The span of an instance begins
+// with its first event or with the call that restarts the instance, and ends when the
 // instance is healthy, has failed, or is unknown.
 //
 //	ctx, options.OnEvent = telemetry.FleetEvents(ctx, options.OnEvent)
 //	report, err := fleet.Run(ctx, client, plan, options)
 //
-// The hook gets no events of earlier sessions, so the metrics do not count the
-// instances that are unavailable since then. A skipped instance has a span too, and so
-// has an instance that becomes healthy after it failed. All spans, also those of the
-// calls, have reasons and codes, but not the texts that health checks and blockers
-// return: these are in the report.
+// The hook gets no events of earlier sessions, so the metrics do not count instances that
+// have been unavailable since an earlier session. A skipped instance has a span too. An
+// instance that becomes healthy after it failed has a second span. All spans, including
+// those of API calls, carry reasons and codes, but not the error texts of health checks,
+// blockers and other hooks; those texts are in the report.
 func (t *Telemetry) FleetEvents(ctx context.Context, next func(fleet.Event)) (context.Context, func(fleet.Event)) {
 	r := &run{telemetry: t, parent: ctx, instances: make(map[string]*instance)}
 	return context.WithValue(ctx, runKey{}, r), func(e fleet.Event) {

@@ -11,8 +11,9 @@ import (
 )
 
 // ObservePace adds a client to the metrics ecs.api.throttled and ecs.gate.rate, until
-// the registration is taken back. Of clients that share a pacer, observe one. A
-// client with a [pace.Pacer] of the caller that has no State shows zero and no rate.
+// Unregister is called on the registration. If several clients share a pacer, observe only
+// one of them. For a client whose [pace.Pacer] has no State method, ecs.api.throttled is
+// zero and ecs.gate.rate is not reported.
 func (t *Telemetry) ObservePace(client *ecsreboot.Client) (metric.Registration, error) {
 	return t.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		for _, api := range [...]pace.Operation{pace.RebootInstance, pace.DescribeInstances} {

@@ -14,14 +14,14 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 )
 
-// Options say where spans and metrics go.
+// Options configure where spans and metrics go.
 type Options struct {
-	TracerProvider trace.TracerProvider // nil: the global one
-	MeterProvider  metric.MeterProvider // nil: the global one
+	TracerProvider trace.TracerProvider // nil means the global provider
+	MeterProvider  metric.MeterProvider // nil means the global provider
 }
 
-// Telemetry makes spans and metrics. It is safe for concurrent use; one serves all
-// clients and runs of a program.
+// Telemetry records spans and metrics. It is safe for concurrent use. One Telemetry can
+// serve all clients and runs of a program.
 type Telemetry struct {
 	tracer trace.Tracer
 	meter  metric.Meter
@@ -38,7 +38,8 @@ type Telemetry struct {
 
 const scope = "github.com/ecsreboot/ecsreboot/otel"
 
-// New returns the telemetry of the given providers. Its errors are the meter's.
+// New returns a Telemetry that uses the given providers. It fails if the meter cannot
+// create an instrument.
 func New(options Options) (*Telemetry, error) {
 	tracers, meters := options.TracerProvider, options.MeterProvider
 	if tracers == nil {
@@ -81,9 +82,10 @@ func (t *Telemetry) makeInstruments() error {
 
 var durationBuckets = metric.WithExplicitBucketBoundaries(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 
-// ClientOption makes spans and metrics of a client's calls, also of those that its
-// waits and package fleet make: each is an Ecs.RebootInstance or Ecs.DescribeInstances,
-// with its requests beneath it. Give it to a client once.
+// ClientOption records spans and metrics for all API calls of a client, including those
+// of its waits and of package fleet. Each call is a span named Ecs.RebootInstance or
+// Ecs.DescribeInstances, with a child span for each request. Use the option only once for
+// each client.
 func (t *Telemetry) ClientOption() ecsreboot.Option {
 	return ecsreboot.WithOptions(
 		ecsreboot.WithCallObserver(t.observe),

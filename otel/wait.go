@@ -13,23 +13,26 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 )
 
-// Client is a client whose waits are spans. Its other methods are those of the client
-// within, which is also the one to give to package fleet.
+// Client is an [ecsreboot.Client] that records a span for each RebootAndWait. All its other
+// methods are those of the wrapped client. Functions of package fleet take the wrapped
+// client.
 type Client struct {
 	*ecsreboot.Client
 
 	telemetry *Telemetry
 }
 
-// Wrap returns a client that makes spans of waits. The client must have been made
-// with [Telemetry.ClientOption], or their calls are missing.
+// Wrap returns a client that records a span for each wait of the given client. Make the
+// given client with [Telemetry.ClientOption]; otherwise the spans of the API calls are
+// missing.
 func (t *Telemetry) Wrap(client *ecsreboot.Client) *Client {
 	return &Client{Client: client, telemetry: t}
 }
 
-// RebootAndWait is the client's. The call is a span ecsreboot.RebootAndWait with an
-// event for each step, and its calls of the API are beneath it. Of waits that share a
-// restart, the one that began it has the calls.
+// RebootAndWait calls the wrapped client's RebootAndWait within a span named
+// ecsreboot.RebootAndWait. The span has an event for each step, and the spans of the API
+// calls are its children. If several waits share a restart, the API calls appear under the
+// span of the wait that began the restart.
 func (c *Client) RebootAndWait(ctx context.Context, request ecsreboot.RebootInstanceRequest, options ecsreboot.WaitOptions) (*ecsreboot.RestartResult, error) {
 	ctx, span := c.telemetry.tracer.Start(ctx, "ecsreboot.RebootAndWait", trace.WithAttributes(
 		semconv.CloudProviderAlibabaCloud, semconv.CloudRegion(c.Region()), instanceIDKey.String(request.InstanceID), forceStopKey.Bool(request.ForceStop)))

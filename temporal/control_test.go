@@ -79,7 +79,7 @@ func TestAbort(t *testing.T) {
 	require.Equal(t, fleet.ReasonUser, report.Reason)
 	require.Equal(t, 3, report.Count(fleet.StateHealthy))
 	require.Len(t, report.NotRestarted(), 9)
-	require.ErrorContains(t, report.Err(), "asked for")
+	require.ErrorContains(t, report.Err(), "requested")
 }
 
 func TestCancelIsAbort(t *testing.T) {

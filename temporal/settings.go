@@ -9,10 +9,11 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
-// Settings configure a run. Fields that [fleet.Options] has as well mean the same and
-// have the same defaults: a zero field means its default, and a negative duration means
-// none. Functions are options of the workers; a field says whether the run calls them,
-// and a worker without a function that the run needs halts it.
+// Settings configure a run. A field that [fleet.Options] has as well has the same meaning
+// and the same default: a zero field means its default, and a negative duration means
+// none, unless fleet.Options says otherwise. The hooks themselves are set in
+// [WorkerOptions]; a field here says whether the run calls one. If a worker lacks Health or
+// Blocker and the run needs it, the run halts.
 type Settings struct {
 	fleet.Rules
 
@@ -20,16 +21,17 @@ type Settings struct {
 	UnknownGrace time.Duration `json:"unknownGrace,omitempty"` // default 60 s
 	MinUptime    time.Duration `json:"minUptime,omitempty"`    // default none
 	// ReadyTimeout is how long an instance may take from its restart request until it
-	// is healthy. Default 25 min. If no worker was there to watch, the time starts when
-	// the next worker takes over.
+	// is healthy. Default 25 min. If no worker is running for a while, or another worker
+	// takes over the instance, the time starts again when that worker takes over.
 	ReadyTimeout time.Duration `json:"readyTimeout,omitempty"`
 	// SendTimeout limits the request that restarts an instance. Default 45 s, at least
-	// 5 s. The request must leave within a third of it, or it is not sent.
+	// 5 s. The request is sent only if it can leave within a third of SendTimeout.
 	SendTimeout time.Duration `json:"sendTimeout,omitempty"`
-	// Window is when restarts may be sent. Its Location needs a name of the IANA time
-	// zone database, which the workers must have. Nil means always.
-	Window *fleet.Window `json:"-"` // runHead has it
-	// ApproveCanary waits for [ApproveCanary] after each canary stage.
+	// Window is when restarts may be sent. The name of its Location must be in the IANA
+	// time zone database, and the workers must have that database. If Window is nil,
+	// restarts may be sent at any time.
+	Window *fleet.Window `json:"-"`
+	// ApproveCanary makes the run wait for [ApproveCanary] after each canary stage.
 	ApproveCanary bool `json:"approveCanary,omitempty"`
 	Health        bool `json:"health,omitempty"`  // see [WorkerOptions]
 	Blocker       bool `json:"blocker,omitempty"` // see [WorkerOptions]
@@ -37,8 +39,8 @@ type Settings struct {
 	// BlockerInterval is the time between two calls of Blocker for an instance.
 	// Default 10 s.
 	BlockerInterval time.Duration `json:"blockerInterval,omitempty"`
-	// ContinueAfter is the number of instances with an end after which the workflow
-	// continues as new. Default: when the server suggests it.
+	// ContinueAfter is the number of finished instances after which the workflow continues
+	// as new. 0 means only when the server suggests it.
 	ContinueAfter int `json:"continueAfter,omitempty"`
 }
 

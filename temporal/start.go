@@ -13,8 +13,8 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
-// DefaultTaskQueue is the default task queue of workers and runs. Restarts are sent from
-// a second queue, whose name has the suffix "-send".
+// DefaultTaskQueue is the default task queue of workers and runs. Restarts use a second
+// task queue, whose name is that of the first with the suffix "-send".
 const DefaultTaskQueue = "ecsreboot"
 
 // StartOptions configure the start of a run.
@@ -42,10 +42,10 @@ func WorkflowID(plan fleet.Plan) string {
 // shortDigest is the number of characters of a digest that distinguish plans.
 const shortDigest = 12
 
-// Start starts a run of the plan and returns when the server has recorded it; workers do
-// the rest. It returns an error if a run with the same ID has not ended. If one has ended,
-// the new run restarts every instance of the plan again.
-// An invalid plan or setting is an [ecsreboot.InputError] that names the field.
+// Start starts a run of the plan and returns when the server has recorded the run; workers
+// do the rest. Start returns an error if a run with the same ID is still in progress. If
+// such a run has ended, the new run restarts every instance of the plan again. For an
+// invalid plan or setting, the error is an [ecsreboot.InputError] that names the field.
 func Start(ctx context.Context, c client.Client, plan fleet.Plan, options StartOptions) (client.WorkflowRun, error) {
 	if c == nil {
 		return nil, input("client", "is nil")
@@ -88,7 +88,7 @@ const (
 )
 
 // Pause stops the run from sending restarts until [Unpause]. Restarts that no worker
-// has begun to send are revoked; the others are followed.
+// has begun to send are revoked; all other restarts are followed.
 func Pause(ctx context.Context, c client.Client, workflowID string) error {
 	return signal(ctx, c, workflowID, SignalPause, nil)
 }
@@ -105,8 +105,8 @@ func Abort(ctx context.Context, c client.Client, workflowID string) error {
 }
 
 // ApproveCanary approves the canary stage that the run waits for; see
-// [Progress].Awaiting. Stages are numbered from 1. Approval of any other stage has no
-// effect, so that no stage is approved unseen.
+// [Progress].Awaiting. Stages are numbered from 1. Approval of a stage that the run does
+// not wait for has no effect, so no stage is approved in advance.
 func ApproveCanary(ctx context.Context, c client.Client, workflowID string, stage int) error {
 	if stage < 1 {
 		return input("stage", fmt.Sprintf("is %d; stages are numbered from 1", stage))

@@ -28,28 +28,29 @@ type Progress struct {
 	Width       int                 `json:"width"`  // how many may be unavailable at once
 	Unavailable int                 `json:"unavailable"`
 	Failed      int                 `json:"failed"`             // how much of MaxFailed is used
-	MaxFailed   int                 `json:"maxFailed"`          // the run halts above it
+	MaxFailed   int                 `json:"maxFailed"`          // the run halts if Failed exceeds it
 	Stage       int                 `json:"stage,omitempty"`    // the current canary stage; 0 after the last
 	Awaiting    int                 `json:"awaiting,omitempty"` // the canary stage that waits for [ApproveCanary]; 0 if none does
 	Paused      bool                `json:"paused,omitempty"`   // by [Pause]
-	// WindowOpens is when the maintenance window opens; zero if it is open or there is
-	// none.
+	// WindowOpens is when the maintenance window opens; zero if the window is open, or if
+	// there is no window.
 	WindowOpens time.Time `json:"windowOpens,omitzero"`
 	// Reason is why the run stops or has ended; Error has details.
 	Reason fleet.Reason `json:"reason,omitempty"`
 	Error  string       `json:"error,omitempty"`
-	// Throttled counts the restarts that were held back by a rate limit. Rate is how
-	// many restarts a minute the last worker was allowed to send; 0 if nothing limits it.
+	// Throttled counts how often a rate limit held a restart back. Rate is how many
+	// restarts a minute the worker that sent last was allowed to send; 0 if there was no
+	// limit.
 	Throttled int     `json:"throttled,omitempty"`
 	Rate      float64 `json:"rate,omitempty"`
 }
 
-// ErrNoWorker is returned when a run cannot answer because no worker polls its task
+// ErrNoWorker is returned when a run cannot be queried because no worker polls its task
 // queue. The run itself is safe, and proceeds when a worker starts.
 var ErrNoWorker = errors.New("ecstemporal: no worker polls the task queue")
 
-// GetProgress asks a run for its progress. A worker must be there to answer; if none
-// is, the error wraps [ErrNoWorker].
+// GetProgress queries a run for its progress. If no worker is running, the error wraps
+// [ErrNoWorker].
 func GetProgress(ctx context.Context, c client.Client, workflowID string) (Progress, error) {
 	var progress Progress
 	if err := query(ctx, c, workflowID, QueryProgress, &progress); err != nil {
@@ -58,10 +59,13 @@ func GetProgress(ctx context.Context, c client.Client, workflowID string) (Progr
 	return progress, nil
 }
 
-// GetHistory returns what has happened in a run so far, for package fleet/report to
-// draw. It has an intent of every restart that may have been sent, even if its result is
-// not known yet. Unless the run has ended without being terminated, a worker must be
-// there to answer; if none is, the error wraps [ErrNoWorker].
+// GetHistory returns the events of a run so far; package fleet/report can draw them. If a
+// restart may have been sent and its result is not known yet, the history contains the
+// intent of that restart.
+//
+// A run that ended on its own, or after [Abort], can be read without a worker. For a run
+// that is in progress or was terminated, the error wraps [ErrNoWorker] if no worker is
+// running.
 func GetHistory(ctx context.Context, c client.Client, workflowID string) (*fleet.History, error) {
 	var packed []byte
 	described, err := c.DescribeWorkflowExecution(ctx, workflowID, "")
@@ -82,7 +86,7 @@ func GetHistory(ctx context.Context, c client.Client, workflowID string) (*fleet
 	return history, nil
 }
 
-// GetReport returns the report of [GetHistory].
+// GetReport returns the report of the history that [GetHistory] returns.
 func GetReport(ctx context.Context, c client.Client, workflowID string) (*fleet.Report, error) {
 	history, err := GetHistory(ctx, c, workflowID)
 	if err != nil {
@@ -123,12 +127,12 @@ func explain(ctx context.Context, c client.Client, workflowID string, failed err
 	return fmt.Errorf("%w %q: %w", ErrNoWorker, name, failed)
 }
 
-// Notice is the argument of [WorkerOptions].Notify: a run waits for approval, is paused or
-// unpaused, stops or has ended, or an instance failed or is unknown.
+// Notice is the argument of [WorkerOptions].Notify. It says that a run waits for approval,
+// is paused or unpaused, has stopped or ended, or that an instance has failed or is unknown.
 type Notice struct {
 	WorkflowID string `json:"workflowId"`
-	// Event is what happened. If a canary stage waits for approval, its kind is empty
-	// and its Stage is set.
+	// Event is what happened. If a canary stage waits for approval, the Kind of Event is
+	// empty and its Stage is set.
 	Event    fleet.Event `json:"event"`
 	Progress Progress    `json:"progress"`
 }

@@ -21,18 +21,21 @@ type WorkerOptions struct {
 	// TaskQueue is the queue that the worker polls. Default [DefaultTaskQueue].
 	TaskQueue string
 	// RestartsPerMinute limits the restarts of all workers of the queue together; the
-	// server counts them. All workers must have the same value. 0 sets no limit. The
-	// rate limit of the service applies in any case.
+	// Temporal server counts the restarts. All workers must have the same value. 0 sets no
+	// limit. The rate limit of ECS applies in any case.
 	RestartsPerMinute float64
 	// Health checks whether a restarted instance serves again, as in [fleet.Options].
 	// Runs with Settings.Health call it.
 	Health func(ctx context.Context, target fleet.Target) error
 	// Blocker can hold a restart back, as in [fleet.Options]. Runs with
-	// Settings.Blocker call it right before each restart request. Its approval is valid
-	// for a third of SendTimeout, and a call that takes longer does not approve.
+	// Settings.Blocker call Blocker right before each restart request. There are two
+	// differences: approval is valid for a third of SendTimeout, and a call that takes
+	// longer does not approve; and a refused instance loses its turn after an hour, not
+	// after BlockerPatience.
 	Blocker func(ctx context.Context, target fleet.Target) error
-	// Notify is called with a [Notice], by runs with Settings.Notify. If it returns an
-	// error, it is called again, 5 times at most.
+	// Notify reports the events that a person should know about; see [Notice]. Runs with
+	// Settings.Notify call it. If Notify returns an error, it is retried, up to 5 calls in
+	// total.
 	Notify func(ctx context.Context, notice Notice) error
 }
 
@@ -49,14 +52,15 @@ const (
 	taskTimeout = 10 * time.Second
 )
 
-// Worker executes the workflows and activities of runs. It polls one task queue for
-// restarts, and one for everything else.
+// Worker executes the workflows and activities of runs. Any worker of a task queue may
+// execute any of its tasks. A Worker polls one task queue for restarts, and another one
+// for everything else.
 type Worker struct {
 	main, send worker.Worker
 }
 
 // NewWorker returns a worker that has not started. The region of the ECS client must be
-// that of the runs. Any worker of a queue may do any of its work.
+// the region of the runs.
 func NewWorker(c client.Client, ecs *ecsreboot.Client, options WorkerOptions) (*Worker, error) {
 	switch {
 	case c == nil:
@@ -89,13 +93,13 @@ func NewWorker(c client.Client, ecs *ecsreboot.Client, options WorkerOptions) (*
 	return w, nil
 }
 
-// RegisterWorkflows registers the workflows. Use it to verify that a new version can
-// replay the histories of runs that have not ended:
+// RegisterWorkflows registers the workflows with a replayer. Use it to test a new version
+// against the histories of runs in progress before you deploy that version:
 //
 //	replayer := worker.NewWorkflowReplayer()
 //	ecstemporal.RegisterWorkflows(replayer)
 //	err := replayer.ReplayWorkflowHistoryWithOptions(logger, history, worker.ReplayWorkflowHistoryOptions{
-//		OriginalExecution: workflow.Execution{ID: id, RunID: runID}, // ids of others follow from it
+//		OriginalExecution: workflow.Execution{ID: id, RunID: runID}, // the IDs of child workflows derive from it
 //	})
 func RegisterWorkflows(registry worker.WorkflowRegistry) {
 	registry.RegisterWorkflowWithOptions(rollingReboot, workflow.RegisterOptions{Name: rollingWorkflow})
@@ -118,7 +122,7 @@ func (w *Worker) Start() error {
 }
 
 // Stop stops the worker. It waits for the responses to the restarts that the worker has
-// sent, for a minute at most, and leaves the rest to other workers.
+// sent, for a minute at most, and leaves all other work to other workers.
 func (w *Worker) Stop() {
 	w.send.Stop()
 	w.main.Stop()

@@ -1,17 +1,17 @@
-// Package driver does for single instances what a run of package fleet does, for
-// engines that drive a [fleet.Planner] by other means: a workflow of Temporal, a
-// controller, a queue.
+// Package driver lets other engines handle single instances as a run of package fleet
+// does. Such an engine drives a [fleet.Planner] by its own means: a workflow of Temporal,
+// a controller, a queue.
 //
-// An engine keeps the planner and gives it events. For each [fleet.ActionRestart] it
-// sends the restart itself, which the package never does:
+// An engine keeps the planner and gives it events. For each [fleet.ActionRestart], the
+// engine sends the restart; this package never does:
 //
-//  1. It records the intent durably, and passes a [fleet.Departure] as the last thing
-//     before the request leaves.
+//  1. The engine records the intent durably, and calls [fleet.Departure.Leave] as the last
+//     step before the request leaves.
 //  2. If the restart was or may have been sent, [Driver.Follow] follows it to its end.
-//  3. If it certainly was not sent, [Driver.Judge] says what the error means. If the
-//     instance was not Running, [Driver.AwaitOthers] finds out why.
+//  3. If the restart certainly was not sent, [Driver.Judge] says what the error means. If
+//     the instance was not Running, [Driver.AwaitOthers] determines why.
 //
-// All that they tell are events for the planner.
+// Give all the events that these methods report to the planner.
 package driver
 
 import (
@@ -25,15 +25,16 @@ import (
 
 var newSingle = bridge.Borrow[fleet.Options, fleet.Target, fleet.Event, fleet.Reason]()
 
-// Driver reads instances as a run does. It sends no restart. It is safe for
+// Driver polls and judges instances as a run does. It sends no restart, and is safe for
 // concurrent use.
 type Driver struct {
 	single bridge.Single[fleet.Target, fleet.Event, fleet.Reason]
 }
 
-// New returns a Driver. It applies Health, MinReady, ReadyTimeout, StoppedTimeout,
-// UnknownGrace, Undrain, Failed and HookTimeout of the options, with their defaults, and ignores the others. Its error is an
-// [ecsreboot.InputError] that names the field whose value is invalid.
+// New returns a Driver. The Driver applies Health, MinReady, ReadyTimeout,
+// StoppedTimeout, UnknownGrace, Undrain, Failed and HookTimeout of the options, with their
+// defaults, and ignores all other options. The error of New is an [ecsreboot.InputError]
+// that names the field whose value is invalid.
 func New(client *ecsreboot.Client, options fleet.Options) (*Driver, error) {
 	if client == nil {
 		return nil, &ecsreboot.InputError{Field: "client", Problem: "is nil"}
@@ -48,65 +49,65 @@ func New(client *ecsreboot.Client, options fleet.Options) (*Driver, error) {
 // Sent is a restart that an engine sent, or may have sent.
 type Sent struct {
 	Target fleet.Target
-	// Before is the baseline of the instance, read before the restart; zero if nothing
-	// was read.
+	// Before is the baseline of the instance, taken before the restart; zero if no
+	// baseline was taken.
 	Before ecsreboot.Baseline
-	// At is from when UnknownGrace applies to a restart of unknown outcome.
+	// At is when UnknownGrace begins, if the outcome of the restart is unknown.
 	At time.Time
-	// Accepted reports that the service accepted the restart. If false, its outcome
-	// is unknown.
+	// Accepted reports whether the service accepted the restart. If false, the outcome of
+	// the restart is unknown.
 	Accepted bool
-	// Down reports that the instance was seen in a status of a restart since.
+	// Down reports whether a poll has since shown the instance Stopping, Stopped or
+	// Starting.
 	Down bool
 }
 
-// Follow follows a restart until its end, and calls tell with each event, in the
-// goroutine of the call. The end is [fleet.EventHealthy], [fleet.EventFailed] or
-// [fleet.EventUnknown]. After one of the last two, Follow keeps polling until ctx
-// ends, because the instance may come back; if it does, Follow reports
-// fleet.EventHealthy.
+// Follow follows a restart and reports its end: [fleet.EventHealthy],
+// [fleet.EventFailed] or [fleet.EventUnknown]. Follow calls tell with each event, in the
+// goroutine that called Follow. It returns after fleet.EventHealthy, and if Undrain
+// failed. After any other end, it keeps polling until ctx ends, because the instance may
+// come back; if the instance does, Follow reports fleet.EventHealthy.
 //
-// ReadyTimeout applies from the call. If ctx ends before the end is known, Follow
-// returns without reporting one. A panic in Health panics in the goroutine of the call.
-// The error of Follow is an [ecsreboot.InputError], such as for a baseline of another
-// instance.
+// ReadyTimeout is counted from the call of Follow. If ctx ends before the end of the
+// restart is known, Follow returns without reporting an end. A panic in a hook panics in
+// the goroutine that called Follow. The error of Follow is an [ecsreboot.InputError], such
+// as for a baseline of another instance.
 func (d *Driver) Follow(ctx context.Context, sent Sent, tell func(fleet.Event)) error {
 	return d.single.Follow(ctx, bridge.Sent[fleet.Target](sent), tell)
 }
 
 // AwaitOthers determines why an instance is not Running when its turn has come. If
 // others are restarting the instance, AwaitOthers waits until the instance is healthy.
-// It reports [fleet.EventHeld] while it waits, and [fleet.EventSkipped] or
+// AwaitOthers reports [fleet.EventHeld] while it waits, and [fleet.EventSkipped] or
 // [fleet.EventFailed] at the end. If the instance is Running after all, AwaitOthers
-// returns true and reports no end. Its error is an [ecsreboot.InputError].
+// returns true and reports no end. The error of AwaitOthers is an [ecsreboot.InputError].
 func (d *Driver) AwaitOthers(ctx context.Context, target fleet.Target, tell func(fleet.Event)) (running bool, err error) {
 	return d.single.AwaitOthers(ctx, target, tell)
 }
 
-// Judgement is what an error means for an instance that it kept from being
-// restarted.
+// Judgement says what an error that prevented a restart means for the instance.
 type Judgement struct {
-	// Event is the kind of end that the instance has if the engine does not retry:
-	// [fleet.EventFailed], [fleet.EventSkipped], or [fleet.EventUnsent].
+	// Event is the event that ends the instance's turn if the engine does not retry; its
+	// Kind is [fleet.EventFailed], [fleet.EventSkipped] or [fleet.EventUnsent].
 	Event fleet.Event
-	// Retry is why a later retry may succeed; empty if none would.
+	// Retry is why a later retry may succeed; empty if no retry would.
 	Retry fleet.Reason
-	// RetryAfter is how long the service is to be left alone if Retry is
-	// [fleet.ReasonThrottled]: what the service asked for, or until the client's pacer
-	// opens. Zero if neither is known.
+	// RetryAfter is how long the engine must wait before it retries, if Retry is
+	// [fleet.ReasonThrottled]: the time that the service requested, or the time until the
+	// client's pacer opens. Zero if neither is known.
 	RetryAfter time.Duration
-	// NotRunning reports that the instance is not Running; see [Driver.AwaitOthers].
+	// NotRunning reports whether the instance is not Running; see [Driver.AwaitOthers].
 	NotRunning bool
-	// ForAll reports that every instance would meet the error, so that the run must
-	// halt. It is false for an instance whose restart was denied: the planner halts after
-	// three in a row.
+	// ForAll reports whether every instance would meet the error, so that the run must
+	// halt. ForAll is false if the restart of the instance was denied: the planner halts
+	// after three denials in a row.
 	ForAll bool
 }
 
 // Judge classifies the error of a restart that did not happen, as a run does. The
 // outcome of the error must be [ecsreboot.OutcomeNotSent] or
-// [ecsreboot.OutcomeRejected]; any other is an [ecsreboot.InputError]. Judge may read
-// the instance.
+// [ecsreboot.OutcomeRejected]; otherwise Judge returns an [ecsreboot.InputError]. Judge
+// may poll the instance.
 func (d *Driver) Judge(ctx context.Context, target fleet.Target, err error) (Judgement, error) {
 	j, err := d.single.Judge(ctx, target, err)
 	return Judgement(j), err

@@ -132,7 +132,7 @@ func TestEndings(t *testing.T) {
 		{nil, report.EndingOpen, "No end is recorded"},
 		{[]fleet.Event{{Kind: fleet.EventHalt, Reason: fleet.ReasonBudget}}, report.EndingOpen, "send nothing more: failure budget"},
 		{[]fleet.Event{{Kind: fleet.EventEnd, Reason: fleet.ReasonDone}}, report.EndingDone, "Done: 0 of 2"},
-		{[]fleet.Event{{Kind: fleet.EventStop, Reason: fleet.ReasonUser}, {Kind: fleet.EventEnd, Reason: fleet.ReasonUser}}, report.EndingStopped, "Stopped, as asked for"},
+		{[]fleet.Event{{Kind: fleet.EventStop, Reason: fleet.ReasonUser}, {Kind: fleet.EventEnd, Reason: fleet.ReasonUser}}, report.EndingStopped, "Stopped, as requested"},
 		{[]fleet.Event{{Kind: fleet.EventEnd, Reason: fleet.ReasonInterrupted}}, report.EndingInterrupted, "Interrupted"},
 		{[]fleet.Event{{Kind: fleet.EventHalt, Reason: fleet.ReasonAccess, Error: "no such key"}, {Kind: fleet.EventEnd, Reason: fleet.ReasonAccess}}, report.EndingHalted, "Halted: access"},
 	} {

@@ -119,7 +119,7 @@ func (v *view) judge() {
 	case v.Ending == EndingDone:
 		v.Tone, v.Verdict = "bad", fmt.Sprintf("Done: %s of %s are healthy", number(healthy), number(total))
 	case v.Ending == EndingStopped:
-		v.Tone, v.Verdict = "open", fmt.Sprintf("Stopped, as asked for, with %s of %s healthy", number(healthy), number(total))
+		v.Tone, v.Verdict = "open", fmt.Sprintf("Stopped, as requested, with %s of %s healthy", number(healthy), number(total))
 	case v.Ending == EndingInterrupted:
 		v.Tone, v.Verdict = "open", fmt.Sprintf("Interrupted, with %s of %s healthy", number(healthy), number(total))
 	default:
