@@ -23,9 +23,9 @@ const prefix = "ecsreboot: "
 // [ErrorCode] and an outcome, and match a context error, all at once. These variables are
 // not service codes: each class stands for several codes, or for none.
 var (
-	// ErrThrottled is the class of calls that a rate limit held back: the service's,
-	// this client's pace while the service throttles, or that of [WithRateHint]. The
-	// service did not process the call.
+	// ErrThrottled is the class of calls that a rate limit held back: the service's, this
+	// client's pace while the service throttles, or that of [WithRateHint]. The service
+	// did not process the call.
 	ErrThrottled = pace.ErrThrottled
 	// ErrUnauthenticated is the class of responses that refuse the credentials or the
 	// signature.
@@ -120,9 +120,9 @@ func (o Outcome) sentinel() error {
 	return nil
 }
 
-// OutcomeOf returns the outcome that err carries, or [OutcomeNone] if it carries none.
-// If err joins the errors of several calls, OutcomeOf returns the first of these that any
-// of them has: unknown, accepted, rejected, not sent.
+// OutcomeOf returns the outcome that err carries, or [OutcomeNone] if it carries none. If
+// err joins the errors of several calls, OutcomeOf returns the first of these that any of
+// them has: unknown, accepted, rejected, not sent.
 func OutcomeOf(err error) Outcome {
 	outcome := OutcomeNone
 	for failed := range operationErrors(err) {
