@@ -26,10 +26,10 @@ const (
 
 // readAnswer reads a response and returns what the decision and the caller need of it.
 func readAnswer(op operation, resp *once.Response, r *redact.Scrubber) attempted {
-	res := attempted{event: event{stage: stageAnswered, status: resp.StatusCode}}
+	res := attempted{progress: progress{stage: stageAnswered, status: resp.StatusCode}}
 	// A year far off is nobody's clock; stamps made from it would be nonsense.
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil && 1990 < date.Year() && date.Year() < 2100 {
-		res.clock, res.event.serverTime = date, true
+		res.clock, res.progress.serverTime = date, true
 	}
 	body := document.Trim(resp.Body)
 	var answer document.Document
@@ -43,11 +43,11 @@ func readAnswer(op operation, resp *once.Response, r *redact.Scrubber) attempted
 		res.requestID = r.ID(resp.Header.Get("X-Acs-Request-Id"))
 	}
 	// The decision goes by what was received; only what is shown is scrubbed.
-	res.event.code = ErrorCode(answer.Code)
-	res.event.genuine = res.requestID != ""
+	res.progress.code = ErrorCode(answer.Code)
+	res.progress.genuine = res.requestID != ""
 	if resp.StatusCode/100 == 2 {
-		res.event.genuine = readable && ownID && !answer.Failure && (op.into == nil || op.into.read(body, r.ID))
-		if res.event.genuine {
+		res.progress.genuine = readable && ownID && !answer.Failure && (op.into == nil || op.into.read(body, r.ID))
+		if res.progress.genuine {
 			return res
 		}
 	}
@@ -72,7 +72,7 @@ func readAnswer(op operation, resp *once.Response, r *redact.Scrubber) attempted
 	if failure.AccessDenied.Action == "" && errors.Is(failure, ErrAccessDenied) {
 		failure.AccessDenied.Action = "ecs:" + op.action
 	}
-	res.err, res.retryAfter, res.event.stale = failure, failure.RetryAfter, isStale(failure)
+	res.err, res.retryAfter, res.progress.stale = failure, failure.RetryAfter, isStale(failure)
 	return res
 }
 

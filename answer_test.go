@@ -82,7 +82,7 @@ func TestReadErrorAnswers(t *testing.T) {
 			require.NotNil(t, got)
 			c.want.StatusCode = 403
 			assert.Equal(t, c.want, *got)
-			assert.Equal(t, c.want.Code, res.event.code)
+			assert.Equal(t, c.want.Code, res.progress.code)
 		})
 	}
 }
@@ -114,7 +114,7 @@ func TestBodiesAreBounded(t *testing.T) {
 	endless := io.MultiReader(strings.NewReader(`{"Code":"C","Message":"`), endlessReader{})
 	resp := &http.Response{StatusCode: 400, Header: http.Header{"X-Acs-Request-Id": {"R"}}, ContentLength: -1, Body: io.NopCloser(endless)}
 	res, got := read(t, resp)
-	assert.Empty(t, res.event.code)
+	assert.Empty(t, res.progress.code)
 	assert.Equal(t, "the answer is longer than any of the service's", got.Message)
 	assert.Equal(t, "R", got.RequestID)
 
@@ -158,7 +158,7 @@ func TestCutOffBodies(t *testing.T) {
 		for _, length := range []int64{-1, 500} {
 			res, got := read(t, cut(403, body, length))
 			assert.Equal(t, message, got.Message)
-			assert.Empty(t, res.event.code)
+			assert.Empty(t, res.progress.code)
 			assert.Equal(t, "R", got.RequestID)
 		}
 	}
@@ -168,7 +168,7 @@ func TestCutOffBodies(t *testing.T) {
 		for _, length := range []int64{-1, 500} {
 			res, got := read(t, cut(200, body, length))
 			require.NotNil(t, got, body)
-			assert.False(t, res.event.genuine)
+			assert.False(t, res.progress.genuine)
 			assert.Equal(t, "R", got.RequestID)
 		}
 	}
@@ -216,7 +216,7 @@ func FuzzReadAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, status int, hint string, body []byte) {
 		resp := response(status, string(body)+keys.AccessKeySecret(), "X-Acs-Retry-After", hint, "X-Acs-Request-Id", keys.SecurityToken())
 		res := readAnswer(operation{action: "RebootInstance"}, once.Read(resp), keys.Scrubber())
-		outcome, then := decide(operation{action: "RebootInstance"}, res.event)
+		outcome, then := decide(operation{action: "RebootInstance"}, res.progress)
 		if res.err == nil {
 			require.Equal(t, OutcomeAccepted, outcome)
 			require.NotContains(t, res.requestID, keys.SecurityToken())
@@ -249,7 +249,7 @@ func TestAbsurdDates(t *testing.T) {
 		"Fri, 02 Jan 2026 03:04:18 GMT": true, "Sat, 01 Jan 0001 00:00:00 GMT": false, "Fri, 31 Dec 9999 23:59:59 GMT": false, "today": false,
 	} {
 		res, _ := read(t, response(400, `{"Code":"InvalidTimeStamp.Expired"}`, "Date", date))
-		assert.Equal(t, want, res.event.serverTime, date)
+		assert.Equal(t, want, res.progress.serverTime, date)
 	}
 }
 

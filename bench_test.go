@@ -289,8 +289,8 @@ func BenchmarkErrorAnswer(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if res := readAnswer(op, once.Read(resp), r); res.event.code != ErrIncorrectInstanceStatus {
-			b.Fatal(res.event)
+		if res := readAnswer(op, once.Read(resp), r); res.progress.code != ErrIncorrectInstanceStatus {
+			b.Fatal(res.progress)
 		}
 	}
 }

@@ -155,7 +155,7 @@ type exchange struct {
 // attempted is the result of one attempt.
 type attempted struct {
 	exchange
-	event      event
+	progress   progress
 	requestID  string
 	err        error         // nil if there is a result
 	retryAfter time.Duration // how long the service asks to wait; 0 if it does not say
@@ -197,7 +197,7 @@ func (c *Client) do(ctx context.Context, op operation, extra hooks) (res result,
 		}
 		reservation = entered
 		tried := c.attempt(ctx, op, extra, reservation, spent)
-		outcome, then := decide(op, tried.event)
+		outcome, then := decide(op, tried.progress)
 		reservation.Report(tried.forPacer(then))
 		reservation = nil
 		failed.Attempts++
@@ -248,7 +248,7 @@ func (a attempted) forPacer(then next) pace.Result {
 	switch {
 	case then == awaitGate:
 		return pace.Result{Response: pace.Throttled, RetryAfter: a.retryAfter, ServiceTime: a.clock}
-	case a.event.stage == stageAnswered && a.event.genuine:
+	case a.progress.stage == stageAnswered && a.progress.genuine:
 		return pace.Result{Response: pace.Accepted, ServiceTime: a.clock}
 	}
 	return pace.Result{}
@@ -258,12 +258,12 @@ func (a attempted) forPacer(then next) pace.Result {
 func (c *Client) attempt(ctx context.Context, op operation, extra hooks, reservation pace.Reservation, spent []string) attempted {
 	keys, lasting, err := c.prepare(ctx, extra, reservation)
 	if err != nil {
-		return attempted{err: err, event: event{stage: stageBefore, permanent: lasting}}
+		return attempted{err: err, progress: progress{stage: stageBefore, permanent: lasting}}
 	}
 	now, offset := time.Now(), time.Duration(c.clockOffset.Load())
 	request, signature, err := c.sign(op, now.Add(offset), keys)
 	if err != nil {
-		return attempted{err: err, event: event{stage: stageBefore, permanent: true}}
+		return attempted{err: err, progress: progress{stage: stageBefore, permanent: true}}
 	}
 	scrubber := keys.Scrubber(append([]string{signature}, spent...)...)
 	try := c.transport.Begin(ctx, c.attemptTimeout, !op.repeatable)
@@ -275,10 +275,10 @@ func (c *Client) attempt(ctx context.Context, op operation, extra hooks, reserva
 	case err == nil:
 		tried = readAnswer(op, resp, scrubber)
 	case unsent:
-		tried.event = event{stage: stageConnect, permanent: once.Lasts(err)}
+		tried.progress = progress{stage: stageConnect, permanent: once.Lasts(err)}
 		tried.err = c.transportFailure(ctx, try, unsent, err, scrubber)
 	default:
-		tried.event = event{stage: stageSent}
+		tried.progress = progress{stage: stageSent}
 		tried.err = c.transportFailure(ctx, try, unsent, err, scrubber)
 	}
 	if !unsent {

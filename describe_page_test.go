@@ -38,7 +38,7 @@ func decodePage(body string) (wirePage[wireInstance], bool) {
 	var page wirePage[wireInstance]
 	op := operation{action: "DescribeInstances", repeatable: true, into: &page}
 	res := readAnswer(op, once.Read(response(200, body)), redact.New("testid", "testsecret", "5a5a"))
-	_, then := decide(op, res.event)
+	_, then := decide(op, res.progress)
 	return page, then == done
 }
 

@@ -63,7 +63,7 @@ func errorTables(t *testing.T) string {
 
 // restarted says what an answer with the code makes of a restart.
 func restarted(code ErrorCode, status int) string {
-	outcome, then := decide(operation{}, event{
+	outcome, then := decide(operation{}, progress{
 		stage: stageAnswered, status: status, code: code, genuine: true, serverTime: true,
 		stale: isStale(&APIError{StatusCode: status, Code: code}),
 	})

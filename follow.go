@@ -16,7 +16,7 @@ type follower struct {
 	evidence evidence
 	probed   ProbeResult // of the last poll
 	begin    time.Time
-	next     int  // the first fact not taken in yet
+	taken    int  // the first fact not taken in yet
 	left     bool // the watch
 }
 
@@ -72,7 +72,7 @@ func (f *follower) follow(ctx context.Context) (verdict, Proof, error) {
 			if ctx.Err() != nil {
 				return pending, "", nil //nolint:nilerr // the caller finds out why the context ended
 			}
-			if newer, _ := f.watch.since(f.next); len(newer) > 0 {
+			if newer, _ := f.watch.since(f.taken); len(newer) > 0 {
 				continue // OnEvent or the Probe took its time, and they may prove the restart
 			}
 			f.watch.askForResend(resendRequest{f.options, func() bool { return ctx.Err() == nil }})
@@ -91,10 +91,10 @@ func (f *follower) follow(ctx context.Context) (verdict, Proof, error) {
 // that ends the wait. With one, it takes in all and then asks the Probe, before it
 // judges: what the Probe finds may prove what the facts do not.
 func (f *follower) takeIn(ctx context.Context) (changed <-chan struct{}, result verdict, proof Proof, err error) {
-	facts, changed := f.watch.since(f.next)
+	facts, changed := f.watch.since(f.taken)
 	polled := false
 	for _, fact := range facts {
-		f.next++
+		f.taken++
 		result, proof, err = f.evidence.take(fact, f.options, f.probed)
 		f.tell(fact.Event)
 		if fact.panicked != nil {

@@ -49,21 +49,21 @@ func (r CallResult) LogValue() slog.Value { return logvalue.Of(r.forJSON()) }
 // returned function is ignored, because the panic would hide the outcome of the restart.
 type CallObserver func(ctx context.Context, call Call) (context.Context, func(CallResult))
 
-// observation is a call as its observers see it.
-type observation struct {
+// observedCall is a call as its observers see it.
+type observedCall struct {
 	client *Client
 	op     operation
 	began  time.Time
 	ends   []func(CallResult) // of the observers that have begun, the log among them
 }
 
-func (c *Client) observe(op operation) observation {
-	return observation{client: c, op: op, began: time.Now()}
+func (c *Client) observe(op operation) observedCall {
+	return observedCall{client: c, op: op, began: time.Now()}
 }
 
 // begin reports the call to the observers, the first one given first, and returns the
 // context that they make of the given one.
-func (o *observation) begin(ctx context.Context) context.Context {
+func (o *observedCall) begin(ctx context.Context) context.Context {
 	c, op := o.client, o.op
 	if len(c.observers) == 0 && !c.logger.Enabled(ctx, slog.LevelDebug) {
 		return ctx
@@ -88,7 +88,7 @@ func (o *observation) begin(ctx context.Context) context.Context {
 }
 
 // end reports the result of the call to the observers, the last one first.
-func (o *observation) end(res result, err error) {
+func (o *observedCall) end(res result, err error) {
 	if len(o.ends) == 0 {
 		return
 	}

@@ -86,7 +86,7 @@ func (e *evidence) apply(f fact) {
 		}
 	case EventStatus:
 		e.observe(f)
-	case EventProbeFailed:
+	case EventProbeFailed: // a follower tells its own, which is no fact of the watch
 	}
 	if f.ended != nil {
 		e.ended, e.sending = f.ended, false
@@ -192,7 +192,7 @@ func (e *evidence) judge(options WaitOptions, probed ProbeResult) (verdict, Proo
 		}
 	}
 	if e.locked != "" && !e.before.TakenAt.IsZero() && e.locked != (Instance{Locks: e.before.Locks}).locked(time.Time{}) {
-		return failed, "", early(e.locked, "the instance was locked since the restart")
+		return failed, "", predictedRefusal(e.locked, "the instance was locked since the restart")
 	}
 	// Only Running settles it: in another status, whichever it is, something goes on.
 	if e.last.Status == StatusRunning && !e.unsettledSince.IsZero() && !e.down && !e.moved && e.last.At.Sub(e.unsettledSince) >= e.unknownGrace(options) {
@@ -222,13 +222,13 @@ func (e *evidence) unknownGrace(options WaitOptions) time.Duration {
 	return options.UnknownGrace
 }
 
-// early is the refusal that the service would send.
-func early(code ErrorCode, message string) error {
+// predictedRefusal is the refusal that the service would send.
+func predictedRefusal(code ErrorCode, message string) error {
 	return &APIError{Code: code, Message: message}
 }
 
 func notListed() error {
-	return early(ErrInvalidInstanceIDNotFound,
+	return predictedRefusal(ErrInvalidInstanceIDNotFound,
 		"the service does not list the instance; it also lists nothing to those without the permission ecs:DescribeInstances")
 }
 
@@ -244,11 +244,11 @@ func (i Instance) Refusal(now time.Time) error {
 	case !i.Listed():
 		return notListed()
 	case code == ErrInstanceLockedForSecurity:
-		return early(code, "the instance is locked for security reasons"+locksText(i.Locks))
+		return predictedRefusal(code, "the instance is locked for security reasons"+locksText(i.Locks))
 	case code != "":
-		return early(code, "the instance has expired, or its account is in arrears"+locksText(i.Locks))
+		return predictedRefusal(code, "the instance has expired, or its account is in arrears"+locksText(i.Locks))
 	case i.Status != StatusRunning:
-		return early(ErrIncorrectInstanceStatus, fmt.Sprintf("the instance is %s; only a Running one can be restarted", i.Status)+locksText(i.Locks))
+		return predictedRefusal(ErrIncorrectInstanceStatus, fmt.Sprintf("the instance is %s; only a Running one can be restarted", i.Status)+locksText(i.Locks))
 	}
 	return nil
 }

@@ -372,7 +372,7 @@ func TestResendIsJudgedByTheNewestEvidence(t *testing.T) {
 // long.
 func TestPollWait(t *testing.T) {
 	for n, want := range []time.Duration{1, 2, 3} {
-		assert.Equal(t, want*time.Second, (&schedule{polls: n}).next())
+		assert.Equal(t, want*time.Second, (&schedule{polls: n}).delay())
 	}
 	for n := range 50 {
 		for _, down := range []bool{false, true} {
@@ -380,7 +380,7 @@ func TestPollWait(t *testing.T) {
 			if down {
 				longest = 12 * time.Second
 			}
-			wait := (&schedule{polls: n, down: down}).next()
+			wait := (&schedule{polls: n, down: down}).delay()
 			assert.GreaterOrEqual(t, wait, time.Second)
 			assert.LessOrEqual(t, wait, longest)
 			if n >= 3 {
@@ -396,16 +396,16 @@ func TestScheduleBeginsAnew(t *testing.T) {
 	var s schedule
 	s.observe("")
 	s.observe(StatusRunning)
-	assert.Equal(t, time.Second, s.next())
-	assert.Equal(t, 2*time.Second, s.next())
+	assert.Equal(t, time.Second, s.delay())
+	assert.Equal(t, 2*time.Second, s.delay())
 	s.beginAtOnce()
-	assert.Equal(t, 2*time.Second, s.next())
+	assert.Equal(t, 2*time.Second, s.delay())
 	s.observe(StatusStopping)
-	assert.Equal(t, 2*time.Second, s.next())
+	assert.Equal(t, 2*time.Second, s.delay())
 	s.observe(StatusStarting)
-	assert.Equal(t, 3*time.Second, s.next())
+	assert.Equal(t, 3*time.Second, s.delay())
 	s.observe(StatusRunning)
-	assert.GreaterOrEqual(t, s.next(), 4*time.Second)
+	assert.GreaterOrEqual(t, s.delay(), 4*time.Second)
 	s.beginAtOnce()
-	assert.Equal(t, 3*time.Second, s.next())
+	assert.Equal(t, 3*time.Second, s.delay())
 }

@@ -85,14 +85,14 @@ func (p RetryPolicy) backoff(attempts int) time.Duration {
 type stage uint8
 
 const (
-	stageBefore   stage = iota // there were no credentials, or the call was canceled
+	stageBefore   stage = iota // there were no credentials, or BeforeSend called the request off
 	stageConnect               // there was no connection
 	stageSent                  // there was a connection, but no response
 	stageAnswered              // status and headers arrived
 )
 
-// event is the result of one attempt, as far as the decision needs it.
-type event struct {
+// progress is the result of one attempt, as far as the decision needs it.
+type progress struct {
 	stage      stage
 	permanent  bool      // stageBefore, stageConnect: would fail the same way again
 	status     int       // stageAnswered: the HTTP status …
@@ -117,7 +117,7 @@ const (
 // decide is the safety contract: whether a request may be retried depends on what the
 // request asks for and on what is known to have happened to it, never on the status
 // alone. A restart is retried only if the previous request certainly did nothing.
-func decide(op operation, e event) (Outcome, next) {
+func decide(op operation, e progress) (Outcome, next) {
 	outcome, then := decideRestart(op, e)
 	if !op.repeatable {
 		return outcome, then
@@ -136,7 +136,7 @@ func decide(op operation, e event) (Outcome, next) {
 	return outcome, then
 }
 
-func decideRestart(op operation, e event) (Outcome, next) {
+func decideRestart(op operation, e progress) (Outcome, next) {
 	switch e.stage {
 	case stageBefore, stageConnect:
 		if e.permanent {

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func answered(status int, code ErrorCode) event {
-	return event{stage: stageAnswered, status: status, code: code, genuine: true, serverTime: true}
+func answered(status int, code ErrorCode) progress {
+	return progress{stage: stageAnswered, status: status, code: code, genuine: true, serverTime: true}
 }
 
 // The decision alone; what a server sees of it is tested with the client.
@@ -28,19 +28,19 @@ func TestDecide(t *testing.T) {
 	notSent := func(then next) [3]verdict {
 		return [3]verdict{{OutcomeNotSent, then}, {OutcomeNotSent, then}, {OutcomeNone, then}}
 	}
-	noID := func(e event) event { e.genuine = false; return e }
-	noDate := func(e event) event { e.serverTime = false; return e }
-	stale := func(e event) event { e.stale = true; return e }
+	noID := func(e progress) progress { e.genuine = false; return e }
+	noDate := func(e progress) progress { e.serverTime = false; return e }
+	stale := func(e progress) progress { e.stale = true; return e }
 	for _, c := range []struct {
 		name string
-		event
+		progress
 		want [3]verdict // restart, dry run, read
 	}{
-		{"credentials refused", event{stage: stageBefore, permanent: true}, notSent(stop)},
-		{"credentials timed out", event{stage: stageBefore}, notSent(again)},
-		{"certificate", event{stage: stageConnect, permanent: true}, notSent(stop)},
-		{"dial", event{stage: stageConnect}, notSent(again)},
-		{"no answer", event{stage: stageSent}, unknown},
+		{"credentials refused", progress{stage: stageBefore, permanent: true}, notSent(stop)},
+		{"credentials timed out", progress{stage: stageBefore}, notSent(again)},
+		{"certificate", progress{stage: stageConnect, permanent: true}, notSent(stop)},
+		{"dial", progress{stage: stageConnect}, notSent(again)},
+		{"no answer", progress{stage: stageSent}, unknown},
 		{"Throttling", answered(400, "Throttling"), rejectedThen(awaitGate)},
 		{"Throttling.User", answered(400, "Throttling.User"), rejectedThen(awaitGate)},
 		{"429 Throttling", answered(429, "Throttling.Api"), rejectedThen(awaitGate)},
@@ -85,7 +85,7 @@ func TestDecide(t *testing.T) {
 		{"new code", answered(403, "Some.New.Code"), rejected},
 	} {
 		for i, op := range []operation{restart, dryRun, read} {
-			outcome, then := decide(op, c.event)
+			outcome, then := decide(op, c.progress)
 			assert.Equal(t, c.want[i], verdict{outcome, then}, "%s: %s, dry run %v", c.name, op.action, op.dryRun)
 		}
 	}
@@ -100,7 +100,7 @@ func TestDecideSendsARestartAgainOnlyWhenItDidNotHappen(t *testing.T) {
 	for status := range 700 {
 		for _, code := range codes {
 			for bits := range 8 {
-				e := event{stage: stageAnswered, status: status, code: code, genuine: bits&1 != 0, serverTime: bits&2 != 0, stale: bits&4 != 0}
+				e := progress{stage: stageAnswered, status: status, code: code, genuine: bits&1 != 0, serverTime: bits&2 != 0, stale: bits&4 != 0}
 				outcome, then := decide(operation{}, e)
 				if then == stop || then == done {
 					continue

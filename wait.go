@@ -442,8 +442,8 @@ type schedule struct {
 	polls int  // planned since the schedule began, or began anew
 }
 
-// next returns the wait before the next poll.
-func (s *schedule) next() time.Duration {
+// delay returns the wait before the next poll.
+func (s *schedule) delay() time.Duration {
 	waits := [...]time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second}
 	if s.down {
 		waits = [...]time.Duration{2 * time.Second, 3 * time.Second, 5 * time.Second, 10 * time.Second}

@@ -188,7 +188,7 @@ func (w *watch) run(ctx context.Context) {
 		if !w.first(ctx) {
 			return
 		}
-		next = polls.pollWithin(ctx, id, plan.next())
+		next = polls.pollWithin(ctx, id, plan.delay())
 	} else { // it was sent some time ago
 		plan.beginAtOnce()
 		next = polls.pollSoon(ctx, id, false)
@@ -219,7 +219,7 @@ func (w *watch) run(ctx context.Context) {
 		}
 		w.add(f)
 		plan.observe(f.Status)
-		next = polls.pollWithin(ctx, id, plan.next())
+		next = polls.pollWithin(ctx, id, plan.delay())
 	}
 }
 
@@ -324,7 +324,7 @@ func (w *watch) observe(ctx context.Context, next *poll) fact {
 	if err != nil {
 		return fact{
 			Event:     Event{Kind: EventPollFailed, Err: causeOf(err)},
-			denied:    errors.Is(err, ErrAccessDenied) || errors.Is(err, ErrUnauthenticated), // the latter after a renewal
+			denied:    errors.Is(err, ErrAccessDenied) || errors.Is(err, ErrUnauthenticated), // the latter if renewed credentials, or none, did not help
 			throttled: errors.Is(err, ErrThrottled),
 		}
 	}

@@ -92,9 +92,9 @@ func TestSendOutcomes(t *testing.T) {
 		}},
 		"denied": {ecstest.Fault{Kind: ecstest.FaultError, Code: "Forbidden.RAM"}, ecsreboot.OutcomeRejected, 0, func(t *testing.T, v *driver.Judgement) {
 			t.Helper()
-			require.True(t, v.ForAll)
-			require.Equal(t, fleet.EventUnsent, v.Event.Kind)
-			require.Equal(t, fleet.ReasonAccess, v.Event.Reason)
+			require.False(t, v.ForAll)
+			require.Equal(t, fleet.EventFailed, v.Event.Kind)
+			require.Equal(t, fleet.ReasonDenied, v.Event.Reason)
 		}},
 		"throttled": {ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: 50 * time.Second, HintHeader: ecstest.HintRetryAfter, Times: -1}, ecsreboot.OutcomeRejected, 0, func(t *testing.T, v *driver.Judgement) {
 			t.Helper()

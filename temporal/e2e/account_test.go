@@ -74,9 +74,14 @@ func finish(t *testing.T, c client.Client, run client.WorkflowRun) *fleet.Report
 		progress, asked := ecstemporal.GetProgress(t.Context(), c, run.GetID())
 		require.NoError(t, err, "the run %s does not end: %+v %v", run.GetID(), progress, asked)
 	}
-	report, err := ecstemporal.GetReport(t.Context(), c, run.GetID())
+	history, err := ecstemporal.GetHistory(t.Context(), c, run.GetID())
 	require.NoError(t, err)
-	return report
+	for _, e := range history.Events {
+		if e.Kind == fleet.EventDoubt {
+			t.Logf("%s: %s", e.InstanceID, e.Error)
+		}
+	}
+	return history.Report()
 }
 
 // end waits for the end of a run. On a machine with much to do, a poll of the server may

@@ -74,6 +74,6 @@ func TestWorkersReplaced(t *testing.T) {
 		workers.working[which] = workers.start()
 	}
 	report := finish(t, c, run)
-	require.NoError(t, report.Err())
+	require.NoError(t, report.Err(), "%+v", report.NotRestarted())
 	require.Equal(t, size, judge(t, s, report).once)
 }

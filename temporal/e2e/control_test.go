@@ -160,7 +160,7 @@ func TestApprovalSurvives(t *testing.T) {
 	approve(2)
 	tr.work(t)
 	report := finish(t, tr.client, tr.run)
-	require.NoError(t, report.Err())
+	require.NoError(t, report.Err(), "%+v", report.NotRestarted())
 	require.Equal(t, size, judge(t, tr.service, report).once)
 }
 

@@ -26,7 +26,7 @@ func TestTwoRunsOfOneInstance(t *testing.T) {
 	require.NoError(t, err)
 
 	for _, report := range []*fleet.Report{finish(t, tr.client, tr.run), finish(t, tr.client, run)} {
-		require.NoError(t, report.Err())
+		require.NoError(t, report.Err(), "%+v", report.NotRestarted())
 		judge(t, tr.service, report)
 		record, ok := report.Record(shared.ID)
 		require.True(t, ok)
@@ -65,7 +65,7 @@ func TestRestartedByOthers(t *testing.T) {
 	run, err := ecstemporal.Start(t.Context(), c, plan, ecstemporal.StartOptions{WorkflowID: "others", TaskQueue: "others", Settings: settings(3)})
 	require.NoError(t, err)
 	report := finish(t, c, run)
-	require.NoError(t, report.Err())
+	require.NoError(t, report.Err(), "%+v", report.NotRestarted())
 	record, _ := report.Record(victim)
 	require.Equal(t, fleet.ReasonOthers, record.Reason)
 	require.Equal(t, 3, s.TotalReboots())

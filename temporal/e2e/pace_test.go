@@ -22,7 +22,7 @@ func TestRate(t *testing.T) {
 	require.NoError(t, err)
 	newCrew(crewSize, func() *process { return startWorker(t, server, "rate", s.URL, "-rate", "120") })
 	report := finish(t, c, run)
-	require.NoError(t, report.Err())
+	require.NoError(t, report.Err(), "%+v", report.NotRestarted())
 	require.Equal(t, size, judge(t, s, report).once)
 	var sent []time.Time
 	for _, call := range s.Calls() {
@@ -47,7 +47,7 @@ func TestThrottled(t *testing.T) {
 	require.NoError(t, err)
 	newCrew(crewSize, func() *process { return startWorker(t, server, "throttle", s.URL) })
 	report := finish(t, c, run)
-	require.NoError(t, report.Err())
+	require.NoError(t, report.Err(), "%+v", report.NotRestarted())
 	require.Equal(t, size, judge(t, s, report).once)
 	throttled := 0
 	for _, call := range s.Calls() {

@@ -84,7 +84,7 @@ func TestSuspendedWhileSending(t *testing.T) {
 			require.Equal(t, wantReboots, s.Reboots(first), "it was too late to send")
 			t.Logf("%+v", report.Records[0])
 			if point.once {
-				require.NoError(t, report.Err())
+				require.NoError(t, report.Err(), "%+v", report.NotRestarted())
 			} else {
 				require.Equal(t, fleet.StateUnknown, report.Records[0].State)
 				require.Equal(t, 1, a.named)
