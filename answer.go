@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// maxTextBytes bounds each text that an error keeps of an answer.
+	// maxTextBytes bounds each text that an error keeps of a response.
 	maxTextBytes = 1 << 10
 	// maxDiagnosticBytes bounds the EncodedDiagnosticMessage.
 	maxDiagnosticBytes = 8 << 10
@@ -24,8 +24,7 @@ const (
 	maxRetryAfter = 24 * time.Hour
 )
 
-// readAnswer reads an answer and makes of it what the decision and the caller
-// need.
+// readAnswer reads a response and returns what the decision and the caller need of it.
 func readAnswer(op operation, resp *once.Response, r *redact.Scrubber) attempted {
 	res := attempted{progress: progress{stage: stageAnswered, status: resp.StatusCode}}
 	// A year far off is nobody's clock; stamps made from it would be nonsense.
@@ -159,7 +158,7 @@ func redirectMessage(location string) string {
 	return "redirected to " + host + "; redirects are not followed"
 }
 
-// retryAfter returns the largest hint of an answer, or 0. All are in milliseconds.
+// retryAfter returns the largest hint of a response, or 0. All are in milliseconds.
 func retryAfter(header http.Header) time.Duration {
 	longest := milliseconds(header.Get("X-Acs-Retry-After"))
 	for _, name := range []string{"X-Ratelimit-User-Api", "X-Ratelimit-User"} {

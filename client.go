@@ -20,11 +20,11 @@ import (
 	"github.com/ecsreboot/ecsreboot/pace"
 )
 
-// Version is the version of this package, as the User-Agent header has it.
+// Version is the version of this package. The User-Agent header contains it.
 const Version = "0.1.0"
 
-// Client restarts instances of one region. It is safe for concurrent use; make
-// one and share it.
+// Client restarts instances of one region. A Client is safe for concurrent use; make one
+// for each region and share it.
 type Client struct {
 	scheme, host   string
 	region         string
@@ -46,12 +46,11 @@ type Client struct {
 	poller         poller
 }
 
-// NewClient returns a client for the ECS service of a region, such as
-// "cn-hangzhou". Without options it takes credentials from credentials-go's
-// default chain, speaks HTTPS to the region's public endpoint and signs with
-// ACS3-HMAC-SHA256.
+// NewClient returns a client for the ECS service of a region, such as "cn-hangzhou".
+// Without options, the client takes credentials from credentials-go's default chain, uses
+// HTTPS to the region's public endpoint and signs with ACS3-HMAC-SHA256.
 //
-// It neither touches the network nor fetches credentials. Its errors are
+// NewClient neither uses the network nor fetches credentials. Its errors are
 // [InputError]s, joined if there are several.
 func NewClient(region string, options ...Option) (*Client, error) {
 	s, err := newSettings(region, options)
@@ -96,11 +95,11 @@ func (c *Client) Region() string { return c.region }
 // usable.
 func (c *Client) CloseIdleConnections() { c.transport.CloseIdleConnections() }
 
-// String names the endpoint, and nothing that is secret.
+// String returns a text that names the endpoint and contains no secret.
 func (c *Client) String() string { return "ecsreboot.Client(" + c.Endpoint() + ")" }
 
-// Format writes what String returns, whatever the verb: %#v would read fields that
-// goroutines are at work on.
+// Format writes what String returns, whatever the verb, because %#v would read fields
+// that other goroutines may be modifying.
 func (c *Client) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
 // LogValue gives slog the region and the endpoint.
@@ -153,7 +152,7 @@ type exchange struct {
 	clock  time.Time     // the Date of the response, if it is readable; see serviceClock
 }
 
-// attempted is what came of one attempt.
+// attempted is the result of one attempt.
 type attempted struct {
 	exchange
 	progress   progress

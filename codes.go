@@ -2,21 +2,23 @@ package ecsreboot
 
 import "strings"
 
-// ErrorCode is an error code of the service, as its response spells it. It is an error
-// itself: errors.Is(err, [ErrInstanceLockedForSecurity]) reports whether err, any error
-// of this package, holds a response with that code. A code without a constant works the
-// same way: errors.Is(err, ErrorCode("Some.New.Code")). The empty code matches nothing.
+// ErrorCode is an error code of the service, spelled as in the response. An ErrorCode is
+// an error itself: errors.Is(err, [ErrInstanceLockedForSecurity]) reports whether err, an
+// error of this package, holds a response with that code. A code without a constant works
+// the same way: errors.Is(err, ErrorCode("Some.New.Code")). The empty code matches
+// nothing.
 //
-// The constants below are the codes. The other errors named Err are variables: [ErrNotSent]
-// and its like are outcomes, [ErrThrottled] and its like are classes of codes. Throttling
-// codes have no constants, only their class.
+// The constants below are the codes. The other errors named Err are variables: outcomes
+// such as [ErrNotSent], and classes of codes such as [ErrThrottled]. The throttling codes
+// have no constants, only their class. [ErrRejectedThrottling] is not one of them,
+// because it does not say whether the service acted.
 type ErrorCode string
 
 // Error returns the code with this package's prefix.
 func (c ErrorCode) Error() string { return prefix + string(c) }
 
-// Advice says what the caller of a restart can do about the code, in one or two
-// sentences; it is empty for a code that this package does not know.
+// Advice returns what the caller of a restart can do about the code, in one or two
+// sentences. The text is empty if this package does not know the code.
 func (c ErrorCode) Advice() string { return rowOf(c, "").advice }
 
 // Error codes that the vendor documents for RebootInstance.
@@ -47,7 +49,8 @@ const (
 	ErrDryRunOperation ErrorCode = "DryRunOperation"
 )
 
-// Error codes common to all operations on which the caller of a restart can act.
+// Error codes that are common to all operations, and that the caller of a restart can do
+// something about.
 const (
 	// ErrUnknownError is UnknownError (HTTP 400): the service failed for an unknown reason, perhaps after it acted.
 	ErrUnknownError ErrorCode = "UnknownError"
@@ -113,7 +116,7 @@ const (
 	ErrInvalidRegionIDNotFound ErrorCode = "InvalidRegionId.NotFound"
 	// ErrInvalidActionNotFound is InvalidAction.NotFound (HTTP 404): the endpoint does not know the operation.
 	ErrInvalidActionNotFound ErrorCode = "InvalidAction.NotFound"
-	// ErrInvalidProductNotFound is InvalidProduct.NotFound (HTTP 404): the endpoint is none of ECS.
+	// ErrInvalidProductNotFound is InvalidProduct.NotFound (HTTP 404): the endpoint does not belong to ECS.
 	ErrInvalidProductNotFound ErrorCode = "InvalidProduct.NotFound"
 )
 
@@ -158,7 +161,7 @@ const (
 	prefixed                      // every code that begins so
 )
 
-// effect is what a code says of the request that was answered with it.
+// effect is what a code says of the request to which it is the response.
 type effect uint8
 
 const (

@@ -36,7 +36,7 @@ type Instance struct {
 	Name   string `json:"name,omitempty"`
 	Status Status `json:"status"` // empty if the service does not list the instance, see [Instance.Listed]
 	Zone   string `json:"zone,omitempty"`
-	// Locks are the reasons why operations are locked, as the service writes them:
+	// Locks are the reasons why the instance is locked, as the service writes them:
 	// "security", "financial", "recycling" or "Recycling", "dedicatedhostfinancial",
 	// "refunded", or one that is not documented yet. Locks is empty if there are none.
 	// The case of the letters does not matter. A lock with unprintable characters is
@@ -45,8 +45,8 @@ type Instance struct {
 	// StartTime is when the instance was last started, to the minute.
 	StartTime    time.Time `json:"startTime,omitzero"`
 	CreationTime time.Time `json:"creationTime,omitzero"` // to the minute
-	// ExpiredTime is when the subscription ends; for other instances it lies far
-	// in the future. To the minute.
+	// ExpiredTime is when the subscription ends, to the minute. For instances without a
+	// subscription, it is far in the future.
 	ExpiredTime time.Time         `json:"expiredTime,omitzero"`
 	StoppedMode string            `json:"stoppedMode,omitempty"` // "KeepCharging", "StopCharging" or "Not-applicable"
 	Tags        map[string]string `json:"tags,omitempty"`
@@ -65,9 +65,9 @@ func (i Instance) String() string {
 	return text + ": " + statusText(i.Status) + started(i.StartTime) + locksText(i.Locks)
 }
 
-// Listed reports whether the service listed the instance. It does not list an
-// instance that does not exist, that belongs to another account or region, and,
-// without saying so, any that the caller may not read.
+// Listed reports whether the service listed the instance. The service does not list
+// instances that do not exist, that belong to another account or region, or that the
+// caller may not read; in the last case it reports no error.
 func (i Instance) Listed() bool { return i.Status != "" }
 
 // locked returns the code with which the service refuses to restart the instance
@@ -117,8 +117,8 @@ type DescribeInstancesRequest struct {
 	// InstanceIDs are the ids of the instances, any number of them; the client requests
 	// 100 at a time. If empty, every instance of the region is selected.
 	InstanceIDs []string `json:"instanceIds,omitempty"`
-	// Tags are the tags that an instance must have, up to 20. An empty value matches
-	// any value of its key.
+	// Tags are the tags that an instance must have, up to 20. A tag with an empty value
+	// matches every value of its key.
 	Tags   map[string]string `json:"tags,omitempty"`
 	Zone   string            `json:"zone,omitempty"`   // such as "cn-hangzhou-h"; empty means all
 	Status Status            `json:"status,omitempty"` // empty means all
@@ -132,26 +132,26 @@ const maxInstanceIDs = 100
 
 // DescribeInstances reads instances, page by page as they are consumed.
 //
-// If the request has ids, the sequence contains each of them once, in the order of the
-// service. The client requests 100 ids at a time. An instance that the service does not
-// list follows at the end of its hundred, with an empty Status; with Tags, Zone or
-// Status in the request, this includes instances that exist and do not match.
-// DescribeInstances drops instances that the service lists although they do not match,
-// so a lost filter does not select the whole account.
+// If the request has ids, the sequence contains each id once, in the order of the
+// service. The client requests 100 ids at a time. Instances that the service does not
+// list come after the others of the same 100 ids, with an empty Status. If the request
+// sets Tags, Zone or Status, instances that exist but do not match are among them.
+// DescribeInstances drops instances that the service lists although they do not match, so
+// that a filter that the service ignores does not select the whole account.
 //
-// An error ends the sequence; it is an [OperationError] without an outcome, because a
-// read changes nothing. The client retries reads after every temporary failure.
+// An error ends the sequence. The error is an [OperationError] without an outcome,
+// because a read changes nothing. The client retries reads after every temporary failure.
 //
-// An endless list is an error. The limits, which also apply to [Client.Check] and to
-// all waits, are:
+// A list that seems endless is an error. The limits below also apply to [Client.Check]
+// and to all waits. A list is taken to be endless after:
 //
 //   - 10 empty pages in a row
 //   - a page token that repeats
 //   - without ids: 10,000 pages (a million instances)
-//   - with ids: for each hundred of them, 10 pages more than it has ids
+//   - with ids: n + 10 pages for a batch of n ids, of which there are 100 at most
 //
-// DescribeInstances needs the RAM action ecs:DescribeInstances. Without it, the service
-// lists nothing and reports no error.
+// DescribeInstances needs the RAM action ecs:DescribeInstances. Without that permission,
+// the service lists nothing and reports no error.
 func (c *Client) DescribeInstances(ctx context.Context, request DescribeInstancesRequest) iter.Seq2[Instance, error] {
 	return func(yield func(Instance, error) bool) {
 		if err := checkContext(ctx); err != nil {

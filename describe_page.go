@@ -12,7 +12,7 @@ import (
 	"github.com/ecsreboot/ecsreboot/internal/document"
 )
 
-// instancePage is one answer of DescribeInstances.
+// instancePage is one response of DescribeInstances.
 type instancePage struct {
 	instances []Instance
 	nextToken string
@@ -95,7 +95,7 @@ func (c *Client) lookUp(ctx context.Context, id string, attempts int) (Instance,
 	}
 }
 
-// wirePage is the body of an answer: lists are wrapped twice.
+// wirePage is the body of a response: lists are wrapped twice.
 type wirePage[W any] struct {
 	RequestID string `json:"RequestId"`
 	NextToken string `json:"NextToken"`

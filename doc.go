@@ -8,21 +8,24 @@
 //	_, err = client.RebootInstance(ctx, ecsreboot.RebootInstanceRequest{InstanceID: "i-bp67acfmxazb4ph0001"})
 //	switch {
 //	case err == nil: // accepted
-//	case errors.Is(err, ecsreboot.ErrOutcomeUnknown): // it may have happened: look before sending again
+//	case errors.Is(err, ecsreboot.ErrOutcomeUnknown): // it may have happened: call client.Resolve
 //	case errors.Is(err, ecsreboot.ErrIncorrectInstanceStatus): // not running
 //	default: // it did not happen
 //	}
 //
-// # When a restart is sent again
+// # When a restart is retried
 //
-// The service has no idempotency token for a restart: what is sent twice restarts
-// twice. So a restart is sent again only when the last one certainly did not
-// happen, always with fresh credentials, nonce, time and signature:
+// The service has no idempotency token for a restart: a request that is sent twice
+// restarts the instance twice. So, unless [WaitOptions].ResendUnknown is set, the client
+// retries a restart only if the previous request certainly did nothing. Each retry has
+// fresh credentials, nonce, time and signature. The client retries if:
 //
-//   - nothing was sent: no connection, or credentials could not be fetched for the
-//     moment;
-//   - the service throttled it: after the wait that the service asks for;
-//   - the service refused its time stamp: once, with the clock corrected.
+//   - nothing was sent, because there was no connection, or the credentials could not
+//     be fetched at that time;
+//   - the service throttled the request: after the wait that the service asks for;
+//   - the service refused the time stamp of the request: once, with the clock corrected;
+//   - the service refused credentials of the default chain: once, if the chain has new
+//     credentials.
 //
 // After a lost response, a timeout while waiting for one, a 5xx status, a redirect or a
 // proxy's page, the client does not know whether the instance restarts. RebootInstance
@@ -42,28 +45,32 @@
 // The status Running proves nothing, because the instance was Running before. So
 // RebootAndWait takes a baseline of the instance before it sends the restart, and then
 // waits for a change: another status and then Running, or a later StartTime. If the
-// response is lost, it polls for the same change instead of sending the restart again.
-// A restart without proof is [ErrNotProven], never a success.
+// response is lost, RebootAndWait polls for the same change; it does not resend the
+// restart unless [WaitOptions].ResendUnknown is set. If there is no proof, the call
+// returns [ErrNotProven]; it never reports success.
 //
 // The other calls about restarts are:
 //
-//   - [Client.Check] asks whether the service would accept a restart now.
+//   - [Client.Check] determines whether the service would accept a restart now.
 //   - [Client.Resolve] determines the outcome of a restart after [ErrOutcomeUnknown].
-//   - [Client.TakeBaseline] and [Client.WaitUntilRestarted] follow a restart that
-//     something other than this client sends.
+//   - [Client.TakeBaseline] and [Client.WaitUntilRestarted] follow a restart that was
+//     sent by any other means, or by an earlier call.
 //
 // # Errors
 //
 // errors.Is finds, in the same error, the service's code ([ErrorCode]), its class
 // ([ErrThrottled], [ErrUnauthenticated], [ErrAccessDenied], …), the outcome
-// ([ErrNotSent], [ErrRejected], [ErrOutcomeUnknown], [ErrAccepted]) and the end of
-// the context. errors.AsType finds the [APIError] with the request id.
+// ([ErrNotSent], [ErrRejected], [ErrOutcomeUnknown], [ErrAccepted]), and context.Canceled
+// or context.DeadlineExceeded if the context ended the call. errors.AsType finds the
+// [APIError] with the request id.
 //
-// No error, log record or printed value holds a secret: not the access key
-// secret, token, signature or signed URL. Key ids are masked.
+// No error text, log record or printed value of this package holds a secret: neither the
+// access key secret nor a token, signature or signed URL. Key ids are masked. The one
+// exception is the field Err of a [ForeignError]: the text of that error, which other
+// code made, may hold secrets.
 //
 // # Testing
 //
-// Package ecstest is an ECS service that runs inside a test, counts the restarts
-// that really happened, and loses answers on demand.
+// Package ecstest is an ECS service that runs inside a test, counts the restarts that
+// really happened, and loses responses on demand.
 package ecsreboot

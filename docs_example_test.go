@@ -159,7 +159,7 @@ func docsErrors(ctx context.Context, client *ecsreboot.Client) {
 	switch {
 	case err == nil: // accepted
 	case errors.Is(err, ecsreboot.ErrOutcomeUnknown):
-		// It may be restarting. Do not send it again: call client.Resolve.
+		// It may be restarting. Do not resend the restart: call client.Resolve.
 		log.Printf("unknown: %s, sent at %v: %v", failed.InstanceID, failed.SentAt, err)
 	case errors.Is(err, ecsreboot.ErrThrottled):
 		// It did not happen. Call again later.

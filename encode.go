@@ -114,7 +114,7 @@ func (r CallResult) forJSON() jsonCallResult {
 	return jsonCallResult{plainCallResult(r), seconds.Duration(r.Elapsed), errorText(r.Err)}
 }
 
-// MarshalJSON writes Elapsed as elapsedSeconds, and the text of Err as error.
+// MarshalJSON writes Elapsed as "elapsedSeconds", and the text of Err as "error".
 func (r CallResult) MarshalJSON() ([]byte, error) { return json.Marshal(r.forJSON()) }
 
 type jsonForeignError struct {
@@ -177,12 +177,12 @@ func (e *WaitError) forJSON() jsonWaitError {
 	return jsonWaitError{plainWaitError(*e), e.at, answer, errorText(e.Err)}
 }
 
-// MarshalJSON writes the text of Err as error, the [APIError] in it as answer, and when
-// the wait ended as at.
+// MarshalJSON writes the text of Err as "error", the [APIError] in Err as "answer", and
+// the time when the wait ended as "at".
 func (e WaitError) MarshalJSON() ([]byte, error) { return json.Marshal(e.forJSON()) }
 
-// UnmarshalJSON reads what MarshalJSON writes. Of Err it restores the text and the
-// [APIError].
+// UnmarshalJSON reads what MarshalJSON writes. It restores the text of Err, and the
+// [APIError] in Err.
 func (e *WaitError) UnmarshalJSON(text []byte) error {
 	var decoded jsonWaitError
 	if err := json.Unmarshal(text, &decoded); err != nil {
@@ -218,13 +218,13 @@ func (e *OperationError) forJSON() jsonOperationError {
 	return encoded
 }
 
-// MarshalJSON writes the text of Err as error, and the [APIError] or the [WaitError] in
-// it as answer or wait.
+// MarshalJSON writes the text of Err as "error", and the [APIError] or the [WaitError] in
+// Err as "answer" or "wait".
 func (e OperationError) MarshalJSON() ([]byte, error) { return json.Marshal(e.forJSON()) }
 
-// UnmarshalJSON reads what MarshalJSON writes. Of Err it restores the text, the
-// [APIError] and the [WaitError], so that [Client.Resolve] in another process can make
-// an unknown outcome known.
+// UnmarshalJSON reads what MarshalJSON writes. It restores the text of Err, and the
+// [APIError] and the [WaitError] in Err, so that another process can call
+// [Client.Resolve] with the error.
 func (e *OperationError) UnmarshalJSON(text []byte) error {
 	var decoded jsonOperationError
 	if err := json.Unmarshal(text, &decoded); err != nil {
@@ -258,7 +258,8 @@ func started(t time.Time) string {
 	return ", started " + t.UTC().Format("2006-01-02T15:04Z")
 }
 
-// statusText is a status as a word, also if the service did not list the instance.
+// statusText is a status as a word, including that of an instance that the service did
+// not list.
 func statusText(s Status) string {
 	if s == "" {
 		return "not listed"
@@ -266,7 +267,7 @@ func statusText(s Status) string {
 	return string(s)
 }
 
-// LogValue gives slog the fields of the JSON, of the observations how many there are.
+// LogValue gives slog the fields of the JSON, but of the observations only their number.
 func (e *WaitError) LogValue() slog.Value {
 	if e == nil {
 		return slog.Value{}
@@ -316,7 +317,7 @@ func requestText(id string) string {
 	return " (request " + id + ")"
 }
 
-// LogValue gives slog the fields of the JSON, of the observations how many there are.
+// LogValue gives slog the fields of the JSON, but of the observations only their number.
 func (r *RestartResult) LogValue() slog.Value {
 	if r == nil {
 		return slog.Value{}

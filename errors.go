@@ -21,26 +21,26 @@ const prefix = "ecsreboot: "
 
 // Classes of failures, for errors.Is. An error may belong to a class, carry an
 // [ErrorCode] and an outcome, and match a context error, all at once. These variables are
-// no codes of the service: each class stands for several codes, or for none.
+// not service codes: each class stands for several codes, or for none.
 var (
-	// ErrThrottled is the class of a call that was held back because of a rate limit:
-	// by the service, by this client because the service throttles, or by a
-	// [WithRateHint]. The service did not process the call.
+	// ErrThrottled is the class of calls that a rate limit held back: the service's, this
+	// client's pace while the service throttles, or that of [WithRateHint]. The service
+	// did not process the call.
 	ErrThrottled = pace.ErrThrottled
-	// ErrUnauthenticated is the class of a response that does not accept the
-	// credentials or the signature.
+	// ErrUnauthenticated is the class of responses that refuse the credentials or the
+	// signature.
 	ErrUnauthenticated = errors.New(prefix + "unauthenticated")
-	// ErrAccessDenied is the class of a response to an identity that is known but lacks
-	// a permission.
+	// ErrAccessDenied is the class of responses that say that the identity, which the
+	// service knows, lacks a permission.
 	ErrAccessDenied = errors.New(prefix + "access denied")
-	// ErrKMSKey is the class of a response about the KMS key of an encrypted disk, which
+	// ErrKMSKey is the class of responses that say that the KMS key of an encrypted disk
 	// cannot be used.
 	ErrKMSKey = errors.New(prefix + "KMS key not usable")
-	// ErrCredentials is the class of a call that had no usable credentials, so nothing
-	// was sent.
+	// ErrCredentials is the class of calls that had no usable credentials. Nothing was
+	// sent.
 	ErrCredentials = credential.ErrCredentials
-	// ErrInvalidInput is the class of an [InputError]: an argument or option was refused
-	// before anything was sent.
+	// ErrInvalidInput is the class of every [InputError]: the client refused an argument
+	// or option and sent nothing.
 	ErrInvalidInput = errors.New(prefix + "invalid input")
 )
 
@@ -50,8 +50,8 @@ var (
 	ErrNotSent = errors.New(prefix + "not sent")
 	// ErrRejected matches if the service refused, so the restart did not happen.
 	ErrRejected = errors.New(prefix + "rejected by the service")
-	// ErrOutcomeUnknown matches if the restart may or may not have happened. Look at the
-	// instance before sending again.
+	// ErrOutcomeUnknown matches if the restart may or may not have happened. Call
+	// [Client.Resolve], or look at the instance, before you resend the restart.
 	ErrOutcomeUnknown = errors.New(prefix + "outcome unknown")
 	// ErrAccepted matches if the restart was accepted although the call failed.
 	ErrAccepted = errors.New(prefix + "restart accepted")
@@ -59,24 +59,25 @@ var (
 
 // Findings about a restart, for errors.Is.
 var (
-	// ErrDryRunIgnored matches if a dry run was answered as if it had been a real
-	// restart, so the instance may be restarting. The error matches [ErrAccepted] too.
+	// ErrDryRunIgnored matches if the service accepted a dry run as a real restart, so
+	// the instance may be restarting. The error matches [ErrAccepted] too.
 	ErrDryRunIgnored = errors.New(prefix + "the service ignored DryRun and accepted a real restart")
-	// ErrNotProven matches if a wait ended without proof that the instance restarted. It
-	// does not say that the instance did not restart.
+	// ErrNotProven matches if a wait ended without proof that the instance restarted. The
+	// instance may still have restarted.
 	ErrNotProven = errors.New(prefix + "restart not proven")
 )
 
-// Outcome says what became of the restart that a failed call asked for.
+// Outcome says what is known of the restart that a failed call requested.
 type Outcome uint8
 
-// The outcomes. Each but OutcomeNone is also an error for errors.Is.
+// The outcomes. Each except OutcomeNone has a matching sentinel for errors.Is, given in
+// parentheses.
 const (
-	OutcomeNone     Outcome = iota // the call asked for no restart: a read, or a dry run that got no answer
-	OutcomeNotSent                 // nothing reached the service: it did not happen ([ErrNotSent])
-	OutcomeRejected                // the service refused: it did not happen ([ErrRejected])
-	OutcomeUnknown                 // it may have happened ([ErrOutcomeUnknown])
-	OutcomeAccepted                // the service accepted it ([ErrAccepted])
+	OutcomeNone     Outcome = iota // the call requested no restart: a read, or a dry run without a response
+	OutcomeNotSent                 // nothing reached the service: the restart did not happen ([ErrNotSent])
+	OutcomeRejected                // the service refused: the restart did not happen ([ErrRejected])
+	OutcomeUnknown                 // the restart may have happened ([ErrOutcomeUnknown])
+	OutcomeAccepted                // the service accepted the restart ([ErrAccepted])
 )
 
 // String returns "none", "not sent", "rejected", "unknown" or "accepted".
@@ -119,9 +120,9 @@ func (o Outcome) sentinel() error {
 	return nil
 }
 
-// OutcomeOf returns the outcome that err carries, or [OutcomeNone] if it carries none.
-// If err joins the errors of several calls, it is the least certain outcome of them:
-// unknown before accepted before rejected before not sent.
+// OutcomeOf returns the outcome that err carries, or [OutcomeNone] if it carries none. If
+// err joins the errors of several calls, OutcomeOf returns the first of these that any of
+// them has: unknown, accepted, rejected, not sent.
 func OutcomeOf(err error) Outcome {
 	outcome := OutcomeNone
 	for failed := range operationErrors(err) {
@@ -174,8 +175,8 @@ type OperationError struct {
 	InstanceID string    `json:"instanceId,omitempty"` // the instance asked for
 	Outcome    Outcome   `json:"outcome"`              // of the restart
 	Attempts   int       `json:"attempts"`             // number of attempts, including those without connection or credentials
-	SentAt     time.Time `json:"sentAt,omitzero"`      // when the last request left that may have reached the service; zero if none did
-	Err        error     `json:"-"`                    // the cause: an [APIError] where the service answered, an [InputError], …
+	SentAt     time.Time `json:"sentAt,omitzero"`      // when the last request that may have reached the service was sent; zero if there was none
+	Err        error     `json:"-"`                    // the cause: an [APIError] if there was an error response, an [InputError], …
 }
 
 // with returns a copy of the error, over its cause.
@@ -185,8 +186,8 @@ func (e *OperationError) with(cause error) *OperationError {
 	return &failed
 }
 
-// Error returns one sentence that names the operation, the instance, what is
-// known of the restart unless the cause says it, and the cause.
+// Error returns one sentence that names the operation, the instance, the outcome unless
+// the cause already states it, and the cause.
 func (e *OperationError) Error() string {
 	text := prefix + e.Operation
 	if e.InstanceID != "" {
@@ -230,13 +231,13 @@ func (e *OperationError) LogValue() slog.Value {
 // APIError is an error response from ECS or from an intermediary such as a proxy. Its
 // texts contain no secret of the client, and their length is limited.
 type APIError struct {
-	Code         ErrorCode     `json:"code,omitempty"`        // empty if the answer had no readable code, as a proxy's page
-	Message      string        `json:"message"`               // the service's message, or what this client makes of the answer
-	StatusCode   int           `json:"statusCode"`            // HTTP status; 0 if this client refused early with the code that the service would give
-	RequestID    string        `json:"requestId,omitempty"`   // from the body or the X-Acs-Request-Id header; the vendor's support asks for it
-	HostID       string        `json:"hostId,omitempty"`      // the endpoint that answered
+	Code         ErrorCode     `json:"code,omitempty"`        // empty if the response had no readable code, such as a proxy's error page
+	Message      string        `json:"message"`               // the service's message, or this client's description of the response
+	StatusCode   int           `json:"statusCode"`            // HTTP status; 0 if the client concluded from a poll that the service would refuse
+	RequestID    string        `json:"requestId,omitempty"`   // from the body or the X-Acs-Request-Id header; the vendor's support asks for this id
+	HostID       string        `json:"hostId,omitempty"`      // the endpoint that responded
 	Recommend    string        `json:"recommend,omitempty"`   // address of the vendor's troubleshooting page
-	RetryAfter   time.Duration `json:"-"`                     // how long the service asks to wait; 0 if it does not say
+	RetryAfter   time.Duration `json:"-"`                     // how long the service asks the client to wait; 0 if the response does not say
 	AccessDenied AccessDenied  `json:"accessDenied,omitzero"` // what permission is missing; zero unless the class is [ErrAccessDenied]
 
 	// What errors.Is goes by if scrubbing has changed it; receivedCode is nil
@@ -246,8 +247,8 @@ type APIError struct {
 	receivedClass error
 }
 
-// keepReceived makes errors.Is go by the answer as it was received, even if a text in
-// it happens to hold a secret.
+// keepReceived makes errors.Is use the response as it was received, even if a text in the
+// response happens to hold a secret.
 func (e *APIError) keepReceived(d *document.Document) {
 	raw := &APIError{
 		Code: ErrorCode(d.Code), Message: d.Text(), StatusCode: e.StatusCode,
@@ -264,7 +265,7 @@ func (e *APIError) keepReceived(d *document.Document) {
 
 // AccessDenied says which permission is missing.
 type AccessDenied struct {
-	Action                   string `json:"action,omitempty"`        // RAM action; the operation's own if the service does not name one
+	Action                   string `json:"action,omitempty"`        // RAM action; that of the operation if the service names none
 	PrincipalType            string `json:"principalType,omitempty"` // SubUser, AssumedRoleUser, …
 	PrincipalOwnerID         string `json:"principalOwnerId,omitempty"`
 	PrincipalDisplayName     string `json:"principalDisplayName,omitempty"`
@@ -273,7 +274,8 @@ type AccessDenied struct {
 	EncodedDiagnosticMessage string `json:"encodedDiagnosticMessage,omitempty"` // for the RAM operation DecodeDiagnosticMessage
 }
 
-// LogValue gives slog the fields of the JSON but EncodedDiagnosticMessage, which is long.
+// LogValue gives slog the fields of the JSON except EncodedDiagnosticMessage, which is
+// long.
 func (d AccessDenied) LogValue() slog.Value {
 	d.EncodedDiagnosticMessage = ""
 	return logvalue.Of(d)
@@ -298,7 +300,7 @@ func (e *APIError) Error() string {
 	return text
 }
 
-// Is reports whether target is the answer's code or its class.
+// Is reports whether target is the code of the response or its class.
 func (e *APIError) Is(target error) bool {
 	if code, ok := target.(ErrorCode); ok {
 		return code != "" && (code == e.Code || e.receivedCode != nil && code == *e.receivedCode)
@@ -321,7 +323,7 @@ func (e *APIError) LogValue() slog.Value {
 // InputError is an argument or option that was refused before anything was sent.
 type InputError struct {
 	Field   string `json:"field"`   // "InstanceID", "region", "WithEndpoint", …
-	Problem string `json:"problem"` // what is wrong with it: "is empty"
+	Problem string `json:"problem"` // what is wrong with the field: "is empty"
 }
 
 // Error names the field and its problem.

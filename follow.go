@@ -33,8 +33,8 @@ func (w *watch) wait(ctx context.Context, operation string, options WaitOptions)
 
 	result, proof, err := f.follow(limited)
 	if result == pending {
-		// The context ended. Where nobody else shares the work it ends now, and a
-		// send in flight with it: what came of that counts.
+		// The context ended. Where nobody else shares the work it ends now, and a send in
+		// flight with it: its result applies.
 		others := f.leave(f.cutOff(ctx))
 		_, result, proof, err = f.takeIn(limited)
 		if result != proven && result != failed {

@@ -23,16 +23,16 @@ import (
 // context, the error of net/http, of a RoundTripper, of a credential provider, of a
 // [pace.Pacer], of [WaitOptions].BeforeSend or of a probe.
 //
-// Such an error can itself be the error of another call. So nothing in it is taken for
-// what became of this call: through a ForeignError, errors.Is and errors.As find
-// neither the sentinels and codes of this package nor its error types. Everything else
-// that Err is they find. There is no Unwrap.
+// Such an error can itself be the error of another call. So it must not be mistaken for
+// the outcome of this call: errors.Is and errors.As do not find this package's sentinels,
+// codes or error types inside a ForeignError. They find everything else in Err. There is
+// no Unwrap method.
 type ForeignError struct {
-	// Source says whose error it is: "context", "transport", "credentials", "Pacer",
-	// "BeforeSend" or "Probe".
+	// Source says where the error comes from: "context", "transport", "credentials",
+	// "Pacer", "BeforeSend" or "Probe".
 	Source string `json:"source"`
-	// Err is the error as the other code returned it. Unlike the text of the
-	// ForeignError, its text may hold secrets, such as a signed URL: do not print it.
+	// Err is the error as the other code returned it. Do not print Err: its text, unlike
+	// that of the ForeignError, may hold secrets, such as a signed URL.
 	Err error `json:"-"`
 
 	text string
@@ -73,16 +73,16 @@ func (e *ForeignError) Format(f fmt.State, verb rune) {
 	_, _ = io.WriteString(f, e.text)
 }
 
-// Is reports whether Err is the target, which is false for the sentinels and codes of
-// this package, and if a method of Err panics.
+// Is reports whether errors.Is(Err, target). The result is false for the sentinels and
+// codes of this package, and if a method of Err panics.
 func (e *ForeignError) Is(target error) (is bool) {
-	defer apart.IgnorePanic() // what became of the call must not be lost
+	defer apart.IgnorePanic() // the outcome of the call must not be lost
 	return !isOwn(target) && errors.Is(e.Err, target)
 }
 
-// As finds in Err what the target can hold, except for the error types of this package
-// and for a [url.Error], whose text is a URL with its query. It finds nothing if a method
-// of Err panics.
+// As works like errors.As on Err, but does not find this package's error types or a
+// [url.Error], because the text of a url.Error contains a URL with its query. As returns
+// false if a method of Err panics.
 func (e *ForeignError) As(target any) (found bool) {
 	defer apart.IgnorePanic()
 	if _, ok := target.(**url.Error); ok || !errors.As(e.Err, target) {

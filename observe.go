@@ -13,14 +13,14 @@ import (
 	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
-// Call is one call of the API, with all the requests that it may take.
+// Call describes one API call, which may take several requests.
 type Call struct {
 	Operation  string `json:"operation"`            // "RebootInstance" or "DescribeInstances"
-	InstanceID string `json:"instanceId,omitempty"` // empty if it is about several, as readings may be
+	InstanceID string `json:"instanceId,omitempty"` // empty if the call concerns several instances, as reads may
 	ForceStop  bool   `json:"forceStop,omitempty"`
 	DryRun     bool   `json:"dryRun,omitempty"`
 	Region     string `json:"region"`   // the client's
-	Endpoint   string `json:"endpoint"` // the client's, as [Client.Endpoint] has it
+	Endpoint   string `json:"endpoint"` // the client's; see [Client.Endpoint]
 }
 
 // LogValue gives slog the fields of the JSON.
@@ -29,24 +29,24 @@ func (c Call) LogValue() slog.Value {
 	return logvalue.Of(c)
 }
 
-// CallResult is what became of a [Call].
+// CallResult is the result of a [Call].
 type CallResult struct {
-	RequestID string        `json:"requestId,omitempty"` // of the answer that decided it; empty if none did
-	Attempts  int           `json:"attempts"`            // how many requests it took; 0 after a panic
+	RequestID string        `json:"requestId,omitempty"` // of the response that determined the outcome; empty if there was none
+	Attempts  int           `json:"attempts"`            // number of attempts; 0 if the call panicked
 	Outcome   Outcome       `json:"outcome"`
 	Elapsed   time.Duration `json:"-"`
-	Err       error         `json:"-"` // an [OperationError], or nil; another one after a panic
+	Err       error         `json:"-"` // an [OperationError] or nil; an error of another type if the call panicked
 }
 
 // LogValue gives slog the fields of the JSON.
 func (r CallResult) LogValue() slog.Value { return logvalue.Of(r.forJSON()) }
 
-// CallObserver is called when a call begins, and the function that it returns is called
-// when the call has ended. The requests of the call use the context that it returns,
-// which must derive from the given one, so the spans of a [WithTransportWrapper] are
-// children of the call's span. If the returned context is nil, the requests use the
-// given one; if the function is nil, it is not called. A panic in the function is
-// ignored, because it would hide the outcome of the restart.
+// CallObserver is called when an API call begins. The function that the observer returns
+// is called when the API call has ended; nil means no function. The requests of the call
+// use the context that the observer returns, so the spans of a [WithTransportWrapper] are
+// children of the call's span. The returned context must derive from the given context;
+// if the returned context is nil, the requests use the given context. A panic in the
+// returned function is ignored, because the panic would hide the outcome of the restart.
 type CallObserver func(ctx context.Context, call Call) (context.Context, func(CallResult))
 
 // observedCall is a call as its observers see it.
@@ -87,7 +87,7 @@ func (o *observedCall) begin(ctx context.Context) context.Context {
 	return ctx
 }
 
-// end reports what became of the call, the last one first.
+// end reports the result of the call to the observers, the last one first.
 func (o *observedCall) end(res result, err error) {
 	if len(o.ends) == 0 {
 		return
@@ -142,8 +142,8 @@ func (c *Client) logRetry(ctx context.Context, failed *OperationError, wait time
 		slog.Any("error", failed))
 }
 
-// logCredentials logs the source of credentials that are from the default chain, if
-// they are others than those logged last.
+// logCredentials logs the source of credentials that are from the default chain, if they
+// differ from those logged last.
 func (c *Client) logCredentials(ctx context.Context, keys *credential.Secrets) {
 	if keys.Source() == "" || !c.logger.Enabled(ctx, slog.LevelDebug) {
 		return

@@ -20,9 +20,9 @@ import (
 // Option sets one thing of a [Client] that [NewClient] makes. If an option is repeated,
 // the last one wins, except where the option says otherwise. A nil Option sets nothing.
 //
-// A value that is nil, empty or 0 selects the default, as if the option were not given,
-// so that a program can pass on a value that it does not have. A nil pointer in an
-// interface is a mistake, and an [InputError].
+// A value that is nil, empty or 0 selects the default, as if the option were not given.
+// So a program can pass a setting on without checking that it is set. A nil pointer in an
+// interface is an [InputError].
 type Option func(*settings) error
 
 type settings struct {
@@ -91,15 +91,15 @@ func (s *settings) apply(options []Option) error {
 	return errors.Join(problems...)
 }
 
-// WithOptions makes one option of several. Nil ones are left out.
+// WithOptions combines several options into one. Nil options are ignored.
 func WithOptions(options ...Option) Option {
 	return func(s *settings) error { return s.apply(options) }
 }
 
-// WithCredential sets the source of the credentials. The default, and nil, is
-// credentials-go's default chain. A nil pointer in the interface, or a credential that
-// wraps one, is an error. The client fetches the credentials for every request, so
-// credentials that renew themselves, such as STS tokens and RAM roles, are always
+// WithCredential sets the source of the credentials. The default is credentials-go's
+// default chain; nil selects it. A nil pointer in the interface, or a credential that
+// wraps a nil pointer, is an error. The client fetches the credentials for every request,
+// so credentials that renew themselves, such as STS tokens and RAM roles, are always
 // current.
 //
 // The client guards the credential: goroutines and several clients may share it,
@@ -113,8 +113,9 @@ func WithCredential(credential credentials.Credential) Option {
 }
 
 // WithEndpoint sets the address of the service, such as
-// "https://ecs-vpc.cn-hangzhou.aliyuncs.com", in place of the region's own. It
-// must be https, except for a loopback host. An empty address selects the region's own.
+// "https://ecs-vpc.cn-hangzhou.aliyuncs.com", in place of the region's public endpoint.
+// The address must be https, except for a loopback host. An empty address selects the
+// default.
 func WithEndpoint(address string) Option {
 	return func(s *settings) error {
 		if address == "" {
@@ -140,23 +141,28 @@ func WithVPCEndpoint() Option {
 }
 
 // WithHTTPClient sets the client whose dialer, proxy, TLS settings, cookie jar and
-// timeout are used. The client is copied, never changed, and follows no redirects. A nil
-// client selects the default, one of the library's own.
+// timeout are used. The given client is copied, never changed. The copy follows no
+// redirects. A nil client selects ecsreboot's default client.
 //
-// An *http.Transport in it is cloned twice, for restarts and for reads, under the rules
-// that keep a restart from being sent twice: HTTP/1.1 only, no proxy for plain http,
-// which stays on this machine, and idle connections closed after at most 3 s for
-// restarts and 5 s for reads, because the outcome of a restart that meets a dying
-// connection is unknown. A shorter IdleConnTimeout is kept. Without a dialer of its own
-// the transport looks up and dials the host for up to 25 s. A nil Transport gets the
-// client's own.
+// If the Transport of the client is an *http.Transport, it is cloned twice, once for
+// restarts and once for reads, with rules that keep a restart from being sent twice:
 //
-// Any other RoundTripper is used as it is, without these rules, and proves nothing:
-// every failure without a response is [ErrOutcomeUnknown], also a failure to connect. If
-// it repeats requests by itself over a net/http transport, the second request of a
-// restart is cut off before it is written. Over anything else the client cannot stop it.
-// Requests that the RoundTripper makes by itself, for example to fetch a token, must not
-// carry the context of the request, or they are taken for it. For tracing and metrics,
+//   - HTTP/1.1 only
+//   - no proxy for plain http, which is allowed only to loopback hosts
+//   - idle connections are closed after at most 3 s for restarts and 5 s for reads,
+//     because the outcome of a restart on a connection that the server is closing is
+//     unknown; a shorter IdleConnTimeout is kept
+//
+// If the *http.Transport has no dialer, looking up and dialing the host may take up to 25
+// s. If the client's Transport is nil, ecsreboot's default transport is used.
+//
+// Any other RoundTripper is used as it is, without these rules, and its errors prove
+// nothing: every failure without a response is [ErrOutcomeUnknown], including a failure
+// to connect. If the RoundTripper repeats a restart through a net/http transport, the
+// client aborts the second request before it is written. With any other transport, the
+// client cannot prevent the repetition. Requests that the RoundTripper makes for itself,
+// for example to fetch a token, must not use the context of the request that it was
+// given, because they would be mistaken for the request itself. For tracing and metrics,
 // use [WithTransportWrapper].
 func WithHTTPClient(client *http.Client) Option {
 	return func(s *settings) error {
@@ -169,16 +175,16 @@ func WithHTTPClient(client *http.Client) Option {
 // metrics or headers. Repeated options all apply: later wrappers wrap earlier ones. A nil
 // wrapper wraps nothing; a wrapper that returns a nil RoundTripper is an error.
 //
-// A wrapper that sends a restart twice gets an error for the second request, whether it
-// sends by the client's transport or by a net/http transport of its own with the
-// context of the request. The client can't stop a wrapper that sends by other means or
-// with another context. A failure to connect is [ErrNotSent] only if the wrapper
-// returns the error of the client's transport, wrapped or not.
+// A wrapper that sends a restart a second time gets an error, both through the client's
+// transport and through its own net/http transport if the second request has the context
+// of the first. The client cannot stop a wrapper that sends the restart by other means or
+// with another context. A failure to connect is [ErrNotSent] only if the wrapper returns
+// the error of the client's transport, wrapped or not.
 //
 // A wrapper that traces connections needs a new httptrace.ClientTrace for each request,
-// because httptrace.WithClientTrace adds the hooks of the context to it for good.
-// Requests of its own, for example to fetch a token, must not carry the context of the
-// request.
+// because httptrace.WithClientTrace permanently adds the hooks of the context to the
+// ClientTrace. Requests that a wrapper makes for itself, for example to fetch a token,
+// must not use the context of the request that the wrapper was given.
 func WithTransportWrapper(wrap func(http.RoundTripper) http.RoundTripper) Option {
 	return func(s *settings) error {
 		if wrap != nil {
@@ -188,8 +194,8 @@ func WithTransportWrapper(wrap func(http.RoundTripper) http.RoundTripper) Option
 	}
 }
 
-// WithSignatureVersion selects how requests are signed; the default, and 0, is
-// [SignatureV3].
+// WithSignatureVersion selects how requests are signed. The default is [SignatureV3]; 0
+// selects it.
 func WithSignatureVersion(version SignatureVersion) Option {
 	return func(s *settings) error {
 		switch version {
@@ -204,8 +210,8 @@ func WithSignatureVersion(version SignatureVersion) Option {
 	}
 }
 
-// WithRetryPolicy limits how calls are sent again; see [RetryPolicy]. A zero field of the
-// policy means its default.
+// WithRetryPolicy limits the retries of calls; see [RetryPolicy]. A zero field of the
+// policy selects the default of that field.
 func WithRetryPolicy(policy RetryPolicy) Option {
 	return func(s *settings) error {
 		if p := policy.withDefaults(); p.BaseDelay > p.MaxDelay {
@@ -216,12 +222,14 @@ func WithRetryPolicy(policy RetryPolicy) Option {
 	}
 }
 
-// WithRateHint limits an operation to a number of calls a minute from the first one on.
-// It is for an account whose quota is known or whose other callers need their share:
-// three quarters of the quota is a good hint. Without it the client finds the limit out
-// by itself; with it, the client still slows down when the service throttles. The limit
-// applies when a request is let go: a slow [WaitOptions].BeforeSend or connection may
-// make requests leave closer together. 0 gives no hint. See [pace.Adaptive].
+// WithRateHint limits an operation to perMinute calls a minute, starting with the first
+// call. Use it for an account whose quota is known, or whose other callers need their
+// share: three quarters of the quota is a good hint. Without a hint, the client finds out
+// the limit by itself; with a hint, the client still slows down when the service
+// throttles. 0 gives no hint. See [pace.Adaptive].
+//
+// The limit governs when the pacer releases a request. If [WaitOptions].BeforeSend or the
+// connection then delays some requests, several may reach the service closer together.
 func WithRateHint(operation pace.Operation, perMinute float64) Option {
 	return func(s *settings) error {
 		if err := checkOperation("WithRateHint", operation); err != nil {
@@ -248,8 +256,8 @@ func WithRateHint(operation pace.Operation, perMinute float64) Option {
 
 // WithPacer sets the [pace.Pacer] that controls when the requests of an operation are
 // sent: a [pace.Adaptive] that several clients share, or the caller's own Pacer. Each
-// operation needs its own Adaptive. By default, and with a nil Pacer, each client has one
-// for each operation. A nil *pace.Adaptive is an error.
+// operation needs its own Adaptive. By default, each client has an Adaptive for each
+// operation; a nil Pacer selects the default. A nil *pace.Adaptive is an error.
 func WithPacer(operation pace.Operation, pacer pace.Pacer) Option {
 	return func(s *settings) error {
 		if err := checkOperation("WithPacer", operation); err != nil {
@@ -266,7 +274,7 @@ func WithPacer(operation pace.Operation, pacer pace.Pacer) Option {
 	}
 }
 
-// pacer returns the one of an operation.
+// pacer returns the pacer of an operation.
 func (s *settings) pacer(operation pace.Operation) pace.Pacer {
 	if p := s.pacers[operation]; p != nil {
 		return p
@@ -279,8 +287,9 @@ func (s *settings) pacer(operation pace.Operation) pace.Pacer {
 
 // WithAttemptTimeout limits each step of an attempt: the fetch of credentials, the wait
 // for a connection, and the wait for the whole response may each take up to the limit.
-// The default, and 0, is 30 s, a little more than the 27 s that the vendor's SDK waits
-// for a response to RebootInstance. The context of a call limits the whole call.
+// The default is 30 s, a little more than the 27 s that the vendor's SDK waits for a
+// response to RebootInstance; 0 selects the default. The context of a call limits the
+// whole call.
 func WithAttemptTimeout(limit time.Duration) Option {
 	return func(s *settings) error {
 		if limit < 0 {
@@ -291,10 +300,10 @@ func WithAttemptTimeout(limit time.Duration) Option {
 	}
 }
 
-// WithCallObserver registers a function that is called for every call of the API, also
-// for the polls and restarts of [Client.RebootAndWait] and of package fleet. Repeated
-// options all apply; the first observer gets the caller's context. The function must be
-// safe for concurrent use. A nil observer observes nothing.
+// WithCallObserver registers a function that is called for every API call, including the
+// polls and restarts of [Client.RebootAndWait] and of package fleet. Repeated options all
+// apply; the first observer gets the caller's context. The function must be safe for
+// concurrent use. A nil observer observes nothing.
 func WithCallObserver(observer CallObserver) Option {
 	return func(s *settings) error {
 		if observer != nil {
@@ -304,11 +313,15 @@ func WithCallObserver(observer CallObserver) Option {
 	}
 }
 
-// WithLogger sets where the client logs: at level Warn that it sends a call again,
-// "ecsreboot: sending again", at level Debug each call of the API that has ended,
-// "ecsreboot: called", and which source of the default chain the credentials come from,
-// with the masked key id, "ecsreboot: credentials", whenever they have changed. The names of records and attributes are stable. By default,
-// and with a nil logger, nothing is logged. No record holds a secret.
+// WithLogger sets the logger of the client. By default, nothing is logged; a nil logger
+// selects the default. The client writes these records:
+//
+//   - "ecsreboot: sending again", level Warn: before each retry of a call
+//   - "ecsreboot: called", level Debug: when an API call has ended
+//   - "ecsreboot: credentials", level Debug: when the client gets new credentials from
+//     the default chain; with their source in the chain and the masked key id
+//
+// The names of records and attributes are stable. No record holds a secret.
 func WithLogger(logger *slog.Logger) Option {
 	return func(s *settings) error {
 		s.logger = cmp.Or(logger, slog.New(slog.DiscardHandler))

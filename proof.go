@@ -212,9 +212,9 @@ func (e *evidence) judge(options WaitOptions, probed ProbeResult) (verdict, Proo
 	return pending, "", nil
 }
 
-// unknownGrace is how long an unknown send may take to show. After a refused second
-// one it must be long enough for old answers to be over, whatever the options say:
-// then Running is taken for an end of the restart.
+// unknownGrace is how long an unknown send may take to show. After a refused second one
+// it must be long enough for old responses to be over, whatever the options say: after
+// it, Running is treated as the end of the restart.
 func (e *evidence) unknownGrace(options WaitOptions) time.Duration {
 	if e.inTheWay {
 		return max(options.UnknownGrace, defaultUnknownGrace)
@@ -222,7 +222,7 @@ func (e *evidence) unknownGrace(options WaitOptions) time.Duration {
 	return options.UnknownGrace
 }
 
-// predictedRefusal is the refusal that the service would answer.
+// predictedRefusal is the refusal that the service would send.
 func predictedRefusal(code ErrorCode, message string) error {
 	return &APIError{Code: code, Message: message}
 }
@@ -232,9 +232,9 @@ func notListed() error {
 		"the service does not list the instance; it also lists nothing to those without the permission ecs:DescribeInstances")
 }
 
-// Refusal returns the error with which the service would refuse to restart the
-// instance at the given time, judged by the fields of the instance. The error is an
-// [APIError] with StatusCode 0. It is nil if no field rules a restart out.
+// Refusal returns the error with which the service would refuse to restart the instance
+// at the given time, judging by the fields of the instance. The error is an [APIError]
+// with StatusCode 0; it is nil if no field rules a restart out.
 //
 // The lock "security" leads to [ErrInstanceLockedForSecurity] and the lock "financial"
 // to [ErrInstanceExpiredOrInArrears], in upper or lower case. Refusal leaves all other
@@ -257,8 +257,8 @@ func (i Instance) Refusal(now time.Time) error {
 // service refuses a request that is further away.
 const maxClockSkew = 15 * time.Minute
 
-// serviceClock returns the Date of an answer if it can be the time by the service's
-// clock, or else zero. The request left and the answer arrived at the given times by
+// serviceClock returns the Date of a response if it can be the time by the service's
+// clock, or else zero. The request left and the response arrived at the given times by
 // our corrected clock: ours, plus the offset that a refused clock taught. The service
 // accepted the time that the request bore, so its clock is not further away than
 // maxClockSkew; a Date that is comes from a cache, a proxy or a broken host.
@@ -270,12 +270,12 @@ func serviceClock(date, left, arrived time.Time) time.Time {
 	return date
 }
 
-// clockMargin is added to each time of the service that is worked out from a Date: a
-// Date is cut to the second, so the service's clock is up to a second further, and not
-// a whole one. The error goes one way, then: the send is taken for later than it was,
-// by less than a second and the time that the answer took. So a restart may be missed
-// that leaves no other trace, but a start from before the minute of the send is not
-// taken for one after it.
+// clockMargin is added to each time of the service that is worked out from a Date: a Date
+// is cut to the second, so the service's clock is up to a second further, and not a whole
+// one. So the error goes one way: the calculated time of the send is later than the true
+// one, by less than a second and the time that the response took. A restart that leaves
+// no other trace may be missed, but a start from before the minute of the send is not
+// mistaken for one after it.
 const clockMargin = time.Second - 1
 
 // startProves reports whether the StartTime of a reading proves that the instance

@@ -33,20 +33,20 @@ func (r RebootInstanceRequest) LogValue() slog.Value {
 // RebootInstanceResponse is the accepted response to a restart.
 type RebootInstanceResponse struct {
 	RequestID string `json:"requestId"`        // the vendor's support asks for it
-	DryRun    bool   `json:"dryRun,omitempty"` // the request was a dry run, and it passed
+	DryRun    bool   `json:"dryRun,omitempty"` // the request was a dry run, and the dry run passed
 }
 
 // LogValue gives slog the fields of the JSON.
 func (r *RebootInstanceResponse) LogValue() slog.Value { return logvalue.Of(r) }
 
-// RebootInstance asks the service to restart a running instance, and returns when
-// the service has accepted. The restart itself takes seconds to minutes more; after the
-// call, the instance may still show the status Running from before the restart.
+// RebootInstance asks the service to restart a running instance, and returns when the
+// service has accepted the restart. The restart itself takes seconds to minutes more;
+// after the call, the instance may still show the status Running from before the restart.
 //
-// RebootInstance retries only if the restart certainly did not happen. If the error
-// is [ErrNotSent] or [ErrRejected], the restart did not happen; if it is
-// [ErrOutcomeUnknown], the restart may have happened. The service answers a dry run that
-// passes with the error DryRunOperation; RebootInstance then returns a response with
+// RebootInstance retries only if the restart certainly did not happen. If the error is
+// [ErrNotSent] or [ErrRejected], the restart did not happen; if it is
+// [ErrOutcomeUnknown], the restart may have happened. If a dry run passes, the service
+// responds with the error DryRunOperation, and RebootInstance returns a response with
 // DryRun set and a nil error.
 //
 // Every error is an [OperationError]. RebootInstance needs the RAM action
@@ -135,8 +135,9 @@ func instanceIDProblem(id string) string {
 
 // CheckResult is the result of a [Client.Check] that passed.
 type CheckResult struct {
-	// Instance is the instance as it is now. Listed can be false although the service
-	// would accept the restart, because reading needs a separate permission.
+	// Instance is the current state of the instance. Its Listed method may report false
+	// although the service would accept the restart, because reading needs a separate
+	// permission.
 	Instance  Instance `json:"instance"`
 	RequestID string   `json:"requestId"` // of the dry run
 }
@@ -144,15 +145,16 @@ type CheckResult struct {
 // LogValue gives slog the fields of the JSON.
 func (r *CheckResult) LogValue() slog.Value { return logvalue.Of(r) }
 
-// Check asks whether a restart would be accepted now. It reads the instance's
-// status, locks and expiry, and sends the restart as a dry run; nothing restarts.
+// Check determines whether the service would accept a restart now. Check reads the
+// instance's status, locks and expiry, and sends the restart as a dry run; nothing
+// restarts.
 //
-// The error is the one that the restart would return: an [APIError] whose
-// Code.Advice says what to do about it. Its StatusCode is 0 if the state of the
-// instance already rules the restart out, so that no dry run was sent. Its text names
-// every lock of the instance, also the locks that are not known to prevent a restart;
-// without an error, the result's Instance has the locks. Check ignores the request's
-// DryRun. It needs the RAM actions ecs:DescribeInstances and ecs:RebootInstance.
+// The error is the one that the restart would return: an [APIError] whose Code.Advice
+// says what to do about the error. Its StatusCode is 0 if the state of the instance
+// already rules the restart out, so that no dry run was sent. Its text names every lock
+// of the instance, including those that are not known to prevent a restart. If there is
+// no error, the locks are in the result's Instance. Check ignores the request's DryRun.
+// Check needs the RAM actions ecs:DescribeInstances and ecs:RebootInstance.
 func (c *Client) Check(ctx context.Context, request RebootInstanceRequest) (*CheckResult, error) {
 	const operation = "Check"
 	fail := func(err error) (*CheckResult, error) {

@@ -11,10 +11,11 @@ import (
 	"github.com/ecsreboot/ecsreboot/internal/logvalue"
 )
 
-// RetryPolicy limits the number of retries of a call and the waits before them. It does
-// not change which failures are retried: see the package comment.
+// RetryPolicy limits the number of retries of a call and the waits before the retries.
+// The policy does not change which failures are retried: see the package comment.
 //
-// A zero field means its default; each field says what a negative value means.
+// A zero field selects the default of that field; each field says what a negative value
+// means.
 type RetryPolicy struct {
 	// MaxAttempts is the largest number of requests of a call, including the first.
 	// Default 4; negative: 1, which means no retries.
@@ -25,13 +26,13 @@ type RetryPolicy struct {
 	BaseDelay time.Duration `json:"-"`
 	// MaxDelay limits the bound. Default 20 s; negative: no limit.
 	MaxDelay time.Duration `json:"-"`
-	// MaxThrottleWait is how long a call waits, in total, because of rate limits: until
-	// the service stops throttling, and then for its turn at the rate that the service
-	// accepts or that [WithRateHint] allows. If the service asks for a longer wait, or
-	// is expected to throttle for longer, the call returns [ErrThrottled] at once. A
-	// thousand calls that begin together, at 60 a minute, take a quarter of an hour, so
-	// they need a larger value. Default 2 min; negative: a call that would have to wait
-	// returns at once.
+	// MaxThrottleWait is how long a call waits, in total, because of rate limits: first
+	// until the service stops throttling, then for the call's turn at the rate that the
+	// service accepts or that [WithRateHint] allows. If the service asks for a longer
+	// wait, or is expected to throttle for longer, the call returns [ErrThrottled] at
+	// once. At 60 calls a minute, a thousand calls that begin together take about a
+	// quarter of an hour, and need a larger value. Default 2 min; negative: a call that
+	// would have to wait returns at once.
 	MaxThrottleWait time.Duration `json:"-"`
 }
 
@@ -90,14 +91,14 @@ const (
 	stageAnswered              // status and headers arrived
 )
 
-// progress is what came of one attempt, as far as the decision needs it.
+// progress is the result of one attempt, as far as the decision needs it.
 type progress struct {
 	stage      stage
 	permanent  bool      // stageBefore, stageConnect: would fail the same way again
 	status     int       // stageAnswered: the HTTP status …
 	code       ErrorCode // … the body's code, as it was received …
 	genuine    bool      // … and whether it is the service's own: with a request id and, with 2xx, a success document
-	serverTime bool      // the answer had a readable Date
+	serverTime bool      // the response had a readable Date
 	stale      bool      // it refuses credentials in whose place others may pass
 }
 
@@ -113,16 +114,16 @@ const (
 	renew                 // once, with the default chain's credentials read anew
 )
 
-// decide is the safety contract: whether a request may be sent again depends on
-// what it asks for and on what is known to have happened to it, never on the
-// status alone. A restart is sent again only if it certainly did not happen.
+// decide is the safety contract: whether a request may be retried depends on what the
+// request asks for and on what is known to have happened to it, never on the status
+// alone. A restart is retried only if the previous request certainly did nothing.
 func decide(op operation, e progress) (Outcome, next) {
 	outcome, then := decideRestart(op, e)
 	if !op.repeatable {
 		return outcome, then
 	}
-	// Reads and dry runs change nothing: what is unknown of them does not matter,
-	// and they may be sent again whatever happened.
+	// Reads and dry runs change nothing: an unknown outcome does not matter, and they may
+	// be retried after every temporary failure.
 	if outcome == OutcomeUnknown {
 		outcome, then = OutcomeNone, again
 	}
@@ -182,8 +183,8 @@ func decideRestart(op operation, e progress) (Outcome, next) {
 	return OutcomeRejected, stop
 }
 
-// mayRefuse reports whether the service refuses requests with this status. With
-// every other one it has failed, or somebody else has answered.
+// mayRefuse reports whether the service refuses requests with this status. With every
+// other status, the service has failed, or an intermediary has responded.
 func mayRefuse(status int) bool { return status/100 == 4 || status == http.StatusServiceUnavailable }
 
 // sleep waits under ctx and reports whether the time was slept out.

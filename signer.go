@@ -33,10 +33,9 @@ const (
 	// SignatureV3 is ACS3-HMAC-SHA256, the default. Key id, token and signature
 	// travel in headers, so that no URL holds a secret.
 	SignatureV3 SignatureVersion = iota
-	// SignatureV1 is the older RPC signature 1.0 with HMAC-SHA1, for endpoints
-	// and gateways that know no other. The vendor has discontinued it in favour
-	// of V3, and it puts key id, token and signature into the URL, where proxies
-	// log them.
+	// SignatureV1 is the older RPC signature 1.0 with HMAC-SHA1, for endpoints and
+	// gateways that know no other. The vendor has discontinued V1 in favour of V3. V1
+	// puts key id, token and signature into the URL, where proxies log them.
 	SignatureV1
 )
 
@@ -82,8 +81,8 @@ type signed struct {
 
 // signV3 signs m with ACS3-HMAC-SHA256.
 //
-// The operation, time and nonce are headers; the parameters of ECS stand in the
-// query, also of a POST. Every x-acs- header and the host are signed.
+// The operation, time and nonce are headers; the parameters of ECS stand in the query,
+// even of a POST. Every x-acs- header and the host are signed.
 func signV3(m message, keys credential.Secrets) signed {
 	params, keyID := m.params, ""
 	if keys.BearerToken() != "" {

@@ -9,26 +9,26 @@ import (
 	"time"
 )
 
-// Baseline is the state of an instance before a restart. It is plain data, which a
-// program can store while something else sends the restart.
+// Baseline is the state of an instance before a restart. A Baseline is plain data: a
+// program can store it while something else sends the restart.
 type Baseline struct {
 	InstanceID string    `json:"instanceId"`
 	Status     Status    `json:"status"`
 	StartTime  time.Time `json:"startTime,omitzero"` // to the minute; zero if the service did not report it
-	Locks      []string  `json:"locks,omitempty"`    // as [Instance] has them
-	TakenAt    time.Time `json:"takenAt,omitzero"`   // when the poll left
+	Locks      []string  `json:"locks,omitempty"`    // see [Instance].Locks
+	TakenAt    time.Time `json:"takenAt,omitzero"`   // when the request of the poll was sent
 	// ServiceTime is the time of the poll by the service's clock, to the second.
-	// StartTime is by that clock too, so it proves a restart only if ServiceTime is
-	// known. ServiceTime is zero if the response had no Date, or a Date more than 15
-	// minutes from the client's corrected clock. Such a Date cannot be from the
-	// service's clock, because the service refuses requests that are so far off.
+	// StartTime is by that clock too, so a StartTime proves a restart only if ServiceTime
+	// is known. ServiceTime is zero if the response had no Date, or a Date more than 15
+	// minutes from the client's corrected clock. Such a Date cannot be from the service's
+	// clock, because the service would have refused a request with a time so far off.
 	ServiceTime time.Time `json:"serviceTime,omitzero"`
 }
 
 // SendIntent is a request that is about to be sent and may restart the instance. See
 // [WaitOptions].BeforeSend.
 type SendIntent struct {
-	Baseline Baseline `json:"baseline"` // the instance when it was last read
+	Baseline Baseline `json:"baseline"` // the state of the instance when it was last read
 	Request  int      `json:"request"`  // number of the request in this call, 1 for the first
 }
 
@@ -41,10 +41,10 @@ type Observation struct {
 
 // WaitOptions configures how a call waits for a restart. A zero field means its default.
 type WaitOptions struct {
-	// Timeout limits the whole wait, from the call on. The call returns within a second
+	// Timeout limits the whole call, including the wait. The call returns within a second
 	// of the timeout, or of the end of its context, even if a RoundTripper or the Probe
-	// is still running. Default 25 min, because the vendor documents 3 to 5 minutes
-	// for a restart, and at most 20; negative: only the context ends the wait.
+	// is still running. Default 25 min, because the vendor documents that a restart takes
+	// 3 to 5 minutes, and at most 20; negative: only the context ends the wait.
 	Timeout time.Duration
 	// UnknownGrace is how long to look for signs of a restart whose response was lost.
 	// Default 60 s; negative: the first poll decides.
@@ -61,32 +61,33 @@ type WaitOptions struct {
 	// call does not wait for a probe that ignores the end of its context. If the probe
 	// panics while the call waits for it, the call panics in its own goroutine.
 	Probe func(ctx context.Context, seen Observation) (ProbeResult, error)
-	// OnEvent is called for each event, in order, in the goroutine of the call. It
-	// must not block for long: the call cannot return while OnEvent runs, not even at
-	// its deadline. If nil, events are dropped.
+	// OnEvent is called for each event, in order, in the goroutine of the call. OnEvent
+	// must not block for long: the call cannot return while OnEvent runs, not even at its
+	// deadline. If nil, events are dropped.
 	OnEvent func(Event)
 	// BeforeSend is called right before each request that may restart the instance: the
 	// first request, each retry of a request that certainly did nothing, and the request
-	// of ResendUnknown. Use it to record the intent durably, or for a last check. If it
-	// returns an error, the request is not sent and the call ends with that error, and
-	// with [ErrNotSent] unless the outcome of an earlier request is unknown. If
-	// BeforeSend is nil, every request is sent.
+	// of ResendUnknown. Use BeforeSend to record the intent durably, or for a last check.
+	// If BeforeSend returns an error, the request is not sent and the call ends with that
+	// error. The error matches [ErrNotSent], unless the outcome of an earlier request is
+	// unknown. If BeforeSend is nil, every request is sent.
 	//
-	// The client has the credentials when it calls BeforeSend, and fetches them again
-	// if BeforeSend takes more than 30 s.
+	// The client fetches the credentials before it calls BeforeSend, and again if
+	// BeforeSend takes longer than 30 s.
 	//
-	// BeforeSend runs once at a time for each call, concurrently for calls for several
-	// instances, and in any goroutine. Its context ends with the call. It may call the
-	// client, for example [Client.Check]. It should not block for long: the Baseline
-	// becomes stale, the call cannot return, and other calls of a throttled client may
-	// wait for this request, for up to two seconds. A call with BeforeSend shares its
-	// restart with no other call. [Client.WaitUntilRestarted] and [Client.Resolve] send
-	// nothing and never call it.
+	// For one call, BeforeSend never runs concurrently with itself; for calls about
+	// different instances it may. BeforeSend may run in any goroutine. Its context ends
+	// with the call. BeforeSend may call the client, for example [Client.Check]. It
+	// should not block for long: the Baseline becomes stale, the call cannot return, and
+	// other calls of a throttled client may wait for this request, for up to two seconds.
+	// A call with BeforeSend shares its restart with no other call.
+	// [Client.WaitUntilRestarted] and [Client.Resolve] send nothing and never call
+	// BeforeSend.
 	BeforeSend func(ctx context.Context, intent SendIntent) error
-	// ResendUnknown resends the restart once if its outcome is unknown and no poll has
-	// shown a sign of it within UnknownGrace. This may restart the instance twice,
-	// because the first request may still be on its way. If the second request fails,
-	// the wait ends.
+	// ResendUnknown resends the restart once if the outcome is unknown and no poll has
+	// shown a sign of a restart within UnknownGrace. This may restart the instance twice,
+	// because the first request may still be on its way. If the second request fails, the
+	// wait ends.
 	ResendUnknown bool
 }
 
@@ -118,14 +119,14 @@ func (o WaitOptions) unprobed() ProbeResult {
 	return ProbeHealthy
 }
 
-// ProbeResult is what a probe found.
+// ProbeResult is the result of a probe.
 type ProbeResult uint8
 
 // The results of a probe.
 const (
-	ProbePending   ProbeResult = iota // not ready yet: go on waiting
-	ProbeHealthy                      // ready, which alone proves no restart: what the service shows must prove it
-	ProbeRestarted                    // ready, and proof of the restart by itself, such as another boot id
+	ProbePending   ProbeResult = iota // not ready yet: the wait continues
+	ProbeHealthy                      // ready; the status or StartTime from the service must still prove the restart
+	ProbeRestarted                    // ready, and this result alone proves the restart, such as another boot id
 )
 
 // String returns "pending", "healthy" or "restarted".
@@ -154,17 +155,17 @@ type EventKind string
 
 // The kinds of events.
 const (
-	EventBaseline       EventKind = "baseline"        // the instance was read before the send: Status, StartTime
+	EventBaseline       EventKind = "baseline"        // a poll before the restart was sent: Status, StartTime
 	EventSending        EventKind = "sending"         // the restart is being sent
-	EventAccepted       EventKind = "accepted"        // the service accepted it: RequestID
-	EventOutcomeUnknown EventKind = "outcome unknown" // the answer was lost: Err
-	EventResendRefused  EventKind = "resend refused"  // with IncorrectInstanceStatus: the instance is not Running, so the first send took effect: Err
+	EventAccepted       EventKind = "accepted"        // the service accepted the restart: RequestID
+	EventOutcomeUnknown EventKind = "outcome unknown" // the response was lost: Err
+	EventResendRefused  EventKind = "resend refused"  // the service refused the resend with IncorrectInstanceStatus, so the first request took effect: Err
 	EventStatus         EventKind = "status"          // a poll: Status, StartTime
 	EventPollFailed     EventKind = "poll failed"     // a poll failed: Err
 	EventProbeFailed    EventKind = "probe failed"    // the probe returned an error: Err
 )
 
-// Event is one step on the way of a restart.
+// Event is one step of a restart.
 type Event struct {
 	Kind      EventKind `json:"kind"`
 	At        time.Time `json:"at,omitzero"`
@@ -186,48 +187,50 @@ const (
 	// StartTime, and not before the minute of the send by the service's clock. Without a
 	// baseline, it means that StartTime is in a later minute than the send.
 	//
-	// If others restarted the instance within the minute of the send, and the baseline
-	// did not show it yet, that restart is taken for the caller's.
+	// If someone else restarted the instance in the same minute as the send, and the
+	// baseline does not show that restart yet, that restart is mistaken for the caller's.
 	ProofStartTime Proof = "start time"
 	// ProofProbe means that [WaitOptions.Probe] returned [ProbeRestarted].
 	ProofProbe Proof = "probe"
 	// ProofRefusal means that the service refused the resend of
 	// [WaitOptions.ResendUnknown] with [ErrIncorrectInstanceStatus], and that the
-	// instance is Running after UnknownGrace, but at least 60 s, has passed. The refusal
-	// shows that the instance was not Running, although no poll did. Any other refusal
-	// of the resend proves nothing.
+	// instance is Running once UnknownGrace, or 60 s if that is longer, has passed. The
+	// refusal shows that the instance was not Running, although no poll showed that. Any
+	// other refusal of the resend proves nothing.
 	ProofRefusal Proof = "refusal"
 )
 
-// RestartResult is the evidence of a restart. It proves that the instance restarted
-// after the baseline was taken. It does not prove that this call caused the restart.
+// RestartResult is the evidence of a restart. The evidence proves that the instance
+// restarted after the baseline was taken, but not that this call caused the restart.
 type RestartResult struct {
 	InstanceID     string        `json:"instanceId"`
 	Proof          Proof         `json:"proof"`
-	RequestID      string        `json:"requestId,omitempty"`     // of the accepted send; empty if its answer was lost, or if others sent
+	RequestID      string        `json:"requestId,omitempty"`     // of the accepted response; empty if there is none
 	Requests       int           `json:"requests"`                // how often this client sent the restart
-	Before         Baseline      `json:"before,omitzero"`         // in the result of [Client.Resolve], that of the error, or zero
+	Before         Baseline      `json:"before,omitzero"`         // the baseline; [Client.Resolve] takes it from the error, if the error has one
 	StartTimeAfter time.Time     `json:"startTimeAfter,omitzero"` // to the minute
-	Observations   []Observation `json:"observations,omitempty"`  // the polls after the send, those without news left out
-	SentAt         time.Time     `json:"sentAt,omitzero"`         // when the last send left; zero if others sent
-	Elapsed        time.Duration `json:"-"`                       // from the send, or else the beginning of the wait, to the proof
+	Observations   []Observation `json:"observations,omitempty"`  // the polls after the send, except those that showed nothing new
+	SentAt         time.Time     `json:"sentAt,omitzero"`         // when the last restart request was sent; zero after [Client.WaitUntilRestarted]
+	Elapsed        time.Duration `json:"-"`                       // from SentAt to the proof; if SentAt is zero, from the beginning of the wait
 }
 
-// WaitError is the reason why a wait ended without proof, and the evidence until then.
+// WaitError is the reason why a wait ended without proof, and the evidence gathered so
+// far.
 type WaitError struct {
 	LastStatus   Status        `json:"lastStatus,omitempty"` // of the last poll that succeeded; empty if none did
 	LastSeen     time.Time     `json:"lastSeen,omitzero"`    // the time of that poll; zero if none succeeded
 	Requests     int           `json:"requests"`             // how often the restart was sent
-	RequestID    string        `json:"requestId,omitempty"`  // of the accepted send
+	RequestID    string        `json:"requestId,omitempty"`  // of the accepted response
 	Before       Baseline      `json:"before,omitzero"`
-	Observations []Observation `json:"observations,omitempty"` // the polls after the send, those without news left out
-	Locks        []string      `json:"locks,omitempty"`        // as last read, as [Instance] has them; Before's if nothing was read since
+	Observations []Observation `json:"observations,omitempty"` // the polls after the send, except those that showed nothing new
+	Locks        []string      `json:"locks,omitempty"`        // see [Instance].Locks; from the last poll that listed the instance, otherwise from Before
 	Err          error         `json:"-"`                      // why the wait ended
 
 	at time.Time // when that was
 }
 
-// Error says why the wait ended, what was seen last, and which locks the instance has.
+// Error returns why the wait ended, what the last poll showed, and which locks the
+// instance has.
 func (e *WaitError) Error() string {
 	text := errorText(e.Err)
 	switch {
@@ -246,8 +249,8 @@ func (e *WaitError) Error() string {
 // Unwrap returns the cause.
 func (e *WaitError) Unwrap() error { return e.Err }
 
-// RebootAndWait restarts an instance and follows the restart to its end: until the
-// instance is Running again with proof that it restarted.
+// RebootAndWait restarts an instance and follows the restart until the instance is
+// Running again, with proof that it restarted.
 //
 // The status Running alone proves nothing, because the instance was Running before. So
 // the call takes a baseline of the instance before it sends the restart, and succeeds
@@ -256,39 +259,42 @@ func (e *WaitError) Unwrap() error { return e.Err }
 // service would refuse the restart, the call sends nothing and returns an [APIError]
 // with StatusCode 0.
 //
-// If the response to the restart is lost, the call polls: a change within UnknownGrace
-// proves the restart; without one, the wait ends with [ErrNotProven] and
-// [ErrOutcomeUnknown]. The restart is sent once, or twice with ResendUnknown.
+// If the response to the restart is lost, the call polls. A change within UnknownGrace
+// proves the restart. If there is no change, the wait ends with [ErrNotProven] and
+// [ErrOutcomeUnknown]. With ResendUnknown, the call resends the restart once instead.
 //
 // ProofStartTime needs the time of the send by the service's clock: the baseline's
 // ServiceTime plus the time that passed until the send, so a wrong local clock does no
-// harm. Without ServiceTime, that time is calculated from the Date of each poll. It is
-// rounded up by a second: a restart that is over within the last second of a minute,
-// and that no poll showed, is missed. If no response has a plausible Date, StartTime
-// proves nothing.
+// harm. Without ServiceTime, the client derives the time of the send from the Date header
+// of each poll. In both cases it adds one second to be safe, because a Date has whole
+// seconds. So it misses a restart that began and finished in the last second of a minute
+// and that no poll showed. If no response has a plausible Date, StartTime proves nothing.
 //
 // The result is nil on error. The error is an [OperationError] with the outcome of the
-// send; it wraps a [WaitError] with the evidence. Denied access, a vanished instance
-// and a lock end the wait at once; throttled polls slow it.
+// send. If a request was sent, the OperationError wraps a [WaitError] with the evidence.
+// Denied access, a vanished instance and a lock end the wait at once; throttled polls
+// slow the wait.
 //
 // Overlapping calls for the same instance and the same ForceStop share one restart and
-// its polls, except calls with BeforeSend, which send their own. Each call obeys its
-// own context and options, and a resend by ResendUnknown is sent once for all of them.
-// So a call may return a restart that was sent before the call began. It does not join
-// a restart that is proven or that began more than 10 minutes ago. A call that ends
-// while others continue has an unknown outcome, even if nothing was sent yet.
+// its polls, except calls with BeforeSend, which send their own. Each call obeys its own
+// context and options, and a resend by ResendUnknown is sent once for all of these calls.
+// So a call may return a restart that was sent before the call began. A call does not
+// join a restart that is proven or that began more than 10 minutes ago. If a call ends
+// while other calls still share its restart, its outcome is unknown even if nothing has
+// been sent yet, because the restart may still be sent.
 //
-// All waits of a client share requests for their polls, up to 100 instances a request:
-// a thousand waits take some hundred requests instead of thirteen thousand. A single
-// wait is not delayed; if many begin at once, their first polls take half a second. If
-// the service refuses a request, and one of its instances may be the reason, the client
-// polls again in parts, and only the waits for the refused instances fail. Once three
-// instances have each been refused alone, and no poll has succeeded, all instances of
-// the request are treated as refused.
+// All waits of a client share the requests of their polls, up to 100 instances a request:
+// a thousand waits of 90 s take about 140 to 200 requests instead of thirteen thousand. A
+// single wait is not delayed. If many waits begin at once, their first polls are delayed
+// by up to half a second. If the service refuses a request, and one of the instances in
+// the request may be the reason, the client splits the request and polls again, so that
+// only the waits for the refused instances fail. Once three instances have each been
+// refused alone, and no poll has succeeded, all instances of the request are treated as
+// refused.
 //
 // A RoundTripper or a probe that ignores its context does not keep the call from
-// returning: it continues in a separate goroutine, and its result is dropped. If the
-// RoundTripper was about to send a restart, the outcome is unknown.
+// returning: the RoundTripper or probe continues in a separate goroutine, and its result
+// is dropped. If the RoundTripper was about to send a restart, the outcome is unknown.
 func (c *Client) RebootAndWait(ctx context.Context, request RebootInstanceRequest, options WaitOptions) (*RestartResult, error) {
 	const operation = "RebootAndWait"
 	if err := checkCall(ctx, request.InstanceID); err != nil {
@@ -306,8 +312,8 @@ func (c *Client) RebootAndWait(ctx context.Context, request RebootInstanceReques
 	return c.sendingWatch(ctx, request, options).wait(ctx, operation, options)
 }
 
-// TakeBaseline reads what [Client.WaitUntilRestarted] needs to know of an instance
-// before it is restarted by other means.
+// TakeBaseline reads what [Client.WaitUntilRestarted] needs to know of an instance before
+// the instance is restarted by other means.
 func (c *Client) TakeBaseline(ctx context.Context, instanceID string) (Baseline, error) {
 	const operation = "TakeBaseline"
 	if err := checkCall(ctx, instanceID); err != nil {
@@ -343,12 +349,13 @@ func (c *Client) readBaseline(ctx context.Context, id string) (baseline Baseline
 	return Baseline{}, nil, notListed()
 }
 
-// WaitUntilRestarted waits until an instance has restarted since the baseline was
-// taken, whoever restarted it. It sends no restart; its errors have no outcome.
+// WaitUntilRestarted waits until an instance has restarted since the baseline was taken,
+// whoever restarted the instance. WaitUntilRestarted sends no restart; its errors have no
+// outcome.
 //
 // As there is no send, [ProofStartTime] compares StartTime with the minute of the
-// baseline's ServiceTime. Keep that field when you store a baseline: without it,
-// StartTime proves nothing.
+// baseline's ServiceTime. Keep ServiceTime when you store a baseline: without
+// ServiceTime, StartTime proves nothing.
 func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, options WaitOptions) (*RestartResult, error) {
 	const operation = "WaitUntilRestarted"
 	err := checkCall(ctx, baseline.InstanceID)
@@ -367,25 +374,25 @@ func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, opti
 	return w.wait(ctx, operation, options)
 }
 
-// Resolve determines whether a restart of unknown outcome took place: it polls the
-// instance until it is Running with [ProofStatus] or [ProofStartTime]. Without such a
-// sign within UnknownGrace of the send, Resolve returns an error that is [ErrNotProven]
-// and still [ErrOutcomeUnknown]. Resolve sends no restart.
+// Resolve determines whether a restart of unknown outcome took place: Resolve polls until
+// the instance is Running with [ProofStatus] or [ProofStartTime]. Without such a sign
+// within UnknownGrace of the send, Resolve returns an error that is [ErrNotProven] and
+// still [ErrOutcomeUnknown]. Resolve sends no restart.
 //
-// The unknown error is one that an earlier call returned. It may come from another
-// process: an [OperationError] can be stored as JSON.
+// The argument unknown is the error that an earlier call returned. The error may come
+// from another process, because an [OperationError] can be stored as JSON.
 //
-//   - An error of [Client.RebootAndWait] contains a baseline, and with it the time of
-//     the send by the service's clock. Any process can resolve it, whatever its local
-//     clock.
+//   - An error of [Client.RebootAndWait] contains a baseline, and with the baseline the
+//     time of the send by the service's clock. Any process can resolve such an error,
+//     even if the local clock of that process is wrong.
 //   - An error without a baseline, such as one of [Client.RebootInstance], has only
-//     SentAt, by the local clock of the sender. Resolve it on the same machine, or on
-//     one whose clock agrees. If the sender's clock was behind by d, a start up to d
-//     before the send is taken for one after it; if it was ahead, a restart may be
-//     missed.
+//     SentAt, by the local clock of the sender. Resolve such an error on the same machine,
+//     or on a machine whose clock agrees. If the sender's clock was slow by d, a start up
+//     to d before the send is mistaken for one after the send; if the clock was fast, a
+//     restart may be missed.
 //
 // Resolve cannot determine who restarted the instance. If the instance was not Running
-// when the restart was sent, so that the service would have refused it, the result
+// when the restart was sent, the service would have refused the restart, and the result
 // proves nothing.
 func (c *Client) Resolve(ctx context.Context, unknown error, options WaitOptions) (*RestartResult, error) {
 	const operation = "Resolve"
