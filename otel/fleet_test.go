@@ -262,8 +262,8 @@ func TestFleetRunWithoutEvents(t *testing.T) {
 
 func TestHaltedAndInterruptedRuns(t *testing.T) {
 	inBubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
-		s.Inject(ecstest.Fault{Action: "RebootInstance", Kind: ecstest.FaultError, Code: "DiskError"})
-		s.run(t.Context(), 3, fleet.Options{MinReady: -1, Rules: fleet.Rules{MaxUnavailable: fleet.Count(1), AllowWide: true, Canary: []int{1}}})
+		sick := func(context.Context, fleet.Target) error { return errors.New("sick") }
+		s.run(t.Context(), 3, fleet.Options{Health: sick, ReadyTimeout: 5 * time.Minute, Rules: fleet.Rules{MaxUnavailable: fleet.Count(1), AllowWide: true, Canary: []int{1}}})
 		run := s.span("fleet.reboot")
 		require.Equal(t, codes.Error, run.Status.Code)
 		require.Equal(t, "canary failed", attr(run.Attributes, "error.type"))
