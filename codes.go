@@ -9,9 +9,9 @@ import "strings"
 // nothing.
 //
 // The constants below are the codes. The other errors named Err are variables: outcomes
-// such as [ErrNotSent], and classes of codes such as [ErrThrottled]. The throttling codes
-// have no constants, only their class. [ErrRejectedThrottling] is not one of them,
-// because it does not say whether the service acted.
+// such as [ErrNotSent], and classes of codes such as [ErrThrottled]. The codes of
+// ErrThrottled have no constants. Rejected.Throttling has one ([ErrRejectedThrottling]),
+// and does not belong to ErrThrottled, because it does not say whether the service acted.
 type ErrorCode string
 
 // Error returns the code with this package's prefix.

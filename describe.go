@@ -18,7 +18,8 @@ import (
 )
 
 // Status is the status of an instance, as the API spells it. There is no status for a
-// restart: a restarting instance is Stopping, Starting, or both in turn.
+// restart: a restarting instance is Stopping, Stopped or Starting, or several of these in
+// turn.
 type Status string
 
 // The statuses of the API.
@@ -134,10 +135,10 @@ const maxInstanceIDs = 100
 //
 // If the request has ids, the sequence contains each id once, in the order of the
 // service. The client requests 100 ids at a time. Instances that the service does not
-// list come after the others of the same 100 ids, with an empty Status. If the request
-// sets Tags, Zone or Status, instances that exist but do not match are among them.
-// DescribeInstances drops instances that the service lists although they do not match, so
-// that a filter that the service ignores does not select the whole account.
+// list come after the others of the same 100 ids, with an empty Status. An id whose
+// instance exists but does not match Tags, Zone or Status is also yielded with an empty
+// Status. DescribeInstances drops instances that the service lists although they do not
+// match, so that a filter that the service ignores does not select the whole account.
 //
 // An error ends the sequence. The error is an [OperationError] without an outcome,
 // because a read changes nothing. The client retries reads after every temporary failure.
@@ -148,7 +149,7 @@ const maxInstanceIDs = 100
 //   - 10 empty pages in a row
 //   - a page token that repeats
 //   - without ids: 10,000 pages (a million instances)
-//   - with ids: n + 10 pages for a batch of n ids, of which there are 100 at most
+//   - with ids: n + 10 pages for a batch of n ids (n is at most 100)
 //
 // DescribeInstances needs the RAM action ecs:DescribeInstances. Without that permission,
 // the service lists nothing and reports no error.

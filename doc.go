@@ -29,8 +29,9 @@
 //
 // After a lost response, a timeout while waiting for one, a 5xx status, a redirect or a
 // proxy's page, the client does not know whether the instance restarts. RebootInstance
-// then returns [ErrOutcomeUnknown] and does not retry. Dry runs change nothing, so the
-// client retries them in those cases too.
+// then returns [ErrOutcomeUnknown] and does not retry. A dry run is not meant to change
+// anything, so the client retries it in those cases too. If the service accepts a dry run
+// as a real restart, the call returns [ErrDryRunIgnored].
 //
 // Every failed call returns an [OperationError]. The error of a restart has one
 // [Outcome]: not sent, rejected, unknown or accepted.
@@ -44,10 +45,10 @@
 //
 // The status Running proves nothing, because the instance was Running before. So
 // RebootAndWait takes a baseline of the instance before it sends the restart, and then
-// waits for a change: another status and then Running, or a later StartTime. If the
-// response is lost, RebootAndWait polls for the same change; it does not resend the
-// restart unless [WaitOptions].ResendUnknown is set. If there is no proof, the call
-// returns [ErrNotProven]; it never reports success.
+// waits for a change: Stopping, Stopped or Starting and then Running, or Running with a
+// later StartTime. If the response is lost, RebootAndWait polls for the same change; it
+// does not resend the restart unless [WaitOptions].ResendUnknown is set. If there is no
+// proof, the call returns [ErrNotProven]; it never reports success.
 //
 // The other calls about restarts are:
 //
@@ -66,8 +67,8 @@
 //
 // No error text, log record or printed value of this package holds a secret: neither the
 // access key secret nor a token, signature or signed URL. Key ids are masked. The one
-// exception is the field Err of a [ForeignError]: the text of that error, which other
-// code made, may hold secrets.
+// exception is the field Err of a [ForeignError]. Err is the original error from other
+// code, and its text may hold secrets; the text of the ForeignError itself does not.
 //
 // # Testing
 //

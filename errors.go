@@ -23,15 +23,15 @@ const prefix = "ecsreboot: "
 // [ErrorCode] and an outcome, and match a context error, all at once. These variables are
 // not service codes: each class stands for several codes, or for none.
 var (
-	// ErrThrottled is the class of calls that a rate limit held back: the service's, this
-	// client's pace while the service throttles, or that of [WithRateHint]. The service
-	// did not process the call.
+	// ErrThrottled is the class of calls that failed because of a rate limit: the
+	// service's own, the slower pace of the client while the service throttles, or the
+	// limit of [WithRateHint]. The service did not process the call.
 	ErrThrottled = pace.ErrThrottled
 	// ErrUnauthenticated is the class of responses that refuse the credentials or the
 	// signature.
 	ErrUnauthenticated = errors.New(prefix + "unauthenticated")
-	// ErrAccessDenied is the class of responses that say that the identity, which the
-	// service knows, lacks a permission.
+	// ErrAccessDenied is the class of responses that say that the service authenticated
+	// the identity, but that the identity lacks a permission.
 	ErrAccessDenied = errors.New(prefix + "access denied")
 	// ErrKMSKey is the class of responses that say that the KMS key of an encrypted disk
 	// cannot be used.
@@ -73,7 +73,7 @@ type Outcome uint8
 // The outcomes. Each except OutcomeNone has a matching sentinel for errors.Is, given in
 // parentheses.
 const (
-	OutcomeNone     Outcome = iota // the call requested no restart: a read, or a dry run without a response
+	OutcomeNone     Outcome = iota // there is no outcome to report: the call was a read or WaitUntilRestarted, or a dry run that got no usable response
 	OutcomeNotSent                 // nothing reached the service: the restart did not happen ([ErrNotSent])
 	OutcomeRejected                // the service refused: the restart did not happen ([ErrRejected])
 	OutcomeUnknown                 // the restart may have happened ([ErrOutcomeUnknown])
@@ -121,8 +121,8 @@ func (o Outcome) sentinel() error {
 }
 
 // OutcomeOf returns the outcome that err carries, or [OutcomeNone] if it carries none. If
-// err joins the errors of several calls, OutcomeOf returns the first of these that any of
-// them has: unknown, accepted, rejected, not sent.
+// err joins the errors of several calls, OutcomeOf returns the first outcome in this order
+// that one of the errors has: unknown, accepted, rejected, not sent.
 func OutcomeOf(err error) Outcome {
 	outcome := OutcomeNone
 	for failed := range operationErrors(err) {

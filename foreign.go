@@ -23,10 +23,11 @@ import (
 // context, the error of net/http, of a RoundTripper, of a credential provider, of a
 // [pace.Pacer], of [WaitOptions].BeforeSend or of a probe.
 //
-// Such an error can itself be the error of another call. So it must not be mistaken for
-// the outcome of this call: errors.Is and errors.As do not find this package's sentinels,
-// codes or error types inside a ForeignError. They find everything else in Err. There is
-// no Unwrap method.
+// Err may itself come from another call of this package, for example one made in
+// BeforeSend. The outcome of that call must not be mistaken for the outcome of this call,
+// so errors.Is and errors.As do not find this package's sentinels, codes or error types
+// inside a ForeignError. They find everything else in Err, except that errors.As does not
+// find a [url.Error]. There is no Unwrap method.
 type ForeignError struct {
 	// Source says where the error comes from: "context", "transport", "credentials",
 	// "Pacer", "BeforeSend" or "Probe".

@@ -175,11 +175,11 @@ func WithHTTPClient(client *http.Client) Option {
 // metrics or headers. Repeated options all apply: later wrappers wrap earlier ones. A nil
 // wrapper wraps nothing; a wrapper that returns a nil RoundTripper is an error.
 //
-// A wrapper that sends a restart a second time gets an error, both through the client's
-// transport and through its own net/http transport if the second request has the context
-// of the first. The client cannot stop a wrapper that sends the restart by other means or
-// with another context. A failure to connect is [ErrNotSent] only if the wrapper returns
-// the error of the client's transport, wrapped or not.
+// A wrapper that sends a restart a second time gets an error if it uses the client's
+// transport. It also gets an error from its own net/http transport if the second request
+// has the context of the first. The client cannot stop a wrapper that sends the restart by
+// other means or with another context. A failure to connect is [ErrNotSent] only if the
+// wrapper returns the error of the client's transport, wrapped or not.
 //
 // A wrapper that traces connections needs a new httptrace.ClientTrace for each request,
 // because httptrace.WithClientTrace permanently adds the hooks of the context to the

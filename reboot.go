@@ -137,7 +137,7 @@ func instanceIDProblem(id string) string {
 type CheckResult struct {
 	// Instance is the current state of the instance. Its Listed method may report false
 	// although the service would accept the restart, because reading needs a separate
-	// permission.
+	// permission, ecs:DescribeInstances.
 	Instance  Instance `json:"instance"`
 	RequestID string   `json:"requestId"` // of the dry run
 }
@@ -149,12 +149,17 @@ func (r *CheckResult) LogValue() slog.Value { return logvalue.Of(r) }
 // instance's status, locks and expiry, and sends the restart as a dry run; nothing
 // restarts.
 //
-// The error is the one that the restart would return: an [APIError] whose Code.Advice
-// says what to do about the error. Its StatusCode is 0 if the state of the instance
-// already rules the restart out, so that no dry run was sent. Its text names every lock
-// of the instance, including those that are not known to prevent a restart. If there is
-// no error, the locks are in the result's Instance. Check ignores the request's DryRun.
-// Check needs the RAM actions ecs:DescribeInstances and ecs:RebootInstance.
+// Every error is an [OperationError]. If the service would refuse the restart, the
+// OperationError wraps an [APIError] whose Code.Advice says what to do. The StatusCode of
+// the APIError is 0 if the state of the instance already rules the restart out, so that no
+// dry run was sent. The text of the OperationError names every lock of the instance,
+// including those that are not known to prevent a restart. If there is no error, the locks
+// are in the result's Instance. Check ignores the request's DryRun.
+//
+// Check needs the RAM action ecs:RebootInstance for the dry run and ecs:DescribeInstances
+// to read the instance. Without ecs:DescribeInstances, the service lists nothing and
+// reports no error, so only the dry run decides: Check can pass, but the Instance of the
+// result has only its ID.
 func (c *Client) Check(ctx context.Context, request RebootInstanceRequest) (*CheckResult, error) {
 	const operation = "Check"
 	fail := func(err error) (*CheckResult, error) {

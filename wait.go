@@ -18,10 +18,12 @@ type Baseline struct {
 	Locks      []string  `json:"locks,omitempty"`    // see [Instance].Locks
 	TakenAt    time.Time `json:"takenAt,omitzero"`   // when the request of the poll was sent
 	// ServiceTime is the time of the poll by the service's clock, to the second.
-	// StartTime is by that clock too, so a StartTime proves a restart only if ServiceTime
-	// is known. ServiceTime is zero if the response had no Date, or a Date more than 15
-	// minutes from the client's corrected clock. Such a Date cannot be from the service's
-	// clock, because the service would have refused a request with a time so far off.
+	// StartTime is by that clock too. For WaitUntilRestarted, a StartTime proves a restart
+	// only if ServiceTime is known; RebootAndWait and Resolve can use the Date of their
+	// polls instead. ServiceTime is zero if the response had no Date, or a Date more than
+	// 15 minutes from the client's corrected clock. Such a Date cannot be from the
+	// service's clock, because the service would have refused a request with a time so far
+	// off.
 	ServiceTime time.Time `json:"serviceTime,omitzero"`
 }
 
@@ -43,8 +45,10 @@ type Observation struct {
 type WaitOptions struct {
 	// Timeout limits the whole call, including the wait. The call returns within a second
 	// of the timeout, or of the end of its context, even if a RoundTripper or the Probe
-	// is still running. Default 25 min, because the vendor documents that a restart takes
-	// 3 to 5 minutes, and at most 20; negative: only the context ends the wait.
+	// is still running. OnEvent, BeforeSend, a [CallObserver] and a log handler delay the
+	// return further if they block. Default 25 min, because the vendor documents that a
+	// restart takes 3 to 5 minutes, and at most 20; negative: only the context ends the
+	// wait.
 	Timeout time.Duration
 	// UnknownGrace is how long to look for signs of a restart whose response was lost.
 	// Default 60 s; negative: the first poll decides.
@@ -53,8 +57,8 @@ type WaitOptions struct {
 	// Throttled polls are not failures. Default 5; negative: the first failure ends
 	// the wait.
 	MaxPollFailures int
-	// Probe is a check by the caller, such as a boot id or a health check. If nil, no
-	// probe runs.
+	// Probe is a check by the caller, such as a comparison of boot ids or a health check.
+	// If nil, no probe runs.
 	//
 	// After the restart was sent, the probe runs after each poll that shows the instance
 	// Running, in a separate goroutine, and at most once at a time for each call. The
@@ -75,14 +79,14 @@ type WaitOptions struct {
 	// The client fetches the credentials before it calls BeforeSend, and again if
 	// BeforeSend takes longer than 30 s.
 	//
-	// For one call, BeforeSend never runs concurrently with itself; for calls about
-	// different instances it may. BeforeSend may run in any goroutine. Its context ends
-	// with the call. BeforeSend may call the client, for example [Client.Check]. It
-	// should not block for long: the Baseline becomes stale, the call cannot return, and
-	// other calls of a throttled client may wait for this request, for up to two seconds.
-	// A call with BeforeSend shares its restart with no other call.
-	// [Client.WaitUntilRestarted] and [Client.Resolve] send nothing and never call
-	// BeforeSend.
+	// BeforeSend never runs concurrently with itself within a call. Different calls may
+	// run it concurrently, even calls for the same instance, because a call with
+	// BeforeSend shares its restart with no other call. BeforeSend may run in any
+	// goroutine. Its context ends with the call. BeforeSend may call the client, for
+	// example [Client.Check]. It should not block for long: the Baseline becomes stale,
+	// the call cannot return, and other calls of a throttled client may wait for this
+	// request, for up to two seconds. [Client.WaitUntilRestarted] and [Client.Resolve]
+	// send nothing and never call BeforeSend.
 	BeforeSend func(ctx context.Context, intent SendIntent) error
 	// ResendUnknown resends the restart once if the outcome is unknown and no poll has
 	// shown a sign of a restart within UnknownGrace. This may restart the instance twice,
@@ -126,7 +130,7 @@ type ProbeResult uint8
 const (
 	ProbePending   ProbeResult = iota // not ready yet: the wait continues
 	ProbeHealthy                      // ready; the status or StartTime from the service must still prove the restart
-	ProbeRestarted                    // ready, and this result alone proves the restart, such as another boot id
+	ProbeRestarted                    // ready, and the probe itself has proof of the restart, such as a changed boot id
 )
 
 // String returns "pending", "healthy" or "restarted".
@@ -194,9 +198,9 @@ const (
 	ProofProbe Proof = "probe"
 	// ProofRefusal means that the service refused the resend of
 	// [WaitOptions.ResendUnknown] with [ErrIncorrectInstanceStatus], and that the
-	// instance is Running once UnknownGrace, or 60 s if that is longer, has passed. The
-	// refusal shows that the instance was not Running, although no poll showed that. Any
-	// other refusal of the resend proves nothing.
+	// instance is Running once UnknownGrace, or 60 s if that is longer, has passed since
+	// the refusal. The refusal shows that the instance was not Running, although no poll
+	// showed that. Any other refusal of the resend proves nothing.
 	ProofRefusal Proof = "refusal"
 )
 
@@ -256,8 +260,8 @@ func (e *WaitError) Unwrap() error { return e.Err }
 // the call takes a baseline of the instance before it sends the restart, and succeeds
 // once the instance is Running with one of the proofs: [ProofStatus],
 // [ProofStartTime], [ProofRefusal], or [ProofProbe]. If the baseline shows that the
-// service would refuse the restart, the call sends nothing and returns an [APIError]
-// with StatusCode 0.
+// service would refuse the restart, the call sends nothing and returns an
+// [OperationError] that wraps an [APIError] with StatusCode 0.
 //
 // If the response to the restart is lost, the call polls. A change within UnknownGrace
 // proves the restart. If there is no change, the wait ends with [ErrNotProven] and
@@ -266,9 +270,12 @@ func (e *WaitError) Unwrap() error { return e.Err }
 // ProofStartTime needs the time of the send by the service's clock: the baseline's
 // ServiceTime plus the time that passed until the send, so a wrong local clock does no
 // harm. Without ServiceTime, the client derives the time of the send from the Date header
-// of each poll. In both cases it adds one second to be safe, because a Date has whole
-// seconds. So it misses a restart that began and finished in the last second of a minute
-// and that no poll showed. If no response has a plausible Date, StartTime proves nothing.
+// of each poll. In both cases the client adds one second to be safe, because a Date has
+// whole seconds, so the calculated time is later than the true time, by up to one second
+// plus the time that the response took. If a minute ends between the true and the
+// calculated time, a StartTime in that minute proves nothing. Then the call misses a
+// restart that started the instance before that minute ended, unless a poll showed the
+// restart. If no response has a plausible Date, StartTime proves nothing.
 //
 // The result is nil on error. The error is an [OperationError] with the outcome of the
 // send. If a request was sent, the OperationError wraps a [WaitError] with the evidence.
@@ -375,25 +382,30 @@ func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, opti
 }
 
 // Resolve determines whether a restart of unknown outcome took place: Resolve polls until
-// the instance is Running with [ProofStatus] or [ProofStartTime]. Without such a sign
-// within UnknownGrace of the send, Resolve returns an error that is [ErrNotProven] and
-// still [ErrOutcomeUnknown]. Resolve sends no restart.
+// the instance is Running with [ProofStatus], [ProofStartTime] or [ProofProbe]. Resolve
+// polls at least once. If UnknownGrace since the send has passed and no poll has shown
+// such a sign, Resolve returns an error that is [ErrNotProven] and still
+// [ErrOutcomeUnknown]. Resolve sends no restart.
 //
 // The argument unknown is the error that an earlier call returned. The error may come
-// from another process, because an [OperationError] can be stored as JSON.
+// from another process, because an [OperationError] can be stored as JSON. If the outcome
+// of that error is not unknown, for example because nothing was sent, Resolve polls
+// nothing and returns [ErrInvalidInput].
 //
-//   - An error of [Client.RebootAndWait] contains a baseline, and with the baseline the
-//     time of the send by the service's clock. Any process can resolve such an error,
-//     even if the local clock of that process is wrong.
-//   - An error without a baseline, such as one of [Client.RebootInstance], has only
-//     SentAt, by the local clock of the sender. Resolve such an error on the same machine,
-//     or on a machine whose clock agrees. If the sender's clock was slow by d, a start up
-//     to d before the send is mistaken for one after the send; if the clock was fast, a
-//     restart may be missed.
+//   - If a request was sent, an error of [Client.RebootAndWait] contains the baseline. If
+//     the baseline has a ServiceTime, any process can resolve the error, even if the local
+//     clock of that process is wrong.
+//   - Without a baseline, as in an error of [Client.RebootInstance], or without its
+//     ServiceTime, Resolve depends on SentAt, which is by the local clock of the sender.
+//     Resolve such an error on the same machine, or on a machine whose clock agrees. If
+//     the sender's clock was slow by d, a start up to d before the send is mistaken for
+//     one after the send; if the clock was fast, a restart may be missed.
+//   - If a call of RebootAndWait ended before the request was sent, and other calls still
+//     shared the restart, the error has no baseline, and SentAt is when the call ended.
 //
 // Resolve cannot determine who restarted the instance. If the instance was not Running
-// when the restart was sent, the service would have refused the restart, and the result
-// proves nothing.
+// when the restart was sent, the service refused the restart, but Resolve can still
+// succeed: it takes a start by someone else for the restart.
 func (c *Client) Resolve(ctx context.Context, unknown error, options WaitOptions) (*RestartResult, error) {
 	const operation = "Resolve"
 	if err := checkContext(ctx); err != nil {
