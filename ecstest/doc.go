@@ -28,8 +28,9 @@
 //
 // The server checks, in this order, the action, the time stamp, the key, the
 // token, the signature and the nonce of a call; then it applies the flow
-// limit, then a fault, then the operation. A nonce is used up as soon as it is
-// read, even if the call fails.
+// limit, then a fault, then the operation. A nonce is used up before the first
+// check, as soon as the server has read the whole request, so a call that fails
+// a check uses up its nonce too. It may be used again after 31 minutes.
 //
 // # Time
 //

@@ -66,8 +66,8 @@ type Fault struct {
 	// Action and InstanceID choose the calls; empty means any. A call that lists
 	// several instances matches if one of them is InstanceID.
 	Action, InstanceID string
-	// Skip matching calls pass first, and the next Times calls are hit. A Times
-	// of 0 means one; a negative number means all.
+	// The first Skip calls that match pass, and the next Times calls that match are
+	// hit. A Times of 0 means one; a negative number means all.
 	Skip, Times int
 	// Act makes the server carry the call out before the fault shows. Without Act,
 	// the call has no effect, except with FaultDelay, and with FaultTruncate and
@@ -88,7 +88,8 @@ type Fault struct {
 	Header http.Header
 	Body   string
 	// Hint is how long a FaultThrottle asks the client to wait, in the header
-	// HintHeader, by default HintRetryAfter. A Hint of 0 gives no hint.
+	// HintHeader. In a Fault, an empty HintHeader (NoHint) means HintRetryAfter;
+	// leave Hint at 0 for no hint.
 	Hint       time.Duration
 	HintHeader HintHeader
 }
@@ -98,8 +99,8 @@ type armedFault struct {
 	skip, left int
 }
 
-// Inject arms faults. The first armed fault that matches a call, in the order of
-// injection, hits the call; later faults do not count that call.
+// Inject arms faults. Faults look at a call in the order of injection, until one
+// hits it; a fault that skips the call counts it and passes it on to the next.
 func (s *Server) Inject(faults ...Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -33,9 +33,9 @@ type Options struct {
 	// minute of the server's clock; 0 or less sets no limit. The response to a
 	// call above the limit is 400 Throttling.User, and the call is not counted.
 	LimitPerMinute int
-	// LimitBurst, if positive, makes the limit a token bucket in place of the
-	// windows: the bucket holds LimitBurst calls, is full at first, and gains
-	// LimitPerMinute/60 calls a second. LimitBurst needs LimitPerMinute.
+	// LimitBurst, if positive, makes the limit a token bucket instead of a count
+	// per clock minute: the bucket holds LimitBurst calls, is full at first, and
+	// gains LimitPerMinute/60 calls a second. LimitBurst needs LimitPerMinute.
 	LimitBurst int
 	// ThrottleHint is the header in which a Throttling.User response says how long
 	// to wait until the server lets calls through again; default NoHint.

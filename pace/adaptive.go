@@ -14,18 +14,23 @@ import (
 // for one operation in one region of one account. Clients of a process that share an
 // Adaptive share what it learns.
 //
-// An Adaptive does not delay calls until the service throttles one. The Adaptive is then
-// closed: no request is sent until the time that the service names, at most five minutes
-// later, or, if the service names no time, until the service's next minute begins. At
-// that time one waiting call is sent as a probe, and after its response the other calls
-// follow at a rate below what the service was seen to accept. A probe that is delayed
-// for two seconds before it is sent loses its place to the next call; see the method
-// Delay of [Reservation].
+// Without a limit from [NewAdaptive], an Adaptive delays no call until the service
+// throttles one. The Adaptive is then closed:
 //
-// The rate is raised slowly while nothing is throttled, and the limit is dropped once it
-// has delayed no call for three minutes. If the service names no time, single calls that
-// have not been throttled yet are sent as probes before the minute is over. If such a
-// probe is answered, the service does not count by minutes.
+//   - If the service names a time, no request is sent until then, or for five minutes at
+//     most.
+//   - Otherwise the Adaptive is closed until the service's next minute begins. Before
+//     that, only single calls that have not been throttled yet are sent, as probes. If
+//     such a probe is answered, the service does not count by minutes: the Adaptive opens
+//     at once, and from then on it closes for two seconds at first.
+//
+// When that time is over, one waiting call is sent as a probe. Once the service answers
+// it, the other calls follow at a rate below what the service was seen to accept. A probe
+// that is delayed for two seconds before it is sent loses its place to the next call; see
+// the method Delay of [Reservation].
+//
+// The learned rate is raised slowly while nothing is throttled, and dropped once it has
+// delayed no call for three minutes. The limit given to NewAdaptive always stays.
 //
 // Calls that have been throttled go first; apart from that, calls go in the order of
 // their arrival. An Adaptive starts no goroutines.

@@ -46,8 +46,9 @@ type Pacer interface {
 	// returns. A nil Reservation needs no reports.
 	//
 	// If Acquire returns an error, the request is not sent and the call ends with that
-	// error. The call is throttled only if the error is [ErrThrottled]. If the error
-	// holds the outcome of another call, that outcome does not apply to this call.
+	// error. The call is throttled only if the error is [ErrThrottled]. If a Pacer
+	// itself makes calls of a client and returns their error, the client does not take
+	// the outcome in that error for the outcome of this call.
 	//
 	// Acquire should return ErrThrottled at once if it knows that the request must wait
 	// for longer than request.MaxWait or until after the deadline of ctx; see
@@ -60,9 +61,10 @@ type Pacer interface {
 }
 
 // Reservation is the permission to send one request. The client holds it from Acquire
-// until the outcome of the request is known. Meanwhile the client fetches credentials
-// and may run the caller's hook: it calls Delay before the hook and Proceed after the
-// hook. The client calls the methods one after another, from any goroutine.
+// until the outcome of the request is known. Meanwhile the client fetches credentials,
+// and may poll the instance again and run the caller's hook: it calls Delay before these
+// two, and Proceed after them. The client calls the methods one after another, from any
+// goroutine.
 //
 // A panic in a method is ignored, because the request may have restarted an instance
 // and its outcome must not be lost.
@@ -199,7 +201,8 @@ func (r Response) String() string {
 // MarshalText returns what [Response.String] returns.
 func (r Response) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText reads what [Response.MarshalText] writes for the responses that exist.
+// UnmarshalText accepts the texts of [Unanswered], [Answered] and [Throttled]; any other
+// text is an error.
 func (r *Response) UnmarshalText(text []byte) error {
 	for known := Unanswered; known <= Throttled; known++ {
 		if known.String() == string(text) {

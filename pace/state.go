@@ -47,9 +47,10 @@ func (s State) String() string {
 // LogValue gives slog the fields of the JSON.
 func (s State) LogValue() slog.Value { return logvalue.Of(s) }
 
-// Refusal returns an [ErrThrottled] if a pacer in this state would refuse a call that
-// can wait no longer than maxWait and the context's deadline. It returns nil if the
-// pacer is open or is expected to open in time, and a [FieldError] if ctx is nil.
+// Refusal returns an [ErrThrottled] if the pacer is closed and not expected to open
+// within maxWait and before the deadline of ctx, a [FieldError] if ctx is nil, and nil
+// otherwise. Refusal does not consider the rate or the calls that wait, so a pacer may
+// refuse a call although Refusal returned nil.
 func (s State) Refusal(ctx context.Context, maxWait time.Duration) error {
 	switch {
 	case ctx == nil:

@@ -8,10 +8,12 @@ import (
 
 // Contents is what a journal holds.
 type Contents struct {
-	// Records are the records in order.
+	// Records are the caller's records in order, without the header; the first is the
+	// one given to [Create].
 	Records []json.RawMessage
-	// Torn is the text after the last intact record, left by a crash or by a writer
-	// that is still writing it. The package comment says what Torn may mean.
+	// Torn is everything from the first damaged or misplaced line on; empty if there is
+	// no damage. A crash leaves such a line, and so does a writer that is still writing
+	// it. The package comment says what Torn may mean.
 	Torn []byte
 }
 

@@ -1,9 +1,10 @@
 // Package journal keeps a durable, append-only log of JSON records for one writer.
 //
 // A record for which [Journal.Append] returned nil survives a kill -9 and a power
-// loss, provided that the disk honours syncs; damage is found when the journal is
-// read. The file holds one JSON object per line, for jq and similar tools. The
-// package does not interpret the records.
+// loss, provided that the disk honours syncs and the system can sync directories
+// (see Files); damage is found when the journal is read. The file holds one JSON
+// object per line, for jq and similar tools. The package does not interpret the
+// records.
 //
 // # Format
 //
@@ -29,19 +30,22 @@
 // makes the journal corrupt: a damaged line before a later group, a line that is
 // missing or duplicated, or a line that was inserted.
 //
-// Damage in the last group that has another cause looks like a torn tail too.
-// [Contents] therefore holds the torn bytes, and callers should check their last
-// actions if they can.
+// Damage in the last group that has another cause looks like a torn tail too. So a
+// torn tail may hold acknowledged records. [Contents] holds the bytes of the tail;
+// callers should verify, where they can, whether the actions they recorded last
+// really happened.
 //
 // # Files
 //
 // The lock file has the name of the journal with ".lock" appended, and names the
-// process that writes. The lock file remains when no process writes, because the
-// kernel holds the lock itself, until the journal is closed or the process ends,
-// however it ends. On systems without such a lock (other than Windows, Linux, macOS
-// and the BSDs), the file is the lock, and must be removed by hand after a crash.
-// [Open] cuts a torn tail off, and appends it to the file that has the name of the
-// journal with ".torn" appended.
+// process that wrote last. On Windows, Linux, macOS and the BSDs, the kernel holds
+// the lock until the journal is closed or the process ends, however it ends. The
+// lock file itself is never removed there, so its presence does not mean that a
+// process writes. On other systems, the file is the lock: closing the journal
+// removes it, and after a crash it must be removed by hand.
+//
+// [Open] saves a torn tail at the end of the file named like the journal plus
+// ".torn", and then cuts the tail off the journal.
 //
 // The files are readable only by their owner. Where a directory cannot be synced, as
 // on Windows, a power loss may remove a new journal completely.

@@ -83,8 +83,8 @@ func Create(path string, first any, options Options) (*Journal, error) {
 }
 
 // Open opens an existing journal for appending: it takes the lock, checks the journal,
-// makes its records durable and returns them. Open appends a torn tail to the file of
-// the same name with ".torn", and then cuts the tail off.
+// makes its records durable and returns them. Open saves a torn tail at the end of the
+// file named like the journal plus ".torn", and then cuts the tail off the journal.
 //
 // The error is [ErrLocked], [ErrCorrupt], [ErrVersion], [ErrNoRecords] or that of the
 // file system. If Open fails, it leaves the records unchanged; a later Open still finds
@@ -162,8 +162,9 @@ func keepTorn(fsys FS, path string, torn []byte) (err error) {
 
 // Read reads a journal without taking its lock, and changes nothing. It works while
 // another process writes; a line that is still being written appears in Torn. The
-// records may not be durable yet. With [ErrCorrupt] and [ErrNoRecords], Records are
-// those before the damage, and Torn is everything from the damage on.
+// records may not be durable yet. If the error is [ErrCorrupt] or [ErrNoRecords], Read
+// also returns Contents: the records before the damage (none for ErrNoRecords), and
+// everything from the damage on in Torn.
 func Read(path string, options Options) (*Contents, error) {
 	data, err := readAll(options.fs(), path)
 	if err != nil {

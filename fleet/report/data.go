@@ -51,7 +51,7 @@ type Summary struct {
 	Groups []Settle `json:"groups"` // the same by group, if there are groups
 
 	TornBytes int `json:"tornBytes"` // unreadable bytes at the end of the journal
-	Ignored   int `json:"ignored"`   // events that are invalid in their place
+	Ignored   int `json:"ignored"`   // events that cannot occur at that point of the journal, and were ignored
 }
 
 // Ending says how the last session ended.
@@ -107,6 +107,6 @@ type Mark struct {
 	Reason fleet.Reason    `json:"reason,omitempty"`
 	Error  string          `json:"error,omitempty"`
 	Stage  int             `json:"stage,omitempty"`
-	// Crashed reports that the session before this resume recorded no end.
+	// Crashed is set on the mark of a resume if the session before it recorded no end.
 	Crashed bool `json:"crashed,omitempty"`
 }
