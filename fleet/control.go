@@ -2,8 +2,8 @@ package fleet
 
 import "sync"
 
-// Control pauses and stops runs from other goroutines: the runs that have the Control in
-// their Options. The zero value is ready for use.
+// A Control pauses and stops the runs that have it in their Options. Its methods may be
+// called from any goroutine. The zero value is ready for use.
 type Control struct {
 	mu      sync.Mutex
 	paused  bool
@@ -18,8 +18,8 @@ func (c *Control) Pause() { c.set(func() { c.paused = true }) }
 // Unpause ends a pause.
 func (c *Control) Unpause() { c.set(func() { c.paused = false }) }
 
-// Stop drains runs: they send nothing more, and end when all restarts that were sent
-// have reached their end. To end a run at once, cancel its context: the journal
+// Stop ends runs gracefully: they send nothing more, and end when all restarts that were
+// sent have reached their end. To end a run at once, cancel its context: the journal
 // records what was sent.
 func (c *Control) Stop() { c.set(func() { c.stopped = true }) }
 

@@ -21,16 +21,16 @@
 // as long as it is failed or unknown. An instance that was found not to be Running is
 // unavailable too.
 //
-// Two kinds of failed instances are not unavailable, so only MaxFailed limits them:
-// instances that were not restarted and are Running as before, such as after a refusal,
-// and instances that are gone. If MaxUnavailable or MaxUnavailablePerGroup is a
+// Some failed instances do not count as unavailable: those that were not restarted and
+// are still Running, and those that are gone, because the service does not list them.
+// Only MaxFailed limits these. If MaxUnavailable or MaxUnavailablePerGroup is a
 // percentage, it refers to the instances that are not gone.
 //
 // The canaries go first: one instance, then five. If any of them fails or is unknown,
 // the run halts. The exception is a failed canary that was not restarted and is Running
 // or gone: another instance takes its place. The failure budget applies to the whole
 // run: as soon as the number of failed and unknown instances exceeds MaxFailed, nothing
-// more is sent. Restarts in progress are followed to their end in every case.
+// more is sent. Restarts in progress are followed to their end, unless the context ends.
 //
 // An instance is healthy when its restart is proven, as in
 // [ecsreboot.Client.RebootAndWait], and the instance has been Running and has passed
@@ -71,23 +71,26 @@
 //	                                     intended --doubt--> sent --accepted--> accepted
 //	                                                         sent --healthy--> healthy
 //
-//	given up, and nothing was sent:         given up, and the restart may have happened:
+//	given up, and certainly not restarted:  given up, and the restart may have happened:
 //	chosen   --skipped--> skipped           sent     --failed---> failed-sent      --healthy--> healthy
 //	chosen   --skipped--> deferred          sent     --unknown--> unknown-sent     --healthy--> healthy
 //	chosen   --failed---> failed-chosen     accepted --failed---> failed-accepted  --healthy--> healthy
 //	intended --failed---> failed-intended   accepted --unknown--> unknown-accepted --healthy--> healthy
 //
-//	nothing was sent, and the instance waits again:
+//	certainly not restarted, and the instance waits again:
 //	intended --unsent---> waiting           failed-intended --unsent--> waiting
 //	deferred --unsent---> waiting           failed-chosen   --unsent--> waiting
 //
-// An operator marks the instance between two sessions:
+// An operator marks the instance between two sessions, for example:
 //
 //	sent         --marked--> waiting        unknown-sent     --marked--> waiting
 //	unknown-sent --marked--> skipped        unknown-accepted --marked--> gone
 //
-// The turn is not an event: it begins when the planner asks for the restart. The states,
-// with the [State] that a [Report] shows for each, mean:
+// [MarkInstances] refuses some of the marks that the table below allows.
+//
+// The turn is not an [Event], but the table lists it as one: it begins when the planner
+// returns [ActionRestart]. The states, with the [State] that a [Report] shows for each,
+// mean:
 //
 //	waiting    StateWaiting     its turn has not come, or will come again
 //	chosen     StateRestarting  the planner has asked for its restart, and no intent is recorded
@@ -96,11 +99,12 @@
 //	sent       StateRestarting  the request may have been sent, and its outcome is unknown
 //	accepted   StateRestarting  the service accepted the restart
 //	healthy    StateHealthy     the restart is proven, and the instance is healthy
-//	failed-…   StateFailed      the instance failed in the state that the name contains; in failed-drained,
-//	                            nothing was sent, and a resumed run calls Options.Undrain
+//	failed-…   StateFailed      the instance failed; the rest of the name is how far its restart had got.
+//	                            failed-drained: Options.Undrain failed for a drained instance that certainly
+//	                            was not restarted; a resumed run calls Options.Undrain again
 //	unknown-…  StateUnknown     polls did not show whether the instance restarted, or whether it is healthy
 //	skipped    StateSkipped     the run leaves it alone, and so does a resumed run
-//	deferred   StateSkipped     it was locked or not Running, and nothing was sent: a resumed run tries again
+//	deferred   StateSkipped     it was locked or not Running, and certainly not restarted: a resumed run tries again
 //	gone       StateSkipped     an operator has marked it as gone
 //
 // A state may have an ending that says what is known of the instance:
@@ -108,6 +112,9 @@
 //	-down      a skipped instance is not Running, and is unavailable
 //	-up        a failed instance was not restarted and is Running, and is not unavailable
 //	-gone      the service does not list a failed instance, and it is not unavailable
+//
+// The fields of the events "skipped" and "failed" set the endings; the events "down" and
+// "up" do not.
 //
 // The following table lists all transitions. Any other event is an error and changes
 // nothing, with these exceptions, which are always allowed:
@@ -117,6 +124,10 @@
 //   - The event "resume" changes only the states that the table lists for it.
 //
 // A star after a state stands for the state itself and for its variants with an ending.
+//
+// A journal does not record the turn, so a planner that replays a journal has no instance
+// in the state chosen. The event "resume" finds an instance there only if the planner
+// itself had chosen it; the planner then does not know whether the request left.
 //
 //	event     in the states                                                  -> new state
 //	turn      waiting                                                        -> chosen

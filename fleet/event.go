@@ -29,7 +29,7 @@ const (
 	EventDoubt    EventKind = "doubt"    // the response was lost, so the restart may happen: Error
 	EventHeld     EventKind = "held"     // the restart is not sent for now: Reason, Error
 	EventUnsent   EventKind = "unsent"   // the restart did not happen, and the instance waits again: Reason, Error
-	EventDown     EventKind = "down"     // a poll showed a status of a restart
+	EventDown     EventKind = "down"     // a poll showed it Stopping, Stopped or Starting
 	EventUp       EventKind = "up"       // a later poll showed it Running; Health is called from now on
 	EventHealthy  EventKind = "healthy"  // the restart is proven, and the instance was healthy for MinReady: Proof
 	EventFailed   EventKind = "failed"   // the restart was refused, or the instance was not healthy in time: Reason, Code, Error, RequestID, Running, Alone
@@ -55,7 +55,7 @@ type Event struct {
 	Code        ecsreboot.ErrorCode `json:"code,omitempty"`
 	Error       string              `json:"error,omitempty"`
 	Unavailable bool                `json:"unavailable,omitempty"` // of a skipped instance: it is not Running
-	Running     bool                `json:"running,omitempty"`     // of an instance that failed with nothing sent: a poll after the failure showed it Running, so it is not unavailable
+	Running     bool                `json:"running,omitempty"`     // of a failed instance that certainly was not restarted: a poll after the failure showed it Running, so it is not unavailable
 	Alone       bool                `json:"alone,omitempty"`       // of an instance that was denied: a dry run for another instance passed
 	Hook        Hook                `json:"hook,omitempty"`
 	Mark        Mark                `json:"mark,omitempty"`
@@ -66,7 +66,7 @@ type Event struct {
 	Rate        float64             `json:"rate,omitempty"` // requests a minute that the pace allows; 0 if it sets no limit
 	Plan        *Plan               `json:"plan,omitempty"`
 	Rules       *Rules              `json:"rules,omitempty"`
-	Hooks       string              `json:"hooks,omitempty"`   // the hooks of the session, separated by commas: "health", "blocker", "approve", "window", "drain", "undrain", "failed"
+	Hooks       string              `json:"hooks,omitempty"`   // which of the hooks and Window the session has set, separated by commas: "health", "blocker", "approve", "window", "drain", "undrain", "failed"
 	Program     string              `json:"program,omitempty"` // version of this package
 }
 
@@ -107,16 +107,20 @@ const (
 // Why an instance waits again, and why a run is paused, stopped or halted.
 const (
 	ReasonBlocked     Reason = "blocked"        // Options.Blocker returned an error; an instance that waits again for this reason comes after all others
-	ReasonResumed     Reason = "resumed"        // an earlier session gave it up with nothing sent
+	ReasonResumed     Reason = "resumed"        // an earlier session gave it up, and it certainly was not restarted
 	ReasonThrottled   Reason = "throttled"      // the service limits the rate
 	ReasonUser        Reason = "requested"      // the caller used a [Control]
 	ReasonWindow      Reason = "window"         // the maintenance window is closed
 	ReasonCanary      Reason = "canary failed"  // a canary failed or is unknown; canaries have no failure budget
-	ReasonBudget      Reason = "failure budget" // more instances than MaxFailed failed or are unknown
+	ReasonBudget      Reason = "failure budget" // the number of failed and unknown instances exceeds MaxFailed
 	ReasonWidth       Reason = "width"          // instances that failed, are unknown or not Running use up MaxUnavailable
 	ReasonDisapproved Reason = "not approved"   // Options.Approve returned an error
 	ReasonJournal     Reason = "journal"        // the journal can no longer be written
-	ReasonAccess      Reason = "access"         // credentials, signature or permissions are refused, as they would be for every instance; for a denied restart, a dry run for another instance was denied too, or three instances in a row were denied
-	ReasonInterrupted Reason = "interrupted"    // the context ended
-	ReasonDone        Reason = "done"           // the session ended with no instance waiting
+	// ReasonAccess means that credentials, signature or permissions are refused, as they
+	// would be for every instance. A denied restart leads to ReasonAccess only if a dry run
+	// for another instance is denied too, if no other instance is left, or after three
+	// denials in a row.
+	ReasonAccess      Reason = "access"
+	ReasonInterrupted Reason = "interrupted" // the context ended
+	ReasonDone        Reason = "done"        // the session ended with no instance waiting
 )

@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// Hook names a hook that a run calls around the restart of an instance.
+// Hook is the name of a hook that a run calls around the restart of an instance, and whose
+// calls it records.
 type Hook string
 
-// The hooks, in the order of a restart.
+// The hooks whose calls are recorded, in the order of a restart.
 const (
 	HookDrain   Hook = "drain"   // Options.Drain
 	HookUndrain Hook = "undrain" // Options.Undrain
@@ -38,7 +39,7 @@ func (r Record) Call(hook Hook) HookCall {
 }
 
 // Drained reports whether Options.Drain was called for the instance, and no call of
-// Options.Undrain has passed since.
+// Options.Undrain has succeeded since.
 func (r Record) Drained() bool { return r.Call(HookDrain).Hook != "" && !r.Call(HookUndrain).passed() }
 
 // callsAfter returns the calls after an event that a hook is called, or has returned.

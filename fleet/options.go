@@ -44,10 +44,11 @@ type Options struct {
 	// UnknownGrace is how long a restart whose response was lost may take to become
 	// visible. Default 60 s; if negative, the run polls once.
 	UnknownGrace time.Duration
-	// Blocker can hold a restart back. It is called before the Drain and the poll that precede
-	// each restart request, and once more right before the request if its approval
-	// has expired by then; after that call, the run only records the intent. Approval is
-	// valid for 10 s, or for as long as the call took, whichever is longer.
+	// Blocker can hold a restart back. It is called before the Drain and the poll that
+	// precede each restart request, and once more right before the request if its approval
+	// has expired by then; between that call and the request, the run does nothing but
+	// record the intent. Approval is valid for 10 s, or for as long as the call took,
+	// whichever is longer.
 	//
 	// If Blocker returns an error, the run emits [EventHeld] and calls Blocker again after
 	// BlockerInterval. The instance keeps its turn and is unavailable, for BlockerPatience
@@ -70,8 +71,8 @@ type Options struct {
 	// fails as [ReasonNotDrained].
 	Drain func(ctx context.Context, target Target) error
 	// Undrain puts an instance into service again. It is called for an instance that is
-	// healthy after its restart, before [EventHealthy], and for a drained instance that was
-	// not restarted. If Undrain returns an error, the instance fails as
+	// healthy after its restart, before [EventHealthy], and for a drained instance that
+	// certainly was not restarted. If Undrain returns an error, the instance fails as
 	// [ReasonNotUndrained] and is unavailable, and a resumed run calls Undrain once more.
 	Undrain func(ctx context.Context, target Target) error
 	// Failed is called for an instance after its [EventFailed] or [EventUnknown]; failure
@@ -93,7 +94,7 @@ type Options struct {
 	// SelfID is the ID of the instance that this program runs on. The run skips that
 	// instance. Default none.
 	SelfID string
-	// DryRuns is how many dry runs [Preflight] sends, each for another instance, spread
+	// DryRuns is how many dry runs [Preflight] sends, each for a different instance, spread
 	// over the plan. If some are denied, Preflight sends more, up to 100 in total, to
 	// determine which instances are denied. Default 5; negative means none.
 	DryRuns int

@@ -17,8 +17,8 @@ import (
 // IDs or by a query.
 type Selection struct {
 	// InstanceIDs are the instances in the order of their restarts: the first are the
-	// canaries. If InstanceIDs is nil, the query selects the instances, in the order of
-	// their IDs.
+	// canaries. With GroupBy, this order applies within each group. If InstanceIDs is nil,
+	// the query selects the instances, in the order of their IDs.
 	InstanceIDs []string
 	// Tags, Zone and Status are the query, which cannot be combined with InstanceIDs.
 	// An instance must have all the tags; an empty value matches any value. If
@@ -32,10 +32,10 @@ type Selection struct {
 	// Exclude holds the IDs of instances that the plan leaves out even if the query finds
 	// them.
 	Exclude []string
-	// GroupBy returns the group of an instance, such as [ByZone] and the result of
-	// [ByTag]. The plan takes instances from all groups in turn, in proportion to the
-	// sizes of the groups, and MaxUnavailablePerGroup limits each group. If GroupBy is nil,
-	// there are no groups.
+	// GroupBy is a function that returns the group of an instance. Use [ByZone], the
+	// result of [ByTag], or your own. The plan takes instances from all groups in turn,
+	// in proportion to the sizes of the groups, and MaxUnavailablePerGroup limits each
+	// group. If GroupBy is nil, there are no groups.
 	GroupBy func(ecsreboot.Instance) string
 	// ForceStop restarts instances like a power cut; see
 	// [ecsreboot.RebootInstanceRequest].

@@ -108,8 +108,9 @@ func (p *Planner) Unavailable() int { return p.down }
 // Count returns the number of instances in a state.
 func (p *Planner) Count(s State) int { return p.counts[s] }
 
-// Failed returns how much of MaxFailed is used: the number of instances that failed
-// at any time, or are unknown now.
+// Failed returns how much of MaxFailed is used: the number of instances that failed at
+// any time, or are unknown now, without those that an operator has marked since, and
+// without those that certainly were not restarted and wait again.
 func (p *Planner) Failed() int { return p.spent }
 
 // StateOf returns the state of an instance, or "" if it is not in the plan.

@@ -54,9 +54,9 @@ type Finding struct {
 }
 
 // Preflight checks what a run of the plan would meet. It polls every instance once,
-// sends as many dry runs as Options.DryRuns, and restarts nothing. The forecast lists
-// what would prevent the run. Preflight returns an error only if the input is invalid, a
-// poll fails, a dry run gets no response, or ctx ends.
+// sends as many dry runs as Options.DryRuns, or more if some are denied, and restarts
+// nothing. The forecast lists what would prevent the run. Preflight returns an error
+// only if the input is invalid, a poll fails, a dry run gets no response, or ctx ends.
 func Preflight(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Forecast, error) {
 	if err := checkContext(ctx); err != nil {
 		return nil, err

@@ -19,8 +19,8 @@ type Report struct {
 	Ended    time.Time `json:"ended,omitzero"` // zero while the last session is in progress, and if it crashed
 	Sessions int       `json:"sessions"`       // 1, and one more for each [Resume] and [Resolve]
 	// Reason is why the last session ended, and Error has details. Reason is [ReasonDone]
-	// if no instance was waiting any more. It is empty while the session is in progress,
-	// unless the run stops or halts, and if the session crashed before that.
+	// if no instance was waiting any more. It is empty until the run stops, halts or ends,
+	// so also if the session crashed before then.
 	Reason  Reason   `json:"reason,omitempty"`
 	Error   string   `json:"error,omitempty"`
 	Records []Record `json:"records,omitzero"` // in the order of the plan
@@ -95,8 +95,8 @@ func (r *Report) NotRestarted() []Record {
 }
 
 // Held returns the records of the instances that have not restarted because something
-// holds the restart back for now. Reason is the reason in each record: a blocker, a rate
-// limit, a restart by others, or attempts that failed and are retried.
+// holds the restart back for now. The Reason of each record says what holds it back: a
+// blocker, a rate limit, a restart by others, or attempts that failed and are retried.
 func (r *Report) Held() []Record {
 	var held []Record
 	for i := range r.Records {

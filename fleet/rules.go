@@ -12,12 +12,13 @@ type Rules struct {
 	// instance is unavailable while it is restarting, failed or unknown, and if it was
 	// skipped because it is not Running. A failed instance is not unavailable if it was
 	// not restarted and is Running, or if it is gone. A percentage refers to the instances
-	// that are not gone, and allows at least 1. Default: 1 if the plan has fewer than 20
-	// instances, otherwise 2 %, so 1 up to 99 instances.
+	// that are not gone, and allows at least 1. Default: 2 %, which is 1 for plans of up to
+	// 99 instances.
 	MaxUnavailable Limit `json:"maxUnavailable,omitzero"`
 	// MaxUnavailablePerGroup limits each group as well. A percentage refers to the size of
-	// the group without the instances that are gone, and allows at least 1. Default:
-	// MaxUnavailable, applied to the group, but at most 25 % of the group.
+	// the group without the instances that are gone, and allows at least 1. Default: the
+	// same number or percentage as MaxUnavailable, but at most 25 % of the group unless
+	// AllowWide is set, and at least 1.
 	MaxUnavailablePerGroup Limit `json:"maxUnavailablePerGroup,omitzero"`
 	// AllowWide must be set if a limit is more than one instance and exceeds 25 % of the
 	// plan or of a group.

@@ -22,7 +22,7 @@ const maxSending = 16
 // well; see [Resume].
 //
 // When ctx ends, Run returns as soon as its hooks return, and no longer follows the
-// restarts in progress. To drain these restarts first, use [Control.Stop].
+// restarts in progress. To let these restarts finish first, use [Control.Stop].
 //
 // The report is not nil once the run has begun, and holds the result for each instance;
 // see [Report.Err]. Run returns an error for invalid input, a journal that fails, the end
@@ -48,24 +48,29 @@ func Run(ctx context.Context, client *ecsreboot.Client, plan Plan, options Optio
 //   - If the journal has an intent for an instance, and does not show that the restart
 //     did not happen, Resume sends nothing for this instance and resolves the outcome by
 //     polling.
-//   - An instance for which nothing was sent gets another turn if it failed, such as
-//     after a refusal, or if it was skipped as locked or not Running. Resume leaves
-//     alone the instances that were skipped for another reason.
-//   - An instance that started since the run began is skipped if nothing was sent for it.
+//   - An instance that certainly was not restarted gets another turn if it failed, for
+//     example because the service refused the request, or if it was skipped as locked or
+//     not Running. Resume leaves alone the instances that were skipped for another reason.
+//   - An instance that started since the run began is skipped when its turn comes.
 //   - The condition that made the run stop or halt is evaluated anew, by the rules in
 //     options. If options.Rules is zero, the rules of the last session apply. A canary
 //     that is still not healthy halts the run again, unless the rules have no canaries.
 //
 // The plan must be the plan of the journal; [Load] reads the plan. Health, Blocker,
-// Approve, Window, Drain, Undrain and Failed must be set if the last session had them. An
-// instance that was drained, and has no intent, is drained once more and restarted.
+// Approve, Window, Drain, Undrain and Failed must be set if the last session had them.
+//
+// Resume restarts an instance in the state drained, which has no intent. It calls Drain
+// for the instance again, unless the journal shows that Drain succeeded and that Undrain
+// has not succeeded since. For an instance in the state failed-drained, Resume calls
+// Undrain; if that succeeds, the instance gets another turn.
 func Resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
 	return resume(ctx, client, plan, options, false)
 }
 
 // Resolve determines the outcome of the restarts that a run left unknown, failed, or in
-// progress. It polls as [Resume] does, but sends nothing. It calls Undrain for instances
-// that were drained and not restarted.
+// progress. It polls as [Resume] does, but sends nothing. It calls Undrain for the
+// instances that it finds healthy after a restart, and for drained instances that
+// certainly were not restarted: those in the states drained and failed-drained.
 func Resolve(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
 	options.Control = new(Control)
 	options.Control.Stop()

@@ -41,7 +41,7 @@ const (
 	deferred     targetState = "deferred"      // skipped for what may pass: a resumed run may restart it
 	deferredDown targetState = "deferred-down" // likewise, and not Running
 
-	failedDrained targetState = "failed-drained" // nothing was sent, and Options.Undrain failed
+	failedDrained targetState = "failed-drained" // certainly not restarted, and Options.Undrain failed
 	// Nothing was sent, and the instance is Running as before.
 	failedChosenUp   targetState = "failed-chosen-up"
 	failedIntendedUp targetState = "failed-intended-up"

@@ -34,11 +34,12 @@ const (
 //	ctx, options.OnEvent = telemetry.FleetEvents(ctx, options.OnEvent)
 //	report, err := fleet.Run(ctx, client, plan, options)
 //
-// The hook gets no events of earlier sessions, so the metrics do not count instances that
-// have been unavailable since an earlier session. A skipped instance has a span too. An
-// instance that becomes healthy after it failed has a second span. All spans, including
-// those of API calls, carry reasons and codes, but not the error texts of health checks,
-// blockers and other hooks; those texts are in the report.
+// The hook gets no events of earlier sessions, so the metric fleet.unavailable does not
+// include instances that have been unavailable since an earlier session. A skipped
+// instance has a span too. An instance that becomes healthy after it failed has a
+// second span. All spans, including those of API calls, carry reasons and codes, but
+// not the error texts of health checks, blockers and other hooks; those texts are in
+// the report.
 func (t *Telemetry) FleetEvents(ctx context.Context, next func(fleet.Event)) (context.Context, func(fleet.Event)) {
 	r := &run{telemetry: t, parent: ctx, instances: make(map[string]*instance)}
 	return context.WithValue(ctx, runKey{}, r), func(e fleet.Event) {

@@ -22,9 +22,8 @@ type Client struct {
 	telemetry *Telemetry
 }
 
-// Wrap returns a client that records a span for each wait of the given client. Make the
-// given client with [Telemetry.ClientOption]; otherwise the spans of the API calls are
-// missing.
+// Wrap returns a client that records a span for each RebootAndWait. Make the given client
+// with [Telemetry.ClientOption]; otherwise the spans of the API calls are missing.
 func (t *Telemetry) Wrap(client *ecsreboot.Client) *Client {
 	return &Client{Client: client, telemetry: t}
 }

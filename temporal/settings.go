@@ -20,9 +20,9 @@ type Settings struct {
 	MinReady     time.Duration `json:"minReady,omitempty"`     // default 30 s
 	UnknownGrace time.Duration `json:"unknownGrace,omitempty"` // default 60 s
 	MinUptime    time.Duration `json:"minUptime,omitempty"`    // default none
-	// ReadyTimeout is how long an instance may take from its restart request until it
-	// is healthy. Default 25 min. If no worker is running for a while, or another worker
-	// takes over the instance, the time starts again when that worker takes over.
+	// ReadyTimeout is how long an instance may take from its restart request until it is
+	// healthy. Default 25 min. If the worker that follows the instance stops, or no worker
+	// is running at first, the time starts again when a worker takes over.
 	ReadyTimeout time.Duration `json:"readyTimeout,omitempty"`
 	// SendTimeout limits the request that restarts an instance. Default 45 s, at least
 	// 5 s. The request is sent only if it can leave within a third of SendTimeout.

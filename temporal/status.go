@@ -38,9 +38,9 @@ type Progress struct {
 	// Reason is why the run stops or has ended; Error has details.
 	Reason fleet.Reason `json:"reason,omitempty"`
 	Error  string       `json:"error,omitempty"`
-	// Throttled counts how often a rate limit held a restart back. Rate is how many
-	// restarts a minute the worker that sent last was allowed to send; 0 if there was no
-	// limit.
+	// Throttled is how often a rate limit held a restart back. Rate is the rate limit, in
+	// restarts a minute, that a worker last reported with a restart; 0 if no worker has
+	// reported one. Reports of a worker without a limit do not change Rate.
 	Throttled int     `json:"throttled,omitempty"`
 	Rate      float64 `json:"rate,omitempty"`
 }

@@ -28,10 +28,10 @@ type WorkerOptions struct {
 	// Runs with Settings.Health call it.
 	Health func(ctx context.Context, target fleet.Target) error
 	// Blocker can hold a restart back, as in [fleet.Options]. Runs with
-	// Settings.Blocker call Blocker right before each restart request. There are two
-	// differences: approval is valid for a third of SendTimeout, and a call that takes
-	// longer does not approve; and a refused instance loses its turn after an hour, not
-	// after BlockerPatience.
+	// Settings.Blocker call Blocker right before each restart request. Two things differ.
+	// Approval is valid for a third of SendTimeout, so a call that takes longer approves
+	// nothing. And an instance that Blocker keeps refusing loses its turn after an hour,
+	// not after BlockerPatience.
 	Blocker func(ctx context.Context, target fleet.Target) error
 	// Notify reports the events that a person should know about; see [Notice]. Runs with
 	// Settings.Notify call it. If Notify returns an error, it is retried, up to 5 calls in

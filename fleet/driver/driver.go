@@ -11,7 +11,7 @@
 //  3. If the restart certainly was not sent, [Driver.Judge] says what the error means. If
 //     the instance was not Running, [Driver.AwaitOthers] determines why.
 //
-// Give all the events that these methods report to the planner.
+// Give the planner all the events that these methods report or return.
 package driver
 
 import (
