@@ -100,7 +100,7 @@ func (o Outcome) String() string {
 // MarshalText returns what [Outcome.String] returns.
 func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
-// UnmarshalText reads what [Outcome.MarshalText] writes for the outcomes that exist.
+// UnmarshalText reads the texts of the constants. Any other text is an error.
 func (o *Outcome) UnmarshalText(text []byte) error {
 	return unmarshalWord(o, text, OutcomeNone, OutcomeNotSent, OutcomeRejected, OutcomeUnknown, OutcomeAccepted)
 }

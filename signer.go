@@ -53,8 +53,7 @@ func (v SignatureVersion) String() string {
 // MarshalText returns what [SignatureVersion.String] returns.
 func (v SignatureVersion) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
-// UnmarshalText reads what [SignatureVersion.MarshalText] writes for the versions that
-// exist.
+// UnmarshalText reads the texts of the constants. Any other text is an error.
 func (v *SignatureVersion) UnmarshalText(text []byte) error {
 	return unmarshalWord(v, text, SignatureV3, SignatureV1)
 }

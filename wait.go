@@ -149,7 +149,7 @@ func (r ProbeResult) String() string {
 // MarshalText returns what [ProbeResult.String] returns.
 func (r ProbeResult) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText reads what [ProbeResult.MarshalText] writes for the results that exist.
+// UnmarshalText reads the texts of the constants. Any other text is an error.
 func (r *ProbeResult) UnmarshalText(text []byte) error {
 	return unmarshalWord(r, text, ProbePending, ProbeHealthy, ProbeRestarted)
 }
