@@ -69,9 +69,9 @@ type Fault struct {
 	// The first Skip calls that match pass, and the next Times calls that match are
 	// hit. A Times of 0 means one; a negative number means all.
 	Skip, Times int
-	// Act makes the server carry the call out before the fault shows. Without Act,
-	// the call has no effect, except with FaultDelay, and with FaultTruncate and
-	// FaultStall if Code is empty.
+	// Act makes the server carry the call out before the fault shows. FaultDelay always
+	// carries the call out, and so do FaultTruncate and FaultStall if Code is empty. With
+	// all other faults, the call has no effect unless Act or Late is set.
 	Act bool
 	// Late, in place of Act, makes the server carry the call out this long after it
 	// received the call, even if the client has given up by then. FaultDelay ignores

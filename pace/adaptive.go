@@ -21,8 +21,10 @@ import (
 //     most.
 //   - Otherwise the Adaptive is closed until the service's next minute begins. Before
 //     that, only single calls that have not been throttled yet are sent, as probes. If
-//     such a probe is answered, the service does not count by minutes: the Adaptive opens
-//     at once, and from then on it closes for two seconds at first.
+//     such a probe is answered, the service does not count by minutes. The Adaptive then
+//     opens at once. When the service throttles again without naming a time, the Adaptive
+//     closes for two seconds, and for twice as long after each probe that is throttled, up
+//     to a minute.
 //
 // When that time is over, one waiting call is sent as a probe. Once the service answers
 // it, the other calls follow at a rate below what the service was seen to accept. A probe

@@ -46,9 +46,10 @@ type Pacer interface {
 	// returns. A nil Reservation needs no reports.
 	//
 	// If Acquire returns an error, the request is not sent and the call ends with that
-	// error. The call is throttled only if the error is [ErrThrottled]. If a Pacer
-	// itself makes calls of a client and returns their error, the client does not take
-	// the outcome in that error for the outcome of this call.
+	// error. The call is throttled only if the error is [ErrThrottled]. A Pacer
+	// may itself call a client, and Acquire may return the error of that call. The
+	// outcome of the Pacer's own call is not mistaken for the outcome of the call that
+	// waits in Acquire.
 	//
 	// Acquire should return ErrThrottled at once if it knows that the request must wait
 	// for longer than request.MaxWait or until after the deadline of ctx; see
@@ -61,9 +62,9 @@ type Pacer interface {
 }
 
 // Reservation is the permission to send one request. The client holds it from Acquire
-// until the outcome of the request is known. Meanwhile the client fetches credentials,
-// and may poll the instance again and run the caller's hook: it calls Delay before these
-// two, and Proceed after them. The client calls the methods one after another, from any
+// until the outcome of the request is known. Meanwhile the client fetches credentials.
+// The client may also poll the instance again and run the caller's hook; it calls Delay
+// before polling or running the hook, and Proceed afterwards. The client calls the methods one after another, from any
 // goroutine.
 //
 // A panic in a method is ignored, because the request may have restarted an instance

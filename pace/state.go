@@ -17,10 +17,11 @@ type State struct {
 	// Closed reports whether the service throttles, so that the pacer lets only single
 	// probes go.
 	Closed bool `json:"closed"`
-	// Until is when the pacer opens at the earliest; zero if it is not closed.
+	// Until is when the pacer is expected to open; zero if it is not closed. If Asked is
+	// false, a probe that is answered may open it sooner.
 	Until time.Time `json:"until,omitzero"`
 	// Asked reports whether Until is the time that the service asked for. Otherwise
-	// Until is the time that the pacer expects.
+	// the pacer has estimated it.
 	Asked bool `json:"asked"`
 	// Waiting is how many calls wait for their turn.
 	Waiting int `json:"waiting"`

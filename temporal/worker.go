@@ -29,8 +29,8 @@ type WorkerOptions struct {
 	Health func(ctx context.Context, target fleet.Target) error
 	// Blocker can hold a restart back, as in [fleet.Options]. Runs with
 	// Settings.Blocker call Blocker right before each restart request. Two things differ.
-	// Approval is valid for a third of SendTimeout, so a call that takes longer approves
-	// nothing. And an instance that Blocker keeps refusing loses its turn after an hour,
+	// Approval is valid for a third of SendTimeout, counted from before the call, so a
+	// call that takes longer approves nothing. And an instance that Blocker keeps refusing loses its turn after an hour,
 	// not after BlockerPatience.
 	Blocker func(ctx context.Context, target fleet.Target) error
 	// Notify reports the events that a person should know about; see [Notice]. Runs with

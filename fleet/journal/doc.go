@@ -25,13 +25,13 @@
 //
 // A group is written only after the previous one is durable. So a crash damages the
 // last group only: the group may lack its end, or pieces anywhere in it. The first
-// damaged line and everything after that line are the torn tail, none of which was
-// acknowledged. Damage anywhere else affects records that were acknowledged, and
+// damaged line and everything after that line are the torn tail. If a crash caused the
+// damage, no record in the tail was acknowledged. Damage anywhere else affects records that were acknowledged, and
 // makes the journal corrupt: a damaged line before a later group, a line that is
 // missing or duplicated, or a line that was inserted.
 //
-// Damage in the last group that has another cause looks like a torn tail too. So a
-// torn tail may hold acknowledged records. [Contents] holds the bytes of the tail;
+// But damage to the last group that has another cause looks the same, so a torn tail may
+// hold acknowledged records. [Contents] holds the bytes of the tail;
 // callers should verify, where they can, whether the actions they recorded last
 // really happened.
 //
@@ -44,8 +44,8 @@
 // process writes. On other systems, the file is the lock: closing the journal
 // removes it, and after a crash it must be removed by hand.
 //
-// [Open] saves a torn tail at the end of the file named like the journal plus
-// ".torn", and then cuts the tail off the journal.
+// [Open] appends a torn tail to a second file, which has the name of the journal with
+// ".torn" at its end, and then cuts the tail off the journal.
 //
 // The files are readable only by their owner. Where a directory cannot be synced, as
 // on Windows, a power loss may remove a new journal completely.

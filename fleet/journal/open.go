@@ -83,8 +83,9 @@ func Create(path string, first any, options Options) (*Journal, error) {
 }
 
 // Open opens an existing journal for appending: it takes the lock, checks the journal,
-// makes its records durable and returns them. Open saves a torn tail at the end of the
-// file named like the journal plus ".torn", and then cuts the tail off the journal.
+// makes its records durable and returns them. Open appends a torn tail to a
+// second file, which has the name of the journal with ".torn" at its end, and then cuts
+// the tail off the journal.
 //
 // The error is [ErrLocked], [ErrCorrupt], [ErrVersion], [ErrNoRecords] or that of the
 // file system. If Open fails, it leaves the records unchanged; a later Open still finds
