@@ -175,7 +175,7 @@ type OperationError struct {
 	InstanceID string    `json:"instanceId,omitempty"` // the instance asked for
 	Outcome    Outcome   `json:"outcome"`              // of the restart
 	Attempts   int       `json:"attempts"`             // number of attempts, including those without connection or credentials
-	SentAt     time.Time `json:"sentAt,omitzero"`      // when the last request that may have reached the service was sent; zero if there was none
+	SentAt     time.Time `json:"sentAt,omitzero"`      // when the last request was sent that may have reached the service, or when the call left a shared restart that was not sent yet; otherwise zero
 	Err        error     `json:"-"`                    // the cause: an [APIError] if there was an error response, an [InputError], …
 }
 

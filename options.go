@@ -158,9 +158,10 @@ func WithVPCEndpoint() Option {
 //
 // Any other RoundTripper is used as it is, without these rules, and its errors prove
 // nothing: every failure without a response is [ErrOutcomeUnknown], including a failure
-// to connect. If the RoundTripper repeats a restart through a net/http transport, the
-// client aborts the second request before it is written. With any other transport, the
-// client cannot prevent the repetition. Requests that the RoundTripper makes for itself,
+// to connect. If the RoundTripper repeats a restart through a net/http transport, with
+// the context of the first request, the client aborts the second request before it is
+// written. With another context or any other transport, the client cannot prevent the
+// repetition. Requests that the RoundTripper makes for itself,
 // for example to fetch a token, must not use the context of the request that it was
 // given, because they would be mistaken for the request itself. For tracing and metrics,
 // use [WithTransportWrapper].

@@ -17,7 +17,7 @@ type RebootInstanceRequest struct {
 	// InstanceID names the instance: "i-bp67acfmxazb4ph0001".
 	InstanceID string `json:"instanceId"`
 	// ForceStop restarts like a power cut: data that the guest has not written to disk
-	// is lost. By default, the guest shuts down in order.
+	// is lost. By default, the guest shuts down cleanly.
 	ForceStop bool `json:"forceStop,omitempty"`
 	// DryRun only checks whether the restart would be accepted: parameters,
 	// permissions, status, locks. Nothing restarts.
@@ -30,7 +30,8 @@ func (r RebootInstanceRequest) LogValue() slog.Value {
 	return logvalue.Of(r)
 }
 
-// RebootInstanceResponse is the accepted response to a restart.
+// RebootInstanceResponse is the response of a service that accepted the restart, or whose
+// dry run passed.
 type RebootInstanceResponse struct {
 	RequestID string `json:"requestId"`        // the vendor's support asks for it
 	DryRun    bool   `json:"dryRun,omitempty"` // the request was a dry run, and the dry run passed

@@ -47,7 +47,7 @@ type WaitOptions struct {
 	// of the timeout, or of the end of its context, even if a RoundTripper or the Probe
 	// is still running. OnEvent, BeforeSend, a [CallObserver] and a log handler delay the
 	// return further if they block. Default 25 min, because the vendor documents that a
-	// restart takes 3 to 5 minutes, and at most 20; negative: only the context ends the
+	// restart usually takes 3 to 5 minutes and never more than 20; negative: only the context ends the
 	// wait.
 	Timeout time.Duration
 	// UnknownGrace is how long to look for signs of a restart whose response was lost.
@@ -63,7 +63,8 @@ type WaitOptions struct {
 	// After the restart was sent, the probe runs after each poll that shows the instance
 	// Running, in a separate goroutine, and at most once at a time for each call. The
 	// call does not wait for a probe that ignores the end of its context. If the probe
-	// panics while the call waits for it, the call panics in its own goroutine.
+	// panics while the call waits for it, the panic is raised again in the goroutine of
+	// the caller.
 	Probe func(ctx context.Context, seen Observation) (ProbeResult, error)
 	// OnEvent is called for each event, in order, in the goroutine of the call. OnEvent
 	// must not block for long: the call cannot return while OnEvent runs, not even at its
@@ -91,7 +92,8 @@ type WaitOptions struct {
 	// ResendUnknown resends the restart once if the outcome is unknown and no poll has
 	// shown a sign of a restart within UnknownGrace. This may restart the instance twice,
 	// because the first request may still be on its way. If the second request fails, the
-	// wait ends.
+	// wait ends, unless the service refused the request with
+	// [ErrIncorrectInstanceStatus]: see [ProofRefusal].
 	ResendUnknown bool
 }
 
@@ -163,7 +165,7 @@ const (
 	EventSending        EventKind = "sending"         // the restart is being sent
 	EventAccepted       EventKind = "accepted"        // the service accepted the restart: RequestID
 	EventOutcomeUnknown EventKind = "outcome unknown" // the response was lost: Err
-	EventResendRefused  EventKind = "resend refused"  // the service refused the resend with IncorrectInstanceStatus, so the first request took effect: Err
+	EventResendRefused  EventKind = "resend refused"  // the service refused the resend with IncorrectInstanceStatus, so the instance was not Running, probably because of the first request: Err
 	EventStatus         EventKind = "status"          // a poll: Status, StartTime
 	EventPollFailed     EventKind = "poll failed"     // a poll failed: Err
 	EventProbeFailed    EventKind = "probe failed"    // the probe returned an error: Err
@@ -209,7 +211,7 @@ const (
 type RestartResult struct {
 	InstanceID     string        `json:"instanceId"`
 	Proof          Proof         `json:"proof"`
-	RequestID      string        `json:"requestId,omitempty"`     // of the accepted response; empty if there is none
+	RequestID      string        `json:"requestId,omitempty"`     // of the response that accepted the restart; empty if there is none
 	Requests       int           `json:"requests"`                // how often this client sent the restart
 	Before         Baseline      `json:"before,omitzero"`         // the baseline; [Client.Resolve] takes it from the error, if the error has one
 	StartTimeAfter time.Time     `json:"startTimeAfter,omitzero"` // to the minute
@@ -224,7 +226,7 @@ type WaitError struct {
 	LastStatus   Status        `json:"lastStatus,omitempty"` // of the last poll that succeeded; empty if none did
 	LastSeen     time.Time     `json:"lastSeen,omitzero"`    // the time of that poll; zero if none succeeded
 	Requests     int           `json:"requests"`             // how often the restart was sent
-	RequestID    string        `json:"requestId,omitempty"`  // of the accepted response
+	RequestID    string        `json:"requestId,omitempty"`  // of the response that accepted the restart
 	Before       Baseline      `json:"before,omitzero"`
 	Observations []Observation `json:"observations,omitempty"` // the polls after the send, except those that showed nothing new
 	Locks        []string      `json:"locks,omitempty"`        // see [Instance].Locks; from the last poll that listed the instance, otherwise from Before
@@ -270,12 +272,12 @@ func (e *WaitError) Unwrap() error { return e.Err }
 // ProofStartTime needs the time of the send by the service's clock: the baseline's
 // ServiceTime plus the time that passed until the send, so a wrong local clock does no
 // harm. Without ServiceTime, the client derives the time of the send from the Date header
-// of each poll. In both cases the client adds one second to be safe, because a Date has
-// whole seconds, so the calculated time is later than the true time, by up to one second
-// plus the time that the response took. If a minute ends between the true and the
-// calculated time, a StartTime in that minute proves nothing. Then the call misses a
-// restart that started the instance before that minute ended, unless a poll showed the
-// restart. If no response has a plausible Date, StartTime proves nothing.
+// of each poll. A Date has only whole seconds, so in both cases the client adds one second
+// to be safe. The calculated time of the send is therefore later than the true time, by
+// up to one second plus the time that the response took. If the calculated time falls
+// into the next minute, a StartTime in the minute of the true send proves nothing: a
+// restart that started the instance within that minute is proven only if a poll showed
+// the restart. If no response has a plausible Date, StartTime proves nothing.
 //
 // The result is nil on error. The error is an [OperationError] with the outcome of the
 // send. If a request was sent, the OperationError wraps a [WaitError] with the evidence.
@@ -398,14 +400,15 @@ func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, opti
 //   - Without a baseline, as in an error of [Client.RebootInstance], or without its
 //     ServiceTime, Resolve depends on SentAt, which is by the local clock of the sender.
 //     Resolve such an error on the same machine, or on a machine whose clock agrees. If
-//     the sender's clock was slow by d, a start up to d before the send is mistaken for
-//     one after the send; if the clock was fast, a restart may be missed.
+//     the sender's clock was d behind that of the machine that resolves, a start up to d
+//     before the send is mistaken for one after the send; if the clock was ahead, a
+//     restart may be missed.
 //   - If a call of RebootAndWait ended before the request was sent, and other calls still
 //     shared the restart, the error has no baseline, and SentAt is when the call ended.
 //
 // Resolve cannot determine who restarted the instance. If the instance was not Running
 // when the restart was sent, the service refused the restart, but Resolve can still
-// succeed: it takes a start by someone else for the restart.
+// succeed, because it mistakes a start by someone else for the restart.
 func (c *Client) Resolve(ctx context.Context, unknown error, options WaitOptions) (*RestartResult, error) {
 	const operation = "Resolve"
 	if err := checkContext(ctx); err != nil {

@@ -7,8 +7,8 @@ import (
 
 // Departure is the point of no return of a restart. Until [Departure.Leave] agrees,
 // the restart can be revoked, and has certainly not been sent. From then on the restart
-// may have been sent: [Departure.Revoke] fails, and, unless the request certainly did
-// nothing, the restart is not sent again but resolved.
+// may have been sent, and [Departure.Revoke] reports false. The restart is sent again
+// only if the request certainly did nothing; otherwise its outcome is resolved by polling.
 //
 // The sender of a restart first records the intent durably, and then calls Leave in
 // [ecsreboot.WaitOptions].BeforeSend, after every other check, so that nothing comes
@@ -31,8 +31,8 @@ func NewDeparture(limit time.Duration) *Departure {
 	return &Departure{begin: now, wall: now.Round(0), limit: limit, left: make(chan struct{})}
 }
 
-// Leave reports whether a request may leave now. If it reports false, the restart is
-// revoked. When a client retries a request that certainly did nothing, Leave is called
+// Leave reports whether a request may leave now. Once it has reported false, no request
+// may leave any more. When a client retries a request that certainly did nothing, Leave is called
 // again, and reports false if the limit has passed by then.
 //
 // The limit is measured by two clocks: by the monotonic clock, because the wall clock

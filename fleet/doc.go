@@ -61,9 +61,9 @@
 //
 // # The states of an instance
 //
-// Each instance is in one state, and events change that state. In the course of a
-// restart, the [Departure] is the point of no return, between "intended" and the states
-// after it:
+// Each instance is in one state, and events change that state. The diagram shows the
+// course of a restart. The point of no return, where [Departure.Leave] agrees, lies
+// between "intended" and the states to its right:
 //
 //	waiting --turn--> chosen --intent--> intended --accepted--> accepted --healthy--> healthy
 //	chosen  --hook--> drained --intent--> intended
@@ -76,6 +76,9 @@
 //	chosen   --skipped--> deferred          sent     --unknown--> unknown-sent     --healthy--> healthy
 //	chosen   --failed---> failed-chosen     accepted --failed---> failed-accepted  --healthy--> healthy
 //	intended --failed---> failed-intended   accepted --unknown--> unknown-accepted --healthy--> healthy
+//
+// If a later poll shows that an instance in failed-intended restarted after all, the
+// table below has the transition.
 //
 //	certainly not restarted, and the instance waits again:
 //	intended --unsent---> waiting           failed-intended --unsent--> waiting
@@ -110,7 +113,7 @@
 // A state may have an ending that says what is known of the instance:
 //
 //	-down      a skipped instance is not Running, and is unavailable
-//	-up        a failed instance was not restarted and is Running, and is not unavailable
+//	-up        a failed instance is Running as before, and is not unavailable
 //	-gone      the service does not list a failed instance, and it is not unavailable
 //
 // The fields of the events "skipped" and "failed" set the endings; the events "down" and
@@ -119,15 +122,18 @@
 // The following table lists all transitions. Any other event is an error and changes
 // nothing, with these exceptions, which are always allowed:
 //
+//   - The events of the run, which name no instance, change no state.
 //   - The events "held" and "hooked" change no state.
-//   - The event "hook" changes a state only if the hook is Drain.
+//   - The event "hook" for Undrain or Failed changes no state; for Drain, the table
+//     applies.
 //   - The event "resume" changes only the states that the table lists for it.
 //
 // A star after a state stands for the state itself and for its variants with an ending.
 //
 // A journal does not record the turn, so a planner that replays a journal has no instance
-// in the state chosen. The event "resume" finds an instance there only if the planner
-// itself had chosen it; the planner then does not know whether the request left.
+// in the state chosen. Only a planner that lives on from the session before can have an
+// instance in chosen when "resume" comes. The planner does not know whether the request
+// left, so the instance becomes sent.
 //
 //	event     in the states                                                  -> new state
 //	turn      waiting                                                        -> chosen

@@ -52,7 +52,7 @@ type Marking struct {
 // [EventMarked], and returns the report of the run including the marks. It checks all
 // marks before it records the first one.
 //
-// MarkInstances refuses a mark that contradicts the journal:
+// MarkInstances refuses a mark that contradicts the journal or adds nothing to it:
 //
 //   - MarkRestarted is refused if the restart is proven and the instance is healthy.
 //   - MarkNotRestarted is refused if the service accepted the restart, if a poll showed

@@ -79,8 +79,9 @@ type Options struct {
 	// is that event. If Failed returns an error, the error is recorded and has no other
 	// effect.
 	//
-	// Drain, Undrain and Failed are each called at most once in an attempt, except that a
-	// resumed run may repeat a call whose result is not in the journal. The journal has the
+	// A session calls Drain, Undrain and Failed at most once each in an attempt. A resumed
+	// run may repeat a call whose result is not in the journal, and repeats a Drain or an
+	// Undrain that failed, if the instance still needs it. The journal has the
 	// call, as [EventHook], before the hook runs, and the result as [EventHooked].
 	Failed func(ctx context.Context, target Target, failure Event) error
 	// HookTimeout limits each call of Drain, Undrain and Failed: after this time, the

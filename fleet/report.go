@@ -20,7 +20,7 @@ type Report struct {
 	Sessions int       `json:"sessions"`       // 1, and one more for each [Resume] and [Resolve]
 	// Reason is why the last session ended, and Error has details. Reason is [ReasonDone]
 	// if no instance was waiting any more. It is empty until the run stops, halts or ends,
-	// so also if the session crashed before then.
+	// and stays empty if the session crashes before then.
 	Reason  Reason   `json:"reason,omitempty"`
 	Error   string   `json:"error,omitempty"`
 	Records []Record `json:"records,omitzero"` // in the order of the plan

@@ -25,7 +25,8 @@ type Rules struct {
 	AllowWide bool `json:"allowWide,omitempty"`
 	// MaxFailed is the failure budget of the whole run: the run halts when the number of
 	// failed and unknown instances exceeds MaxFailed. An instance that failed stays in the
-	// count even if it is healthy later. An unknown instance leaves the count when it is
+	// count even if it is healthy later, unless it certainly was not restarted and a
+	// resumed run gives it another turn. An unknown instance leaves the count when it is
 	// resolved. An operator's mark removes either from the count. A percentage refers to
 	// the whole plan. Default: 1 %, at least 1. If MaxUnavailable is 1, a failed instance
 	// that is unavailable halts the run in any case.

@@ -45,9 +45,9 @@ func Run(ctx context.Context, client *ecsreboot.Client, plan Plan, options Optio
 
 // Resume resumes a run that ended or crashed, from its journal.
 //
-//   - If the journal has an intent for an instance, and does not show that the restart
-//     did not happen, Resume sends nothing for this instance and resolves the outcome by
-//     polling.
+//   - If the journal has an intent for an instance, Resume sends nothing for this
+//     instance and resolves the outcome by polling, unless the journal shows that the
+//     restart certainly did not happen.
 //   - An instance that certainly was not restarted gets another turn if it failed, for
 //     example because the service refused the request, or if it was skipped as locked or
 //     not Running. Resume leaves alone the instances that were skipped for another reason.

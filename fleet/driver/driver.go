@@ -2,8 +2,8 @@
 // does. Such an engine drives a [fleet.Planner] by its own means: a workflow of Temporal,
 // a controller, a queue.
 //
-// An engine keeps the planner and gives it events. For each [fleet.ActionRestart], the
-// engine sends the restart; this package never does:
+// An engine keeps the planner and gives it events. This package never sends a restart;
+// the engine does. For each [fleet.ActionRestart]:
 //
 //  1. The engine records the intent durably, and calls [fleet.Departure.Leave] as the last
 //     step before the request leaves.
