@@ -22,7 +22,8 @@
 // unavailable too.
 //
 // Some failed instances do not count as unavailable: those that were not restarted and
-// are still Running, and those that are gone, because the service does not list them.
+// are still Running, unless Options.Undrain failed for them, and those that are gone,
+// because the service does not list them.
 // Only MaxFailed limits these. If MaxUnavailable or MaxUnavailablePerGroup is a
 // percentage, it refers to the instances that are not gone.
 //
@@ -77,8 +78,8 @@
 //	chosen   --failed---> failed-chosen     accepted --failed---> failed-accepted  --healthy--> healthy
 //	intended --failed---> failed-intended   accepted --unknown--> unknown-accepted --healthy--> healthy
 //
-// If a later poll shows that an instance in failed-intended restarted after all, the
-// table below has the transition.
+// An instance in failed-intended counts as not restarted. Should a poll nevertheless show
+// that it is restarting or has restarted, it moves to failed-sent, unknown-sent or healthy.
 //
 //	certainly not restarted, and the instance waits again:
 //	intended --unsent---> waiting           failed-intended --unsent--> waiting
@@ -122,18 +123,19 @@
 // The following table lists all transitions. Any other event is an error and changes
 // nothing, with these exceptions, which are always allowed:
 //
-//   - The events of the run, which name no instance, change no state.
+//   - The events of the run, which name no instance, change no state, except "resume",
+//     which changes the states that the table lists for it.
 //   - The events "held" and "hooked" change no state.
 //   - The event "hook" for Undrain or Failed changes no state; for Drain, the table
 //     applies.
-//   - The event "resume" changes only the states that the table lists for it.
 //
 // A star after a state stands for the state itself and for its variants with an ending.
 //
 // A journal does not record the turn, so a planner that replays a journal has no instance
 // in the state chosen. Only a planner that lives on from the session before can have an
-// instance in chosen when "resume" comes. The planner does not know whether the request
-// left, so the instance becomes sent.
+// instance in chosen when "resume" comes. That planner may not have been given an intent
+// that was recorded, so it cannot know whether the request left, and the instance becomes
+// sent.
 //
 //	event     in the states                                                  -> new state
 //	turn      waiting                                                        -> chosen

@@ -11,17 +11,18 @@ type Rules struct {
 	// MaxUnavailable is how many instances of the plan may be unavailable at once. An
 	// instance is unavailable while it is restarting, failed or unknown, and if it was
 	// skipped because it is not Running. A failed instance is not unavailable if it was
-	// not restarted and is Running, or if it is gone. A percentage refers to the instances
-	// that are not gone, and allows at least 1. Default: 2 %, which is 1 for plans of up to
-	// 99 instances.
+	// not restarted and is Running, unless Options.Undrain failed for it, or if it is gone.
+	// A percentage refers to the instances that are not gone, and allows at least 1.
+	// Default: 2 %, which is 1 for plans of up to 99 instances.
 	MaxUnavailable Limit `json:"maxUnavailable,omitzero"`
 	// MaxUnavailablePerGroup limits each group as well. A percentage refers to the size of
 	// the group without the instances that are gone, and allows at least 1. Default: the
 	// same number or percentage as MaxUnavailable, but at most 25 % of the group unless
 	// AllowWide is set, and at least 1.
 	MaxUnavailablePerGroup Limit `json:"maxUnavailablePerGroup,omitzero"`
-	// AllowWide must be set if a limit is more than one instance and exceeds 25 % of the
-	// plan or of a group.
+	// AllowWide must be set if MaxUnavailable exceeds 25 % of the plan, or
+	// MaxUnavailablePerGroup exceeds 25 % of a group, and that limit is more than one
+	// instance.
 	AllowWide bool `json:"allowWide,omitempty"`
 	// MaxFailed is the failure budget of the whole run: the run halts when the number of
 	// failed and unknown instances exceeds MaxFailed. An instance that failed stays in the

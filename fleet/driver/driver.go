@@ -7,9 +7,11 @@
 //
 //  1. The engine records the intent durably, and calls [fleet.Departure.Leave] as the last
 //     step before the request leaves.
-//  2. If the restart was or may have been sent, [Driver.Follow] follows it to its end.
-//  3. If the restart certainly was not sent, [Driver.Judge] says what the error means. If
-//     the instance was not Running, [Driver.AwaitOthers] determines why.
+//  2. If the service accepted the restart, or its outcome is unknown, [Driver.Follow]
+//     follows the restart to its end.
+//  3. If the restart certainly did not happen, because the request did not leave or the
+//     service refused it, [Driver.Judge] says what the error means. If the instance was not
+//     Running, [Driver.AwaitOthers] determines why.
 //
 // Give the planner all the events that these methods report or return.
 package driver
