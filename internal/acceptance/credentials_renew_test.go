@@ -258,24 +258,44 @@ func (c *countedCredential) GetCredential() (*credentials.CredentialModel, error
 
 // Many calls that are refused at once share one renewal.
 func TestRenewalIsShared(t *testing.T) {
+	const calls = 30
 	h := newHome(t)
-	var fetches atomic.Int64
+	var fetches, sent, refused atomic.Int64
+	allSent, allRefused := make(chan struct{}), make(chan struct{})
 	var token atomic.Value
 	token.Store(chainToken)
 	uri := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fetches.Add(1)
+		if fetches.Add(1) == 2 {
+			<-allRefused
+		}
 		fmt.Fprintf(w, `{"AccessKeyId":%q,"AccessKeySecret":%q,"SecurityToken":%q,"Expiration":"2999-01-01T00:00:00Z"}`, chainKey, chainSecret, token.Load())
 	}))
 	t.Cleanup(uri.Close)
 	h.t.Setenv("ALIBABA_CLOUD_CREDENTIALS_URI", uri.URL)
 	server := newSocketService(t, chainOptions)
-	client := chainClient(t, server)
+	// The calls are sent together, and the new credentials come when all are refused.
+	client := chainClient(t, server, wrapped(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+		if req.Header.Get("X-Acs-Action") != "RebootInstance" {
+			return next.RoundTrip(req)
+		}
+		if n := sent.Add(1); n == calls {
+			close(allSent)
+		} else if n > calls {
+			return next.RoundTrip(req) // with the new credentials
+		}
+		<-allSent
+		resp, err := next.RoundTrip(req)
+		if refused.Add(1) == calls {
+			close(allRefused)
+		}
+		return resp, err
+	}))
 	_, err := list(t.Context(), client, id)
 	require.NoError(t, err)
 	token.Store("second")
 	require.NoError(t, server.RotateKey(chainKey, chainSecret, "second"))
 	var wg sync.WaitGroup
-	for range 30 {
+	for range calls {
 		wg.Go(func() {
 			_, err := client.RebootInstance(t.Context(), ecsreboot.RebootInstanceRequest{InstanceID: id, DryRun: true})
 			assert.NoError(t, err)
@@ -283,6 +303,7 @@ func TestRenewalIsShared(t *testing.T) {
 	}
 	wg.Wait()
 	assert.EqualValues(t, 2, fetches.Load())
+	assert.EqualValues(t, 2*calls, sent.Load())
 }
 
 // A poll has one attempt, and one more for new credentials.
