@@ -457,6 +457,15 @@ func TestResolveRefusesSeveral(t *testing.T) {
 		assert.Empty(t, server.Reboots(id))
 		_, err = client.Resolve(t.Context(), fmt.Errorf("night: %w", one), ecsreboot.WaitOptions{})
 		require.ErrorIs(t, err, ecsreboot.ErrNotProven, "a single one is resolved")
+
+		// Nor is it where the instance started in the minute of the send, and before it.
+		time.Sleep(time.Until(time.Now().Truncate(time.Minute).Add(time.Minute)))
+		require.NoError(t, server.Restart(id, false))
+		time.Sleep(50 * time.Second)
+		_, err = client.Resolve(t.Context(), errors.Join(&ecsreboot.WaitError{Err: errOwn, Before: old}, &ecsreboot.OperationError{
+			Operation: "RebootInstance", InstanceID: id, Outcome: unknown, SentAt: time.Now(), Err: errOwn,
+		}), ecsreboot.WaitOptions{})
+		require.ErrorIs(t, err, ecsreboot.ErrNotProven, "%v", err)
 	})
 }
 

@@ -253,6 +253,7 @@ func TestCopyLeftBehindAfterTheAnswer(t *testing.T) {
 				var leave func() (*http.Response, error)
 				client := naiveClient(t, endpoint, wrapped(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
 					copied := req.Clone(context.WithoutCancel(req.Context()))
+					copied.Cancel = nil //nolint:staticcheck // as in a request that was made anew
 					leave = func() (*http.Response, error) { return later(next, copied) }
 					if way == "answered by the wrapper" { // from elsewhere: nothing passed the guard
 						return &http.Response{StatusCode: 200, ContentLength: -1, Body: io.NopCloser(strings.NewReader(`{"RequestId":"` + requestID + `"}`))}, nil
