@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot"
@@ -173,11 +174,11 @@ func TestBlockedGivesItsPlaceBack(t *testing.T) {
 				return nil
 			},
 		}
-		var held []fleet.Record // as a status shows it after half an hour
+		status := make(chan []fleet.Record, 1) // what is held after half an hour
 		time.AfterFunc(30*time.Minute, func() {
 			history, err := fleet.Load(options.Journal)
-			require.NoError(t, err)
-			held = history.Report().Held()
+			assert.NoError(t, err)
+			status <- history.Report().Held()
 		})
 		report, err := s.run(options)
 		require.NoError(t, err)
@@ -187,6 +188,7 @@ func TestBlockedGivesItsPlaceBack(t *testing.T) {
 		healthy := seen.of(fleet.EventHealthy)
 		require.Equal(t, []string{"i-00001", "i-00003", "i-00004", "i-00005", "i-00006", "i-00002"}, healthy.ids())
 		require.Less(t, healthy[4].At.Sub(begin), 20*time.Minute)
+		held := <-status
 		require.Len(t, held, 1)
 		require.Equal(t, "i-00002", held[0].ID)
 		require.Equal(t, fleet.ReasonBlocked, held[0].Reason)
