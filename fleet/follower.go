@@ -105,8 +105,8 @@ func (f *follower) waitOptions() ecsreboot.WaitOptions {
 	return ecsreboot.WaitOptions{Timeout: -1, UnknownGrace: f.session.options.UnknownGrace, Probe: f.probe, OnEvent: f.seen}
 }
 
-// proven calls Options.Undrain and reports the proof. ProofProbe stands for a sign that an earlier poll showed, so
-// it is reported as ProofStatus.
+// proven calls Options.Undrain and reports the proof. ProofProbe stands for a sign that an
+// earlier poll showed, so it is reported as ProofStatus.
 func (f *follower) proven(ctx context.Context, result *ecsreboot.RestartResult) error {
 	if err := f.undrain(ctx); err != nil {
 		return err

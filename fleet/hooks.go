@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
 // Hook is the name of a hook that a run calls around the restart of an instance, and whose
@@ -71,7 +73,19 @@ type hookError struct {
 	cause error
 }
 
-func (e *hookError) Error() string { return fmt.Sprintf("%s hook: %v", e.hook, e.cause) }
+func (e *hookError) Error() string { return fmt.Sprintf("%s hook: %s", e.hook, hookText(e.cause)) }
+
+// hookText is the text of a hook's error without what looks like a secret, such as the
+// query of a URL: the text goes into the journal and the report.
+func hookText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return redact.Unknown(err.Error(), maxHookText)
+}
+
+// maxHookText bounds what is kept of the text of a hook's error.
+const maxHookText = 600
 
 // callerKey is the key under which the context of a session's work holds the context of
 // its caller.
@@ -114,7 +128,7 @@ func (f *follower) call(work context.Context, hook Hook, run func(context.Contex
 	case err != nil && limited.Err() != nil && errors.Is(err, limited.Err()):
 		err = context.Cause(limited)
 	}
-	f.tell(Event{Kind: EventHooked, Hook: hook, Error: text(err)})
+	f.tell(Event{Kind: EventHooked, Hook: hook, Error: hookText(err)})
 	if err != nil {
 		return &hookError{hook, err}
 	}

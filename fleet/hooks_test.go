@@ -3,6 +3,7 @@ package fleet_test
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -126,6 +127,23 @@ func TestDrainFails(t *testing.T) {
 }
 
 // TestUndrainFails: it restarted, does not serve, and takes its place until it does.
+// TestHookTextsHoldNoSecrets: what a hook's error says lands in the journal and the report.
+func TestHookTextsHoldNoSecrets(t *testing.T) {
+	const secret = "s3cretTokenOfTheBalancer01"
+	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
+		b := balancer{fail: map[string]error{"drain i-00002": errors.New(`Get "https://lb/drain?token=` + secret + `": EOF`)}}
+		options := b.with(hookOptions(t))
+		report, err := s.run(options)
+		require.NoError(t, err)
+		record, _ := report.Record("i-00002")
+		require.Contains(t, record.Error, "drain hook: Get ")
+		require.NotContains(t, mustJSON(t, report), secret)
+		journal, err := os.ReadFile(options.Journal)
+		require.NoError(t, err)
+		require.NotContains(t, string(journal), secret)
+	})
+}
+
 func TestUndrainFails(t *testing.T) {
 	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
 		// An error of a client must not be taken for one of the restart.
