@@ -35,7 +35,11 @@ func readAnswer(op operation, resp *once.Response, r *redact.Scrubber) attempted
 	var answer document.Document
 	readable := false
 	if resp.BodyErr == nil {
-		answer, readable = document.Read(op.action, body)
+		list := ""
+		if op.into != nil {
+			list = op.into.list()
+		}
+		answer, readable = document.Read(op.action, list, body)
 	}
 	res.requestID = r.ID(answer.RequestID)
 	ownID := res.requestID != ""

@@ -2,6 +2,7 @@ package ecsreboot
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/aliyun/credentials-go/credentials"
+	"github.com/aliyun/credentials-go/credentials/providers"
 	"github.com/google/uuid"
 
 	"github.com/ecsreboot/ecsreboot/internal/credential"
@@ -38,9 +41,12 @@ type Client struct {
 	loggedKeys     atomic.Pointer[credential.Secrets] // those whose source was logged last
 	observers      []CallObserver
 	userAgent      string
+	operationID    string       // begins each send ID, or empty
 	clockOffset    atomic.Int64 // service's clock less ours, in nanoseconds, once it refused ours
 	rebootGate     gate
 	describeGate   gate
+	scheduledGate  gate
+	historyGate    gate
 	watchesMu      sync.Mutex
 	watches        map[watchKey]*watch // restarts under way that calls may join
 	poller         poller
@@ -68,8 +74,11 @@ func NewClient(region string, options ...Option) (*Client, error) {
 		logger:         s.logger,
 		observers:      s.observers,
 		userAgent:      s.userAgent,
+		operationID:    s.operationID,
 		rebootGate:     newGate(s.pacer(pace.RebootInstance)),
 		describeGate:   newGate(s.pacer(pace.DescribeInstances)),
+		scheduledGate:  newGate(new(pace.Adaptive)),
+		historyGate:    newGate(new(pace.Adaptive)),
 	}
 	if client.credentials, err = credential.NewSupply(s.credential); err != nil {
 		return nil, &InputError{Field: "WithCredential", Problem: err.Error()}
@@ -94,6 +103,37 @@ func (c *Client) Region() string { return c.region }
 // CloseIdleConnections closes the connections that no call uses. The client stays
 // usable.
 func (c *Client) CloseIdleConnections() { c.transport.CloseIdleConnections() }
+
+// Credential returns a credential that always has the keys with which the client currently
+// signs. Module witness reads the cloud's records with it, for example. The credential is
+// safe for concurrent use, and the client's [WithAttemptTimeout] limits each fetch. Its
+// errors match [ErrCredentials] and contain no secret. If the client signs with a bearer
+// token, each fetch fails, because a provider of credentials-go cannot return a bearer
+// token.
+func (c *Client) Credential() credentials.Credential {
+	return credentials.FromCredentialsProvider("ecsreboot", &credentialOf{c})
+}
+
+// credentialOf provides the credentials of a client to credentials-go.
+type credentialOf struct{ client *Client }
+
+// GetCredentials returns the current credentials of the client.
+func (c *credentialOf) GetCredentials() (*providers.Credentials, error) {
+	keys, err := c.client.fetchCredentials(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	if keys.BearerToken() != "" {
+		return nil, fmt.Errorf("%w: the client signs with a bearer token", ErrCredentials)
+	}
+	return &providers.Credentials{
+		AccessKeyId: keys.AccessKeyID(), AccessKeySecret: keys.AccessKeySecret(), SecurityToken: keys.SecurityToken(),
+		ProviderName: c.GetProviderName(),
+	}, nil
+}
+
+// GetProviderName names the provider.
+func (c *credentialOf) GetProviderName() string { return "ecsreboot" }
 
 // String returns a text that names the endpoint and contains no secret.
 func (c *Client) String() string { return "ecsreboot.Client(" + c.Endpoint() + ")" }
@@ -126,21 +166,23 @@ type operation struct {
 	repeatable bool    // changes nothing: a read or a dry run
 	dryRun     bool
 	forceStop  bool
-	attempts   int // at most
+	id         string // begins each send ID, or empty
+	attempts   int    // at most
 	gate       *gate
 	into       page // takes the body of a success; nil if there is nothing in it
 }
 
 // hooks are what a wait adds to a call. The zero value adds nothing.
 type hooks struct {
-	consent func(context.Context) error // asked right before each attempt, and may refuse it; nil consents
-	leaving func()                      // called right before each request leaves; nil if nobody needs it
-	waited  time.Duration               // for the service to stop throttling, before the call
+	consent func(ctx context.Context, sendID string) error // called right before each attempt; its error stops the attempt; nil allows all
+	leaving func(sendID string)                            // called right before each request leaves, unless nil
+	waited  time.Duration                                  // for the service to stop throttling, before the call
 }
 
 // result is an accepted request, or a dry run or read that passed.
 type result struct {
 	requestID string
+	sendID    string
 	attempts  int // of the call
 	exchange
 }
@@ -156,6 +198,7 @@ type exchange struct {
 type attempted struct {
 	exchange
 	progress   progress
+	sendID     string // empty if the operation changes nothing
 	requestID  string
 	err        error         // nil if there is a result
 	retryAfter time.Duration // how long the service asks to wait; 0 if it does not say
@@ -202,7 +245,7 @@ func (c *Client) do(ctx context.Context, op operation, extra hooks) (res result,
 		reservation = nil
 		failed.Attempts++
 		if !tried.sentAt.IsZero() {
-			failed.SentAt = tried.sentAt
+			failed.SentAt, failed.SendID = tried.sentAt, tried.sendID
 		}
 		failed.Outcome, failed.Err = outcome, tried.err
 		if outcome == OutcomeAccepted && op.dryRun {
@@ -216,7 +259,7 @@ func (c *Client) do(ctx context.Context, op operation, extra hooks) (res result,
 		mayRetry := failed.Attempts < op.attempts
 		switch {
 		case then == done:
-			return result{requestID: tried.requestID, attempts: failed.Attempts, exchange: tried.exchange}, nil
+			return result{requestID: tried.requestID, sendID: tried.sendID, attempts: failed.Attempts, exchange: tried.exchange}, nil
 		case ctx.Err() != nil && (then != stop || outcome == OutcomeUnknown): // the context may be why
 			return result{}, failed.with(interrupted(ctx, failed.Err))
 		case then == again && mayRetry:
@@ -243,6 +286,18 @@ func (c *Client) do(ctx context.Context, op operation, extra hooks) (res result,
 	}
 }
 
+// newSendID returns a new send ID for an attempt that may restart an instance. Other
+// attempts have none.
+func newSendID(op operation) string {
+	switch {
+	case op.repeatable:
+		return ""
+	case op.id == "":
+		return rand.Text()
+	}
+	return op.id + "." + rand.Text()
+}
+
 // forPacer is what an attempt means for the pace.
 func (a attempted) forPacer(then next) pace.Result {
 	switch {
@@ -256,12 +311,13 @@ func (a attempted) forPacer(then next) pace.Result {
 
 // attempt sends the operation once, with nonce, time and signature of its own.
 func (c *Client) attempt(ctx context.Context, op operation, extra hooks, reservation pace.Reservation, spent []string) attempted {
-	keys, lasting, err := c.prepare(ctx, extra, reservation)
+	sendID := newSendID(op)
+	keys, lasting, err := c.prepare(ctx, extra, reservation, sendID)
 	if err != nil {
 		return attempted{err: err, progress: progress{stage: stageBefore, permanent: lasting}}
 	}
 	now, offset := time.Now(), time.Duration(c.clockOffset.Load())
-	request, signature, err := c.sign(op, now.Add(offset), keys)
+	request, signature, err := c.sign(op, now.Add(offset), keys, sendID)
 	if err != nil {
 		return attempted{err: err, progress: progress{stage: stageBefore, permanent: true}}
 	}
@@ -284,7 +340,7 @@ func (c *Client) attempt(ctx context.Context, op operation, extra hooks, reserva
 	if !unsent {
 		tried.sentAt = try.SentAt(now)
 	}
-	tried.keys, tried.signature, tried.offset = keys, signature, offset
+	tried.sendID, tried.keys, tried.signature, tried.offset = sendID, keys, signature, offset
 	return tried
 }
 
@@ -295,11 +351,11 @@ const keysLifetime = 30 * time.Second
 // prepare does what comes before an attempt, and reports whether an error of it lasts.
 // The hook comes last, so that nothing stands between its consent and the request; only
 // after one that took long are the credentials fetched anew.
-func (c *Client) prepare(ctx context.Context, extra hooks, reservation pace.Reservation) (keys credential.Secrets, lasting bool, err error) {
+func (c *Client) prepare(ctx context.Context, extra hooks, reservation pace.Reservation, sendID string) (keys credential.Secrets, lasting bool, err error) {
 	keys, err = c.fetchCredentials(ctx)
 	if err == nil && extra.consent != nil {
 		begin := time.Now()
-		if err = consent(ctx, reservation, extra.consent); err != nil {
+		if err = consent(ctx, reservation, func(ctx context.Context) error { return extra.consent(ctx, sendID) }); err != nil {
 			return keys, true, err
 		}
 		if time.Since(begin) > keysLifetime {
@@ -311,7 +367,7 @@ func (c *Client) prepare(ctx context.Context, extra hooks, reservation pace.Rese
 		return keys, !ok || !problem.temporary, err
 	}
 	if extra.leaving != nil {
-		extra.leaving()
+		extra.leaving(sendID)
 	}
 	return keys, false, nil
 }
@@ -328,7 +384,7 @@ func (c *Client) fetchCredentials(ctx context.Context) (credential.Secrets, erro
 }
 
 // sign makes the request of an attempt and returns its signature with it.
-func (c *Client) sign(op operation, at time.Time, keys credential.Secrets) (*http.Request, string, error) {
+func (c *Client) sign(op operation, at time.Time, keys credential.Secrets, sendID string) (*http.Request, string, error) {
 	nonce, err := uuid.NewRandom()
 	if err != nil { // no randomness
 		return nil, "", fmt.Errorf("no nonce: %w", err)
@@ -336,6 +392,9 @@ func (c *Client) sign(op operation, at time.Time, keys credential.Secrets) (*htt
 	auth := c.signature(message{host: c.host, action: op.action, params: op.params, at: at, nonce: nonce.String()}, keys)
 	auth.header["Accept"] = []string{"application/json"}
 	auth.header["User-Agent"] = []string{c.userAgent}
+	if sendID != "" {
+		auth.header["User-Agent"] = []string{c.userAgent + " send/" + sendID}
+	}
 	return &http.Request{
 		Method:     http.MethodPost, // net/http may repeat a GET by itself
 		URL:        &url.URL{Scheme: c.scheme, Host: c.host, Path: "/", RawQuery: auth.rawQuery},

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot/internal/logvalue"
 	"github.com/ecsreboot/ecsreboot/internal/redact"
+	"github.com/ecsreboot/ecsreboot/internal/wildcard"
 )
 
 // Status is the status of an instance, as the API spells it. There is no status for a
@@ -37,6 +37,12 @@ type Instance struct {
 	Name   string `json:"name,omitempty"`
 	Status Status `json:"status"` // empty if the service does not list the instance, see [Instance.Listed]
 	Zone   string `json:"zone,omitempty"`
+	// PrivateIPs are the addresses in the VPC, the primary one first, or in the classic
+	// network. PublicIPs are the public address of the instance and its Elastic IP address.
+	// Both leave out what is not a valid IP address.
+	PrivateIPs []string `json:"privateIps,omitempty"`
+	PublicIPs  []string `json:"publicIps,omitempty"`
+	HostName   string   `json:"hostName,omitempty"` // in the guest
 	// Locks are the reasons why the instance is locked, as the service writes them:
 	// "security", "financial", "recycling" or "Recycling", "dedicatedhostfinancial",
 	// "refunded", or one that is not documented yet. Locks is empty if there are none.
@@ -51,6 +57,11 @@ type Instance struct {
 	ExpiredTime time.Time         `json:"expiredTime,omitzero"`
 	StoppedMode string            `json:"stoppedMode,omitempty"` // "KeepCharging", "StopCharging" or "Not-applicable"
 	Tags        map[string]string `json:"tags,omitempty"`
+
+	Region          string `json:"region,omitempty"` // of the client, if the service names none
+	VPCID           string `json:"vpcId,omitempty"`  // empty in the classic network
+	InstanceType    string `json:"instanceType,omitempty"`
+	ResourceGroupID string `json:"resourceGroupId,omitempty"` // empty in the default resource group
 }
 
 // LogValue gives slog the fields of the JSON.
@@ -118,11 +129,19 @@ type DescribeInstancesRequest struct {
 	// InstanceIDs are the ids of the instances, any number of them; the client requests
 	// 100 at a time. If empty, every instance of the region is selected.
 	InstanceIDs []string `json:"instanceIds,omitempty"`
+	// Name is the name of the instances; "*" in it stands for any text. Empty means all.
+	Name string `json:"name,omitempty"`
 	// Tags are the tags that an instance must have, up to 20. A tag with an empty value
 	// matches every value of its key.
 	Tags   map[string]string `json:"tags,omitempty"`
 	Zone   string            `json:"zone,omitempty"`   // such as "cn-hangzhou-h"; empty means all
 	Status Status            `json:"status,omitempty"` // empty means all
+
+	VPCID        string `json:"vpcId,omitempty"`        // empty means all
+	InstanceType string `json:"instanceType,omitempty"` // such as "ecs.g7.large"; empty means all
+	// ResourceGroupID is the ID of a resource group. The service cannot filter by the
+	// default resource group. Empty means all.
+	ResourceGroupID string `json:"resourceGroupId,omitempty"`
 }
 
 // LogValue gives slog the fields of the JSON.
@@ -136,9 +155,12 @@ const maxInstanceIDs = 100
 // If the request has ids, the sequence contains each id once, in the order of the
 // service. The client requests 100 ids at a time. Instances that the service does not
 // list come after the others of the same 100 ids, with an empty Status. An id whose
-// instance exists but does not match Tags, Zone or Status is also yielded with an empty
+// instance exists but does not match the other fields is also yielded with an empty
 // Status. DescribeInstances drops instances that the service lists although they do not
 // match, so that a filter that the service ignores does not select the whole account.
+//
+// The vendor limits the filters by Tags and by ResourceGroupID to 1,000 matching
+// instances, and does not say what a longer list looks like. Filter such lists yourself.
 //
 // An error ends the sequence. The error is an [OperationError] without an outcome,
 // because a read changes nothing. The client retries reads after every temporary failure.
@@ -247,38 +269,50 @@ func (r DescribeInstancesRequest) check() error {
 	default:
 		return refuse("Status", fmt.Sprintf("is %q, which no instance can be", r.Status))
 	}
-	if !utf8.ValidString(r.Zone) || strings.TrimSpace(r.Zone) != r.Zone {
-		return refuse("Zone", fmt.Sprintf("is %q, which is no id of a zone", r.Zone))
+	if strings.Contains(r.Name, "?") {
+		return refuse("Name", fmt.Sprintf("is %q, but the only wildcard of the service is *", r.Name))
+	}
+	for _, f := range []field{
+		{"Name", r.Name}, {"VPCID", r.VPCID}, {"InstanceType", r.InstanceType}, {"ResourceGroupID", r.ResourceGroupID}, {"Zone", r.Zone},
+	} {
+		if !utf8.ValidString(f.value) || strings.TrimSpace(f.value) != f.value {
+			return refuse(f.name, fmt.Sprintf("is %q, which matches no instance", f.value))
+		}
 	}
 	return nil
 }
 
 // filter returns the parameters of the request, except the ids.
 func (r DescribeInstancesRequest) filter() []field {
-	fields := make([]field, 0, 2+2*len(r.Tags))
+	fields := make([]field, 0, 6+2*len(r.Tags))
 	add := func(name, value string) {
 		if value != "" {
 			fields = append(fields, field{name, value})
 		}
 	}
+	add("InstanceName", r.Name)
+	add("InstanceType", r.InstanceType)
+	add("ResourceGroupId", r.ResourceGroupID)
 	add("Status", string(r.Status))
+	add("VpcId", r.VPCID)
 	add("ZoneId", r.Zone)
 	for n, key := range slices.Sorted(maps.Keys(r.Tags)) {
 		tag := "Tag." + strconv.Itoa(n+1)
 		add(tag+".Key", key)
 		add(tag+".Value", r.Tags[key])
 	}
-	sort.Sort(byName(fields)) // Tag.10 comes before Tag.2
 	return fields
 }
 
-// matches reports whether an instance has the tags, zone and status of the request. It
-// ignores the ids.
+// matches reports whether an instance has what the request asks for. It ignores the ids.
 func (r DescribeInstancesRequest) matches(i Instance) bool {
 	for key, value := range r.Tags {
 		if got, ok := i.Tags[key]; !ok || value != "" && got != value {
 			return false
 		}
 	}
-	return (r.Status == "" || r.Status == i.Status) && (r.Zone == "" || r.Zone == i.Zone)
+	is := func(want, got string) bool { return want == "" || want == got }
+	return is(string(r.Status), string(i.Status)) && is(r.Zone, i.Zone) && is(r.VPCID, i.VPCID) &&
+		is(r.InstanceType, i.InstanceType) && is(r.ResourceGroupID, i.ResourceGroupID) &&
+		(r.Name == "" || wildcard.Match(r.Name, i.Name))
 }

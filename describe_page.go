@@ -1,10 +1,13 @@
 package ecsreboot
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -23,10 +26,10 @@ type instancePage struct {
 // query is what one list is asked for.
 type query struct {
 	ids     []string // nil: all
-	filter  []field  // sorted by name; the names come after RegionId
+	filter  []field  // in any order
 	matches func(Instance) bool
 	token   string
-	onLeave func()        // called before each request, unless nil
+	onLeave func(string)  // called before each request, unless nil
 	waited  time.Duration // for the service to stop throttling, before the call
 }
 
@@ -46,7 +49,10 @@ func describePage[W interface{ instance() Instance }](ctx context.Context, c *Cl
 		params = append(params, field{"NextToken", q.token})
 	}
 	params = append(params, field{"RegionId", c.region})
-	params = append(params, q.filter...)
+	if len(q.filter) > 0 {
+		params = append(params, q.filter...)
+		sort.Sort(byName(params)) // Tag.10 comes before Tag.2
+	}
 	op := operation{action: "DescribeInstances", params: params, repeatable: true, gate: &c.describeGate, attempts: attempts}
 	if len(q.ids) == 1 {
 		op.instanceID = q.ids[0]
@@ -61,6 +67,7 @@ func describePage[W interface{ instance() Instance }](ctx context.Context, c *Cl
 	page := instancePage{nextToken: wire.NextToken, clock: clock, sentAt: res.sentAt, instances: make([]Instance, len(wire.Instances.Instance))}
 	for i, instance := range wire.Instances.Instance {
 		page.instances[i] = instance.instance()
+		page.instances[i].Region = cmp.Or(page.instances[i].Region, c.region)
 		clean(&page.instances[i], wire.scrub)
 	}
 	return page, nil
@@ -108,6 +115,7 @@ type wirePage[W any] struct {
 
 // page is a body to be read, with what scrubs the secrets of its attempt.
 type page interface {
+	list() string // the member that holds its list
 	read(body []byte, scrub func(string) string) bool
 }
 
@@ -134,13 +142,32 @@ func quoteChanged(text string, scrub func(string) string) string {
 	return text
 }
 
-// read reads a page whose JSON is known to be valid. A page on which a key occurs
+// pageList is the member of a page that holds its list.
+const pageList = "Instances"
+
+// pageShapes are the elements of a page in XML that are objects, with what they list.
+var pageShapes = map[string]string{
+	pageList: "Instance", "OperationLocks": "LockReason", "Tags": "Tag", "VpcAttributes": "", "EipAddress": "",
+	"PrivateIpAddress": "IpAddress", "InnerIpAddress": "IpAddress", "PublicIpAddress": "IpAddress",
+}
+
+func (*wirePage[W]) list() string { return pageList }
+
+// read reads a page whose JSON is known to be valid, or whose XML [document.Read] has
+// accepted. A page on which a key occurs
 // twice, its own or an instance's, whatever its case, could be read in two ways: it is
 // not read. For 100 instances the check takes somewhat more than half of the time that
 // encoding/json takes to decode them: about 1 ms; see BenchmarkPage.
 func (p *wirePage[W]) read(body []byte, scrub func(string) string) bool {
 	var page wirePage[W] // a new one, so that nothing of an unreadable page is left
-	if len(body) == 0 || body[0] != '{' || !document.UniqueNames(body, "Instances", "Instance") || json.Unmarshal(body, &page) != nil {
+	if len(body) > 0 && body[0] == '<' {
+		asJSON, ok := document.JSON(body, pageList, pageShapes)
+		if !ok {
+			return false
+		}
+		body = asJSON
+	}
+	if len(body) == 0 || body[0] != '{' || !document.UniqueNames(body, pageList, "Instance") || json.Unmarshal(body, &page) != nil {
 		return false
 	}
 	page.scrub = scrub
@@ -178,8 +205,21 @@ func (w wireReading) instance() Instance {
 type wireInstance struct {
 	wireReading
 
-	InstanceName string `json:"InstanceName"`
-	ZoneID       string `json:"ZoneId"`
+	InstanceName    string    `json:"InstanceName"`
+	RegionID        string    `json:"RegionId"`
+	ZoneID          string    `json:"ZoneId"`
+	HostName        string    `json:"HostName"`
+	InstanceType    string    `json:"InstanceType"`
+	ResourceGroupID string    `json:"ResourceGroupId"`
+	InnerIPAddress  addresses `json:"InnerIpAddress"` // in the classic network
+	PublicIPAddress addresses `json:"PublicIpAddress"`
+	EIPAddress      struct {
+		IPAddress string `json:"IpAddress"`
+	} `json:"EipAddress"`
+	VPCAttributes struct {
+		VPCID            string    `json:"VpcId"`
+		PrivateIPAddress addresses `json:"PrivateIpAddress"`
+	} `json:"VpcAttributes"`
 	CreationTime string `json:"CreationTime"`
 	StoppedMode  string `json:"StoppedMode"`
 	Tags         struct {
@@ -190,9 +230,27 @@ type wireInstance struct {
 	} `json:"Tags"`
 }
 
+type addresses struct {
+	IPAddress []string `json:"IpAddress"`
+}
+
+// valid returns the texts that are IP addresses: they become parts of URLs.
+func valid(texts ...string) (ips []string) {
+	for _, text := range texts {
+		if ip, err := netip.ParseAddr(text); err == nil && ip.Zone() == "" {
+			ips = append(ips, text)
+		}
+	}
+	return ips
+}
+
 func (w wireInstance) instance() Instance {
 	i := w.wireReading.instance()
 	i.Name, i.Zone, i.StoppedMode = w.InstanceName, w.ZoneID, w.StoppedMode
+	i.Region, i.VPCID, i.InstanceType, i.ResourceGroupID = w.RegionID, w.VPCAttributes.VPCID, w.InstanceType, w.ResourceGroupID
+	i.HostName = w.HostName
+	i.PrivateIPs = valid(append(w.VPCAttributes.PrivateIPAddress.IPAddress, w.InnerIPAddress.IPAddress...)...)
+	i.PublicIPs = valid(append(w.PublicIPAddress.IPAddress, w.EIPAddress.IPAddress)...)
 	i.CreationTime = parseMinute(w.CreationTime)
 	if len(w.Tags.Tag) > 0 {
 		i.Tags = make(map[string]string, len(w.Tags.Tag))

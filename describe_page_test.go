@@ -44,17 +44,20 @@ func decodePage(body string) (wirePage[wireInstance], bool) {
 
 func TestDecodePage(t *testing.T) {
 	for body, want := range map[string]bool{
-		`{"RequestId":"R","Instances":{"Instance":[]}}`:                                   true,
-		`{"RequestId":"R"}`:                                                               true,
-		`{"requestId":"R","instances":{"instance":[{"instanceId":"i-1"}]}}`:               true,
-		`{"RequestId":"R","Instances":null}`:                                              true,
-		`{"Instances":{"Instance":[]}}`:                                                   false, // whose is it?
-		`{"RequestId":"R","Code":"X","Instances":{"Instance":[]}}`:                        false,
-		`{"RequestId":"R","Instances":[]}`:                                                false,
-		`{"RequestId":"R","Instances":{"Instance":[{"Status":1}]}}`:                       false,
-		`{"RequestId":"R","Instances":{"Instance":[`:                                      false,
-		`{"RequestId":"R","Instances":{"Instance":[]}}x`:                                  false,
-		`<DescribeInstancesResponse><RequestId>R</RequestId></DescribeInstancesResponse>`: false,
+		`{"RequestId":"R","Instances":{"Instance":[]}}`:                                               true,
+		`{"RequestId":"R"}`:                                                                           true,
+		`{"requestId":"R","instances":{"instance":[{"instanceId":"i-1"}]}}`:                           true,
+		`{"RequestId":"R","Instances":null}`:                                                          true,
+		`{"Instances":{"Instance":[]}}`:                                                               false, // whose is it?
+		`{"RequestId":"R","Code":"X","Instances":{"Instance":[]}}`:                                    false,
+		`{"RequestId":"R","Instances":[]}`:                                                            false,
+		`{"RequestId":"R","Instances":{"Instance":[{"Status":1}]}}`:                                   false,
+		`{"RequestId":"R","Instances":{"Instance":[`:                                                  false,
+		`{"RequestId":"R","Instances":{"Instance":[]}}x`:                                              false,
+		`<DescribeInstancesResponse><RequestId>R</RequestId></DescribeInstancesResponse>`:             true,
+		`<DescribeInstancesResponse><RequestId>R</RequestId><Instances/></DescribeInstancesResponse>`: true,
+		`<DescribeInstancesResponse><Instances/></DescribeInstancesResponse>`:                         false,
+		`<DescribeInstanceResponse><RequestId>R</RequestId><Instances/></DescribeInstanceResponse>`:   false,
 		``:       false,
 		`null`:   false,
 		`<html>`: false,

@@ -169,7 +169,7 @@ func docsErrors(ctx context.Context, client *ecsreboot.Client) {
 }
 
 func docsFleet(ctx context.Context, client *ecsreboot.Client, journal string) error {
-	plan, err := fleet.NewPlan(ctx, client, fleet.Selection{Tags: map[string]string{"role": "web"}, GroupBy: fleet.ByZone})
+	plan, err := fleet.NewPlan(ctx, client, fleet.Selection{Tags: fleet.HasTags(map[string]string{"role": "web"}), GroupBy: fleet.ByZone})
 	if err != nil {
 		return err
 	}
@@ -179,6 +179,14 @@ func docsFleet(ctx context.Context, client *ecsreboot.Client, journal string) er
 		return err
 	}
 	return report.Err() // nil if every instance restarted; report.NotRestarted() lists the others
+}
+
+func docsMaintenance(ctx context.Context, client *ecsreboot.Client) (fleet.Plan, error) {
+	plan, err := fleet.NewPlan(ctx, client, fleet.Selection{
+		Maintenance: &fleet.Maintenance{Before: time.Now().Add(7 * 24 * time.Hour)},
+		Tags:        fleet.HasTags(map[string]string{"role": "web"}),
+	})
+	return plan, err
 }
 
 func docsMark(journal, id string) error {
@@ -308,5 +316,18 @@ func TestDocsFleetRuns(t *testing.T) {
 		assert.True(t, strings.Contains(page.String(), "the instance has restarted, with proof"))
 
 		assert.ErrorContains(t, docsMark(journal, "i-2"), "i-2") // it is not in the plan
+	})
+}
+
+func TestDocsMaintenanceRuns(t *testing.T) {
+	inBubble(t, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
+		_, err := docsMaintenance(t.Context(), client)
+		require.ErrorContains(t, err, "finds no instance with a scheduled event")
+		tags := map[string]string{"role": "web"}
+		require.NoError(t, server.AddInstance(ecstest.Instance{ID: "i-due", Tags: tags, Events: []ecstest.ScheduledEvent{{}}}))
+		plan, err := docsMaintenance(t.Context(), client)
+		require.NoError(t, err)
+		require.Len(t, plan.Targets, 1)
+		assert.Equal(t, time.Now().Add(24*time.Hour).UTC(), plan.Targets[0].Deadline())
 	})
 }

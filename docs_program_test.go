@@ -93,7 +93,7 @@ func TestDocsWholeProgramOfFleet(t *testing.T) {
 	t.Parallel()
 	const instances = 3
 	server := programService(t, instances)
-	run := wholeProgram(t, "docs/fleet.md", server, "fleet.Options{\x00fleet.Options{MinReady: -1, Rules: fleet.Rules{Canary: []int{}, MaxUnavailable: fleet.Count(3), AllowWide: true}, ")
+	run := wholeProgram(t, "docs/fleet.md", server, "fleet.Options{\x00fleet.Options{Settings: fleet.Settings{MinReady: -1, Rules: fleet.Rules{Canary: []int{}, MaxUnavailable: fleet.Count(3), AllowWide: true}}, ")
 
 	output, err := run()
 	require.Error(t, err)

@@ -38,7 +38,8 @@ var programBlock = regexp.MustCompile("(?s)(<!-- not ours -->\n)?```(go|json)\n(
 
 // TestDocsPrograms checks that each piece of Go in README.md and docs/ is in
 // docs_example_test.go, which compiles and runs it, unless it is a whole program,
-// which TestDocsWholePrograms runs, or marked as somebody else's. JSON must be valid.
+// which TestDocsWholePrograms runs, or marked as somebody else's, or of module witness,
+// which compiles it. JSON must be valid.
 func TestDocsPrograms(t *testing.T) {
 	trimmed := func(text string) string {
 		lines := strings.Split(strings.TrimSpace(text), "\n")
@@ -58,6 +59,7 @@ func TestDocsPrograms(t *testing.T) {
 			switch {
 			case found[2] == "json":
 				assert.True(t, json.Valid([]byte(found[3])), "%s: %s", page, found[3])
+			case strings.Contains(found[3], "witness.New"):
 			case found[1] == "" && !strings.HasPrefix(found[3], "package main\n"):
 				assert.True(t, strings.Contains(compiled, trimmed(found[3])), "%s: not in docs_example_test.go: %s", page, found[3])
 			}

@@ -305,6 +305,8 @@ func (e Event) String() string {
 		text += ": " + errorText(e.Err)
 	case e.Kind == EventBaseline || e.Kind == EventStatus:
 		text += ": " + statusText(e.Status) + started(e.StartTime)
+	case e.Kind == EventWitness:
+		text = e.Testimony.String()
 	}
 	return text + requestText(e.RequestID)
 }

@@ -35,6 +35,7 @@ var printable = []any{
 	ErrorCode(""),
 	Event{},
 	EventKind(""),
+	Finding(""),
 	&ForeignError{},
 	&InputError{},
 	Instance{},
@@ -47,14 +48,18 @@ var printable = []any{
 	&RebootInstanceResponse{},
 	&RestartResult{},
 	RetryPolicy{},
+	ScheduledEvent{},
+	ScheduledEventsRequest{},
 	SendIntent{},
+	SentRequest{},
 	SignatureVersion(0),
 	Status(""),
+	Testimony{},
 	&WaitError{},
 }
 
 // notPrintable are the others: functions, and what holds them.
-var notPrintable = []string{"CallObserver", "Option", "WaitOptions"}
+var notPrintable = []string{"CallObserver", "Option", "WaitOptions", "Witness"}
 
 func nameOf(value any) string {
 	typ := reflect.TypeOf(value)
@@ -88,7 +93,7 @@ func TestPrintableTypesAreAll(t *testing.T) {
 	}
 	slices.Sort(known)
 	assert.Equal(t, slices.Sorted(maps.Keys(declared)), known)
-	assert.LessOrEqual(t, len(declared), 30)
+	assert.LessOrEqual(t, len(declared), 38)
 }
 
 var lowerCamel = regexp.MustCompile(`^[a-z][a-z0-9]*([A-Z][a-z0-9]+)*$`)
@@ -256,7 +261,11 @@ func TestRoundTrips(t *testing.T) {
 	for want, value := range map[string]any{
 		`{"instanceId":"i-1","status":"Running","startTime":"2026-01-02T03:04:00Z","locks":["refunded"],"takenAt":"2026-01-02T03:04:05.1Z","serviceTime":"2026-01-02T03:04:05Z"}`: storedBaseline,
 		`{"at":"2026-01-02T03:04:05Z","status":"Stopping","startTime":"2026-01-02T03:04:00Z"}`:                                                                                    storedSeen,
-		`{"baseline":{"instanceId":"","status":""},"request":2}`:                                                                                                                  SendIntent{Request: 2},
+		`{"baseline":{"instanceId":"","status":""},"request":2,"sendId":"S"}`:                                                                                                     SendIntent{Request: 2, SendID: "S"},
+		`{"kind":"witness","sendId":"S","testimony":{"witness":"w","finding":"refused","sendId":"S","requestId":"R","code":"c","message":"m","at":"2026-01-02T03:04:05Z","changes":[{"at":"2026-01-02T03:04:05Z","status":"Stopping","startTime":"2026-01-02T03:04:00Z"}]}}`: Event{
+			Kind: EventWitness, SendID: "S", Testimony: Testimony{Witness: "w", Finding: FindingRefused, SendID: "S", RequestID: "R", Code: "c", Message: "m", At: storedAt, Changes: []Observation{storedSeen}},
+		},
+		`{"sendId":"S","instanceId":"i-1","region":"r","sentAt":"2026-01-02T03:04:05Z","serviceTime":"2026-01-02T03:04:05Z"}`: SentRequest{SendID: "S", InstanceID: "i-1", Region: "r", SentAt: storedAt, ServiceTime: storedAt},
 		`{"instanceId":"i-1","proof":"status","requests":1,"observations":[{"at":"2026-01-02T03:04:05Z","status":"Stopping","startTime":"2026-01-02T03:04:00Z"}],"sentAt":"2026-01-02T03:04:05Z","elapsedSeconds":42.25}`: RestartResult{
 			InstanceID: "i-1", Proof: ProofStatus, Requests: 1, Observations: []Observation{storedSeen}, SentAt: storedAt, Elapsed: 42250 * time.Millisecond,
 		},
@@ -328,7 +337,7 @@ func TestStrings(t *testing.T) {
 		"status: Running, started 2026-01-02T03:04Z":                  Event{Kind: EventStatus, Status: StatusRunning, StartTime: storedAt},
 		"status: not listed":                                          Event{Kind: EventStatus},
 		"outcome unknown: " + lost.Error():                            Event{Kind: EventOutcomeUnknown, Err: lost},
-		"{i-1: Running 3}":                                            SendIntent{Baseline{InstanceID: "i-1", Status: StatusRunning}, 3},
+		"{i-1: Running 3 S}":                                          SendIntent{Baseline{InstanceID: "i-1", Status: StatusRunning}, 3, "S"},
 		"ecsreboot.Client(://)":                                       new(Client),
 	} {
 		assert.Equal(t, want, fmt.Sprint(value))

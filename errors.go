@@ -176,6 +176,7 @@ type OperationError struct {
 	Outcome    Outcome   `json:"outcome"`              // of the restart
 	Attempts   int       `json:"attempts"`             // number of attempts, including those without connection or credentials
 	SentAt     time.Time `json:"sentAt,omitzero"`      // when the last request was sent that may have reached the service, or when the call left a shared restart that was not sent yet; otherwise zero
+	SendID     string    `json:"sendId,omitempty"`     // of the request that SentAt is about; see [SentRequest]
 	Err        error     `json:"-"`                    // the cause: an [APIError] if there was an error response, an [InputError], …
 }
 

@@ -3,6 +3,7 @@ package ecsreboot
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ecsreboot/ecsreboot/internal/apart"
@@ -18,6 +19,9 @@ type follower struct {
 	begin    time.Time
 	taken    int  // the first fact not taken in yet
 	left     bool // the watch
+	inquiry  inquiry
+	awaiting bool // EventAwaitsWitness was emitted
+	others   bool // go on with the restart after this wait has ended, and may send it
 }
 
 // wait follows the watch until the restart is proven or the wait is in vain, and leaves
@@ -30,16 +34,17 @@ func (w *watch) wait(ctx context.Context, operation string, options WaitOptions)
 	}
 	defer cancel()
 	defer f.leave(nil) // also if a hook of the caller's panics
+	defer f.inquiry.end()
 
 	result, proof, err := f.follow(limited)
 	if result == pending {
 		// The context ended. Where nobody else shares the work it ends now, and a send in
 		// flight with it: its result applies.
-		others := f.leave(f.cutOff(ctx))
+		f.others = f.leave(f.cutOff(ctx))
 		_, result, proof, err = f.takeIn(limited)
 		if result != proven && result != failed {
 			err = f.contextEnd(ctx)
-			if others && f.evidence.outcome == OutcomeNotSent {
+			if f.others && f.evidence.outcome == OutcomeNotSent {
 				// Nothing was sent yet, and will be: others wait for the same restart.
 				f.evidence.outcome, f.evidence.sentAt = OutcomeUnknown, time.Now()
 			}
@@ -49,6 +54,7 @@ func (w *watch) wait(ctx context.Context, operation string, options WaitOptions)
 		f.watch.closeToOthers()
 		return f.result(proof), nil
 	}
+	f.others = f.leave(nil) || f.others
 	return nil, f.failure(operation, err)
 }
 
@@ -77,9 +83,12 @@ func (f *follower) follow(ctx context.Context) (verdict, Proof, error) {
 			}
 			f.watch.askForResend(resendRequest{f.options, func() bool { return ctx.Err() == nil }})
 		case pending:
+			f.tellAwaiting()
 		}
 		select {
 		case <-changed:
+		case made := <-f.inquire(ctx):
+			f.hear(made)
 		case <-ctx.Done():
 			return pending, "", nil
 		}
@@ -181,6 +190,8 @@ func (f *follower) result(proof Proof) *RestartResult {
 		StartTimeAfter: e.last.StartTime,
 		Observations:   e.seen,
 		SentAt:         e.sentAt,
+		Sent:           f.requests(e.sent),
+		Testimony:      e.testimony,
 		Elapsed:        e.last.At.Sub(since),
 	}
 }
@@ -195,11 +206,18 @@ func (f *follower) failure(operation string, err error) error {
 		SentAt:     e.sentAt,
 		Err:        err,
 	}
-	sends := e.sends
+	sends, sent := e.sends, e.sent
 	if e.sending {
 		sends++
 		failed.Attempts++
 		failed.SentAt = e.sendingSince
+		sent = append(slices.Clip(sent), SentRequest{SendID: e.sendingID, SentAt: e.sendingSince})
+	}
+	if len(sent) > 0 {
+		failed.SendID = sent[len(sent)-1].SendID
+	}
+	if f.others && e.outcome == OutcomeUnknown { // what they send is unknown too, even its id
+		sent = append(slices.Clip(sent), SentRequest{SentAt: time.Now()})
 	}
 	if f.watch.send && sends == 0 {
 		failed.Err = withLocks(err, e.before.Locks)
@@ -218,6 +236,8 @@ func (f *follower) failure(operation string, err error) error {
 		Before:       e.before,
 		Observations: e.seen,
 		Locks:        locks,
+		Sent:         f.requests(sent),
+		Testimony:    e.testimony,
 		Err:          err,
 	}
 	return failed

@@ -15,7 +15,7 @@ import (
 
 // Call describes one API call, which may take several requests.
 type Call struct {
-	Operation  string `json:"operation"`            // "RebootInstance" or "DescribeInstances"
+	Operation  string `json:"operation"`            // as the API names it, such as "RebootInstance"
 	InstanceID string `json:"instanceId,omitempty"` // empty if the call concerns several instances, as reads may
 	ForceStop  bool   `json:"forceStop,omitempty"`
 	DryRun     bool   `json:"dryRun,omitempty"`

@@ -38,6 +38,7 @@ type settings struct {
 	logger         *slog.Logger
 	observers      []CallObserver
 	userAgent      string
+	operationID    string
 	pacers         map[pace.Operation]pace.Pacer
 	hinted         map[pace.Operation]*pace.Adaptive // those of WithRateHint
 }
@@ -342,4 +343,34 @@ func WithUserAgent(product string) Option {
 		s.userAgent = strings.TrimSuffix(defaultUserAgent()+" "+product, " ")
 		return nil
 	}
+}
+
+// maxOperationID bounds the id of an operation: a User-Agent must not grow long.
+const maxOperationID = 64
+
+// WithOperationID sets the ID of an operation, such as "patch-2026-11". The send ID of each
+// restart request begins with this ID and a dot. The cloud's audit log shows send IDs in
+// the User-Agent, so a search for "send/patch-2026-11." finds all requests of the
+// operation. The ID has up to 64 ASCII letters, digits, "-" and "_"; an empty ID adds
+// nothing. See [SentRequest].SendID.
+func WithOperationID(id string) Option {
+	return func(s *settings) error {
+		if problem := operationIDProblem(id); problem != "" {
+			return &InputError{Field: "WithOperationID", Problem: problem}
+		}
+		s.operationID = id
+		return nil
+	}
+}
+
+func operationIDProblem(id string) string {
+	if len(id) > maxOperationID {
+		return fmt.Sprintf("is %d bytes long, the limit is %d", len(id), maxOperationID)
+	}
+	for _, c := range id {
+		if !strings.ContainsRune("-_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", c) {
+			return fmt.Sprintf("holds %q; letters, digits, - and _ are allowed", c)
+		}
+	}
+	return ""
 }

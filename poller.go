@@ -13,8 +13,8 @@ import (
 )
 
 // poller gathers the polls of all waits of a client, so that one request serves up to a
-// hundred of them. poller_queue.go decides when which polls leave; poller_failed.go
-// decides which polls fail when a request fails.
+// hundred of them. poller_queue.go decides when which polls leave, and which
+// fail when a request fails.
 //
 // The poller has no goroutines except those of its calls, and a timer only while a poll
 // waits to leave.
@@ -260,7 +260,7 @@ func (p *poller) request(ctx context.Context, call *pollCall, batch []*poll) err
 func (p *poller) queryFor(call *pollCall, batch []*poll) (q query, retry bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	q, retry = query{ids: idsOf(batch), onLeave: func() { p.hasLeft(call) }}, true
+	q, retry = query{ids: idsOf(batch), onLeave: func(string) { p.hasLeft(call) }}, true
 	for _, each := range batch {
 		q.waited = max(q.waited, each.waited())
 		retry = retry && each.baseline

@@ -2,6 +2,8 @@ package ecsreboot
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -21,6 +23,8 @@ type fact struct {
 	outcome   Outcome       // of ended
 	attempts  int           // with sentAt: how many requests the send took
 	panicked  any           // ended: by a panic with this value
+	dropped   bool          // the resend was not sent, or did nothing: by then, it was not called for
+	final     bool          // EventWitness, EventWitnessFailed: the witness is not asked about the request again
 }
 
 // evidence is what is known of one restart. It follows from the facts alone: no clock,
@@ -33,8 +37,15 @@ type evidence struct {
 	sends          int
 	attempts       int       // requests they took
 	sending        bool      // one more is under way …
-	sendingSince   time.Time // … since then
+	sendingSince   time.Time // … since then …
+	sendingID      string    // … with this send ID
+	sent           []SentRequest
+	unknown        []SentRequest // those of sent whose outcome is unknown …
+	unanswered     []SentRequest // … and about which the witness may still find something
+	testimony      []Testimony   // the last one of each witness about each request
 	requestID      string
+	acceptedID     string    // the send id of the request that a witness has found accepted
+	refusal        error     // a witness has found that the first request was refused, when the resend was under way
 	firstSentAt    time.Time // by the clock of the process that sent; a restart since then is looked for
 	sentAt         time.Time // of the last send
 	unsettledSince time.Time // outcome unknown since then; zero if it is not
@@ -43,6 +54,10 @@ type evidence struct {
 	signsFrom      time.Time     // a poll that left before shows nothing of the send
 	down           bool          // seen Stopping, Stopped or Starting since the send
 	moved          bool          // seen since the send with a StartTime that proves a restart
+	recorded       bool          // a witness reported it Stopping, Stopped or Starting since the send …
+	recordedAt     time.Time     // … at this time, by our clock
+	clockAway      time.Duration // the service's clock less ours, by the last poll that showed it …
+	hasClock       bool          // … if a poll has shown it
 	inTheWay       bool          // a second send was refused, for the first had taken effect
 	locked         ErrorCode
 	locks          []string
@@ -64,18 +79,22 @@ func (e *evidence) apply(f fact) {
 	case EventBaseline:
 		e.before = f.before
 	case EventSending:
-		e.sending, e.sendingSince = true, f.At
-		e.outcome = OutcomeUnknown // until there is an answer
+		e.sending, e.sendingSince, e.sendingID = true, f.At, f.SendID
+		e.doubt(time.Time{}) // until there is an answer
 	case EventAccepted:
-		e.sent(f)
+		e.addSend(f)
 		e.outcome, e.requestID, e.unsettledSince = OutcomeAccepted, f.RequestID, time.Time{}
 	case EventOutcomeUnknown:
-		e.sent(f)
-		e.outcome, e.unsettledSince = OutcomeUnknown, f.At
+		e.addSend(f)
+		e.doubt(f.At)
+		e.unknown, e.unanswered = append(e.unknown, e.lastSent()), append(e.unanswered, e.lastSent())
 	case EventResendRefused:
-		e.sent(f)
-		e.outcome, e.unsettledSince = OutcomeUnknown, f.At
+		e.addSend(f)
+		e.doubt(f.At)
 		e.inTheWay = true
+		if e.refusal != nil {
+			e.endAgainstSigns(e.refusal)
+		}
 	case EventPollFailed:
 		switch {
 		case f.denied:
@@ -86,13 +105,27 @@ func (e *evidence) apply(f fact) {
 		}
 	case EventStatus:
 		e.observe(f)
-	case EventProbeFailed: // a follower tells its own, which is no fact of the watch
+	case EventWitness:
+		e.testify(f)
+	case EventWitnessFailed:
+		if f.final {
+			e.unanswered = without(e.unanswered, f.SendID)
+		}
+	case EventProbeFailed, EventAwaitsWitness: // facts of one follower, not of the watch
+	}
+	if f.dropped {
+		e.sending = false
+		e.attempts += f.attempts
+		if e.refusal != nil {
+			e.outcome, e.ended = OutcomeRejected, e.refusal
+		}
 	}
 	if f.ended != nil {
 		e.ended, e.sending = f.ended, false
 		e.attempts += f.attempts
 		if !f.sentAt.IsZero() {
 			e.sentAt = f.sentAt
+			e.sent = append(e.sent, SentRequest{SendID: f.SendID, SentAt: f.sentAt})
 		}
 		if e.sends == 0 { // an earlier send stays as unknown as it was
 			e.outcome = f.outcome
@@ -100,7 +133,19 @@ func (e *evidence) apply(f fact) {
 	}
 }
 
-func (e *evidence) sent(f fact) {
+// doubt takes in that a request of unknown outcome was sent, and since when its outcome is
+// unsettled. If a witness has found an earlier one accepted, that is certain nevertheless.
+func (e *evidence) doubt(since time.Time) {
+	if e.outcome == OutcomeAccepted {
+		return
+	}
+	e.outcome = OutcomeUnknown
+	if !since.IsZero() {
+		e.unsettledSince = since
+	}
+}
+
+func (e *evidence) addSend(f fact) {
 	if e.sends == 0 { // what was seen before is no sign of it
 		e.firstSentAt, e.signsFrom = f.sentAt, f.sentAt
 		e.down, e.moved = false, false
@@ -109,10 +154,88 @@ func (e *evidence) sent(f fact) {
 	e.attempts += f.attempts
 	e.sending = false
 	e.sentAt = f.sentAt
+	e.sent = append(e.sent, SentRequest{SendID: f.SendID, SentAt: f.sentAt})
+}
+
+func (e *evidence) lastSent() SentRequest { return e.sent[len(e.sent)-1] }
+
+// without returns the requests except the one with this send ID.
+func without(requests []SentRequest, sendID string) []SentRequest {
+	return slices.DeleteFunc(slices.Clone(requests), func(r SentRequest) bool { return r.SendID == sendID })
+}
+
+// testify takes in the testimony of a witness about a request whose outcome was unknown.
+func (e *evidence) testify(f fact) {
+	t := f.Testimony
+	wasRefused := slices.ContainsFunc(e.testimony, func(earlier Testimony) bool {
+		return earlier.SendID == t.SendID && earlier.Finding == FindingRefused
+	})
+	e.testimony = slices.DeleteFunc(slices.Clone(e.testimony), func(earlier Testimony) bool {
+		return earlier.Witness == t.Witness && earlier.SendID == t.SendID
+	})
+	e.testimony = append(e.testimony, t)
+	if f.final || t.Finding != FindingNoTrace {
+		e.unanswered = without(e.unanswered, t.SendID)
+	}
+	for _, change := range t.Changes {
+		sent := e.serviceTimeAt(e.firstSentAt)
+		if e.hasClock && change.At.After(f.At.Add(e.clockAway+futureMargin)) {
+			continue // nobody can have seen it
+		}
+		if change.Status.isDown() && !sent.IsZero() && !change.At.Before(sent) && !e.recorded {
+			e.recorded, e.recordedAt = true, f.At
+		}
+	}
+	isUnknown := slices.ContainsFunc(e.unknown, func(r SentRequest) bool { return r.SendID == t.SendID })
+	switch {
+	case t.Finding == FindingAccepted && isUnknown:
+		e.unknown, e.unsettledSince = nil, time.Time{}
+		e.outcome, e.requestID, e.acceptedID = OutcomeAccepted, t.RequestID, t.SendID
+	case t.Finding == FindingAccepted && wasRefused && e.outcome == OutcomeRejected:
+		e.outcome = OutcomeUnknown
+		e.ended = fmt.Errorf("%w: %s recorded that the service accepted the request (request %s), but %w", ErrNotProven, t.Witness, t.RequestID, e.ended)
+	case t.Finding == FindingRefused && e.outcome == OutcomeAccepted && e.acceptedID != t.SendID: // another one was accepted
+	case t.Finding == FindingRefused && (isUnknown || e.outcome == OutcomeAccepted):
+		e.refused(f)
+	}
+}
+
+// refused takes in a testimony that the service refused a request whose response was lost.
+// If other evidence contradicts the testimony, the outcome stays unknown.
+func (e *evidence) refused(f fact) {
+	t := f.Testimony
+	isResend := len(e.sent) > 1 && t.SendID == e.lastSent().SendID
+	e.unknown = without(e.unknown, t.SendID)
+	refusal := fmt.Errorf("%s recorded that the service refused the request: %w", t.Witness,
+		&APIError{Code: t.Code, Message: t.Message, RequestID: t.RequestID})
+	switch {
+	case e.outcome == OutcomeAccepted:
+		e.outcome = OutcomeUnknown
+		e.ended = fmt.Errorf("%w: another record shows that the service accepted the request (request %s), but %w", ErrNotProven, e.requestID, refusal)
+	case isResend && t.Code == ErrIncorrectInstanceStatus && len(e.unknown) > 0: // as if the response had arrived
+		e.inTheWay, e.unsettledSince = true, f.At
+	case e.down || e.moved || e.recorded || e.inTheWay || isResend && t.Code == ErrIncorrectInstanceStatus:
+		e.endAgainstSigns(refusal)
+	case e.sending: // the resend
+		e.refusal = refusal
+	case len(e.unknown) == 0:
+		e.outcome, e.ended = OutcomeRejected, refusal
+	case isResend:
+		e.ended = refusal // the first request stays unknown
+	}
+}
+
+// endAgainstSigns ends the wait because a refusal and signs of a restart contradict each
+// other.
+func (e *evidence) endAgainstSigns(refusal error) {
+	e.ended = fmt.Errorf("%w: there are signs of a restart since the request was sent, but %w", ErrNotProven, refusal)
 }
 
 func (e *evidence) observe(f fact) {
-	e.faults = 0
+	e.faults, e.denied = 0, nil
+	if f.hasClock {
+		e.clockAway, e.hasClock = f.clockAway, true
+	}
 	seen := Observation{At: f.At, Status: f.Status, StartTime: f.StartTime}
 	if n := len(e.seen); n == 0 || e.seen[n-1].Status != seen.Status || !e.seen[n-1].StartTime.Equal(seen.StartTime) {
 		e.seen = append(e.seen, seen)
@@ -148,9 +271,24 @@ func (e *evidence) serviceTimeOfSend(f fact) time.Time {
 	case e.firstSentAt.IsZero(): // others sent, after the baseline
 		return e.before.ServiceTime
 	case !e.before.ServiceTime.IsZero():
-		return e.before.ServiceTime.Add(max(0, e.firstSentAt.Sub(e.before.TakenAt)) + clockMargin)
+		return e.serviceTimeAt(e.firstSentAt)
 	case f.hasClock:
 		return e.firstSentAt.Add(f.clockAway + clockMargin)
+	}
+	return time.Time{}
+}
+
+// serviceTimeAt converts a time by the sender's clock to the service's clock, with the
+// baseline or else with the last poll that showed the service's clock. The result is zero
+// if neither showed it.
+func (e *evidence) serviceTimeAt(sent time.Time) time.Time {
+	switch {
+	case sent.IsZero():
+		return time.Time{}
+	case !e.before.ServiceTime.IsZero():
+		return e.before.ServiceTime.Add(max(0, sent.Sub(e.before.TakenAt)) + clockMargin)
+	case e.hasClock:
+		return sent.Add(e.clockAway + clockMargin)
 	}
 	return time.Time{}
 }
@@ -169,6 +307,22 @@ const (
 // the last poll, or ProbeHealthy if there is none. The error is why the wait
 // failed.
 func (e *evidence) judge(options WaitOptions, probed ProbeResult) (verdict, Proof, error) {
+	result, proof, err := e.judgeSeen(options, probed)
+	if e.isHeld(result, options) {
+		return pending, "", nil
+	}
+	return result, proof, err
+}
+
+// isHeld reports whether a verdict must wait because the witness may still resolve the
+// outcome of a request.
+func (e *evidence) isHeld(result verdict, options WaitOptions) bool {
+	return (result == failed || result == resend) && e.ended == nil &&
+		options.Witness != nil && e.outcome == OutcomeUnknown && len(e.unanswered) > 0
+}
+
+// judgeSeen judges by the evidence so far, even if the witness may still find more.
+func (e *evidence) judgeSeen(options WaitOptions, probed ProbeResult) (verdict, Proof, error) {
 	switch {
 	case e.ended != nil:
 		return failed, "", e.ended
@@ -189,13 +343,15 @@ func (e *evidence) judge(options WaitOptions, probed ProbeResult) (verdict, Proo
 			return proven, ProofStatus, nil
 		case probed == ProbeHealthy && e.moved:
 			return proven, ProofStartTime, nil
+		case probed == ProbeHealthy && e.recorded && !e.last.At.Before(e.recordedAt):
+			return proven, ProofRecord, nil
 		}
 	}
 	if e.locked != "" && !e.before.TakenAt.IsZero() && e.locked != (Instance{Locks: e.before.Locks}).locked(time.Time{}) {
 		return failed, "", predictedRefusal(e.locked, "the instance was locked since the restart")
 	}
 	// Only Running settles it: in another status, whichever it is, something goes on.
-	if e.last.Status == StatusRunning && !e.unsettledSince.IsZero() && !e.down && !e.moved && e.last.At.Sub(e.unsettledSince) >= e.unknownGrace(options) {
+	if e.last.Status == StatusRunning && !e.unsettledSince.IsZero() && !e.down && !e.moved && !e.recorded && e.last.At.Sub(e.unsettledSince) >= e.unknownGrace(options) {
 		switch {
 		case e.inTheWay && probed == ProbeHealthy:
 			// The service said that it was not Running. No poll has shown that, but
@@ -206,10 +362,24 @@ func (e *evidence) judge(options WaitOptions, probed ProbeResult) (verdict, Proo
 		case options.ResendUnknown && e.sends == 1:
 			return resend, "", nil
 		}
-		return failed, "", fmt.Errorf("%w: it was neither Stopping, Stopped nor Starting within %v of the send, and its StartTime did not prove a restart",
-			ErrNotProven, options.UnknownGrace)
+		return failed, "", fmt.Errorf("%w: it was neither Stopping, Stopped nor Starting within %v of the send, and its StartTime did not prove a restart%s",
+			ErrNotProven, options.UnknownGrace, e.noTrace())
 	}
 	return pending, "", nil
+}
+
+// noTrace returns the end of an error text, which names the witnesses that found nothing.
+func (e *evidence) noTrace() string {
+	var names []string
+	for _, t := range e.testimony {
+		if t.Finding == FindingNoTrace && t.Code == "" && !slices.Contains(names, t.Witness) {
+			names = append(names, t.Witness)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "; no trace of the request, which proves nothing: " + strings.Join(names, ", ")
 }
 
 // unknownGrace is how long an unknown send may take to show. After a refused second one
@@ -277,6 +447,9 @@ func serviceClock(date, left, arrived time.Time) time.Time {
 // no other trace may be missed, but a start from before the minute of the send is not
 // mistaken for one after it.
 const clockMargin = time.Second - 1
+
+// futureMargin is how far ahead of the service's clock a recorded change may be.
+const futureMargin = time.Minute
 
 // startProves reports whether the StartTime of a reading proves that the instance
 // restarted since the baseline, and not before the send, which left at the time sent by

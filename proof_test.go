@@ -60,6 +60,32 @@ func clocked(f fact) fact {
 	return f
 }
 
+// askable is a request of unknown outcome with a send ID.
+func askable(seconds float64, sendID string) fact {
+	f := unknownAt(seconds)
+	f.SendID = sendID
+	return f
+}
+
+// testified is a testimony about a request.
+func testified(seconds float64, sendID string, finding Finding, code ErrorCode, changes ...Observation) fact {
+	return fact{Event: Event{Kind: EventWitness, At: atSecond(seconds), SendID: sendID, Testimony: Testimony{
+		Witness: "w", SendID: sendID, Finding: finding, Code: code, RequestID: "W", Changes: changes,
+	}}}
+}
+
+func final(f fact) fact {
+	f.final = true
+	return f
+}
+
+// saying is the option of a wait that has a witness.
+func saying() WaitOptions { return WaitOptions{Witness: anyWitness{}} }
+
+type anyWitness struct{}
+
+func (anyWitness) Testify(context.Context, SentRequest) (Testimony, error) { return Testimony{}, nil }
+
 func absentAt(seconds float64) fact { return saw(seconds, "", time.Time{}) }
 
 func lockedBy(f fact, code ErrorCode) fact {
@@ -255,6 +281,112 @@ func TestJudge(t *testing.T) {
 		"in the way, not Running yet":      {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), saw(120, "Hibernating", elevenOClock)), outcome: OutcomeUnknown},
 		"in the way, started before it":    {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), saw(61, StatusRunning, noon)), want: proven, proof: ProofStartTime, outcome: OutcomeUnknown},
 		"in the way, seen before":          {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(120), failedAt(300)), outcome: OutcomeUnknown},
+
+		// A witness.
+		"asked, and not answered":        {facts: begun(askable(0, "s"), running(60)), options: saying(), outcome: OutcomeUnknown},
+		"asked, not listed":              {facts: begun(askable(0, "s"), absentAt(1), absentAt(2)), options: saying(), outcome: OutcomeUnknown},
+		"asked, denied":                  {facts: begun(askable(0, "s"), deniedAt(1)), options: saying(), outcome: OutcomeUnknown},
+		"asked, locked":                  {facts: begun(askable(0, "s"), lockedBy(running(1), ErrInstanceLockedForSecurity)), options: saying(), outcome: OutcomeUnknown},
+		"asked, six fail":                {facts: begun(askable(0, "s"), times(6, failedAt)...), options: saying(), outcome: OutcomeUnknown},
+		"asked, and proven":              {facts: begun(askable(0, "s"), saw(1, StatusStarting, elevenOClock), running(3)), options: saying(), want: proven, proof: ProofStatus, outcome: OutcomeUnknown},
+		"not yet a trace":                {facts: begun(askable(0, "s"), running(60), testified(60, "s", FindingNoTrace, "")), options: saying(), outcome: OutcomeUnknown},
+		"no trace at all":                {facts: begun(askable(0, "s"), running(60), final(testified(60, "s", FindingNoTrace, ""))), options: saying(), want: failed, err: ErrNotProven, outcome: OutcomeUnknown},
+		"no trace, denied":               {facts: begun(askable(0, "s"), deniedAt(1), final(testified(60, "s", FindingNoTrace, ""))), options: saying(), want: failed, err: errDenied, outcome: OutcomeUnknown},
+		"no trace of another request":    {facts: begun(askable(0, "s"), running(60), final(testified(60, "t", FindingNoTrace, ""))), options: saying(), outcome: OutcomeUnknown},
+		"nobody can say":                 {facts: begun(askable(0, "s"), running(60), final(fact{Event: Event{Kind: EventWitnessFailed, SendID: "s", Err: errDenied}})), options: saying(), want: failed, err: ErrNotProven, outcome: OutcomeUnknown},
+		"not sent again before that":     {facts: begun(askable(0, "s"), running(60)), options: WaitOptions{Witness: anyWitness{}, ResendUnknown: true}, outcome: OutcomeUnknown},
+		"sent again after that":          {facts: begun(askable(0, "s"), running(60), final(testified(60, "s", FindingNoTrace, ""))), options: WaitOptions{Witness: anyWitness{}, ResendUnknown: true}, want: resend, outcome: OutcomeUnknown},
+		"it was accepted":                {facts: begun(askable(0, "s"), running(60), testified(60, "s", FindingAccepted, ""), running(600)), options: saying(), outcome: OutcomeAccepted},
+		"it was accepted, whoever asked": {facts: begun(askable(0, "s"), testified(9, "s", FindingAccepted, ""), running(600)), outcome: OutcomeAccepted},
+		"accepted, and denied":           {facts: begun(askable(0, "s"), deniedAt(1), testified(60, "s", FindingAccepted, "")), options: saying(), want: failed, err: errDenied, outcome: OutcomeAccepted},
+		"it was refused":                 {facts: begun(askable(0, "s"), running(60), testified(60, "s", FindingRefused, ErrOperationConflict)), options: saying(), want: failed, err: ErrOperationConflict, outcome: OutcomeRejected},
+		"another request was refused":    {facts: begun(askable(0, "s"), running(60), testified(60, "t", FindingRefused, ErrOperationConflict)), options: saying(), outcome: OutcomeUnknown},
+		"refused, but down":              {facts: begun(askable(0, "s"), saw(60, StatusStopping, elevenOClock), testified(60, "s", FindingRefused, ErrOperationConflict)), options: saying(), want: failed, err: ErrNotProven, outcome: OutcomeUnknown},
+		"refused, but moved":             {facts: begun(askable(0, "s"), saw(130, StatusRunning, restarted), testified(131, "s", FindingRefused, ErrOperationConflict)), options: saying(), pending: true, want: failed, err: ErrOperationConflict, outcome: OutcomeUnknown},
+		"accepted by one, refused by one": {
+			facts: begun(askable(0, "s"), testified(1, "s", FindingAccepted, ""), testified(2, "s", FindingRefused, ErrOperationConflict)), options: saying(),
+			want: failed, err: ErrOperationConflict, outcome: OutcomeUnknown,
+		},
+		"a recorded change": {
+			facts: begun(askable(0, "s"), testified(60, "s", FindingNoTrace, "", Observation{At: atSecond(2), Status: StatusStopping}), running(61)), options: saying(),
+			want: proven, proof: ProofRecord, outcome: OutcomeUnknown,
+		},
+		"a recorded change, not seen Running since": {
+			facts: begun(askable(0, "s"), running(59), testified(60, "s", FindingNoTrace, "", Observation{At: atSecond(2), Status: StatusStopping})), options: saying(), outcome: OutcomeUnknown,
+		},
+		"a recorded change, not healthy": {
+			facts: begun(askable(0, "s"), testified(60, "s", FindingNoTrace, "", Observation{At: atSecond(2), Status: StatusStopping}), running(61)), options: saying(), pending: true, outcome: OutcomeUnknown,
+		},
+		"a change recorded before the send": {
+			facts: begun(askable(0, "s"), testified(60, "s", FindingNoTrace, "", Observation{At: atSecond(0.5), Status: StatusStopping}), running(61)), options: saying(), outcome: OutcomeUnknown,
+		},
+		"a change to Running": {
+			facts: begun(askable(0, "s"), testified(60, "s", FindingNoTrace, "", Observation{At: atSecond(9), Status: StatusRunning}), running(61)), options: saying(), outcome: OutcomeUnknown,
+		},
+		"refused, but recorded": {
+			facts: begun(askable(0, "s"), testified(60, "s", FindingRefused, ErrOperationConflict, Observation{At: atSecond(2), Status: StatusStopping})), options: saying(),
+			want: failed, err: ErrOperationConflict, outcome: OutcomeUnknown,
+		},
+		"the first of two refused": {
+			facts: begun(askable(0, "s"), running(60), sendsIt(60), askable(60, "t"), testified(61, "s", FindingRefused, ErrOperationConflict), running(200)), options: saying(), outcome: OutcomeUnknown,
+		},
+		"both of two refused": {
+			facts: begun(askable(0, "s"), running(60), sendsIt(60), askable(60, "t"), testified(61, "s", FindingRefused, ErrOperationConflict), testified(62, "t", FindingRefused, ErrOperationConflict)), options: saying(),
+			want: failed, err: ErrOperationConflict, outcome: OutcomeRejected,
+		},
+		"the second of two refused": {
+			facts: begun(askable(0, "s"), running(60), sendsIt(60), askable(60, "t"), testified(61, "t", FindingRefused, ErrOperationConflict)), options: saying(),
+			want: failed, err: ErrOperationConflict, outcome: OutcomeUnknown,
+		},
+		"the second of two in the way": {
+			facts: begun(askable(0, "s"), running(60), sendsIt(60), askable(60, "t"), final(testified(60, "s", FindingNoTrace, "")), testified(61, "t", FindingRefused, ErrIncorrectInstanceStatus), running(130)), options: saying(),
+			want: proven, proof: ProofRefusal, outcome: OutcomeUnknown,
+		},
+		"the first refused, while the second is on its way": {
+			facts: begun(askable(0, "s"), running(60), sendsIt(60), testified(61, "s", FindingRefused, ErrOperationConflict)), options: saying(),
+			want: failed, err: ErrNotProven, outcome: OutcomeUnknown,
+		},
+		"the first refused, the second on its way since accepted": {
+			facts: begun(askable(0, "s"), running(60), sendsIt(60), testified(61, "s", FindingRefused, ErrOperationConflict), acceptedAt(61), running(200)), options: saying(), outcome: OutcomeAccepted,
+		},
+		"the first refused, the second on its way since refused": {
+			facts: begun(askable(0, "s"), running(60), sendsIt(60), testified(61, "s", FindingRefused, ErrOperationConflict), endedWith(OutcomeRejected)), options: saying(),
+			want: failed, err: errRefused, outcome: OutcomeUnknown,
+		},
+		"the first refused, the second accepted by its response": {
+			facts: begun(askable(0, "s"), running(60), sendsIt(60), acceptedAt(60), testified(61, "s", FindingRefused, ErrOperationConflict), running(200)), options: saying(), outcome: OutcomeAccepted,
+		},
+		"the first accepted, the second refused": {
+			facts: begun(askable(0, "s"), running(60), sendsIt(60), askable(60, "t"), testified(61, "s", FindingAccepted, ""), testified(62, "t", FindingRefused, ErrIncorrectInstanceStatus), running(200)), options: saying(), outcome: OutcomeAccepted,
+		},
+		"the first refused, the second in the way of something else": {
+			facts: begun(askable(0, "s"), running(60), sendsIt(60), askable(60, "t"), testified(61, "s", FindingRefused, ErrOperationConflict), testified(62, "t", FindingRefused, ErrIncorrectInstanceStatus), running(200)), options: saying(),
+			want: failed, err: ErrNotProven, outcome: OutcomeUnknown,
+		},
+		"the first accepted, the second sent nevertheless and refused": {
+			facts: begun(askable(0, "s"), running(60), testified(61, "s", FindingAccepted, ""), sendsIt(61), askable(61, "t"), testified(62, "t", FindingRefused, ErrOperationConflict), running(200)), options: saying(), outcome: OutcomeAccepted,
+		},
+		"the first refused, the second dropped": {
+			facts: begun(askable(0, "s"), running(60), sendsIt(60), testified(61, "s", FindingRefused, ErrOperationConflict), fact{dropped: true}), options: saying(),
+			want: failed, err: ErrOperationConflict, outcome: OutcomeRejected,
+		},
+		"the first refused, the second refused in the way of something else": {
+			facts: begun(askable(0, "s"), running(60), sendsIt(60), testified(61, "s", FindingRefused, ErrOperationConflict), refusedAgainAt(61), running(200)), options: saying(),
+			want: failed, err: ErrNotProven, outcome: OutcomeUnknown,
+		},
+		"refused by one, accepted by one": {
+			facts: begun(askable(0, "s"), testified(1, "s", FindingRefused, ErrOperationConflict), testified(2, "s", FindingAccepted, "")), options: saying(),
+			want: failed, err: ErrOperationConflict, outcome: OutcomeUnknown,
+		},
+		"a change in the future": {
+			facts: begun(askable(0, "s"), clocked(running(59)), testified(60, "s", FindingNoTrace, "", Observation{At: atSecond(7200), Status: StatusStopping}), running(61)), options: saying(), outcome: OutcomeUnknown,
+		},
+		"denied for a moment, while the witness is asked": {
+			facts: begun(askable(0, "s"), deniedAt(1), saw(5, StatusStopping, elevenOClock), running(9)), options: saying(), want: proven, proof: ProofStatus, outcome: OutcomeUnknown,
+		},
+		"the first of two accepted": {
+			facts: begun(askable(0, "s"), running(60), sendsIt(60), askable(60, "t"), testified(61, "s", FindingAccepted, ""), running(200)), options: saying(), outcome: OutcomeAccepted,
+		},
 
 		// Ended before it began.
 		"not sent":            {facts: []fact{endedWith(OutcomeNotSent)}, want: failed, err: errRefused, outcome: OutcomeNotSent},

@@ -2,6 +2,7 @@ package ecsreboot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -75,6 +76,7 @@ func (c *Client) rebootOperation(request RebootInstanceRequest) operation {
 		repeatable: request.DryRun,
 		dryRun:     request.DryRun,
 		forceStop:  request.ForceStop,
+		id:         c.operationID,
 		attempts:   c.retry.MaxAttempts,
 		gate:       &c.rebootGate,
 	}
@@ -141,6 +143,13 @@ type CheckResult struct {
 	// permission, ecs:DescribeInstances.
 	Instance  Instance `json:"instance"`
 	RequestID string   `json:"requestId"` // of the dry run
+	// Events are the system events that the service has scheduled for the instance. If the
+	// events could not be read, Events is empty and EventsError says why. EventsDenied
+	// reports that the permission ecs:DescribeInstancesFullStatus is probably missing: the
+	// service denied the request or listed nothing.
+	Events       []ScheduledEvent `json:"events,omitempty"`
+	EventsError  string           `json:"eventsError,omitempty"`
+	EventsDenied bool             `json:"eventsDenied,omitempty"`
 }
 
 // LogValue gives slog the fields of the JSON.
@@ -157,10 +166,13 @@ func (r *CheckResult) LogValue() slog.Value { return logvalue.Of(r) }
 // including those that are not known to prevent a restart. If there is no error, the locks
 // are in the result's Instance. Check ignores the request's DryRun.
 //
-// Check needs the RAM action ecs:RebootInstance for the dry run and ecs:DescribeInstances
-// to read the instance. Without ecs:DescribeInstances, the service lists nothing and
-// reports no error, so only the dry run decides: Check can pass, but the Instance of the
-// result has only its ID.
+// If the dry run passes, Check also reads the scheduled system events of the instance. The
+// events do not affect the result: Check passes even if it cannot read them.
+//
+// Check needs the RAM action ecs:RebootInstance for the dry run, ecs:DescribeInstances
+// to read the instance and ecs:DescribeInstancesFullStatus to read its events. Without
+// ecs:DescribeInstances, the service lists nothing and reports no error, so only the dry
+// run decides: Check can pass, but the Instance of the result has only its ID.
 func (c *Client) Check(ctx context.Context, request RebootInstanceRequest) (*CheckResult, error) {
 	const operation = "Check"
 	fail := func(err error) (*CheckResult, error) {
@@ -187,5 +199,20 @@ func (c *Client) Check(ctx context.Context, request RebootInstanceRequest) (*Che
 		return nil, failed
 	}
 	result.RequestID = response.RequestID
+	result.readEvents(ctx, c)
 	return result, nil
+}
+
+// readEvents reads the scheduled events of the instance of the result.
+func (r *CheckResult) readEvents(ctx context.Context, c *Client) {
+	for event, err := range c.ScheduledEvents(ctx, ScheduledEventsRequest{InstanceIDs: []string{r.Instance.ID}}) {
+		switch {
+		case err != nil:
+			r.Events, r.EventsError, r.EventsDenied = nil, err.Error(), errors.Is(err, ErrAccessDenied)
+		case !event.Listed():
+			r.EventsError, r.EventsDenied = "the service does not list the status of "+event.InstanceID, true
+		default:
+			r.Events = append(r.Events, event)
+		}
+	}
 }

@@ -32,6 +32,7 @@ type Baseline struct {
 type SendIntent struct {
 	Baseline Baseline `json:"baseline"` // the state of the instance when it was last read
 	Request  int      `json:"request"`  // number of the request in this call, 1 for the first
+	SendID   string   `json:"sendId"`   // identifies the request; see [SentRequest]
 }
 
 // Observation is what one poll showed.
@@ -89,12 +90,37 @@ type WaitOptions struct {
 	// request, for up to two seconds. [Client.WaitUntilRestarted] and [Client.Resolve]
 	// send nothing and never call BeforeSend.
 	BeforeSend func(ctx context.Context, intent SendIntent) error
+	// OperationID begins the send ID of each request, and replaces the client's
+	// [WithOperationID]. If several calls share a restart, the OperationID of the first call
+	// applies.
+	OperationID string
 	// ResendUnknown resends the restart once if the outcome is unknown and no poll has
 	// shown a sign of a restart within UnknownGrace. This may restart the instance twice,
 	// because the first request may still be on its way. If the second request fails, the
 	// wait ends, unless the service refused the request with
 	// [ErrIncorrectInstanceStatus]: see [ProofRefusal].
 	ResendUnknown bool
+	// Witness is asked about a request whose response was lost, until the restart is proven
+	// or WitnessTimeout since the request has passed. If Witness is nil, polls alone decide.
+	//
+	//   - Accepted: the outcome is no longer unknown, and the wait continues, because only
+	//     polls show that the instance is Running again.
+	//   - Refused: the wait ends with [ErrRejected] and the code of the refusal. Nothing is
+	//     resent. If there are signs of a restart all the same, the wait ends with
+	//     [ErrNotProven] and [ErrOutcomeUnknown], and the error names both.
+	//   - No trace: the outcome stays unknown. A missing record proves nothing.
+	//   - Changes of status since the request are signs of a restart; see [ProofRecord].
+	//
+	// An unknown outcome ends the wait, or causes the resend of ResendUnknown, only after
+	// UnknownGrace and after the Witness has given its final testimony or WitnessTimeout has
+	// passed. The Witness runs in a separate goroutine; a panic in it is raised again in the
+	// goroutine of the caller. [Client.WaitUntilRestarted] does not ask the Witness.
+	Witness Witness
+	// WitnessTimeout is how long the Witness is asked about a request, from when the request
+	// was sent. The Witness is asked a last time when this time is over. Default 15 min,
+	// because ActionTrail shows a request after about 10 minutes; negative: only Timeout
+	// limits the wait.
+	WitnessTimeout time.Duration
 }
 
 const (
@@ -103,6 +129,7 @@ const (
 	defaultWaitTimeout     = 25 * time.Minute
 	defaultUnknownGrace    = time.Minute
 	defaultMaxPollFailures = 5
+	defaultWitnessTimeout  = 15 * time.Minute
 	// joinLimit is for how long a restart may be joined from when its first call began.
 	joinLimit = 10 * time.Minute
 	// baselineLifetime is how old a baseline may be when the restart is let go by the
@@ -114,6 +141,7 @@ func (o WaitOptions) withDefaults() WaitOptions {
 	o.Timeout = orDefault(o.Timeout, defaultWaitTimeout)
 	o.UnknownGrace = max(0, orDefault(o.UnknownGrace, defaultUnknownGrace))
 	o.MaxPollFailures = max(0, orDefault(o.MaxPollFailures, defaultMaxPollFailures))
+	o.WitnessTimeout = orDefault(o.WitnessTimeout, defaultWitnessTimeout)
 	return o
 }
 
@@ -162,13 +190,16 @@ type EventKind string
 // The kinds of events.
 const (
 	EventBaseline       EventKind = "baseline"        // a poll before the restart was sent: Status, StartTime
-	EventSending        EventKind = "sending"         // the restart is being sent
-	EventAccepted       EventKind = "accepted"        // the service accepted the restart: RequestID
-	EventOutcomeUnknown EventKind = "outcome unknown" // the response was lost: Err
-	EventResendRefused  EventKind = "resend refused"  // the service refused the resend with IncorrectInstanceStatus, so the instance was not Running, probably because of the first request: Err
+	EventSending        EventKind = "sending"         // a request that may restart the instance is being sent, the first one or a retry: SendID
+	EventAccepted       EventKind = "accepted"        // the service accepted the restart: RequestID, SendID
+	EventOutcomeUnknown EventKind = "outcome unknown" // the response was lost: Err, SendID
+	EventResendRefused  EventKind = "resend refused"  // the service refused the resend with IncorrectInstanceStatus, so the instance was not Running, probably because of the first request: Err, SendID
 	EventStatus         EventKind = "status"          // a poll: Status, StartTime
 	EventPollFailed     EventKind = "poll failed"     // a poll failed: Err
 	EventProbeFailed    EventKind = "probe failed"    // the probe returned an error: Err
+	EventWitness        EventKind = "witness"         // the Witness found something, or is not asked again: Testimony, SendID
+	EventWitnessFailed  EventKind = "witness failed"  // the Witness returned an error: Err, SendID. An error with the same text as the one before is not reported again
+	EventAwaitsWitness  EventKind = "awaits witness"  // polls have shown no sign of the restart within UnknownGrace, or fail, and the wait continues only because of the Witness
 )
 
 // Event is one step of a restart.
@@ -178,6 +209,8 @@ type Event struct {
 	Status    Status    `json:"status,omitempty"`
 	StartTime time.Time `json:"startTime,omitzero"`
 	RequestID string    `json:"requestId,omitempty"`
+	SendID    string    `json:"sendId,omitempty"` // see [SentRequest]
+	Testimony Testimony `json:"testimony,omitzero"`
 	Err       error     `json:"-"` // in JSON its text, under "error"
 }
 
@@ -204,6 +237,10 @@ const (
 	// the refusal. The refusal shows that the instance was not Running, although no poll
 	// showed that. Any other refusal of the resend proves nothing.
 	ProofRefusal Proof = "refusal"
+	// ProofRecord means that [WaitOptions.Witness] reported that the instance was Stopping,
+	// Stopped or Starting after the request, by the service's clock, and that a later poll
+	// showed the instance Running.
+	ProofRecord Proof = "record"
 )
 
 // RestartResult is the evidence of a restart. The evidence proves that the instance
@@ -217,6 +254,8 @@ type RestartResult struct {
 	StartTimeAfter time.Time     `json:"startTimeAfter,omitzero"` // to the minute
 	Observations   []Observation `json:"observations,omitempty"`  // the polls after the send, except those that showed nothing new
 	SentAt         time.Time     `json:"sentAt,omitzero"`         // when the last restart request was sent; zero after [Client.WaitUntilRestarted]
+	Sent           []SentRequest `json:"sent,omitempty"`          // the requests that may have reached the service, the last one last
+	Testimony      []Testimony   `json:"testimony,omitempty"`     // what the Witness found
 	Elapsed        time.Duration `json:"-"`                       // from SentAt to the proof; if SentAt is zero, from the beginning of the wait
 }
 
@@ -230,7 +269,12 @@ type WaitError struct {
 	Before       Baseline      `json:"before,omitzero"`
 	Observations []Observation `json:"observations,omitempty"` // the polls after the send, except those that showed nothing new
 	Locks        []string      `json:"locks,omitempty"`        // see [Instance].Locks; from the last poll that listed the instance, otherwise from Before
-	Err          error         `json:"-"`                      // why the wait ended
+	// Sent has the requests that may have reached the service, the last one last. If other
+	// calls still shared the restart when this one ended, and the outcome is unknown, one
+	// more entry, without a SendID, stands for the requests that they may send.
+	Sent      []SentRequest `json:"sent,omitempty"`
+	Testimony []Testimony   `json:"testimony,omitempty"` // what the Witness found
+	Err       error         `json:"-"`                   // why the wait ended
 
 	at time.Time // when that was
 }
@@ -261,13 +305,14 @@ func (e *WaitError) Unwrap() error { return e.Err }
 // The status Running alone proves nothing, because the instance was Running before. So
 // the call takes a baseline of the instance before it sends the restart, and succeeds
 // once the instance is Running with one of the proofs: [ProofStatus],
-// [ProofStartTime], [ProofRefusal], or [ProofProbe]. If the baseline shows that the
-// service would refuse the restart, the call sends nothing and returns an
+// [ProofStartTime], [ProofRefusal], [ProofRecord], or [ProofProbe]. If the baseline shows
+// that the service would refuse the restart, the call sends nothing and returns an
 // [OperationError] that wraps an [APIError] with StatusCode 0.
 //
 // If the response to the restart is lost, the call polls. A change within UnknownGrace
 // proves the restart. If there is no change, the wait ends with [ErrNotProven] and
-// [ErrOutcomeUnknown]. With ResendUnknown, the call resends the restart once instead.
+// [ErrOutcomeUnknown]. With ResendUnknown, the call resends the restart once instead. With
+// a Witness, the call does neither before the Witness has answered.
 //
 // ProofStartTime needs the time of the send by the service's clock: the baseline's
 // ServiceTime plus the time that passed until the send, so a wrong local clock does no
@@ -313,6 +358,12 @@ func (c *Client) RebootAndWait(ctx context.Context, request RebootInstanceReques
 		return nil, &OperationError{
 			Operation: operation, InstanceID: request.InstanceID, Outcome: OutcomeNotSent,
 			Err: &InputError{Field: "DryRun", Problem: "is set, and there would be nothing to wait for; use Check"},
+		}
+	}
+	if problem := operationIDProblem(options.OperationID); problem != "" {
+		return nil, &OperationError{
+			Operation: operation, InstanceID: request.InstanceID, Outcome: OutcomeNotSent,
+			Err: &InputError{Field: "OperationID", Problem: problem},
 		}
 	}
 	if ctx.Err() != nil {
@@ -384,10 +435,12 @@ func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, opti
 }
 
 // Resolve determines whether a restart of unknown outcome took place: Resolve polls until
-// the instance is Running with [ProofStatus], [ProofStartTime] or [ProofProbe]. Resolve
-// polls at least once. If UnknownGrace since the send has passed and no poll has shown
-// such a sign, Resolve returns an error that is [ErrNotProven] and still
-// [ErrOutcomeUnknown]. Resolve sends no restart.
+// the instance is Running with [ProofStatus], [ProofStartTime], [ProofRecord] or
+// [ProofProbe]. Resolve polls at least once. If UnknownGrace since the send has passed and
+// no poll has shown such a sign, Resolve returns an error that is [ErrNotProven] and still
+// [ErrOutcomeUnknown]. If the Witness of the options finds that the service refused the
+// request, the error is [ErrRejected]. If it finds that the service accepted the request,
+// Resolve polls until Timeout, and an error is [ErrAccepted]. Resolve sends no restart.
 //
 // The argument unknown is the error that an earlier call returned. The error may come
 // from another process, because an [OperationError] can be stored as JSON. If the outcome
@@ -431,13 +484,20 @@ func (c *Client) Resolve(ctx context.Context, unknown error, options WaitOptions
 			Field: "unknown", Problem: "is not an error of unknown outcome",
 		}}
 	}
-	begin := evidence{outcome: OutcomeUnknown, firstSentAt: failed.SentAt, sentAt: failed.SentAt, unsettledSince: failed.SentAt}
+	begin := evidence{
+		outcome: OutcomeUnknown, firstSentAt: failed.SentAt, sentAt: failed.SentAt, unsettledSince: failed.SentAt,
+		sent: []SentRequest{{SendID: failed.SendID, SentAt: failed.SentAt}},
+	}
 	if now := time.Now(); failed.SentAt.After(now) { // by the clock of another machine
 		begin.unsettledSince = now
 	}
 	if waited, ok := errors.AsType[*WaitError](failed.Err); ok {
 		begin.before = waited.Before
+		if len(waited.Sent) > 0 {
+			begin.sent = waited.Sent
+		}
 	}
+	begin.unknown, begin.unanswered = begin.sent, begin.sent
 	w := c.newWatch(ctx, failed.InstanceID, begin)
 	return w.wait(ctx, operation, options)
 }

@@ -1,6 +1,7 @@
 package ecsreboot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ type watch struct {
 	client  *Client
 	request RebootInstanceRequest
 	send    bool
+	id      string                                             // WaitOptions.OperationID
 	ask     func(ctx context.Context, intent SendIntent) error // BeforeSend, or nil
 	asked   int                                                // how often; belongs to the goroutine that sends
 	cancel  context.CancelCauseFunc
@@ -47,7 +49,7 @@ func (c *Client) newWatch(ctx context.Context, instanceID string, begin evidence
 // sendingWatch joins the restart of the same instance that is under way, or starts
 // one. Who wants to be asked before it is sent gets one that nobody joins.
 func (c *Client) sendingWatch(ctx context.Context, request RebootInstanceRequest, options WaitOptions) *watch {
-	begin := &watch{request: request, send: true, ask: options.BeforeSend, begin: evidence{outcome: OutcomeNotSent}}
+	begin := &watch{request: request, send: true, id: options.OperationID, ask: options.BeforeSend, begin: evidence{outcome: OutcomeNotSent}}
 	if options.BeforeSend != nil {
 		return c.startWatch(ctx, begin)
 	}
@@ -133,7 +135,7 @@ func (w *watch) add(f fact) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.facts = append(w.facts, f)
-	if result, _, _ := w.evidence.take(f, WaitOptions{}.withDefaults(), ProbeHealthy); result == proven || f.ended != nil {
+	if result, _, _ := w.evidence.take(f, WaitOptions{}.withDefaults(), ProbeHealthy); result == proven || w.evidence.ended != nil {
 		w.over = true // who calls from now on wants another restart
 	}
 	close(w.changed)
@@ -168,7 +170,9 @@ func (w *watch) askForResend(request resendRequest) {
 func (w *watch) resendIsDue(asked resendRequest) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	result, _, _ := w.evidence.judge(asked.options, asked.options.unprobed())
+	options := asked.options
+	options.Witness = nil // the follower has already asked it
+	result, _, _ := w.evidence.judge(options, options.unprobed())
 	return result == resend && asked.stands()
 }
 
@@ -262,44 +266,58 @@ func (w *watch) second(ctx context.Context) bool {
 	return w.sendOnce(ctx, func(context.Context) error { return nil }, true)
 }
 
+// errSettled is why a resend is not sent.
+var errSettled = errors.New("what became of the first request is known by now")
+
+// isSettled reports whether a witness has settled the first request, or has recorded signs
+// of a restart. This may happen while the resend waits for the pacer.
+func (w *watch) isSettled() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e := &w.evidence
+	return e.outcome != OutcomeUnknown || e.ended != nil || e.refusal != nil || e.recorded
+}
+
 // sendOnce sends the restart with fresh as the first part of its consent, and reports
 // whether there is something to follow.
 func (w *watch) sendOnce(ctx context.Context, fresh func(context.Context) error, resend bool) bool {
-	sending := false
-	res, err := w.client.do(ctx, w.client.rebootOperation(w.request), hooks{
-		consent: func(ctx context.Context) error {
+	op := w.client.rebootOperation(w.request)
+	op.id = cmp.Or(w.id, op.id)
+	dropped := false
+	res, err := w.client.do(ctx, op, hooks{
+		consent: func(ctx context.Context, sendID string) error {
 			if err := fresh(ctx); err != nil {
 				return err
 			}
-			return w.askFirst(ctx)
-		},
-		leaving: func() {
-			if !sending {
-				sending = true
-				w.add(fact{Event: Event{Kind: EventSending}})
+			if dropped = resend && w.isSettled(); dropped {
+				return errSettled
 			}
+			return w.askFirst(ctx, sendID)
 		},
+		leaving: func(sendID string) { w.add(fact{Event: Event{Kind: EventSending, SendID: sendID}}) },
 	})
 	failed, ok := errors.AsType[*OperationError](err)
 	if !ok {
 		failed = new(OperationError)
 	}
 	switch outcome := OutcomeOf(err); {
+	case dropped:
+		w.add(fact{dropped: true, attempts: failed.Attempts})
 	case err == nil:
-		w.add(fact{Event: Event{Kind: EventAccepted, RequestID: res.requestID}, sentAt: res.sentAt, attempts: res.attempts})
+		w.add(fact{Event: Event{Kind: EventAccepted, RequestID: res.requestID, SendID: res.sendID}, sentAt: res.sentAt, attempts: res.attempts})
 	case outcome == OutcomeUnknown:
-		w.add(fact{Event: Event{Kind: EventOutcomeUnknown, Err: err}, sentAt: failed.SentAt, attempts: failed.Attempts})
+		w.add(fact{Event: Event{Kind: EventOutcomeUnknown, Err: err, SendID: failed.SendID}, sentAt: failed.SentAt, attempts: failed.Attempts})
 	case resend && outcome == OutcomeRejected && errors.Is(err, ErrIncorrectInstanceStatus):
-		w.add(fact{Event: Event{Kind: EventResendRefused, Err: err}, sentAt: failed.SentAt, attempts: failed.Attempts})
+		w.add(fact{Event: Event{Kind: EventResendRefused, Err: err, SendID: failed.SendID}, sentAt: failed.SentAt, attempts: failed.Attempts})
 	default:
-		w.add(fact{ended: causeOf(err), outcome: outcome, sentAt: failed.SentAt, attempts: failed.Attempts})
+		w.add(fact{Event: Event{SendID: failed.SendID}, ended: causeOf(err), outcome: outcome, sentAt: failed.SentAt, attempts: failed.Attempts})
 		return false
 	}
 	return true
 }
 
 // askFirst asks the caller's BeforeSend whether to send.
-func (w *watch) askFirst(ctx context.Context) error {
+func (w *watch) askFirst(ctx context.Context, sendID string) error {
 	if w.ask == nil {
 		return nil
 	}
@@ -307,7 +325,7 @@ func (w *watch) askFirst(ctx context.Context) error {
 	before := w.evidence.before
 	w.mu.Unlock()
 	w.asked++
-	err := w.ask(ctx, SendIntent{Baseline: before, Request: w.asked})
+	err := w.ask(ctx, SendIntent{Baseline: before, Request: w.asked, SendID: sendID})
 	switch {
 	case ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))):
 		return contextEnd(ctx) // nobody waits any more

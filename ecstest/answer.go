@@ -55,11 +55,11 @@ type accessDenied struct {
 
 // forbidden is the answer to a call that Options.Allow denies.
 func forbidden(req *request) *answer {
-	a := documented("Forbidden.RAM")
+	a := documented(req.product.denied)
 	a.denied = &accessDenied{
-		AuthAction:               "ecs:" + req.action,
+		AuthAction:               req.product.prefix + ":" + req.action,
 		AuthPrincipalType:        "SubUser",
-		AuthPrincipalOwnerID:     "1234567890123456",
+		AuthPrincipalOwnerID:     accountID,
 		AuthPrincipalDisplayName: "200000000000000001",
 		PolicyType:               "AccountLevelIdentityBasedPolicy",
 		NoPermissionType:         "ImplicitDeny",
@@ -82,8 +82,8 @@ func (a *answer) render(req *request, requestID string) (body []byte, contentTyp
 	root := xml.StartElement{Name: xml.Name{Local: "Error"}}
 	if a.code != "" {
 		content = errorPayload{
-			RequestID: requestID, HostID: req.host, Code: a.code, Message: a.message, Denied: a.denied,
-			Recommend: "https://api.aliyun.com/troubleshoot?q=" + url.QueryEscape(a.code) + "&product=Ecs&requestId=" + requestID,
+			RequestID: requestID, HostID: req.hostname(), Code: a.code, Message: a.message, Denied: a.denied,
+			Recommend: "https://api.aliyun.com/troubleshoot?q=" + url.QueryEscape(a.code) + "&product=" + req.product.name + "&requestId=" + requestID,
 		}
 	} else {
 		a.payload.identify(requestID)

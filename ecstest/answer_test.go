@@ -43,13 +43,13 @@ func TestBodies(t *testing.T) {
 			c.v1, c.format, c.accept = test.v1, test.format, test.accept
 
 			success, failure := `{"RequestId":"ID"}`,
-				`{"RequestId":"ID","HostId":"127.0.0.1:1","Code":"InvalidInstanceId.NotFound","Message":"The specified InstanceId does not exist.",`+
+				`{"RequestId":"ID","HostId":"127.0.0.1","Code":"InvalidInstanceId.NotFound","Message":"The specified InstanceId does not exist.",`+
 					`"Recommend":"https://api.aliyun.com/troubleshoot?q=InvalidInstanceId.NotFound&product=Ecs&requestId=ID"}`
 			denied := `"AccessDeniedDetail":{"AuthAction":"ecs:RebootInstance","AuthPrincipalType":"SubUser","AuthPrincipalOwnerId":"1234567890123456",` +
 				`"AuthPrincipalDisplayName":"200000000000000001","PolicyType":"AccountLevelIdentityBasedPolicy","NoPermissionType":"ImplicitDeny","EncodedDiagnosticMessage":"AQEAAAAAZWNzdGVzdA=="}}`
 			if test.contentType == asXML {
 				success = `<?xml version="1.0" encoding="UTF-8"?><RebootInstanceResponse><RequestId>ID</RequestId></RebootInstanceResponse>`
-				failure = `<?xml version="1.0" encoding="UTF-8"?><Error><RequestId>ID</RequestId><HostId>127.0.0.1:1</HostId><Code>InvalidInstanceId.NotFound</Code>` +
+				failure = `<?xml version="1.0" encoding="UTF-8"?><Error><RequestId>ID</RequestId><HostId>127.0.0.1</HostId><Code>InvalidInstanceId.NotFound</Code>` +
 					`<Message>The specified InstanceId does not exist.</Message>` +
 					`<Recommend>https://api.aliyun.com/troubleshoot?q=InvalidInstanceId.NotFound&amp;product=Ecs&amp;requestId=ID</Recommend></Error>`
 				denied = `<AccessDeniedDetail><AuthAction>ecs:RebootInstance</AuthAction>`

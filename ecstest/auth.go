@@ -83,8 +83,12 @@ func (s *Server) authenticate(req *request, fresh bool) *answer {
 		return s.missing("Version")
 	case req.badFormat:
 		return documented("InvalidParameter.Format")
-	case operations[req.action] == nil || req.version != apiVersion || req.path != "/" && req.path != "":
-		return documented("InvalidAction.NotFound")
+	case operations[req.action].perform == nil || req.version != req.product.version || req.path != "/" && req.path != "":
+		unknown := documented("InvalidAction.NotFound")
+		if req.version == apiVersion && isAction(req.action) && operations[req.action].perform == nil {
+			unknown.message = "ecstest does not implement the operation " + req.action + "."
+		}
+		return unknown
 	case req.nonce == "":
 		return s.missing("SignatureNonce")
 	}

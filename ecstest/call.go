@@ -33,7 +33,8 @@ type ReceivedCall struct {
 	Status    int
 	Code      string
 	RequestID string
-	Acted     bool // an instance was really restarted
+	Acted     bool     // an instance was really restarted
+	Restarted []string // the ids of those that were
 	Fault     FaultKind
 	Conn      int // which connection of the server, from 1; 0 behind ServeHTTP
 }

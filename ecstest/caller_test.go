@@ -78,7 +78,7 @@ func (c *caller) put(r *http.Request, values url.Values) (body string) {
 
 func (c *caller) signOld(r *http.Request, action string, values url.Values) {
 	values.Set("Action", action)
-	values.Set("Version", apiVersion)
+	values.Set("Version", productOf(action).version)
 	values.Set("SignatureNonce", c.freshNonce())
 	values.Set("Timestamp", c.now().UTC().Format("2006-01-02T15:04:05Z"))
 	if c.format != "" {
@@ -103,7 +103,7 @@ func (c *caller) signOld(r *http.Request, action string, values url.Values) {
 func (c *caller) signNew(r *http.Request, action string, values url.Values) {
 	h := r.Header
 	h.Set("x-acs-action", action)
-	h.Set("x-acs-version", apiVersion)
+	h.Set("x-acs-version", productOf(action).version)
 	h.Set("x-acs-signature-nonce", c.freshNonce())
 	h.Set("x-acs-date", c.now().UTC().Format("2006-01-02T15:04:05Z"))
 	if c.accept != "" {

@@ -1,7 +1,6 @@
 package ecstest
 
 import (
-	"encoding/base64"
 	"maps"
 	"net/http"
 	"slices"
@@ -12,28 +11,33 @@ import (
 const maxIDs = 100
 
 // list returns what keep keeps of the named instances, or of all if ids is nil,
-// in the order they were added. It returns nothing if the caller may not list:
-// the service does not say so.
-func (s *Server) list(req *request, ids []string, keep func(instanceView) bool) []listed {
+// the newest first. It returns nothing if the caller may not list: the service does
+// not say so.
+func (s *Server) list(req *request, ids []string, keep func(*instanceView) bool) []listed {
 	if !s.allowed(req.action, "") {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ids == nil {
-		ids = slices.Collect(maps.Keys(s.machines))
-	}
 	now := time.Now()
 	var kept []listed
-	for _, id := range ids {
+	for _, id := range s.idsOr(ids) {
 		if m := s.machines[id]; m != nil {
-			if v := s.view(m, now); keep(v.instanceView) {
+			if v := s.view(m, now); keep(&v.instanceView) {
 				kept = append(kept, v)
 			}
 		}
 	}
-	slices.SortFunc(kept, func(a, b listed) int { return a.sequence - b.sequence })
+	slices.SortFunc(kept, func(a, b listed) int { return a.compare(b.place) })
 	return slices.CompactFunc(kept, func(a, b listed) bool { return a.sequence == b.sequence })
+}
+
+// idsOr returns ids, or those of all instances if ids is nil. The lock is held.
+func (s *Server) idsOr(ids []string) []string {
+	if ids == nil {
+		return slices.Collect(maps.Keys(s.machines))
+	}
+	return ids
 }
 
 // checkRegion checks the parameter that both lists demand.
@@ -69,24 +73,17 @@ func (s *Server) describeInstances(req *request, _ *ReceivedCall) *answer {
 		}
 		return documented("DryRunOperation")
 	}
-	tagged, ok := req.tagged()
-	if !ok {
-		return invalidParameter("Tag.N.Key")
+	keep, refusal := req.filter()
+	if refusal != nil {
+		return refusal
 	}
-	p := req.params
-	matches := s.list(req, ids, func(v instanceView) bool {
-		locked := func(l lockView) bool { return l.LockReason == p.Get("LockReason") }
-		return (p.Get("Status") == "" || p.Get("Status") == v.Status) &&
-			(p.Get("ZoneId") == "" || p.Get("ZoneId") == v.ZoneID) &&
-			(p.Get("LockReason") == "" || slices.ContainsFunc(v.OperationLocks.LockReason, locked)) &&
-			tagged(v.Tags)
-	})
+	matches := s.list(req, ids, keep)
 	var body listPayload
-	var refusal *answer
-	if p.Get("MaxResults") != "" || p.Get("NextToken") != "" {
-		refusal = body.pageByToken(req, matches, s.options.MaxPage)
-	} else {
+	given := func(name string) bool { return req.params.Get(name) != "" }
+	if (given("PageNumber") || given("PageSize")) && !given("MaxResults") && !given("NextToken") {
 		refusal = body.pageByNumber(req, matches)
+	} else {
+		refusal = body.pageByToken(req, matches, s.options.MaxPage)
 	}
 	if refusal != nil {
 		return refusal
@@ -107,24 +104,20 @@ func (p *listPayload) pageByToken(req *request, matches []listed, limit int) *an
 		}
 		size = min(max(wanted, 10), 100)
 	}
-	after := 0
+	p.PageNumber, p.PageSize, p.TotalCount = 1, size, len(matches)
 	if token := req.params.Get("NextToken"); token != "" {
-		text, err := base64.StdEncoding.DecodeString(token)
-		if err == nil {
-			after, err = strconv.Atoi(string(text))
-		}
+		last, err := parseToken(token)
 		if err != nil {
 			return invalidParameter("NextToken")
 		}
+		matches = slices.DeleteFunc(matches, func(l listed) bool { return l.compare(last) <= 0 })
 	}
-	p.PageNumber, p.PageSize, p.TotalCount = 1, size, len(matches)
-	matches = slices.DeleteFunc(matches, func(l listed) bool { return l.sequence <= after })
 	if limit > 0 {
 		size = min(size, limit)
 	}
 	if len(matches) > size {
 		matches = matches[:size]
-		p.NextToken = base64.StdEncoding.EncodeToString([]byte(strconv.Itoa(matches[size-1].sequence)))
+		p.NextToken = matches[size-1].token()
 	}
 	p.fill(matches)
 	return nil
@@ -160,7 +153,7 @@ func pageAsked(req *request, largest int) (page, size int, refusal *answer) {
 	return page, size, nil
 }
 
-func cutPage(all []listed, page, size int) []listed {
+func cutPage[T any](all []T, page, size int) []T {
 	from := min((page-1)*size, len(all))
 	return all[from:min(from+size, len(all))]
 }
@@ -180,7 +173,7 @@ func (s *Server) describeInstanceStatus(req *request, _ *ReceivedCall) *answer {
 	if !s.hasZone(zone) {
 		return documented("InvalidZoneId.NotFound")
 	}
-	matches := s.list(req, req.ids, func(v instanceView) bool { return zone == "" || zone == v.ZoneID })
+	matches := s.list(req, req.ids, func(v *instanceView) bool { return zone == "" || zone == v.ZoneID })
 	body := statusPayload{PageNumber: page, PageSize: size, TotalCount: len(matches)}
 	body.InstanceStatuses.InstanceStatus = []statusView{}
 	for _, l := range cutPage(matches, page, size) {
@@ -201,8 +194,6 @@ func (s *Server) hasZone(zone string) bool {
 	return zone == ""
 }
 
-// describeInstanceAttribute shows no StartTime and no tags, as the service's does
-// not.
 func (s *Server) describeInstanceAttribute(req *request, _ *ReceivedCall) *answer {
 	id := req.params.Get("InstanceId")
 	if id == "" {
@@ -217,7 +208,5 @@ func (s *Server) describeInstanceAttribute(req *request, _ *ReceivedCall) *answe
 	if m == nil {
 		return documented("InvalidInstanceId.NotFound")
 	}
-	body := attributePayload{instanceView: s.view(m, time.Now()).instanceView}
-	body.StartTime, body.Tags = "", nil
-	return &answer{status: http.StatusOK, payload: &body}
+	return &answer{status: http.StatusOK, payload: s.attribute(m, time.Now())}
 }

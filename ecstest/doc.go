@@ -18,11 +18,35 @@
 //
 // # Operations
 //
-// The server implements RebootInstance, DescribeInstances,
-// DescribeInstanceStatus and DescribeInstanceAttribute of API version
-// 2014-05-26. The response to any other action is 404 InvalidAction.NotFound.
+// The server implements the operations of API version 2014-05-26 that scripts
+// call around a restart: RebootInstance, RebootInstances, StopInstance,
+// StartInstance, DescribeInstances, DescribeInstanceStatus,
+// DescribeInstanceAttribute, DescribeInstancesFullStatus,
+// DescribeInstanceHistoryEvents, DescribeRegions and DescribeZones. At the same
+// address, it serves what the cloud records of a restart. The API version of a call
+// determines the product that serves it:
+//
+//   - ActionTrail (2020-07-06): LookupEvents shows the calls that arrived.
+//   - CloudMonitor (2019-01-01): DescribeSystemEventAttribute shows the changes of
+//     status.
+//   - Quota Center (2020-05-10): ListProductQuotas shows the rate limits.
+//   - ECS: DescribeCloudAssistantStatus shows whether the guest is up. RunCommand,
+//     DescribeInvocationResults, DescribeInvocations and StopInvocation read its boot
+//     ID, and GetInstanceConsoleOutput shows its console.
+//
+// The response to any other action is 404 InvalidAction.NotFound; if ECS has the
+// action, the message says that ecstest does not implement it.
 // Like the service, the server ignores parameters that an operation does not
-// know: a misspelt filter lists everything.
+// know: a misspelt filter lists everything. A documented parameter that the
+// server does not implement, such as HpcClusterId, is refused as 400
+// NotImplementedByEcstest. A table in docs/testing.md lists the parameters.
+//
+// ForgetCalls does not delete records. The server keeps records for 90 days, and at
+// least the last 20,000 of each kind.
+//
+// Lists begin with the newest instance. The vendor limits the filters by tag and
+// by resource group to 1,000 instances; the server does not, because what a longer
+// list looks like is not documented.
 //
 // # Order of checks
 //

@@ -77,6 +77,11 @@ type Fault struct {
 	// received the call, even if the client has given up by then. FaultDelay ignores
 	// Late, and so do FaultTruncate and FaultStall if Code is empty.
 	Late time.Duration
+	// Refuse is the code with which the service refuses the call, even if the fault shows
+	// the client something else. The server refuses the call in place of executing it,
+	// at once or after Late, also without Act. ActionTrail records the refusal, as it
+	// records that of a FaultError.
+	Refuse string
 	// Delay passes before the fault shows.
 	Delay time.Duration
 	// Status, Code and Message are those of the response; see the kinds.
@@ -164,6 +169,26 @@ func (s *Server) faultOf(req *request, call *ReceivedCall) *Fault {
 // showsOwnAnswer reports whether the client gets the real response to the call.
 func (f *Fault) showsOwnAnswer() bool {
 	return f.Kind == FaultDelay || f.Code == "" && (f.Kind == FaultTruncate || f.Kind == FaultStall)
+}
+
+// refuses reports whether the fault shows that the service refused the call.
+func (f *Fault) refuses() bool {
+	switch f.Kind {
+	case FaultError, FaultThrottle:
+	case FaultTruncate, FaultStall:
+		if f.Code == "" {
+			return false
+		}
+	default:
+		return false
+	}
+	return !isGatewayCode(f.answer(time.Time{}).code)
+}
+
+// refusal is the answer of the service to a call that Refuse hits.
+func (f *Fault) refusal() *answer {
+	refused := Fault{Kind: FaultError, Code: f.Refuse, Message: f.Message, Status: f.Status}
+	return refused.answer(time.Time{})
 }
 
 // answer is what the fault shows in place of the call's own answer.

@@ -23,7 +23,7 @@ var hintHeaders = []HintHeader{NoHint, HintRetryAfter, HintRateLimitAPI, HintRat
 
 // quota is what was let through of one action.
 type quota struct {
-	minute time.Time // with one-minute windows: the one that calls counts
+	window time.Time // with windows of a second or a minute: the one that calls counts
 	calls  int
 	tokens float64 // with a token bucket: what was in it at the time
 	at     time.Time
@@ -32,31 +32,38 @@ type quota struct {
 // admit lets the call through or returns the answer of flow control.
 func (s *Server) admit(req *request) *answer {
 	now := s.now()
-	free, ok := s.take(req.action, now)
+	free, limit, ok := s.take(req.action, now)
 	if ok {
 		return nil
 	}
 	refusal := documented("Throttling.User")
-	refusal.header = hint(s.options.ThrottleHint, s.options.LimitPerMinute, free, now)
+	refusal.header = hint(s.options.ThrottleHint, limit, free, now)
 	return refusal
 }
 
 // TakeLimit takes one call of an action from the limit, as another caller of the
 // account would, and reports whether the limit allows that call.
 func (s *Server) TakeLimit(action string) bool {
-	_, ok := s.take(action, s.now())
+	_, _, ok := s.take(action, s.now())
 	return ok
 }
 
-// take counts a call of an action. If it is above the limit it returns when calls
-// are let through again.
-func (s *Server) take(action string, now time.Time) (free time.Time, ok bool) {
-	limit := s.options.LimitPerMinute
-	if limit <= 0 {
-		return time.Time{}, true
-	}
+// take counts a call of an action. If the call is above a limit, take returns the limit and
+// the time at which calls pass again.
+func (s *Server) take(action string, now time.Time) (free time.Time, limit int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if limit = operations[action].perSecond; limit > 0 {
+		q := s.seconds[action]
+		free, ok = q.takeCall(now, time.Second, limit)
+		s.seconds[action] = q
+		if !ok {
+			return free, limit, false
+		}
+	}
+	if limit = s.options.LimitPerMinute; limit <= 0 {
+		return time.Time{}, 0, true
+	}
 	q, known := s.quotas[action]
 	if !known {
 		q.tokens, q.at = float64(s.options.LimitBurst), now
@@ -64,18 +71,18 @@ func (s *Server) take(action string, now time.Time) (free time.Time, ok bool) {
 	if s.options.LimitBurst > 0 {
 		free, ok = q.takeToken(now, float64(limit)/time.Minute.Seconds(), float64(s.options.LimitBurst))
 	} else {
-		free, ok = q.takeCall(now.Truncate(time.Minute), limit)
+		free, ok = q.takeCall(now, time.Minute, limit)
 	}
 	s.quotas[action] = q
-	return free, ok
+	return free, limit, ok
 }
 
-func (q *quota) takeCall(minute time.Time, limit int) (free time.Time, ok bool) {
-	if !q.minute.Equal(minute) {
-		q.minute, q.calls = minute, 0
+func (q *quota) takeCall(now time.Time, window time.Duration, limit int) (free time.Time, ok bool) {
+	if start := now.Truncate(window); !q.window.Equal(start) {
+		q.window, q.calls = start, 0
 	}
 	if q.calls >= limit {
-		return minute.Add(time.Minute), false
+		return q.window.Add(window), false
 	}
 	q.calls++
 	return time.Time{}, true

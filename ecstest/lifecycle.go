@@ -6,48 +6,49 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 )
 
-// begin starts a restart at now; offset is the server clock's.
-func (m *machine) begin(now time.Time, offset time.Duration, forced bool) {
+// begin starts a restart, a start or a stop at now, which passes through the statuses of
+// path and ends in end; offset is the server clock's.
+func (m *machine) begin(now time.Time, offset time.Duration, forced bool, path []ecsreboot.Status, end ecsreboot.Status) {
 	took := m.Reboot.Graceful
 	if forced {
 		took = m.Reboot.Forced
 	}
 	took = max(took, 0)
-	next := &restart{at: now, took: took}
+	next := &transition{at: now, took: took, path: path, end: end}
 	next.oldStatus, next.oldStart = m.shown(now)
 	m.Status, m.StartTime = m.state(now)
 	next.startTime = m.StartTime
-	if !m.Reboot.KeepStartTime {
+	if end == ecsreboot.StatusRunning && !m.Reboot.KeepStartTime {
 		next.startTime = now.Add(took + offset)
 	}
-	m.restart = next
+	m.last = next
 }
 
 // state is the true status and StartTime at now.
 func (m *machine) state(now time.Time) (status ecsreboot.Status, startTime time.Time) {
-	r := m.restart
+	r := m.last
 	if r == nil {
 		return m.Status, m.StartTime
 	}
 	elapsed := now.Sub(r.at)
 	if elapsed >= r.took && !m.Reboot.Hang {
-		return ecsreboot.StatusRunning, r.startTime
+		return r.end, r.startTime
 	}
-	last := len(m.Reboot.Path) - 1
-	if share := m.share(); share > 0 && elapsed/share < time.Duration(last) {
-		return m.Reboot.Path[elapsed/share], m.StartTime
+	last := len(r.path) - 1
+	if share := r.share(); share > 0 && elapsed/share < time.Duration(last) {
+		return r.path[elapsed/share], m.StartTime
 	}
-	return m.Reboot.Path[last], m.StartTime
+	return r.path[last], m.StartTime
 }
 
 // share is how long each status of the path lasts.
-func (m *machine) share() time.Duration {
-	return m.restart.took / time.Duration(len(m.Reboot.Path))
+func (t *transition) share() time.Duration {
+	return t.took / time.Duration(len(t.path))
 }
 
 // shown is what reads show at now.
 func (m *machine) shown(now time.Time) (status ecsreboot.Status, startTime time.Time) {
-	if r := m.restart; r != nil && now.Sub(r.at) < m.Reboot.Stale {
+	if r := m.last; r != nil && now.Sub(r.at) < m.Reboot.Stale {
 		return r.oldStatus, r.oldStart
 	}
 	return m.state(now)
@@ -55,7 +56,7 @@ func (m *machine) shown(now time.Time) (status ecsreboot.Status, startTime time.
 
 // untilNext is how long after now the shown status may change; 0 if it stays.
 func (m *machine) untilNext(now time.Time) time.Duration {
-	r := m.restart
+	r := m.last
 	if r == nil {
 		return 0
 	}
@@ -63,8 +64,8 @@ func (m *machine) untilNext(now time.Time) time.Duration {
 	if elapsed < m.Reboot.Stale {
 		return m.Reboot.Stale - elapsed
 	}
-	share := m.share()
-	for n := 1; n < len(m.Reboot.Path); n++ {
+	share := r.share()
+	for n := 1; n < len(r.path); n++ {
 		if at := share * time.Duration(n); at > elapsed {
 			return at - elapsed
 		}

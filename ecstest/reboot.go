@@ -9,15 +9,6 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 )
 
-// operations are what the server can do. Each returns the answer; one that
-// restarts an instance notes it in call.
-var operations = map[string]func(*Server, *request, *ReceivedCall) *answer{
-	actionReboot:    (*Server).reboot,
-	actionList:      (*Server).describeInstances,
-	actionStatus:    (*Server).describeInstanceStatus,
-	actionAttribute: (*Server).describeInstanceAttribute,
-}
-
 // allowed asks Options.Allow.
 func (s *Server) allowed(action, instanceID string) bool {
 	return s.options.Allow == nil || s.options.Allow(action, instanceID)
@@ -51,7 +42,7 @@ func (s *Server) reboot(req *request, call *ReceivedCall) *answer {
 		return documented("DryRunOperation")
 	}
 	s.restart(m, now, forced)
-	call.Acted = true
+	call.Acted, call.Restarted = true, []string{id}
 	s.mu.Unlock()
 	s.follow(m)
 	return &answer{status: http.StatusOK, payload: &rebootPayload{}}
@@ -59,7 +50,8 @@ func (s *Server) reboot(req *request, call *ReceivedCall) *answer {
 
 // restart begins and counts a restart. The lock is held.
 func (s *Server) restart(m *machine, now time.Time, forced bool) {
-	m.begin(now, s.offset, forced)
+	m.avoidEvents(now.Add(s.offset))
+	s.transit(m, now, forced, m.Reboot.Path, ecsreboot.StatusRunning)
 	s.reboots[m.ID]++
 	s.total++
 }

@@ -3,6 +3,7 @@ package ecstest
 import (
 	"encoding/json"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -10,10 +11,26 @@ import (
 )
 
 const (
-	actionReboot    = "RebootInstance"
-	actionList      = "DescribeInstances"
-	actionStatus    = "DescribeInstanceStatus"
-	actionAttribute = "DescribeInstanceAttribute"
+	actionReboot      = "RebootInstance"
+	actionList        = "DescribeInstances"
+	actionStatus      = "DescribeInstanceStatus"
+	actionAttribute   = "DescribeInstanceAttribute"
+	actionReboots     = "RebootInstances"
+	actionStop        = "StopInstance"
+	actionStart       = "StartInstance"
+	actionRegions     = "DescribeRegions"
+	actionZones       = "DescribeZones"
+	actionEvents      = "DescribeInstancesFullStatus"
+	actionHistory     = "DescribeInstanceHistoryEvents"
+	actionLookup      = "LookupEvents"
+	actionChanges     = "DescribeSystemEventAttribute"
+	actionRun         = "RunCommand"
+	actionResults     = "DescribeInvocationResults"
+	actionInvocations = "DescribeInvocations"
+	actionStopRun     = "StopInvocation"
+	actionConsole     = "GetInstanceConsoleOutput"
+	actionQuotas      = "ListProductQuotas"
+	actionAgents      = "DescribeCloudAssistantStatus"
 
 	apiVersion = "2014-05-26"
 
@@ -45,6 +62,7 @@ type request struct {
 	xml           bool
 	badFormat     bool
 	ids           []string // the instances it names
+	product       *product
 }
 
 func parseRequest(r *http.Request, body []byte) *request {
@@ -68,6 +86,7 @@ func parseRequest(r *http.Request, body []byte) *request {
 		req.readParams()
 	}
 	req.ids = req.namedInstances()
+	req.product = productOf(req.action)
 	return req
 }
 
@@ -119,8 +138,14 @@ func (r *request) namedInstances() []string {
 	case actionList:
 		ids, _ := r.instanceIDs()
 		return ids
-	case actionStatus:
+	case actionStatus, actionReboots, actionEvents, actionAgents, actionRun, actionStopRun:
 		return r.repeated("InstanceId")
+	}
+	switch {
+	case r.action == actionLookup && r.params.Get("LookupAttribute.1.Key") == "ResourceName":
+		return []string{r.params.Get("LookupAttribute.1.Value")}
+	case r.action == actionChanges && r.params.Get("SearchKeywords") != "":
+		return []string{r.params.Get("SearchKeywords")}
 	}
 	if id := r.params.Get("InstanceId"); id != "" {
 		return []string{id}
@@ -139,6 +164,14 @@ func (r *request) instanceIDs() ([]string, bool) {
 		return nil, false
 	}
 	return ids, true
+}
+
+// hostname is the host that was called, without its port.
+func (r *request) hostname() string {
+	if host, _, err := net.SplitHostPort(r.host); err == nil {
+		return host
+	}
+	return r.host
 }
 
 // repeated returns the values of name.1, name.2 and so on.

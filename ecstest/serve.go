@@ -52,13 +52,22 @@ type exchange struct {
 	call   *ReceivedCall
 }
 
-func (x *exchange) perform() *answer {
-	return operations[x.req.action](x.server, x.req, x.call)
+// perform carries the call out, and records the result.
+func (x *exchange) perform() *answer { return x.audit(x.carryOut()) }
+
+func (x *exchange) carryOut() *answer {
+	op := operations[x.req.action]
+	if name := x.req.firstOf(op.unimplemented); name != "" {
+		return x.req.notImplemented("the parameter " + name)
+	}
+	if what := x.req.unclear(op.parameters); what != "" {
+		return x.req.notImplemented(what)
+	}
+	return op.perform(x.server, x.req, x.call)
 }
 
-// performLate carries the call out after a while, unless the server is closed
-// by then.
-func (x *exchange) performLate(after time.Duration) {
+// later carries the call out after a while, unless the server is closed by then.
+func (x *exchange) later(after time.Duration, perform func() *answer) {
 	if !x.server.begin() {
 		return
 	}
@@ -68,7 +77,7 @@ func (x *exchange) performLate(after time.Duration) {
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-			x.perform()
+			perform()
 		case <-x.server.done:
 		}
 	}()
@@ -76,18 +85,25 @@ func (x *exchange) performLate(after time.Duration) {
 
 // fail shows a fault.
 func (x *exchange) fail(f *Fault) {
-	var own *answer
-	if f.Act || f.showsOwnAnswer() && f.Kind != FaultDelay {
-		own = x.perform()
+	perform := x.perform
+	if f.Refuse != "" {
+		perform = func() *answer { return x.audit(f.refusal()) }
 	}
-	if f.Late > 0 && own == nil && f.Kind != FaultDelay {
-		x.performLate(f.Late)
+	var own *answer
+	switch {
+	case f.Act, f.Kind != FaultDelay && (f.showsOwnAnswer() || f.Refuse != "" && f.Late <= 0):
+		own = perform()
+	case f.Kind == FaultDelay:
+	case f.Late > 0:
+		x.later(f.Late, perform)
+	case f.refuses():
+		x.audit(f.answer(x.server.now()))
 	}
 	if f.Delay > 0 && !x.wait(time.After(f.Delay)) {
 		x.cut()
 	}
 	if f.Kind == FaultDelay && own == nil {
-		own = x.perform() // a client that left during the delay changes nothing
+		own = perform() // a client that left during the delay changes nothing
 	}
 	shown := own
 	if !f.showsOwnAnswer() {

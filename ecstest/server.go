@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -58,6 +59,19 @@ type Options struct {
 	// IdleTimeout is how long a connection may be idle before the server
 	// closes the connection; 0 means for ever. ServeHTTP ignores IdleTimeout.
 	IdleTimeout time.Duration
+	// AuditDelay is how long after a call LookupEvents shows its event, by the server's
+	// clock. Default 10 minutes; a negative AuditDelay means at once.
+	AuditDelay time.Duration
+	// StateChangeDelay is how long after a change of status DescribeSystemEventAttribute
+	// shows the change, by the server's clock. Default 30 s; a negative StateChangeDelay
+	// means at once.
+	StateChangeDelay time.Duration
+	// RunCommand runs a script that the operation RunCommand sends to an instance with
+	// RepeatMode Once, and returns its output and its exit code. RunCommand is not called for
+	// "cat /proc/sys/kernel/random/boot_id", which the server runs itself. If RunCommand is
+	// nil, the server refuses other scripts as NotImplementedByEcstest. The server holds no
+	// mutex during the call, so the function may call the server's methods, except Close.
+	RunCommand func(instanceID, script string) (output string, exitCode int)
 	// OnCall is called for each call once the outcome of the call is certain: right
 	// before the server sends the end of the response or cuts the connection, so
 	// OnCall runs before the client sees the outcome. The server calls OnCall from
@@ -81,22 +95,28 @@ type Server struct {
 	done     chan struct{} // closed by Close
 	running  sync.WaitGroup
 
-	mu          sync.Mutex // never held across a wait or a callback
-	closed      bool
-	offset      time.Duration
-	keys        map[string]key
-	expired     map[string]bool // tokens that were accepted once
-	nonces      nonceStore
-	quotas      map[string]quota
-	faults      []*armedFault
-	calls       []*ReceivedCall
-	connections int
-	machines    map[string]*machine
-	added       int
-	reboots     map[string]int
-	total       int
-	changes     []statusChange // not reported yet
-	telling     bool
+	mu           sync.Mutex // never held across a wait or a callback
+	closed       bool
+	offset       time.Duration
+	keys         map[string]key
+	expired      map[string]bool // tokens that were accepted once
+	nonces       nonceStore
+	quotas       map[string]quota // of Options
+	ecsActions   []string         // that ECS has here, in order
+	seconds      map[string]quota // of operations that have a limit of their own
+	audits       recordStore[auditRecord]
+	stateChanges recordStore[stateChange]
+	invocations  recordStore[*invocation]
+	tokens       map[string]*invocation // by ClientToken
+	faults       []*armedFault
+	calls        []*ReceivedCall
+	connections  int
+	machines     map[string]*machine
+	added        int
+	reboots      map[string]int
+	total        int
+	changes      []statusChange // not reported yet
+	telling      bool
 }
 
 // NewServer starts a server on a loopback socket.
@@ -146,14 +166,18 @@ func newServer(o Options) (*Server, error) {
 	if !slices.Contains(hintHeaders, o.ThrottleHint) {
 		return nil, fmt.Errorf("ecstest: unknown ThrottleHint %q", o.ThrottleHint)
 	}
+	actions := slices.DeleteFunc(slices.Sorted(maps.Keys(operations)), func(action string) bool { return productOf(action) != productECS })
 	return &Server{
-		options:  o,
-		done:     make(chan struct{}),
-		keys:     map[string]key{o.AccessKeyID: {secret: o.AccessKeySecret, token: o.SecurityToken}},
-		expired:  map[string]bool{},
-		quotas:   map[string]quota{},
-		reboots:  map[string]int{},
-		machines: map[string]*machine{},
+		ecsActions: actions,
+		options:    o,
+		done:       make(chan struct{}),
+		keys:       map[string]key{o.AccessKeyID: {secret: o.AccessKeySecret, token: o.SecurityToken}},
+		expired:    map[string]bool{},
+		quotas:     map[string]quota{},
+		tokens:     map[string]*invocation{},
+		seconds:    map[string]quota{},
+		reboots:    map[string]int{},
+		machines:   map[string]*machine{},
 	}, nil
 }
 
@@ -218,6 +242,11 @@ func (s *Server) begin() bool {
 func (s *Server) SetClockOffset(offset time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := time.Now()
+	for _, m := range s.machines { // by the clock until now
+		s.note(m, now)
+		m.runScheduled(now, s.offset)
+	}
 	s.offset = offset
 }
 

@@ -58,18 +58,23 @@ func (s *session) othersDenied(ctx context.Context, id string) denial {
 	at := slices.IndexFunc(s.plan.Targets, func(t Target) bool { return t.ID == id })
 	for i := range s.plan.Targets {
 		other := s.plan.Targets[(at+1+i)%len(s.plan.Targets)]
-		if other.ID == s.options.SelfID || s.denials.has(other.ID) {
+		if other.ID == s.options.SelfID || slices.Contains(s.options.Exclude, other.ID) || s.denials.has(other.ID) {
 			continue
 		}
-		_, err := s.client.RebootInstance(ctx, ecsreboot.RebootInstanceRequest{InstanceID: other.ID, ForceStop: s.plan.ForceStop, DryRun: true})
-		_, answered := errors.AsType[*ecsreboot.APIError](err)
-		switch {
-		case isDenied(err):
-			return denialOfAll
-		case err == nil, answered && ecsreboot.OutcomeOf(err) == ecsreboot.OutcomeRejected && !errors.Is(err, ecsreboot.ErrThrottled):
-			return denialAlone // permissions are checked before anything else
-		}
-		return denialOpen
+		return dryRunOther(ctx, s.clients.client(other), other.ID, s.plan.ForceStop)
 	}
 	return denialOfAll
+}
+
+// dryRunOther sends a dry run for one instance after another one was denied.
+func dryRunOther(ctx context.Context, client *ecsreboot.Client, id string, forceStop bool) denial {
+	_, err := client.RebootInstance(ctx, ecsreboot.RebootInstanceRequest{InstanceID: id, ForceStop: forceStop, DryRun: true})
+	_, answered := errors.AsType[*ecsreboot.APIError](err)
+	switch {
+	case isDenied(err):
+		return denialOfAll
+	case err == nil, answered && ecsreboot.OutcomeOf(err) == ecsreboot.OutcomeRejected && !errors.Is(err, ecsreboot.ErrThrottled):
+		return denialAlone // permissions are checked before anything else
+	}
+	return denialOpen
 }

@@ -64,7 +64,7 @@ func TestThreeDeniedInARowHalt(t *testing.T) {
 		require.NoError(t, err)
 		t.Cleanup(s.client.CloseIdleConnections)
 		var seen trace
-		report, err := s.run(fleet.Options{Rules: fleet.Rules{MaxFailed: fleet.Count(9)}, OnEvent: collect(&seen)})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{MaxFailed: fleet.Count(9)}}, OnEvent: collect(&seen)})
 		require.NoError(t, err)
 		require.Equal(t, fleet.ReasonAccess, report.Reason)
 		require.Equal(t, 3, report.Count(fleet.StateFailed), mustJSON(t, report.NotRestarted()))
@@ -78,7 +78,7 @@ func TestPreflightTellsWhichAreDenied(t *testing.T) {
 	inBubble(t, 10, ecstest.Options{Allow: func(action, instance string) bool {
 		return action != "RebootInstance" || instance != "i-00001" && instance != "i-00004"
 	}}, func(t *testing.T, s *service) {
-		forecast := s.preflight(s.plan(), fleet.Options{Rules: fleet.Rules{MaxFailed: fleet.Count(2)}})
+		forecast := s.preflight(s.plan(), fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{MaxFailed: fleet.Count(2)}}})
 		require.Empty(t, forecast.Problems)
 		require.Len(t, forecast.Findings, 2)
 		require.Equal(t, "i-00001", forecast.Findings[0].ID)
@@ -91,7 +91,7 @@ func TestPreflightTellsWhichAreDenied(t *testing.T) {
 		require.Contains(t, forecast.String(), "denied: i-00001, i-00004; 8 of 10 instances can be restarted\n")
 		require.Contains(t, forecast.String(), "i-00004 will fail: denied (")
 
-		forecast = s.preflight(s.plan(), fleet.Options{Rules: fleet.Rules{MaxFailed: fleet.Count(1)}})
+		forecast = s.preflight(s.plan(), fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{MaxFailed: fleet.Count(1)}}})
 		require.Len(t, forecast.Problems, 1)
 		require.Contains(t, forecast.Problems[0], "bound to fail: 2 of the instances, and MaxFailed is 1")
 	})

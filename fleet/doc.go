@@ -1,7 +1,7 @@
 // Package fleet restarts many instances, a few at a time, without taking down what
 // runs on them, and resumes after a crash without restarting anything twice.
 //
-//	plan, err := fleet.NewPlan(ctx, client, fleet.Selection{Tags: map[string]string{"role": "web"}, GroupBy: fleet.ByZone})
+//	plan, err := fleet.NewPlan(ctx, client, fleet.Selection{Tags: fleet.HasTags(map[string]string{"role": "web"}), GroupBy: fleet.ByZone})
 //	if err != nil {
 //		return err
 //	}
@@ -45,6 +45,11 @@
 // the report names every instance that was not restarted. Without a journal, a crash
 // loses the record of what was sent.
 //
+// Each session records a random ID, and a resumed session a hash of all that the journal
+// holds before it. Resume refuses a journal whose hashes do not match, and a journal that
+// lacks restarts that the service shows, as a copy or a backup does; see
+// [MissingRestartsError].
+//
 // If the service cannot show what happened to an instance, an operator may know.
 // [MarkInstances] records in the journal that an instance is gone, has restarted, or has
 // not restarted.
@@ -71,6 +76,7 @@
 //	drained --failed--> failed-drained --unsent--> waiting
 //	                                     intended --doubt--> sent --accepted--> accepted
 //	                                                         sent --healthy--> healthy
+//	                                                         sent --awaiting--> sent-up
 //
 //	given up, and certainly not restarted:  given up, and the restart may have happened:
 //	chosen   --skipped--> skipped           sent     --failed---> failed-sent      --healthy--> healthy
@@ -114,20 +120,26 @@
 // A state may have an ending that says what is known of the instance:
 //
 //	-down      a skipped instance is not Running, and is unavailable
-//	-up        a failed instance is Running as before, and is not unavailable
+//	-up        a failed instance is Running as before, and is not unavailable. sent-up: the
+//	           instance was last seen Running, it is not drained, and the run waits for a
+//	           witness of the request, so the instance is not unavailable
 //	-gone      the service does not list a failed instance, and it is not unavailable
 //
-// The fields of the events "skipped" and "failed" set the endings; the events "down" and
-// "up" do not.
+// The fields of the events "skipped", "failed" and "awaiting" set the endings; the events
+// "down" and "up" do not.
 //
 // The following table lists all transitions. Any other event is an error and changes
 // nothing, with these exceptions, which are always allowed:
 //
 //   - The events of the run, which name no instance, change no state, except "resume",
 //     which changes the states that the table lists for it.
-//   - The events "held" and "hooked" change no state.
+//   - The events "held", "hooked" and "maintenance" change no state.
 //   - The event "hook" for Undrain or Failed changes no state; for Drain, the table
 //     applies.
+//
+// The event "failed" leads from a state whose outcome is unknown to failed-intended or
+// failed-drained only if its Witness is set: the witness found that the service refused the
+// request.
 //
 // A star after a state stands for the state itself and for its variants with an ending.
 //
@@ -140,36 +152,42 @@
 //	event     in the states                                                  -> new state
 //	turn      waiting                                                        -> chosen
 //	hook      waiting chosen drained                                         -> drained
-//	intent    waiting chosen drained intended sent                           -> intended
-//	accepted  intended sent accepted                                         -> accepted
-//	doubt     intended sent                                                  -> sent
+//	intent    waiting chosen drained intended sent*                          -> intended
+//	accepted  failed-sent*                                                   -> failed-accepted
+//	accepted  unknown-sent                                                   -> unknown-accepted
+//	accepted  intended sent* accepted                                        -> accepted
+//	doubt     intended sent*                                                 -> sent
 //	doubt     accepted                                                       -> same
+//	awaiting  sent*                                                          -> sent*
+//	awaiting  failed-sent* unknown-sent                                      -> same
 //	down      intended                                                       -> sent
-//	down      sent accepted unknown-sent unknown-accepted                    -> same
+//	down      accepted unknown-sent unknown-accepted                         -> same
+//	down      sent*                                                          -> sent
 //	down      failed-intended* failed-sent*                                  -> failed-sent
 //	down      failed-accepted*                                               -> failed-accepted
-//	up        intended sent accepted unknown-sent unknown-accepted           -> same
+//	up        intended accepted unknown-sent unknown-accepted                -> same
+//	up        sent*                                                          -> sent
 //	up        failed-intended*                                               -> failed-intended
 //	up        failed-sent*                                                   -> failed-sent
 //	up        failed-accepted*                                               -> failed-accepted
-//	healthy   intended sent accepted unknown-sent unknown-accepted failed-intended* failed-sent* failed-accepted* -> healthy
+//	healthy   intended sent* accepted unknown-sent unknown-accepted failed-intended* failed-sent* failed-accepted* -> healthy
 //	failed    waiting chosen drained failed-chosen* failed-drained           -> failed-chosen* failed-drained
 //	failed    intended failed-intended*                                      -> failed-intended* failed-drained
-//	failed    sent failed-sent* unknown-sent                                 -> failed-sent*
+//	failed    sent* failed-sent* unknown-sent                                -> failed-sent* failed-intended* failed-drained
 //	failed    accepted failed-accepted* unknown-accepted                     -> failed-accepted*
-//	unknown   intended sent failed-intended* failed-sent* unknown-sent       -> unknown-sent
+//	unknown   intended sent* failed-intended* failed-sent* unknown-sent       -> unknown-sent
 //	unknown   accepted failed-accepted* unknown-accepted                     -> unknown-accepted
-//	skipped   waiting chosen drained intended sent                           -> skipped* deferred*
-//	unsent    waiting chosen drained intended sent                           -> waiting
+//	skipped   waiting chosen drained intended sent*                          -> skipped* deferred*
+//	unsent    waiting chosen drained intended sent*                          -> waiting
 //	unsent    failed-chosen* failed-intended* failed-drained deferred*       -> waiting
-//	marked    waiting chosen drained intended sent accepted healthy          -> gone
+//	marked    waiting chosen drained intended sent* accepted healthy         -> gone
 //	marked    failed-chosen* failed-intended* failed-sent* failed-accepted*  -> gone
 //	marked    unknown-sent unknown-accepted skipped* deferred* gone          -> gone
 //	marked    failed-drained                                                 -> gone skipped waiting
-//	marked    waiting chosen drained intended sent accepted                  -> skipped
+//	marked    waiting chosen drained intended sent* accepted                 -> skipped
 //	marked    failed-chosen* failed-intended* failed-sent* failed-accepted*  -> skipped
 //	marked    unknown-sent unknown-accepted skipped* deferred* gone          -> skipped
-//	marked    chosen drained intended sent unknown-sent                      -> waiting
+//	marked    chosen drained intended sent* unknown-sent                     -> waiting
 //	marked    failed-chosen* failed-intended* failed-sent*                   -> waiting
 //	resume    chosen intended                                                -> sent
 package fleet

@@ -30,7 +30,7 @@ func TestDriverInput(t *testing.T) {
 		options fleet.Options
 	}{
 		"client":   {nil, fleet.Options{}},
-		"MinReady": {s.client, fleet.Options{MinReady: time.Hour}},
+		"MinReady": {s.client, fleet.Options{Settings: fleet.Settings{MinReady: time.Hour}}},
 	} {
 		_, err := driver.New(test.client, test.options)
 		bad, ok := errors.AsType[*ecsreboot.InputError](err)
@@ -49,7 +49,7 @@ func TestDriverHoldsNothingBack(t *testing.T) {
 		require.NoError(t, s.Restart(s.ids[0], false))
 		time.Sleep(time.Second)
 		var end fleet.Event
-		d := s.driver(fleet.Options{Control: stopped, Window: closed, SelfID: s.ids[0]})
+		d := s.driver(fleet.Options{Settings: fleet.Settings{Window: closed, SelfID: s.ids[0]}, Control: stopped})
 		running, err := d.AwaitOthers(context.Background(), fleet.Target{ID: s.ids[0]}, func(e fleet.Event) { end = e })
 		require.NoError(t, err)
 		require.False(t, running)
@@ -122,7 +122,7 @@ func TestFollowComesBack(t *testing.T) {
 		defer cancel()
 		var kinds []fleet.EventKind
 		sent := s.sent()
-		require.NoError(t, s.driver(fleet.Options{ReadyTimeout: time.Minute}).Follow(ctx, sent, func(e fleet.Event) { kinds = append(kinds, e.Kind) }))
+		require.NoError(t, s.driver(fleet.Options{Settings: fleet.Settings{ReadyTimeout: time.Minute}}).Follow(ctx, sent, func(e fleet.Event) { kinds = append(kinds, e.Kind) }))
 		require.Equal(t, []fleet.EventKind{fleet.EventDown, fleet.EventFailed, fleet.EventUp, fleet.EventHealthy}, kinds)
 		require.NoError(t, ctx.Err(), "it did not return when the instance was back")
 	}, func(i *ecstest.Instance) { i.Reboot.Graceful = 5 * time.Minute })

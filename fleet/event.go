@@ -11,8 +11,8 @@ type EventKind string
 
 // The events of a run as a whole, with the fields that they set.
 const (
-	EventRun      EventKind = "run"      // the run begins: Plan, Rules, Hooks. It is the first event of a journal
-	EventResume   EventKind = "resume"   // the run resumes after an end or a crash: Rules, Hooks
+	EventRun      EventKind = "run"      // the run begins: Plan, Settings, Hooks, Session, Path, Host. It is the first event of a journal
+	EventResume   EventKind = "resume"   // the run resumes after an end or a crash: Settings, Hooks, Session, Chain, Path, Host; Note, if the journal was moved
 	EventStage    EventKind = "stage"    // a canary stage has passed and was approved: Stage
 	EventPause    EventKind = "pause"    // nothing more is sent until the pause ends: Reason
 	EventContinue EventKind = "continue" // the pause for this reason has ended: Reason
@@ -20,19 +20,24 @@ const (
 	EventHalt     EventKind = "halt"     // a failure halted the run, and nothing more is sent: Reason, Error
 	EventPace     EventKind = "pace"     // counts of restart requests since the session began: Accepted, Throttled, Rate
 	EventEnd      EventKind = "end"      // the session has ended: Reason
+	// EventMaintenance is emitted at the end of a session. With an instance, it has the
+	// current status of the instance's maintenance events: Maintenance. Without an instance,
+	// it means that the status could not be read: Error.
+	EventMaintenance EventKind = "maintenance"
 )
 
 // The events of an instance, with the fields that they set.
 const (
-	EventIntent   EventKind = "intent"   // the restart is about to be sent: Attempt, Before. The journal has this event before the request leaves
-	EventAccepted EventKind = "accepted" // the service accepted the restart: RequestID
+	EventIntent   EventKind = "intent"   // the restart is about to be sent: Attempt, Before, SendID. The journal has this event before the request leaves
+	EventAccepted EventKind = "accepted" // the service accepted the restart: RequestID; and Witness, if the response was lost and the witness found this
 	EventDoubt    EventKind = "doubt"    // the response was lost, so the restart may happen: Error
+	EventAwaiting EventKind = "awaiting" // polls have not shown whether the request whose response was lost took effect, and the run waits for Options.Witness: Running
 	EventHeld     EventKind = "held"     // the restart is not sent for now: Reason, Error
-	EventUnsent   EventKind = "unsent"   // the restart did not happen, and the instance waits again: Reason, Error
+	EventUnsent   EventKind = "unsent"   // the restart did not happen, and the instance waits again: Reason, Error; and Witness, as for failed
 	EventDown     EventKind = "down"     // a poll showed it Stopping, Stopped or Starting
 	EventUp       EventKind = "up"       // a later poll showed it Running; Health is called from now on
 	EventHealthy  EventKind = "healthy"  // the restart is proven, and the instance was healthy for MinReady: Proof
-	EventFailed   EventKind = "failed"   // the restart was refused, or the instance was not healthy in time: Reason, Code, Error, RequestID, Running, Alone
+	EventFailed   EventKind = "failed"   // the restart was refused, or the instance was not healthy in time: Reason, Code, Error, RequestID, Running, Alone; and Witness, if the response was lost and the witness found that the service refused the request
 	EventUnknown  EventKind = "unknown"  // polls did not show whether it restarted: Reason, Error
 	EventSkipped  EventKind = "skipped"  // the run leaves it alone: Reason, Code, Unavailable
 	EventHook     EventKind = "hook"     // a hook is about to be called: Hook. The journal has this event before the hook runs
@@ -49,25 +54,32 @@ type Event struct {
 	InstanceID  string              `json:"id,omitempty"`
 	Attempt     int                 `json:"attempt,omitempty"` // of an intent: the number of the request for this instance, from 1
 	Before      *ecsreboot.Baseline `json:"before,omitempty"`  // of an intent: the baseline of this instance
+	SendID      string              `json:"sendId,omitempty"`  // of an intent; see [ecsreboot.SentRequest]
 	RequestID   string              `json:"requestId,omitempty"`
+	Witness     string              `json:"witness,omitempty"` // the name of the witness that found this
 	Proof       ecsreboot.Proof     `json:"proof,omitempty"`
 	Reason      Reason              `json:"reason,omitempty"`
 	Code        ecsreboot.ErrorCode `json:"code,omitempty"`
 	Error       string              `json:"error,omitempty"`
 	Unavailable bool                `json:"unavailable,omitempty"` // of a skipped instance: it is not Running
-	Running     bool                `json:"running,omitempty"`     // of a failed instance that certainly was not restarted: a poll after the failure showed it Running, so it is not unavailable
+	Running     bool                `json:"running,omitempty"`     // of an instance that awaits a witness, or that failed and certainly was not restarted: the last poll showed it Running, and it is not drained, so it is not unavailable
 	Alone       bool                `json:"alone,omitempty"`       // of an instance that was denied: a dry run for another instance passed
 	Hook        Hook                `json:"hook,omitempty"`
 	Mark        Mark                `json:"mark,omitempty"`
-	Note        string              `json:"note,omitempty"`  // the operator's reason for a mark
+	Note        string              `json:"note,omitempty"`  // the operator's reason for a mark, or what is remarkable about a session
 	Stage       int                 `json:"stage,omitempty"` // the canary stage, from 1
 	Accepted    int                 `json:"accepted,omitempty"`
 	Throttled   int                 `json:"throttled,omitempty"`
 	Rate        float64             `json:"rate,omitempty"` // requests a minute that the pace allows; 0 if it sets no limit
 	Plan        *Plan               `json:"plan,omitempty"`
-	Rules       *Rules              `json:"rules,omitempty"`
-	Hooks       string              `json:"hooks,omitempty"`   // which of the hooks and Window the session has set, separated by commas: "health", "blocker", "approve", "window", "drain", "undrain", "failed"
-	Program     string              `json:"program,omitempty"` // version of this package
+	Settings    *Settings           `json:"settings,omitempty"`    // complete
+	Hooks       []Hook              `json:"hooks,omitempty"`       // those that the session has
+	Maintenance []MaintenanceEvent  `json:"maintenance,omitempty"` // the events of the instance with their current status
+	Session     string              `json:"session,omitempty"`     // random, for each session another
+	Chain       string              `json:"chain,omitempty"`       // a hash of all records before this one
+	Path        string              `json:"path,omitempty"`        // of the journal, absolute, without symbolic links
+	Host        string              `json:"host,omitempty"`        // on which the session runs
+	Program     string              `json:"program,omitempty"`     // version of this package
 }
 
 // Reason says in a few words why an instance or a run is in its state.
@@ -78,6 +90,7 @@ const (
 	ReasonNotRunning Reason = "not running"         // so it cannot be restarted
 	ReasonLocked     Reason = "locked"              // the service has locked it: Code
 	ReasonSelf       Reason = "self"                // this program runs on it
+	ReasonExcluded   Reason = "excluded"            // it is in Settings.Exclude
 	ReasonUptime     Reason = "restarted recently"  // its uptime is below Options.MinUptime, or it started since the run began
 	ReasonOthers     Reason = "restarted by others" // it was already restarting when its turn came
 )

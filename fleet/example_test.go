@@ -26,7 +26,7 @@ func Example() { //nolint:testableexamples // it needs an account
 	if err != nil {
 		log.Fatal(err)
 	}
-	plan, err := fleet.NewPlan(ctx, client, fleet.Selection{Tags: map[string]string{"role": "web"}, GroupBy: fleet.ByZone})
+	plan, err := fleet.NewPlan(ctx, client, fleet.Selection{Tags: fleet.HasTags(map[string]string{"role": "web"}), GroupBy: fleet.ByZone})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func practise(example func(client *ecsreboot.Client, plan fleet.Plan), instances
 // Preflight finds what a run would meet, and restarts nothing.
 func ExamplePreflight() {
 	practise(func(client *ecsreboot.Client, plan fleet.Plan) {
-		options := fleet.Options{Rules: fleet.Rules{MaxUnavailable: fleet.Count(1)}}
+		options := fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(1)}}}
 		forecast, err := fleet.Preflight(context.Background(), client, plan, options)
 		if err != nil {
 			fmt.Println(err)

@@ -13,12 +13,15 @@ import (
 // the session.
 type follower struct {
 	session  *session
+	client   *ecsreboot.Client // of the target's region
 	target   Target
 	attempts int
 	before   ecsreboot.Baseline // the last intent's
-	sentAt   time.Time
+	sentAt   time.Time          // likewise
+	sendID   string             // likewise
 
 	settled      bool // the send had an answer, or lost it
+	spared       bool // the instance waited for the witness and was not unavailable, so others may have taken its place
 	earlier      bool // the wait is not the first one since the send
 	down         bool
 	up           bool
@@ -36,18 +39,30 @@ type follower struct {
 }
 
 func newFollower(s *session, target Target) *follower {
-	return &follower{session: s, target: target}
+	return &follower{session: s, client: s.clients.client(target), target: target}
 }
 
-// work follows what was sent before: a restart that was accepted, or one of unknown
-// outcome.
-func (f *follower) work(ctx context.Context, accepted bool) {
+// work follows a restart that was sent before, and reports its end.
+func (f *follower) work(ctx context.Context, accepted bool) { f.tellEnd(ctx, f.takeUp(ctx, accepted)) }
+
+// takeUp follows a restart that was sent before, and that was accepted or whose outcome is
+// unknown. It reports the proof and returns nil, or returns why there is no proof.
+func (f *follower) takeUp(ctx context.Context, accepted bool) error {
 	f.settled, f.earlier = true, true
 	if accepted {
-		f.tellEnd(ctx, f.await(ctx, ecsreboot.OutcomeAccepted, f.waitUntilRestarted))
-	} else {
-		f.tellEnd(ctx, f.await(ctx, ecsreboot.OutcomeUnknown, f.lookForRestart))
+		return f.await(ctx, ecsreboot.OutcomeAccepted, f.waitUntilRestarted)
 	}
+	wasDown := f.down
+	err := f.await(ctx, ecsreboot.OutcomeUnknown, f.lookForRestart)
+	switch {
+	case outcomeOf(err) != ecsreboot.OutcomeRejected:
+	case wasDown: // the client does not know this
+		refusal, _ := errors.AsType[*ecsreboot.OperationError](err)
+		return &followError{ecsreboot.OutcomeUnknown, fmt.Errorf("%w: earlier polls have shown a restart since the request was sent, but %w", ecsreboot.ErrNotProven, refusal.Err)}
+	default: // a witness found the refusal
+		f.settled = false
+	}
+	return err
 }
 
 func (f *follower) tell(e Event) {
@@ -56,13 +71,13 @@ func (f *follower) tell(e Event) {
 }
 
 func (f *follower) waitUntilRestarted(ctx context.Context, options ecsreboot.WaitOptions) (*ecsreboot.RestartResult, error) {
-	return f.session.client.WaitUntilRestarted(ctx, f.baseline(), options)
+	return f.client.WaitUntilRestarted(ctx, f.baseline(), options)
 }
 
 // lookForRestart settles an intent whose end is not in the journal.
 func (f *follower) lookForRestart(ctx context.Context, options ecsreboot.WaitOptions) (*ecsreboot.RestartResult, error) {
-	return f.session.client.Resolve(ctx, &ecsreboot.OperationError{
-		Operation: "RebootInstance", InstanceID: f.target.ID, Outcome: ecsreboot.OutcomeUnknown, SentAt: f.sentAt,
+	return f.client.Resolve(ctx, &ecsreboot.OperationError{
+		Operation: "RebootInstance", InstanceID: f.target.ID, Outcome: ecsreboot.OutcomeUnknown, SentAt: f.sentAt, SendID: f.sendID,
 		Err: &ecsreboot.WaitError{Before: f.baseline(), Err: errors.New("the journal has no answer")},
 	}, options)
 }
@@ -102,7 +117,11 @@ func (f *follower) limit(ctx context.Context) (context.Context, context.CancelFu
 }
 
 func (f *follower) waitOptions() ecsreboot.WaitOptions {
-	return ecsreboot.WaitOptions{Timeout: -1, UnknownGrace: f.session.options.UnknownGrace, Probe: f.probe, OnEvent: f.seen}
+	options := f.session.options
+	return ecsreboot.WaitOptions{
+		Timeout: -1, UnknownGrace: options.UnknownGrace, Probe: f.probe, OnEvent: f.seen,
+		Witness: options.Witness, WitnessTimeout: options.WitnessTimeout,
+	}
 }
 
 // proven calls Options.Undrain and reports the proof. ProofProbe stands for a sign that an
@@ -128,6 +147,13 @@ func (f *follower) seen(e ecsreboot.Event) {
 	case ecsreboot.EventOutcomeUnknown:
 		f.settled = true
 		f.tell(Event{Kind: EventDoubt, At: e.At, Error: text(e.Err)})
+	case ecsreboot.EventAwaitsWitness:
+		f.spared = f.shown.Status == ecsreboot.StatusRunning && !f.drained // a drained instance is out of service
+		f.tell(Event{Kind: EventAwaiting, At: e.At, Running: f.spared})
+	case ecsreboot.EventWitness:
+		if e.Testimony.Finding == ecsreboot.FindingAccepted {
+			f.tell(Event{Kind: EventAccepted, At: e.At, RequestID: e.Testimony.RequestID, Witness: e.Testimony.Witness})
+		}
 	case ecsreboot.EventStatus:
 		f.shows(e)
 	default:
@@ -185,7 +211,7 @@ func isDown(s ecsreboot.Status) bool {
 // The first reading of that begins the time anew: it may be of before the restart.
 func (f *follower) probe(ctx context.Context, _ ecsreboot.Observation) (ecsreboot.ProbeResult, error) {
 	if f.session.options.Health != nil {
-		f.unhealthy = f.session.options.Health(ctx, f.target)
+		f.unhealthy = scrubbed(f.session.options.Health(ctx, f.target))
 	}
 	now := time.Now()
 	switch {
@@ -220,6 +246,17 @@ func (f *follower) tellEnd(ctx context.Context, err error) {
 	if e.Kind == "" {
 		return
 	}
+	if f.earlier && e.Kind == EventUnsent && e.Reason == ReasonInterrupted {
+		return // the next session asks the witness again
+	}
+	if f.earlier && e.Witness != "" && (e.Kind == EventSkipped || e.Kind == EventUnsent) {
+		// If an earlier session gave the instance up, only "failed" is a valid event. A
+		// resumed run tries again.
+		e.Kind, e.Running, e.Unavailable = EventFailed, f.isRunning(ctx), false
+		if e.Reason == ReasonAccess {
+			e.Reason = ReasonDenied
+		}
+	}
 	if e = f.giveBack(ctx, e); e.Kind == "" {
 		return
 	}
@@ -234,7 +271,7 @@ func (f *follower) tellEnd(ctx context.Context, err error) {
 	f.since, f.earlier = time.Time{}, true
 	options := f.waitOptions()
 	options.MaxPollFailures = patientPolls
-	if result, err := f.session.client.WaitUntilRestarted(ctx, f.baseline(), options); err == nil {
+	if result, err := f.client.WaitUntilRestarted(ctx, f.baseline(), options); err == nil {
 		if err := f.proven(ctx, result); err != nil && hookContext(ctx).Err() == nil {
 			f.tell(Event{Kind: EventFailed, Reason: ReasonNotUndrained, Error: text(err)})
 		}
@@ -246,7 +283,7 @@ const patientPolls = 1000
 
 // status reads the status of the instance; empty if it is not listed.
 func (f *follower) status(ctx context.Context) (ecsreboot.Status, error) {
-	for instance, err := range f.session.client.DescribeInstances(ctx, ecsreboot.DescribeInstancesRequest{InstanceIDs: []string{f.target.ID}}) {
+	for instance, err := range f.client.DescribeInstances(ctx, ecsreboot.DescribeInstancesRequest{InstanceIDs: []string{f.target.ID}}) {
 		return instance.Status, err
 	}
 	return "", nil

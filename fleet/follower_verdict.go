@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -21,7 +22,12 @@ func (e *followError) Unwrap() error { return e.err }
 // outcomeOf returns what is known of the send after a wait that failed.
 func outcomeOf(err error) ecsreboot.Outcome {
 	if earlier, ok := errors.AsType[*followError](err); ok {
-		return earlier.outcome
+		switch resolved := ecsreboot.OutcomeOf(earlier.err); resolved {
+		case ecsreboot.OutcomeAccepted, ecsreboot.OutcomeRejected: // a witness resolved it
+			return resolved
+		default:
+			return earlier.outcome
+		}
 	}
 	return ecsreboot.OutcomeOf(err)
 }
@@ -38,8 +44,11 @@ func (f *follower) verdict(ctx context.Context, err error) (Event, error) {
 	if answered {
 		e.Code, e.RequestID = apiErr.Code, apiErr.RequestID
 	}
-	if waited, ok := errors.AsType[*ecsreboot.WaitError](err); ok && waited.RequestID != "" {
-		e.RequestID = waited.RequestID
+	if waited, ok := errors.AsType[*ecsreboot.WaitError](err); ok {
+		e.RequestID = cmp.Or(waited.RequestID, e.RequestID)
+		if outcome == ecsreboot.OutcomeRejected {
+			e.Witness = refusingWitness(waited)
+		}
 	}
 	switch outcome {
 	case ecsreboot.OutcomeAccepted, ecsreboot.OutcomeUnknown:
@@ -63,7 +72,7 @@ func (f *follower) verdict(ctx context.Context, err error) (Event, error) {
 	case isWithheld && withheld.reason == ReasonJournal:
 		return Event{Kind: EventUnsent, Reason: ReasonJournal, Error: text(withheld.cause)}, withheld.cause
 	case isWithheld:
-		return Event{Kind: EventUnsent, Reason: withheld.reason, Error: text(withheld.cause)}, nil
+		return Event{Kind: EventUnsent, Reason: withheld.reason, Error: text(withheld.cause), Witness: e.Witness}, nil
 	case ctx.Err() != nil:
 		return Event{Kind: EventUnsent, Reason: ReasonInterrupted}, nil //nolint:nilerr // which met no other instance
 	case errors.Is(err, ecsreboot.ErrInvalidInstanceIDNotFound):
@@ -89,6 +98,16 @@ func (f *follower) verdict(ctx context.Context, err error) (Event, error) {
 		e.Kind, e.Reason, e.Running = EventFailed, ReasonNotSent, f.isRunning(ctx)
 	}
 	return e, nil
+}
+
+// refusingWitness returns the name of the witness that found that the service refused the restart.
+func refusingWitness(waited *ecsreboot.WaitError) string {
+	for _, t := range waited.Testimony {
+		if t.Finding == ecsreboot.FindingRefused {
+			return t.Witness
+		}
+	}
+	return ""
 }
 
 // verdictHook is the event of a hook that kept the instance from its restart, or from

@@ -23,7 +23,8 @@ func TestSkipped(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		var seen trace
 		report, err := s.run(fleet.Options{
-			Rules: fleet.Rules{MaxUnavailable: fleet.Count(8), AllowWide: true, Canary: []int{1}}, SelfID: "i-00005", OnEvent: collect(&seen),
+			Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(8), AllowWide: true, Canary: []int{1}}, SelfID: "i-00005"},
+			OnEvent:  collect(&seen),
 		})
 		require.NoError(t, err)
 		require.Equal(t, fleet.ReasonDone, report.Reason)
@@ -51,7 +52,7 @@ func TestSkipped(t *testing.T) {
 
 func TestMinUptime(t *testing.T) {
 	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
-		report, err := s.run(fleet.Options{Rules: atOnce, MinUptime: 30 * time.Minute})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce, MinUptime: 30 * time.Minute}})
 		require.NoError(t, err)
 		record, _ := report.Record("i-00002")
 		require.Equal(t, fleet.ReasonUptime, record.Reason)
@@ -68,7 +69,7 @@ func TestHealth(t *testing.T) {
 	inBubble(t, 4, ecstest.Options{}, func(t *testing.T, s *service) {
 		begin := time.Now()
 		report, err := s.run(fleet.Options{
-			Rules: fleet.Rules{MaxUnavailable: fleet.Count(4), AllowWide: true, Canary: []int{}, MaxFailed: fleet.Count(1)},
+			Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(4), AllowWide: true, Canary: []int{}, MaxFailed: fleet.Count(1)}},
 			Health: func(_ context.Context, target fleet.Target) error {
 				switch {
 				case target.ID == "i-00001":
@@ -96,7 +97,7 @@ func TestHealth(t *testing.T) {
 // longer than MinReady.
 func TestOldRunningIsNotReady(t *testing.T) {
 	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
-		report, err := s.run(fleet.Options{Rules: atOnce})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce}})
 		require.NoError(t, err)
 		record, _ := report.Record("i-00001")
 		require.Equal(t, fleet.StateHealthy, record.State)
@@ -111,7 +112,8 @@ func TestBlockerIsAskedRightBeforeEachSend(t *testing.T) {
 		asked, agreed := make(map[string]int), make(map[string]time.Time)
 		var seen trace
 		_, err := s.run(fleet.Options{
-			Rules: fleet.Rules{Canary: []int{}}, OnEvent: collect(&seen),
+			Settings: fleet.Settings{Rules: fleet.Rules{Canary: []int{}}},
+			OnEvent:  collect(&seen),
 			Blocker: func(_ context.Context, target fleet.Target) error { // one at a time, as the width is 1
 				asked[target.ID]++
 				if asked[target.ID] < 4 {
@@ -135,7 +137,7 @@ func TestMinReadyIsWithoutABreak(t *testing.T) {
 	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
 		var failed time.Time
 		begin := time.Now()
-		report, err := s.run(fleet.Options{Rules: atOnce, MinReady: time.Minute, Health: func(context.Context, fleet.Target) error {
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce, MinReady: time.Minute}, Health: func(context.Context, fleet.Target) error {
 			if up := time.Since(begin); up > 60*time.Second && up < 80*time.Second {
 				failed = time.Now()
 				return errors.New("a hiccup")

@@ -33,7 +33,7 @@ func requireSound(t *testing.T, h *fleet.History) {
 	require.Positive(t, h.Report().Sessions)
 	require.True(t, h.Report().Begun.Equal(h.Events[0].At))
 
-	planner, err := fleet.NewPlanner(h.Plan, *h.Events[0].Rules)
+	planner, err := fleet.NewPlanner(h.Plan, h.Events[0].Settings.Rules)
 	if err != nil {
 		return
 	}
@@ -98,7 +98,7 @@ func requireCoherent(t *testing.T, report *fleet.Report, plan fleet.Plan) {
 	if left == 0 {
 		require.NoError(t, err)
 	} else {
-		require.ErrorContains(t, err, fmt.Sprintf("fleet: %d of %d instances have not restarted", left, len(plan.Targets)))
+		require.ErrorContains(t, err, fmt.Sprintf("fleet: %d of %d instances have no proof of a restart", left, len(plan.Targets)))
 	}
 
 	text, jsonErr := json.Marshal(report)
@@ -152,9 +152,9 @@ func FuzzLoad(f *testing.F) {
 // FuzzReport is FuzzLoad with events of a real plan, so that more of them can be.
 func FuzzReport(f *testing.F) {
 	kinds := []fleet.EventKind{
-		fleet.EventIntent, fleet.EventAccepted, fleet.EventDoubt, fleet.EventHeld, fleet.EventUnsent, fleet.EventDown, fleet.EventUp,
+		fleet.EventIntent, fleet.EventAccepted, fleet.EventDoubt, fleet.EventAwaiting, fleet.EventHeld, fleet.EventUnsent, fleet.EventDown, fleet.EventUp,
 		fleet.EventHealthy, fleet.EventFailed, fleet.EventUnknown, fleet.EventSkipped, fleet.EventResume, fleet.EventStage, fleet.EventPause,
-		fleet.EventContinue, fleet.EventStop, fleet.EventHalt, fleet.EventPace, fleet.EventEnd, fleet.EventRun, fleet.EventMarked, fleet.EventHook, fleet.EventHooked, "of a later version",
+		fleet.EventContinue, fleet.EventStop, fleet.EventHalt, fleet.EventPace, fleet.EventEnd, fleet.EventRun, fleet.EventMarked, fleet.EventHook, fleet.EventHooked, fleet.EventMaintenance, "of a later version",
 	}
 	reasons := []fleet.Reason{
 		"", fleet.ReasonNotRunning, fleet.ReasonLocked, fleet.ReasonUptime, fleet.ReasonOthers, fleet.ReasonNotSent, fleet.ReasonRefused,
@@ -177,7 +177,7 @@ func FuzzReport(f *testing.F) {
 		plan := c.plan()
 		rules := c.rules(len(plan.Targets))
 		now := time.Date(2026, 3, 14, 1, 58, 12, 0, time.UTC)
-		history := &fleet.History{Plan: plan, Events: []fleet.Event{{Kind: fleet.EventRun, At: now, Plan: &plan, Rules: &rules}}}
+		history := &fleet.History{Plan: plan, Events: []fleet.Event{{Kind: fleet.EventRun, At: now, Plan: &plan, Settings: &fleet.Settings{Rules: rules}}}}
 		for len(c.rest) > 0 {
 			now = now.Add(time.Second)
 			e := fleet.Event{Kind: kinds[c.upTo(len(kinds))], At: now}
@@ -199,7 +199,7 @@ func FuzzReport(f *testing.F) {
 			case fleet.EventStage:
 				e.Stage = c.upTo(4)
 			case fleet.EventResume:
-				e.Rules = &rules
+				e.Settings = &fleet.Settings{Rules: rules}
 			default: // no more is of interest here
 			}
 			history.Events = append(history.Events, e)

@@ -9,15 +9,19 @@ import (
 	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
-// Hook is the name of a hook that a run calls around the restart of an instance, and whose
-// calls it records.
+// Hook is the name of a hook in a plan, in a journal and in Options.Without.
 type Hook string
 
-// The hooks whose calls are recorded, in the order of a restart.
+// The hooks. A journal records the calls of HookDrain, HookUndrain and HookFailed. Plans
+// and journals hold a Window itself, so HookWindow occurs in Options.Without only.
 const (
+	HookHealth  Hook = "health"  // Options.Health
+	HookBlocker Hook = "blocker" // Options.Blocker
+	HookApprove Hook = "approve" // Options.Approve
 	HookDrain   Hook = "drain"   // Options.Drain
 	HookUndrain Hook = "undrain" // Options.Undrain
 	HookFailed  Hook = "failed"  // Options.Failed
+	HookWindow  Hook = "window"  // Options.Window
 )
 
 // HookCall is the record of one call of a hook, in a [Record].
@@ -75,6 +79,19 @@ type hookError struct {
 
 func (e *hookError) Error() string { return fmt.Sprintf("%s hook: %s", e.hook, hookText(e.cause)) }
 
+// checkError is the error of a health check or a blocker, with the text of hookText.
+type checkError struct{ cause error }
+
+func scrubbed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &checkError{err}
+}
+
+func (e *checkError) Error() string { return hookText(e.cause) }
+func (e *checkError) Unwrap() error { return e.cause }
+
 // hookText is the text of a hook's error without what looks like a secret, such as the
 // query of a URL: the text goes into the journal and the report.
 func hookText(err error) string {
@@ -116,23 +133,30 @@ func (f *follower) call(work context.Context, hook Hook, run func(context.Contex
 		f.session.told.put(told{Event: Event{Kind: EventHalt, Reason: ReasonJournal, Error: text(err)}, err: err})
 	}
 	f.session.told.put(told{Event: e})
-	limited, cancel := ctx, context.CancelFunc(func() {})
-	if limit := f.session.options.HookTimeout; limit >= 0 {
-		limited, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done within %v", limit))
-	}
-	defer cancel()
-	err := run(limited)
-	switch {
-	case ctx.Err() != nil:
+	err := callHook(ctx, f.session.options.HookTimeout, run)
+	if ctx.Err() != nil {
 		return &hookError{hook, context.Cause(ctx)}
-	case err != nil && limited.Err() != nil && errors.Is(err, limited.Err()):
-		err = context.Cause(limited)
 	}
 	f.tell(Event{Kind: EventHooked, Hook: hook, Error: hookText(err)})
 	if err != nil {
 		return &hookError{hook, err}
 	}
 	return nil
+}
+
+// callHook calls a hook with a context that ends after limit; a negative limit means none.
+// If the hook returns the error of that context, callHook returns its cause.
+func callHook(ctx context.Context, limit time.Duration, run func(context.Context) error) error {
+	limited, cancel := ctx, context.CancelFunc(func() {})
+	if limit >= 0 {
+		limited, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done within %v", limit))
+	}
+	defer cancel()
+	err := run(limited)
+	if err != nil && limited.Err() != nil && errors.Is(err, limited.Err()) {
+		return context.Cause(limited)
+	}
+	return err
 }
 
 // drain calls Options.Drain, once in a turn.
@@ -175,7 +199,7 @@ func (f *follower) giveBack(ctx context.Context, e Event) Event {
 	case hookContext(ctx).Err() != nil && !f.intended:
 		return Event{}
 	}
-	return Event{Kind: EventFailed, Reason: ReasonNotUndrained, Error: text(err)}
+	return Event{Kind: EventFailed, Reason: ReasonNotUndrained, Error: text(err), Witness: e.Witness}
 }
 
 // undrainAgain calls Options.Undrain for an instance that was not restarted in an earlier

@@ -65,7 +65,7 @@ func (b *balancer) with(o fleet.Options) fleet.Options {
 
 func hookOptions(t *testing.T) fleet.Options {
 	t.Helper()
-	return fleet.Options{Rules: fleet.Rules{Canary: []int{}}, Journal: filepath.Join(t.TempDir(), "j")}
+	return fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{Canary: []int{}}}, Journal: filepath.Join(t.TempDir(), "j")}
 }
 
 func TestHooksInOrder(t *testing.T) {
@@ -126,7 +126,6 @@ func TestDrainFails(t *testing.T) {
 	})
 }
 
-// TestUndrainFails: it restarted, does not serve, and takes its place until it does.
 // TestHookTextsHoldNoSecrets: what a hook's error says lands in the journal and the report.
 func TestHookTextsHoldNoSecrets(t *testing.T) {
 	const secret = "s3cretTokenOfTheBalancer01"
@@ -144,6 +143,41 @@ func TestHookTextsHoldNoSecrets(t *testing.T) {
 	})
 }
 
+// TestCheckTextsHoldNoSecrets: the same for a health check, a blocker and an approval.
+func TestCheckTextsHoldNoSecrets(t *testing.T) {
+	const secret = "s3cretTokenOfTheBalancer01"
+	failure := errors.New(`Get "https://lb/health?token=` + secret + `": EOF`)
+	for name, with := range map[string]func(*fleet.Options){
+		"blocked": func(o *fleet.Options) {
+			o.Blocker = func(context.Context, fleet.Target) error { return failure }
+			o.Control = new(fleet.Control)
+			time.AfterFunc(time.Hour, o.Control.Stop)
+		},
+		"not healthy": func(o *fleet.Options) { o.Health = func(context.Context, fleet.Target) error { return failure } },
+		"not approved": func(o *fleet.Options) {
+			o.Canary = []int{1}
+			o.Approve = func(context.Context, int) error { return failure }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 2, ecstest.Options{}, func(t *testing.T, s *service) {
+				options := hookOptions(t)
+				with(&options)
+				var seen trace
+				options.OnEvent = collect(&seen)
+				report, err := s.run(options)
+				require.NoError(t, err)
+				require.Contains(t, mustJSON(t, seen), "https://lb/health")
+				require.NotContains(t, mustJSON(t, report)+mustJSON(t, seen), secret)
+				journal, err := os.ReadFile(options.Journal)
+				require.NoError(t, err)
+				require.NotContains(t, string(journal), secret)
+			})
+		})
+	}
+}
+
+// TestUndrainFails: it restarted, does not serve, and takes its place until it does.
 func TestUndrainFails(t *testing.T) {
 	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
 		// An error of a client must not be taken for one of the restart.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ecsreboot/ecsreboot/internal/logvalue"
 	"github.com/ecsreboot/ecsreboot/internal/seconds"
 )
 
@@ -20,7 +21,7 @@ func add[T ~string](attributes []slog.Attr, key string, text T) []slog.Attr {
 }
 
 // LogValue gives slog, under stable keys, the fields of the event that are set. It gives
-// only the number of instances from a plan, and nothing from its rules.
+// only the number of instances from a plan, and nothing from the settings.
 func (e Event) LogValue() slog.Value {
 	attributes := []slog.Attr{slog.String("kind", string(e.Kind)), slog.Time("at", e.At)}
 	attributes = add(attributes, "id", e.InstanceID)
@@ -30,7 +31,9 @@ func (e Event) LogValue() slog.Value {
 	if e.Before != nil {
 		attributes = append(attributes, slog.Any("before", *e.Before))
 	}
+	attributes = add(attributes, "send_id", e.SendID)
 	attributes = add(attributes, "request_id", e.RequestID)
+	attributes = add(attributes, "witness", e.Witness)
 	attributes = add(attributes, "proof", e.Proof)
 	attributes = add(attributes, "reason", e.Reason)
 	attributes = add(attributes, "code", e.Code)
@@ -56,7 +59,12 @@ func (e Event) LogValue() slog.Value {
 	if e.Plan != nil {
 		attributes = append(attributes, slog.Int("instances", len(e.Plan.Targets)))
 	}
-	attributes = add(attributes, "hooks", e.Hooks)
+	if len(e.Hooks) > 0 {
+		attributes = append(attributes, slog.Any("hooks", e.Hooks))
+	}
+	if len(e.Maintenance) > 0 {
+		attributes = append(attributes, slog.Any("maintenance", e.Maintenance))
+	}
 	attributes = add(attributes, "program", e.Program)
 	return slog.GroupValue(attributes...)
 }
@@ -82,28 +90,26 @@ func why(reason Reason, code, problem string) string {
 }
 
 // LogValue gives slog, under stable keys, the fields of the action that are set.
-func (a Action) LogValue() slog.Value {
-	attributes := []slog.Attr{slog.String("kind", string(a.Kind))}
-	attributes = add(attributes, "id", a.InstanceID)
-	if a.Stage > 0 {
-		attributes = append(attributes, slog.Int("stage", a.Stage))
-	}
-	return slog.GroupValue(add(attributes, "reason", a.Reason)...)
-}
+func (a Action) LogValue() slog.Value { return logvalue.Of(a) }
 
-// LogValue gives slog the ID of the target, and the name, zone and group that are set.
+// LogValue gives slog the ID of the target, and the name, region, zone, group and deadline that are set.
 func (t Target) LogValue() slog.Value { return slog.GroupValue(t.attributes()...) }
 
 func (t Target) attributes() []slog.Attr {
 	attributes := []slog.Attr{slog.String("id", t.ID)}
 	attributes = add(attributes, "name", t.Name)
+	attributes = add(attributes, "region", t.Region)
 	attributes = add(attributes, "zone", t.Zone)
-	return add(attributes, "group", t.Group)
+	attributes = add(attributes, "group", t.Group)
+	if deadline := t.Deadline(); !deadline.IsZero() {
+		attributes = append(attributes, slog.Time("deadline", deadline))
+	}
+	return attributes
 }
 
-// LogValue gives slog the plan without its targets.
+// LogValue gives slog the plan without its targets. The region holds all regions.
 func (p Plan) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("region", p.Region), slog.String("endpoint", p.Endpoint), slog.Bool("force_stop", p.ForceStop),
+	return slog.GroupValue(slog.String("region", p.regions()), slog.String("endpoint", p.Endpoint), slog.Bool("force_stop", p.ForceStop),
 		slog.Int("instances", len(p.Targets)))
 }
 
@@ -152,15 +158,18 @@ func (r *Report) LogValue() slog.Value {
 	return slog.GroupValue(add(attributes, "error", r.Error)...)
 }
 
-var states = []State{StateWaiting, StateRestarting, StateHealthy, StateFailed, StateUnknown, StateSkipped}
+var states = []State{StateHealthy, StateSkipped, StateFailed, StateUnknown, StateRestarting, StateWaiting}
+
+// spoken are states as a sentence names them.
+var spoken = map[State]string{StateHealthy: "restarted with proof", StateSkipped: "left alone"}
 
 // String returns the number of instances in each state in one line, such as
-// "3 instances: 2 healthy, 1 failed: canary failed".
+// "3 instances: 2 restarted with proof, 1 failed: canary failed".
 func (r *Report) String() string {
 	var counts []string
 	for _, state := range states {
 		if n := r.Count(state); n > 0 {
-			counts = append(counts, fmt.Sprintf("%d %s", n, state))
+			counts = append(counts, fmt.Sprintf("%d %s", n, cmp.Or(spoken[state], string(state))))
 		}
 	}
 	text := fmt.Sprintf("%d instances", len(r.Records))
@@ -179,9 +188,7 @@ func (f Finding) LogValue() slog.Value {
 }
 
 // LogValue gives slog the group under stable keys.
-func (g GroupForecast) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("name", g.Name), slog.Int("size", g.Size), slog.Int("width", g.Width))
-}
+func (g GroupForecast) LogValue() slog.Value { return logvalue.Of(g) }
 
 // LogValue gives slog the numbers and the problems of the forecast.
 func (f *Forecast) LogValue() slog.Value {

@@ -54,7 +54,14 @@ func TestPrintable(t *testing.T) {
 	target := fleet.Target{ID: "i-1", Name: "web", Zone: "cn-hangzhou-h", Group: "h"}
 	before := ecsreboot.Baseline{InstanceID: "i-1", Status: ecsreboot.StatusRunning, TakenAt: at}
 	rules := fleet.Rules{MaxUnavailable: fleet.Percent(2), Canary: []int{}}
-	plan := fleet.Plan{Region: "cn-hangzhou", Endpoint: "https://ecs.example.com", Targets: []fleet.Target{target}}
+	settings := fleet.Settings{
+		Rules: rules, MinReady: 1, ReadyTimeout: 2, StoppedTimeout: 3 * time.Second, UnknownGrace: 4, BlockerInterval: 5, BlockerPatience: 6, HookTimeout: 7, MinUptime: -time.Minute,
+		Window: &fleet.Window{Days: []time.Weekday{time.Saturday}, Start: time.Hour, End: 90 * time.Minute, Location: time.FixedZone("here", 3600)}, SelfID: "i-9",
+	}
+	plan := fleet.Plan{
+		Region: "cn-hangzhou", Endpoint: "https://ecs.example.com", Targets: []fleet.Target{target},
+		Settings: fleet.Settings{MinReady: time.Minute}, Hooks: []fleet.Hook{fleet.HookDrain},
+	}
 	record := fleet.Record{
 		Target: target, State: fleet.StateFailed, Reason: fleet.ReasonRefused, Code: ecsreboot.ErrForbiddenRAM, Error: "no", Note: "I looked", Attempts: 1,
 		Before: &before, SentAt: at, Accepted: at, DownAt: at, UpAt: at, EndedAt: at,
@@ -63,15 +70,17 @@ func TestPrintable(t *testing.T) {
 	for _, values := range [][2]any{
 		{fleet.Event{}, fleet.Event{
 			Kind: fleet.EventRun, At: at, InstanceID: "i-1", Attempt: 1, Before: &before, RequestID: "R", Proof: ecsreboot.ProofStatus, Reason: fleet.ReasonRefused,
-			Code: ecsreboot.ErrForbiddenRAM, Error: "no", Unavailable: true, Running: true, Alone: true, Hook: fleet.HookDrain, Mark: fleet.MarkGone, Note: "released", Stage: 1, Plan: &plan, Rules: &rules, Hooks: "health", Program: "0.1.0",
+			Code: ecsreboot.ErrForbiddenRAM, Error: "no", Unavailable: true, Running: true, Alone: true, Hook: fleet.HookDrain, Mark: fleet.MarkGone, Note: "released", Stage: 1, Plan: &plan, Settings: &settings, Hooks: []fleet.Hook{fleet.HookHealth}, Program: "0.1.0",
 		}},
 		{fleet.Event{Kind: fleet.EventEnd}, fleet.Event{Kind: fleet.EventPace, Accepted: 1, Throttled: 2, Rate: 3}},
 		{fleet.Action{}, fleet.Action{Kind: fleet.ActionApprove, InstanceID: "i-1", Stage: 1, Reason: fleet.ReasonUser}},
 		{fleet.Target{}, target},
 		{fleet.Plan{}, plan},
 		{fleet.Rules{}, rules},
+		{fleet.Settings{}, settings},
+		{fleet.Window{Location: time.UTC}, *settings.Window},
 		{fleet.Record{}, record},
-		{&fleet.Report{}, &fleet.Report{Plan: plan, Digest: "d", Rules: rules, Begun: at, Ended: at, Sessions: 1, Reason: fleet.ReasonDone, Error: "no", Records: []fleet.Record{record}}},
+		{&fleet.Report{}, &fleet.Report{Plan: plan, Digest: "d", Settings: settings, Begun: at, Ended: at, Sessions: 1, Reason: fleet.ReasonDone, Error: "no", Records: []fleet.Record{record}}},
 		{fleet.Finding{}, fleet.Finding{Target: target, State: fleet.StateFailed, Reason: fleet.ReasonRefused, Status: ecsreboot.StatusStopped, Error: "no"}},
 		{fleet.GroupForecast{}, fleet.GroupForecast{Name: "h", Size: 1, Width: 1}},
 		{&fleet.Forecast{}, &fleet.Forecast{Plan: plan, Problems: []string{"p"}, OpensAt: at, AtLeast: 90 * time.Second}},

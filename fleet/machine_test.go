@@ -48,7 +48,7 @@ func TestRefusedBeyondTheBudgetHalts(t *testing.T) {
 		for _, id := range s.ids[1:4] {
 			s.Inject(refused(id, ecsreboot.ErrDiskError))
 		}
-		options := fleet.Options{Journal: filepath.Join(t.TempDir(), "j"), MinReady: -1}
+		options := fleet.Options{Settings: fleet.Settings{MinReady: -1}, Journal: filepath.Join(t.TempDir(), "j")}
 		report, err := s.run(options)
 		require.NoError(t, err)
 		require.Equal(t, fleet.ReasonBudget, report.Reason)
@@ -68,7 +68,7 @@ func TestRefusedAndStoppedTakesWidth(t *testing.T) {
 	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
 		s.Inject(ecstest.Fault{Kind: ecstest.FaultError, Action: "RebootInstance", InstanceID: "i-00001", Status: 403, Code: "DiskError", Delay: time.Second})
 		time.AfterFunc(500*time.Millisecond, func() { s.SetStatus("i-00001", ecsreboot.StatusStopped) })
-		report, err := s.run(fleet.Options{Rules: fleet.Rules{Canary: []int{}}})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{Canary: []int{}}}})
 		require.NoError(t, err)
 		require.Equal(t, fleet.ReasonWidth, report.Reason)
 		s.restartedOnce()
@@ -81,7 +81,8 @@ func TestReleasedTakesNoWidth(t *testing.T) {
 		var seen trace
 		var released, failed time.Time
 		options := fleet.Options{
-			Rules: fleet.Rules{Canary: []int{}}, Journal: filepath.Join(t.TempDir(), "j"),
+			Settings: fleet.Settings{Rules: fleet.Rules{Canary: []int{}}},
+			Journal:  filepath.Join(t.TempDir(), "j"),
 			OnEvent: func(e fleet.Event) {
 				seen = append(seen, e)
 				switch {
@@ -132,7 +133,8 @@ func TestListedAgainIsNotGone(t *testing.T) {
 		var seen trace
 		rules := fleet.Rules{Canary: []int{}}
 		report, err := s.run(fleet.Options{
-			Rules: rules, OnEvent: func(e fleet.Event) {
+			Settings: fleet.Settings{Rules: rules},
+			OnEvent: func(e fleet.Event) {
 				if seen = append(seen, e); e.Kind == fleet.EventAccepted && e.InstanceID == "i-00001" {
 					s.Inject(ecstest.Fault{
 						Kind: ecstest.FaultAnswer, Action: "DescribeInstances", Times: 3, Status: 200,
@@ -208,7 +210,8 @@ func TestAllBlockedFillsNoJournal(t *testing.T) {
 		time.AfterFunc(10*time.Minute+5500*time.Millisecond, control.Stop) // in mid-turn
 		var seen trace
 		report, err := s.run(fleet.Options{
-			OnEvent: collect(&seen), Control: &control, BlockerPatience: -1, BlockerInterval: time.Second,
+			Settings: fleet.Settings{BlockerPatience: -1, BlockerInterval: time.Second},
+			OnEvent:  collect(&seen), Control: &control,
 			Blocker: func(context.Context, fleet.Target) error { return errors.New("frozen") },
 		})
 		require.NoError(t, err)
@@ -224,7 +227,7 @@ func TestStoppedByOthersInMidWait(t *testing.T) {
 		var seen trace
 		var stopped time.Time
 		report, err := s.run(fleet.Options{
-			Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), AllowWide: true, Canary: []int{}},
+			Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), AllowWide: true, Canary: []int{}}},
 			OnEvent: func(e fleet.Event) {
 				if seen = append(seen, e); e.Kind == fleet.EventDown && e.InstanceID == "i-00001" {
 					require.NoError(t, s.SetStatus("i-00001", ecsreboot.StatusStopped))
@@ -252,8 +255,7 @@ func TestStoppedAndStartedAgain(t *testing.T) {
 			var seen trace
 			var one atomic.Bool // is healthy
 			report, err := s.run(fleet.Options{
-				Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), AllowWide: true, Canary: []int{}},
-				// The other one takes long, so that the run is not over.
+				Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), AllowWide: true, Canary: []int{}}},
 				Health: func(_ context.Context, target fleet.Target) error {
 					if !one.Load() && target.ID == "i-00002" {
 						return errors.New("later")

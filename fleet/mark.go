@@ -3,7 +3,6 @@ package fleet
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -82,15 +81,26 @@ func markInstances(path string, options journal.Options, markings []Marking) (re
 	}
 	defer func() { err = errors.Join(err, journalError(j.Close())) }()
 	history, err := newHistory(contents)
+	if err == nil {
+		_, err = checkChain(contents.Records, history.Events)
+	}
 	if err != nil {
 		return nil, journalError(err)
 	}
+	if err := (Options{Journal: path, files: options.FS}).checkDriven(history); err != nil {
+		return nil, err
+	}
 	report = history.Report()
-	events, err := history.marks(report, markings)
+	planner, err := history.planner(report.Settings.Rules)
+	if err != nil {
+		return nil, journalError(err)
+	}
+	events, err := planner.Marks(report, markings...)
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range events {
+		e.At = time.Now()
 		if err := j.Append(e); err != nil {
 			return nil, journalError(err)
 		}
@@ -109,39 +119,4 @@ func (m Marking) check() error {
 		return input("Note", "of the mark of "+m.InstanceID+" is empty; it must say why")
 	}
 	return nil
-}
-
-// marks returns the events of markings, and refuses those that the run does not allow.
-func (h *History) marks(report *Report, markings []Marking) ([]Event, error) {
-	planner, err := NewPlanner(h.Plan, report.Rules)
-	if err != nil {
-		return nil, journalError(err)
-	}
-	for _, e := range h.Events {
-		if err := planner.Replay(e); err != nil {
-			return nil, journalError(err)
-		}
-	}
-	events := make([]Event, 0, len(markings))
-	for _, m := range markings {
-		record, ok := report.Record(m.InstanceID)
-		e := Event{Kind: EventMarked, At: time.Now(), InstanceID: m.InstanceID, Mark: m.Mark, Reason: m.Mark.reason(), Note: m.Note}
-		switch {
-		case !ok:
-			return nil, input("InstanceID", strconv.Quote(m.InstanceID)+" is not in the plan of the run")
-		case m.Mark == MarkNotRestarted && !record.Accepted.IsZero():
-			return nil, refusedMark(m, "the service accepted its restart at "+record.Accepted.Format(time.RFC3339))
-		case m.Mark == MarkNotRestarted && !record.DownAt.IsZero():
-			return nil, refusedMark(m, "a poll showed it restarting at "+record.DownAt.Format(time.RFC3339))
-		}
-		if err := planner.Replay(e); err != nil {
-			return nil, refusedMark(m, "it is "+string(record.State))
-		}
-		events = append(events, e)
-	}
-	return events, nil
-}
-
-func refusedMark(m Marking, why string) error {
-	return input("Mark", fmt.Sprintf("%q is refused for %s: %s", m.Mark, m.InstanceID, why))
 }

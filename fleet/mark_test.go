@@ -30,7 +30,7 @@ func (s *service) lostRun(options fleet.Options) fleet.Plan {
 }
 
 func markOptions(t *testing.T) fleet.Options {
-	return fleet.Options{Rules: fleet.Rules{Canary: []int{}}, Journal: filepath.Join(t.TempDir(), "j"), MinReady: -1}
+	return fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{Canary: []int{}}, MinReady: -1}, Journal: filepath.Join(t.TempDir(), "j")}
 }
 
 // TestMarks: a resumed run honours an operator's word.

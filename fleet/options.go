@@ -4,22 +4,21 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet/journal"
 )
 
-// Options configure a run. A zero field means its default, and a negative duration means
-// none, unless the field says otherwise; see [Options.Complete].
+// Options configure a run. A zero field means its default, unless the field says
+// otherwise; see [Options.Complete].
 //
 // Health, Blocker, Approve, Drain, Undrain and Failed are the hooks of the run. The run
 // waits for its hooks, so a hook must return when its context ends, which happens at the
 // latest when the context of the run ends. All hooks except Approve are called in several
 // goroutines at once.
 type Options struct {
-	Rules
+	Settings
 
 	// Journal is the path of the file that records the run; see [Resume]. If empty, there
 	// is no journal, and a crash loses the record of what was sent.
@@ -28,22 +27,6 @@ type Options struct {
 	// poll that shows the instance Running, every few seconds; an error means not yet.
 	// If Health is nil, the proof of the restart is enough.
 	Health func(ctx context.Context, target Target) error
-	// MinReady is how long an instance must be Running and pass Health without a break
-	// before it is healthy. Default 30 s. MinReady must be less than ReadyTimeout.
-	MinReady time.Duration
-	// ReadyTimeout is how long an instance may take from its restart request until it
-	// is healthy. In a resumed run, the time begins at the resumption. Default 25 min,
-	// because the vendor documents 3 to 5 minutes for a restart, and at most 20.
-	ReadyTimeout time.Duration
-	// StoppedTimeout is how long polls may show an instance Stopped, without a break,
-	// after its restart was sent. After that time, the instance fails as [ReasonStopped],
-	// because an instance in a restart leaves Stopped sooner: something else has stopped it. The run
-	// keeps polling the instance, and reports it as healthy if it comes back. Default
-	// 3 min; if negative, only ReadyTimeout applies.
-	StoppedTimeout time.Duration
-	// UnknownGrace is how long a restart whose response was lost may take to become
-	// visible. Default 60 s; if negative, the run polls once.
-	UnknownGrace time.Duration
 	// Blocker can hold a restart back. It is called before the Drain and the poll that
 	// precede each restart request, and once more right before the request if its approval
 	// has expired by then; between that call and the request, the run does nothing but
@@ -54,14 +37,6 @@ type Options struct {
 	// BlockerInterval. The instance keeps its turn and is unavailable, for BlockerPatience
 	// at most. If Blocker is nil, no restart is held back.
 	Blocker func(ctx context.Context, target Target) error
-	// BlockerInterval is the time between two calls of Blocker for an instance.
-	// Default 10 s.
-	BlockerInterval time.Duration
-	// BlockerPatience is how long Blocker may refuse an instance before the instance loses
-	// its turn. The run then emits [EventUnsent] with [ReasonBlocked], and the instance
-	// gets another turn after all instances that are waiting at that time. Default 5 min;
-	// any value below 10 s, including a negative one, means 10 s.
-	BlockerPatience time.Duration
 	// Approve is called after each canary stage; stages are numbered from 1. The run sends
 	// nothing until Approve returns, and halts if Approve returns an error. If Approve is
 	// nil, every stage is approved.
@@ -84,21 +59,35 @@ type Options struct {
 	// Undrain that failed, if the instance still needs it. The journal has the
 	// call, as [EventHook], before the hook runs, and the result as [EventHooked].
 	Failed func(ctx context.Context, target Target, failure Event) error
-	// HookTimeout limits each call of Drain, Undrain and Failed: after this time, the
-	// context of the call ends. Default 5 min.
-	HookTimeout time.Duration
-	// Window is when restarts may be sent. Restarts that were sent before the end of the
-	// window are followed beyond it. If nil, restarts may be sent at any time.
-	Window *Window
-	// MinUptime skips instances that started less than this long ago. Default none.
-	MinUptime time.Duration
-	// SelfID is the ID of the instance that this program runs on. The run skips that
-	// instance. Default none.
-	SelfID string
+	// Witness is asked about each restart request whose response was lost, as
+	// [ecsreboot.WaitOptions].Witness describes. [Resolve] also asks it. If polls show no
+	// sign of the restart, the run emits [EventAwaiting] and waits for the Witness;
+	// meanwhile, the instance is unavailable only if it is drained or was last seen in a
+	// status other than Running. If the Witness finds that the service refused the request,
+	// the run continues as after a response with that refusal; an instance that would be
+	// retried, and was not unavailable, waits for its turn again. Module witness has
+	// implementations that read the cloud's records. A Witness is called in several
+	// goroutines at once. If Witness is nil, polls alone decide.
+	Witness ecsreboot.Witness
 	// DryRuns is how many dry runs [Preflight] sends, each for a different instance, spread
 	// over the plan. If some are denied, Preflight sends more, up to 100 in total, to
 	// determine which instances are denied. Default 5; negative means none.
 	DryRuns int
+	// Without names hooks that a plan or an earlier session has and that this session
+	// goes on without. [Run] refuses a plan that names a hook that these options lack, and
+	// [Resume] and [Resolve] refuse to go on without a hook of the last session, unless
+	// Without names the hook. [HookWindow] removes the window of the plan, or of the last
+	// session. A hook that is given must not be in Without.
+	Without []Hook
+	// Moved must be set to resume a run from a journal that is in another file than in the
+	// last session, if that file still exists. If it does not exist, the [EventResume] of
+	// the session has a Note.
+	Moved bool
+	// Clients are the clients of the plan's further regions, one for each, in any order; the
+	// client of the plan's first region is an argument of [Run]. Each client keeps its own
+	// pace, because the service limits requests per region. A client must not be of a region
+	// that the plan does not have.
+	Clients []*ecsreboot.Client
 	// Control pauses or stops the run from outside.
 	Control *Control
 	// OnEvent is called with each event of the run, in order, in the goroutine that
@@ -106,6 +95,7 @@ type Options struct {
 	// about to leave does not wait for it.
 	OnEvent func(Event)
 
+	last  *Settings  // of the last session; nil: the settings of the plan apply
 	files journal.FS // nil: the system's
 }
 
@@ -114,17 +104,29 @@ const (
 	defaultReadyTimeout    = 25 * time.Minute
 	defaultStoppedTimeout  = 3 * time.Minute
 	defaultUnknownGrace    = time.Minute
+	defaultWitnessTimeout  = 15 * time.Minute
 	defaultBlockerInterval = 10 * time.Second
 	defaultBlockerPatience = 5 * time.Minute
 	defaultHookTimeout     = 5 * time.Minute
 	defaultDryRuns         = 5 // enough to see missing permissions
 )
 
-// Complete returns the options with all defaults filled in, as a run of the plan
-// applies them. The defaults of the Rules depend on the size of the plan. The error of
+// Complete returns the options as a run of the plan applies them: zero fields of the
+// Settings have the values of Plan.Settings, or else their defaults. The defaults of the Rules depend on the size of the plan. The error of
 // Complete is an [ecsreboot.InputError] that names the field whose value is invalid.
 // Engines other than [Run] use Complete for the options that they have in common with Run.
 func (o Options) Complete(plan Plan) (Options, error) {
+	base := plan.Settings
+	if o.last != nil {
+		base = *o.last
+	}
+	if o.waives(HookWindow) {
+		base.Window = nil
+	}
+	o.Settings = o.over(base)
+	if err := o.checkWithout(); err != nil {
+		return Options{}, err
+	}
 	o, err := o.forInstance()
 	if err != nil {
 		return Options{}, err
@@ -139,6 +141,11 @@ func (o Options) Complete(plan Plan) (Options, error) {
 	}
 	if o.Rules, err = o.forPlan(plan); err != nil {
 		return Options{}, err
+	}
+	for _, id := range o.Exclude {
+		if !slices.ContainsFunc(plan.Targets, func(t Target) bool { return t.ID == id }) {
+			return Options{}, input("Exclude", fmt.Sprintf("holds %q, which is not in the plan", id))
+		}
 	}
 	if o.DryRuns == 0 {
 		o.DryRuns = defaultDryRuns
@@ -159,6 +166,7 @@ func (o Options) forInstance() (Options, error) {
 		{&o.ReadyTimeout, defaultReadyTimeout},
 		{&o.StoppedTimeout, defaultStoppedTimeout},
 		{&o.UnknownGrace, defaultUnknownGrace},
+		{&o.WitnessTimeout, defaultWitnessTimeout},
 		{&o.BlockerInterval, defaultBlockerInterval},
 		{&o.BlockerPatience, defaultBlockerPatience},
 		{&o.HookTimeout, defaultHookTimeout},
@@ -173,61 +181,11 @@ func (o Options) forInstance() (Options, error) {
 	return o, nil
 }
 
-// forRun completes the options, after it has checked that the plan is of the
-// client's region.
+// forRun completes the options, after it has checked that the plan is of the clients'
+// regions.
 func (o Options) forRun(client *ecsreboot.Client, plan Plan) (Options, error) {
-	switch {
-	case client == nil:
-		return Options{}, input("client", "is nil")
-	case plan.Region != client.Region():
-		return Options{}, input("Plan", "is of region "+plan.Region+", the client of "+client.Region())
+	if _, err := newClients(client, plan, o.Clients); err != nil {
+		return Options{}, err
 	}
 	return o.Complete(plan)
-}
-
-// hooks names those that are set, for the next session to have them too.
-func (o Options) hooks() string {
-	var set []string
-	for _, hook := range []struct {
-		name  string
-		given bool
-	}{
-		{"health", o.Health != nil},
-		{"blocker", o.Blocker != nil},
-		{"approve", o.Approve != nil},
-		{"window", o.Window != nil},
-		{"drain", o.Drain != nil},
-		{"undrain", o.Undrain != nil},
-		{"failed", o.Failed != nil},
-	} {
-		if hook.given {
-			set = append(set, hook.name)
-		}
-	}
-	return strings.Join(set, ",")
-}
-
-// checkHooks refuses to go on without a hook that the session before had: what
-// nobody checks any more would count as healthy.
-func (o Options) checkHooks(before string, lookOnly bool) error {
-	const again = "was given to the session before, and is not given now; to go on without, give one that always agrees"
-	had := strings.Split(before, ",")
-	switch {
-	case o.Health == nil && slices.Contains(had, "health"):
-		return input("Health", again)
-	case o.Undrain == nil && slices.Contains(had, "undrain"):
-		return input("Undrain", again)
-	case o.Failed == nil && slices.Contains(had, "failed"):
-		return input("Failed", again)
-	case lookOnly:
-	case o.Blocker == nil && slices.Contains(had, "blocker"):
-		return input("Blocker", again)
-	case o.Approve == nil && slices.Contains(had, "approve"):
-		return input("Approve", again)
-	case o.Drain == nil && slices.Contains(had, "drain"):
-		return input("Drain", again)
-	case o.Window == nil && slices.Contains(had, "window"):
-		return input("Window", again)
-	}
-	return nil
 }

@@ -7,30 +7,40 @@ import (
 	"github.com/ecsreboot/ecsreboot/pace"
 )
 
-// paceMeter reads how the service takes a client's restarts.
+// paceMeter reads how the service takes the restarts of all clients of a session.
 type paceMeter struct {
-	client *ecsreboot.Client
-	begin  pace.State
-	last   Event
+	clients []*ecsreboot.Client
+	begin   []pace.State
+	last    Event
 }
 
-func newPaceMeter(client *ecsreboot.Client) *paceMeter {
-	return &paceMeter{client: client, begin: client.Pace(pace.RebootInstance)}
+func newPaceMeter(clients []*ecsreboot.Client) *paceMeter {
+	m := &paceMeter{clients: clients}
+	for _, client := range clients {
+		m.begin = append(m.begin, client.Pace(pace.RebootInstance))
+	}
+	return m
 }
 
 // read returns an event of what there is since the session began, if anything has
-// changed since the last time.
+// changed since the last time. Its Rate is what all clients are paced to; there is none
+// while one of them is not paced.
 func (m *paceMeter) read() []Event {
-	now := m.client.Pace(pace.RebootInstance)
-	e := Event{
-		Kind:      EventPace,
-		Accepted:  int(now.Answered - m.begin.Answered),   //nolint:gosec // counts of calls
-		Throttled: int(now.Throttled - m.begin.Throttled), //nolint:gosec // counts of calls
+	e := Event{Kind: EventPace}
+	paced := 0
+	for i, client := range m.clients {
+		now := client.Pace(pace.RebootInstance)
+		e.Accepted += int(now.Answered - m.begin[i].Answered)            //nolint:gosec // counts of calls
+		e.Throttled += int(now.Throttled - m.begin[i].Throttled)         //nolint:gosec // counts of calls
+		if rate := now.RatePerMinute; rate > 0 && !math.IsInf(rate, 0) { // as any Pacer's State may have it
+			e.Rate += rate
+			paced++
+		}
 	}
-	if rate := now.RatePerMinute; rate > 0 && !math.IsInf(rate, 0) { // as any Pacer's State may have it
-		e.Rate = rate
+	if paced < len(m.clients) {
+		e.Rate = 0
 	}
-	if e == m.last {
+	if e.Accepted == m.last.Accepted && e.Throttled == m.last.Throttled && e.Rate == m.last.Rate {
 		return nil
 	}
 	m.last = e

@@ -20,6 +20,7 @@ func add(t *testing.T, s *service, instances ...string) {
 	for _, text := range instances {
 		fields := strings.Fields(text)
 		instance := ecstest.Instance{ID: fields[0], Name: "name of " + fields[0], ZoneID: fields[1], Status: ecsreboot.Status(fields[2]), Tags: make(map[string]string)}
+		instance.PrivateIPs, instance.HostName = []string{"10.1.0.1"}, "host" // not by the order in which they are added
 		for _, tag := range fields[3:] {
 			key, value, _ := strings.Cut(tag, "=")
 			instance.Tags[key] = value
@@ -46,12 +47,12 @@ func TestNewPlan(t *testing.T) {
 		want      []string
 	}{
 		"all there are":        {fleet.Selection{All: true}, []string{"i-1", "i-2", "i-3", "i-4", "i-5"}},
-		"by tag":               {fleet.Selection{Tags: map[string]string{"role": "web"}}, []string{"i-1", "i-3", "i-4", "i-5"}},
-		"by tag, of any value": {fleet.Selection{Tags: map[string]string{"role": ""}}, []string{"i-1", "i-2", "i-3", "i-4", "i-5"}},
+		"by tag":               {fleet.Selection{Tags: fleet.HasTags(map[string]string{"role": "web"})}, []string{"i-1", "i-3", "i-4", "i-5"}},
+		"by tag, of any value": {fleet.Selection{Tags: fleet.HasTags(map[string]string{"role": ""})}, []string{"i-1", "i-2", "i-3", "i-4", "i-5"}},
 		"by zone":              {fleet.Selection{Zone: "zone-a"}, []string{"i-2", "i-3", "i-4", "i-5"}},
-		"by zone and tag":      {fleet.Selection{Zone: "zone-a", Tags: map[string]string{"role": "web"}}, []string{"i-3", "i-4", "i-5"}},
+		"by zone and tag":      {fleet.Selection{Zone: "zone-a", Tags: fleet.HasTags(map[string]string{"role": "web"})}, []string{"i-3", "i-4", "i-5"}},
 		"by status":            {fleet.Selection{Status: ecsreboot.StatusStopped}, []string{"i-5"}},
-		"but some":             {fleet.Selection{All: true, Exclude: []string{"i-3", "i-1", "i-9"}}, []string{"i-2", "i-4", "i-5"}},
+		"but some":             {fleet.Selection{All: true, Exclude: []string{"i-3", "i-1"}}, []string{"i-2", "i-4", "i-5"}},
 		"by id, as given":      {fleet.Selection{InstanceIDs: []string{"i-4", "i-5", "i-1"}}, []string{"i-4", "i-5", "i-1"}},
 		"by id, not listed":    {fleet.Selection{InstanceIDs: []string{"i-4", "i-9"}}, []string{"i-4", "i-9"}},
 	} {
@@ -66,7 +67,9 @@ func TestNewPlan(t *testing.T) {
 	plan, err := fleet.NewPlan(t.Context(), s.client, fleet.Selection{InstanceIDs: []string{"i-1", "i-9"}, GroupBy: fleet.ByTag("role"), ForceStop: true})
 	require.NoError(t, err)
 	assert.True(t, plan.ForceStop)
-	assert.ElementsMatch(t, []fleet.Target{{ID: "i-1", Name: "name of i-1", Zone: "zone-b", Group: "web"}, {ID: "i-9"}}, plan.Targets)
+	assert.ElementsMatch(t, []fleet.Target{
+		{ID: "i-1", Name: "name of i-1", Zone: "zone-b", Group: "web", PrivateIPs: []string{"10.1.0.1"}, HostName: "host"}, {ID: "i-9"},
+	}, plan.Targets)
 }
 
 func TestNewPlanInput(t *testing.T) {
@@ -80,11 +83,11 @@ func TestNewPlanInput(t *testing.T) {
 		"an empty list":     {fleet.Selection{InstanceIDs: []string{}}, "InstanceIDs"},
 		"empty, and all":    {fleet.Selection{InstanceIDs: []string{}, All: true}, "InstanceIDs"},
 		"twice":             {fleet.Selection{InstanceIDs: []string{"i-1", "i-2", "i-1"}}, "InstanceIDs"},
-		"ids and tags":      {fleet.Selection{InstanceIDs: []string{"i-1"}, Tags: map[string]string{"a": ""}}, "InstanceIDs"},
+		"ids and tags":      {fleet.Selection{InstanceIDs: []string{"i-1"}, Tags: fleet.HasTags(map[string]string{"a": ""})}, "InstanceIDs"},
 		"ids and a zone":    {fleet.Selection{InstanceIDs: []string{"i-1"}, Zone: "z"}, "InstanceIDs"},
 		"ids and a status":  {fleet.Selection{InstanceIDs: []string{"i-1"}, Status: ecsreboot.StatusRunning}, "InstanceIDs"},
 		"ids and all":       {fleet.Selection{InstanceIDs: []string{"i-1"}, All: true}, "InstanceIDs"},
-		"ids and not some":  {fleet.Selection{InstanceIDs: []string{"i-1"}, Exclude: []string{"i-1"}}, "InstanceIDs"},
+		"ids and not some":  {fleet.Selection{InstanceIDs: []string{"i-1"}, Exclude: []string{"i-1"}}, "Selection"},
 		"an id of no form":  {fleet.Selection{InstanceIDs: []string{"i 1"}}, "InstanceID"},
 		"what does not run": {fleet.Selection{Zone: "nowhere"}, "Selection"},
 		"but all of it":     {fleet.Selection{All: true, Exclude: s.ids}, "Selection"},

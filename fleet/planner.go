@@ -1,9 +1,6 @@
 package fleet
 
-import (
-	"cmp"
-	"time"
-)
+import "cmp"
 
 // Planner decides what a run does next: which instance to restart when, when to ask
 // for approval, when to halt. A Planner has no clock and does no I/O. Its state changes
@@ -182,6 +179,17 @@ func (p *Planner) ending() Reason {
 	return cmp.Or(p.stopping, ReasonDone)
 }
 
+// isFinished reports whether a resumed run would have nothing to do.
+func (p *Planner) isFinished() bool {
+	for i := range p.targets {
+		switch facts := factsOf[p.targets[i].state]; {
+		case facts.public == StateWaiting, facts.public == StateRestarting, facts.look != "", facts.unsent:
+			return false
+		}
+	}
+	return true
+}
+
 // again returns what an earlier session has given up on without having sent
 // anything: what was not Running or was locked, what was refused.
 func (p *Planner) again() []string {
@@ -280,16 +288,4 @@ func (p *Planner) mayStart() bool {
 		return false
 	}
 	return p.down < p.width && len(p.ready) > 0
-}
-
-// atLeast is how long the run takes if each instance takes so long.
-func (p *Planner) atLeast(each time.Duration) time.Duration {
-	left, rounds := len(p.targets), 0
-	for _, size := range p.rules.Canary {
-		size = min(size, left)
-		left -= size
-		rounds += (size + p.width - 1) / p.width
-	}
-	rounds += (left + p.width - 1) / p.width
-	return time.Duration(rounds) * max(0, each)
 }

@@ -30,7 +30,7 @@ func (p *Planner) Replay(e Event) error {
 		return p.replayHold(e)
 	case EventEnd:
 		p.ended = true
-	case EventRun, EventPace:
+	case EventRun, EventPace, EventMaintenance:
 	default:
 		return fmt.Errorf("fleet: event %q is of no instance", e.Kind)
 	}

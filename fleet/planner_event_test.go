@@ -55,7 +55,7 @@ func TestPlannerIllegalEvents(t *testing.T) {
 		{"run, intent a, accepted a, failed a", "unsent a"},
 		{"run, intent a, unknown a", "unsent a"},
 		{"run, intent a, unknown a", "intent a"},
-		{"run, intent a, unknown a", "accepted a"},
+		{"run, intent a, accepted a, unknown a", "accepted a"},
 		{"run, intent a, unknown a", "skipped a"},
 		{"run, intent a, healthy a", "healthy a"},
 		{"run, intent a, healthy a", "failed a"},

@@ -28,6 +28,7 @@ type modelTarget struct {
 	attempts, stage                                  int
 	intended, accepted, sent, hasFailed, unavailable bool
 	looking, excused, running, gone, drained, kept   bool // kept: out of service, and not restarted
+	up                                               bool // last seen Running, and a witness is waited for
 	last                                             int  // when it gave its turn back
 }
 
@@ -69,7 +70,7 @@ func (s *modelTarget) mayCome() bool {
 }
 
 func (s *modelTarget) isDown() bool {
-	return s.state == fleet.StateRestarting || s.isBroken() && !s.isSpared() && !s.gone || s.state == fleet.StateSkipped && s.unavailable
+	return s.state == fleet.StateRestarting && !s.up || s.isBroken() && !s.isSpared() && !s.gone || s.state == fleet.StateSkipped && s.unavailable
 }
 
 func (m *model) down() int {
@@ -119,7 +120,7 @@ func (m *model) legal(e fleet.Event) bool {
 		case fleet.EventPause, fleet.EventContinue, fleet.EventStop, fleet.EventHalt:
 			return e.Reason != ""
 		default:
-			return slices.Contains([]fleet.EventKind{fleet.EventRun, fleet.EventResume, fleet.EventPace, fleet.EventEnd}, e.Kind)
+			return slices.Contains([]fleet.EventKind{fleet.EventRun, fleet.EventResume, fleet.EventPace, fleet.EventMaintenance, fleet.EventEnd}, e.Kind)
 		}
 	}
 	s := m.states[e.InstanceID]
@@ -132,7 +133,7 @@ func (m *model) legal(e fleet.Event) bool {
 	if e.Kind == fleet.EventHook && e.Hook == fleet.HookDrain {
 		return s.state == fleet.StateWaiting || s.state == fleet.StateRestarting && !s.intended && !s.sent
 	}
-	could := []fleet.EventKind{fleet.EventHeld, fleet.EventHook, fleet.EventHooked}
+	could := []fleet.EventKind{fleet.EventHeld, fleet.EventMaintenance, fleet.EventHook, fleet.EventHooked}
 	if s.mayCome() || s.kept {
 		could = append(could, fleet.EventUnsent)
 	}
@@ -145,6 +146,9 @@ func (m *model) legal(e fleet.Event) bool {
 	if s.state == fleet.StateRestarting && !s.accepted {
 		could = append(could, fleet.EventIntent, fleet.EventUnsent, fleet.EventSkipped)
 	}
+	if s.isUnresolved() {
+		could = append(could, fleet.EventAwaiting, fleet.EventAccepted)
+	}
 	if s.state == fleet.StateRestarting && s.intended {
 		could = append(could, fleet.EventAccepted, fleet.EventDoubt)
 	}
@@ -152,6 +156,11 @@ func (m *model) legal(e fleet.Event) bool {
 		could = append(could, fleet.EventDown, fleet.EventUp, fleet.EventHealthy, fleet.EventUnknown)
 	}
 	return slices.Contains(could, e.Kind)
+}
+
+// isUnresolved reports whether a request may have been sent and its outcome is not known.
+func (s *modelTarget) isUnresolved() bool {
+	return (s.state == fleet.StateRestarting || s.isBroken()) && s.sent && !s.accepted
 }
 
 func (s *modelTarget) mayBeMarked(mark fleet.Mark) bool {
@@ -199,12 +208,16 @@ func (m *model) applyTarget(s *modelTarget, e fleet.Event) {
 		s.last = m.blocked
 	}
 	switch {
-	case s.state == fleet.StateWaiting && e.Kind == fleet.EventUnsent, e.Kind == fleet.EventHeld, e.Kind == fleet.EventHooked,
-		e.Kind == fleet.EventHook && e.Hook != fleet.HookDrain:
+	case s.state == fleet.StateWaiting && e.Kind == fleet.EventUnsent, e.Kind == fleet.EventHeld, e.Kind == fleet.EventMaintenance, e.Kind == fleet.EventHooked,
+		e.Kind == fleet.EventHook && e.Hook != fleet.HookDrain, e.Kind == fleet.EventAwaiting && s.isBroken():
 		return // there is no event for its turn
 	case s.state == fleet.StateWaiting && e.Kind != fleet.EventMarked:
 		m.take(s)
 	}
+	if e.Kind == fleet.EventFailed && e.Witness != "" && s.isUnresolved() {
+		s.sent = false
+	}
+	s.up = e.Kind == fleet.EventAwaiting && e.Running
 	switch e.Kind {
 	case fleet.EventIntent:
 		s.attempts, s.intended, s.accepted, s.sent = e.Attempt, true, false, false

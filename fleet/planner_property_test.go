@@ -29,7 +29,7 @@ func TestPlannerHistories(t *testing.T) {
 		"action restart", "action follow", "action resolve", "action undrain", "action approve", "action halt", "action end",
 		"failure budget", "canary failed", "width", "not approved", "requested", "done", "access",
 		"above the width", "illegal", "recovered", "lost tail", "other rules",
-		"marked gone", "marked restarted", "marked not restarted", "failed, gone", "failed, not listed", "failed, and Running", "blocked", "drained",
+		"awaiting", "failed, by a witness", "marked gone", "marked restarted", "marked not restarted", "failed, gone", "failed, not listed", "failed, and Running", "blocked", "drained",
 	} {
 		if reached[what] < seeds/100 {
 			t.Errorf("%q came %d times in %d histories", what, reached[what], seeds)
@@ -270,7 +270,7 @@ func (s *simulation) happens(id string, choice int) fleet.Event {
 	kinds := []fleet.EventKind{
 		best, fleet.EventHealthy, fleet.EventFailed, fleet.EventUnknown, fleet.EventSkipped, fleet.EventUnsent,
 		fleet.EventIntent, fleet.EventIntent, fleet.EventAccepted, fleet.EventAccepted, fleet.EventDoubt, fleet.EventDown, fleet.EventUp,
-		fleet.EventHook, fleet.EventHook, fleet.EventHooked,
+		fleet.EventAwaiting, fleet.EventAwaiting, fleet.EventHook, fleet.EventHook, fleet.EventHooked,
 	}
 	e := fleet.Event{
 		Kind: kinds[choice%len(kinds)], InstanceID: id, Attempt: target.attempts + 1, Unavailable: choice >= len(kinds), Reason: fleet.ReasonNotRunning,
@@ -291,6 +291,14 @@ func (s *simulation) happens(id string, choice int) fleet.Event {
 		e.Reason = fleet.ReasonBlocked
 		s.reached["blocked"]++
 	}
+	if e.Kind == fleet.EventAwaiting {
+		e.Running = s.upTo(3) > 0
+		s.reached["awaiting"]++
+	}
+	if e.Kind == fleet.EventFailed && s.upTo(3) == 0 {
+		e.Witness = "ActionTrail"
+		s.reached["failed, by a witness"]++
+	}
 	if e.Kind == fleet.EventFailed {
 		e.Running = e.Unavailable
 		e.Reason = []fleet.Reason{
@@ -301,7 +309,7 @@ func (s *simulation) happens(id string, choice int) fleet.Event {
 		}
 		e.Alone = e.Reason == fleet.ReasonDenied && s.upTo(4) == 3
 		s.reached["failed, "+string(e.Reason)]++
-		if e.Running && !target.sent {
+		if e.Running && (!target.sent || e.Witness != "" && target.isUnresolved()) {
 			s.reached["failed, and Running"]++
 		}
 	}

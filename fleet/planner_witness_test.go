@@ -17,6 +17,8 @@ type witness struct {
 	down     map[string]bool
 	gone     map[string]bool
 	sent     map[string]bool // something may have been sent
+	accepted map[string]bool
+	up       map[string]bool // Running, and a witness is waited for
 	healthy  map[string]bool
 	failed   map[string]bool // at any time
 	unknown  map[string]bool
@@ -34,7 +36,7 @@ func newWitness(plan fleet.Plan, rules fleet.Rules) *witness {
 	w := &witness{
 		plan: plan, rules: rules, group: make(map[string]string), asked: make(map[string]bool), told: make(map[string]bool),
 		down: make(map[string]bool), gone: make(map[string]bool), sent: make(map[string]bool),
-		drained: make(map[string]bool), healthy: make(map[string]bool), failed: make(map[string]bool), unknown: make(map[string]bool), stage: make(map[string]int),
+		accepted: make(map[string]bool), up: make(map[string]bool), drained: make(map[string]bool), healthy: make(map[string]bool), failed: make(map[string]bool), unknown: make(map[string]bool), stage: make(map[string]int),
 		paused: make(map[fleet.Reason]bool),
 	}
 	for _, t := range plan.Targets {
@@ -46,7 +48,8 @@ func newWitness(plan fleet.Plan, rules fleet.Rules) *witness {
 // sees takes in what happens.
 func (w *witness) sees(e fleet.Event) {
 	id := e.InstanceID
-	if e.Kind == fleet.EventHeld || e.Kind == fleet.EventHooked || e.Kind == fleet.EventHook && e.Hook != fleet.HookDrain {
+	if e.Kind == fleet.EventHeld || e.Kind == fleet.EventMaintenance || e.Kind == fleet.EventHooked || e.Kind == fleet.EventHook && e.Hook != fleet.HookDrain ||
+		e.Kind == fleet.EventAwaiting && (w.unknown[id] || w.failed[id] && !w.healthy[id]) {
 		return
 	}
 	if e.Kind == fleet.EventResume {
@@ -65,13 +68,27 @@ func (w *witness) sees(e fleet.Event) {
 	if id != "" && !w.asked[id] {
 		w.turn(id)
 	}
+	if w.up[id] {
+		w.down[id] = true
+		delete(w.up, id)
+	}
 	if w.failed[id] && !w.healthy[id] { // whatever is known of it is known anew
 		w.down[id] = true
 		delete(w.gone, id)
 	}
 	switch e.Kind {
+	case fleet.EventAwaiting:
+		if e.Running {
+			w.up[id] = true
+			delete(w.down, id)
+		}
+	case fleet.EventFailed:
+		if e.Witness != "" && !w.accepted[id] { // it says that the request did nothing
+			w.sent[id] = false
+		}
 	case fleet.EventIntent, fleet.EventUnsent:
 		w.sent[id] = false
+		delete(w.accepted, id)
 	case fleet.EventAccepted, fleet.EventDoubt, fleet.EventDown, fleet.EventUnknown:
 		w.sent[id] = true
 	case fleet.EventResume:
@@ -90,6 +107,9 @@ func (w *witness) sees(e fleet.Event) {
 		w.denied++
 	case e.Kind == fleet.EventAccepted, e.Kind == fleet.EventResume:
 		w.denied = 0
+	}
+	if e.Kind == fleet.EventAccepted {
+		w.accepted[id] = true
 	}
 	switch e.Kind {
 	case fleet.EventRun, fleet.EventResume:
@@ -144,7 +164,7 @@ func (w *witness) fails(id string, e fleet.Event) {
 
 // marked takes in an operator's word.
 func (w *witness) marked(id string, mark fleet.Mark) {
-	for _, known := range []map[string]bool{w.down, w.gone, w.sent, w.failed, w.unknown, w.asked, w.told} {
+	for _, known := range []map[string]bool{w.down, w.up, w.gone, w.sent, w.accepted, w.failed, w.unknown, w.asked, w.told} {
 		delete(known, id)
 	}
 	delete(w.stage, id)

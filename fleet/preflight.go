@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -31,7 +32,8 @@ type Forecast struct {
 	// there is no window.
 	OpensAt time.Time `json:"opensAt,omitzero"`
 	// AtLeast is how long the run would take if restarts took no time: MinReady for each
-	// instance, with as many instances at a time as the width and the canaries allow.
+	// instance that would be restarted, with as many instances at a time as the width, the
+	// groups and the canaries allow.
 	AtLeast time.Duration `json:"-"`
 }
 
@@ -69,29 +71,47 @@ func Preflight(ctx context.Context, client *ecsreboot.Client, plan Plan, options
 	if err != nil {
 		return nil, err
 	}
-	f := &Forecast{Plan: plan, Digest: plan.Digest(), Rules: planner.Rules(), Width: planner.Width(), AtLeast: planner.atLeast(options.MinReady)}
+	clients, err := newClients(client, plan, options.Clients)
+	if err != nil {
+		return nil, err
+	}
+	f := &Forecast{Plan: plan, Digest: plan.Digest(), Rules: planner.Rules(), Width: planner.Width()}
 	if options.Window != nil {
 		if open, until := options.Window.At(time.Now()); !open {
 			f.OpensAt = until
 		}
 	}
-	found := make(map[string]ecsreboot.Instance, len(plan.Targets))
-	ids := make([]string, len(plan.Targets))
-	for i, t := range plan.Targets {
-		ids[i] = t.ID
-	}
-	for instance, err := range client.DescribeInstances(ctx, ecsreboot.DescribeInstancesRequest{InstanceIDs: ids}) {
-		if err != nil {
-			return nil, err
-		}
-		found[instance.ID] = instance
+	found, err := clients.poll(ctx, plan)
+	if err != nil {
+		return nil, err
 	}
 	sound := f.sort(found, options)
-	if err := f.dryRun(ctx, client, sound, options.DryRuns); err != nil {
+	if err := f.dryRun(ctx, clients, sound, options.DryRuns); err != nil {
 		return nil, err
 	}
 	f.sum()
+	f.AtLeast = f.atLeast(options.MinReady)
 	return f, nil
+}
+
+// poll polls all targets of a plan, each in its region.
+func (c clients) poll(ctx context.Context, plan Plan) (map[string]ecsreboot.Instance, error) {
+	ids := make(map[*ecsreboot.Client][]string, len(c.all))
+	for _, t := range plan.Targets {
+		ids[c.client(t)] = append(ids[c.client(t)], t.ID)
+	}
+	found := make(map[string]ecsreboot.Instance, len(plan.Targets))
+	for _, client := range c.all {
+		if len(ids[client]) == 0 { // which would mean all instances
+			continue
+		}
+		here, err := describe(ctx, client, ecsreboot.DescribeInstancesRequest{InstanceIDs: ids[client]})
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(found, here)
+	}
+	return found, nil
 }
 
 // sort finds those that would not be restarted, and returns the others.
@@ -104,6 +124,8 @@ func (f *Forecast) sort(found map[string]ecsreboot.Instance, options Options) (s
 		switch {
 		case t.ID == options.SelfID:
 			finding.Reason = ReasonSelf
+		case slices.Contains(options.Exclude, t.ID):
+			finding.Reason = ReasonExcluded
 		case refused && apiErr.Code == ecsreboot.ErrIncorrectInstanceStatus:
 			finding.Reason = ReasonNotRunning
 		case refused && !instance.Listed():
@@ -180,7 +202,7 @@ func (f *Forecast) String() string {
 		how = "by force, as a power cut"
 	}
 	fmt.Fprintf(&b, "restart %d of %d instances of %s, %s (plan %s)\n",
-		restarts, len(f.Plan.Targets), f.Plan.Region, how, f.Digest[:shortDigest])
+		restarts, len(f.Plan.Targets), f.Plan.regions(), how, f.Digest[:shortDigest])
 	fmt.Fprintf(&b, "  at most %d unavailable at once; halt when more than %d failed or are unknown\n", f.Width, f.Rules.MaxFailed.Of(len(f.Plan.Targets)))
 	if len(f.Rules.Canary) > 0 {
 		fmt.Fprintf(&b, "  canaries first, in stages of %s; halt if one fails\n", strings.Trim(strings.ReplaceAll(fmt.Sprint(f.Rules.Canary), " ", ", "), "[]"))
@@ -199,6 +221,7 @@ func (f *Forecast) String() string {
 		}
 		fmt.Fprintf(&b, "  %s\n", finding)
 	}
+	f.writeDeadlines(&b)
 	fmt.Fprintf(&b, "  dry runs passed: %d of %d\n", f.DryRuns, f.Asked)
 	if denied := f.denied(); len(denied) > 0 {
 		fmt.Fprintf(&b, "  denied: %s; %d of %d instances can be restarted", strings.Join(denied, ", "), restarts, len(f.Plan.Targets))
@@ -210,11 +233,34 @@ func (f *Forecast) String() string {
 	if !f.OpensAt.IsZero() {
 		fmt.Fprintf(&b, "  the maintenance window opens at %s\n", f.OpensAt.Format(time.RFC3339))
 	}
-	fmt.Fprintf(&b, "  takes at least %v, besides the restarts themselves, %d at a time\n", f.AtLeast.Round(time.Second), f.Width)
+	fmt.Fprintf(&b, "  %d at a time", f.Width)
+	if f.AtLeast > 0 {
+		fmt.Fprintf(&b, "; takes at least %v, besides the restarts themselves", f.AtLeast.Round(time.Second))
+	}
+	b.WriteString("\n")
 	for _, problem := range f.Problems {
 		fmt.Fprintf(&b, "PROBLEM: %s\n", problem)
 	}
 	return b.String()
+}
+
+// writeDeadlines lists the maintenance events of the plan, in the order of the plan.
+func (f *Forecast) writeDeadlines(b *strings.Builder) {
+	n := 0
+	for _, t := range f.Plan.Targets {
+		for _, e := range t.Maintenance {
+			switch n++; {
+			case n == 1:
+				b.WriteString("  must restart before:\n")
+				fallthrough
+			case n <= shownAtMost:
+				fmt.Fprintf(b, "    %s  %s  %s (%s)\n", e.deadline(), t.ID, e.Type, e.ID)
+			}
+		}
+	}
+	if n > shownAtMost {
+		fmt.Fprintf(b, "    … and %d more events\n", n-shownAtMost)
+	}
 }
 
 // denied returns the IDs of the instances whose dry runs were denied; of many, the

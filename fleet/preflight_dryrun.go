@@ -12,23 +12,31 @@ import (
 // are denied, once a dry run is.
 const maxDryRuns = 100
 
-// dryRun sends n dry runs, spread evenly over the targets. If some are denied, it goes
+// dryRun sends n dry runs, spread evenly over the targets, and one more for each region that
+// these do not reach. If some are denied, it goes
 // on with the other targets, up to maxDryRuns, to tell which ones: permissions may
 // depend on tags. If all are denied, and at least deniedInARow, it does not go on.
-func (f *Forecast) dryRun(ctx context.Context, client *ecsreboot.Client, sound []Target, n int) error {
+func (f *Forecast) dryRun(ctx context.Context, clients clients, sound []Target, n int) error {
 	n = min(max(n, 0), len(sound))
 	asked := make(map[int]bool, n)
 	denied := 0
 	defer func() { f.Asked = len(asked) }()
 	ask := func(i int) error {
 		asked[i] = true
-		found, err := f.dryRunOne(ctx, client, sound[i])
+		found, err := f.dryRunOne(ctx, clients.client(sound[i]), sound[i])
 		denied += b2i(found == ReasonDenied)
 		return err
 	}
 	for i := range n {
 		if err := ask(i * len(sound) / n); err != nil || f.isHopeless() {
 			return err
+		}
+	}
+	if n > 0 {
+		for _, i := range f.unasked(sound, asked) {
+			if err := ask(i); err != nil || f.isHopeless() {
+				return err
+			}
 		}
 	}
 	for i := 0; i < len(sound) && denied > 0 && len(asked) < max(n, maxDryRuns); i++ {
@@ -47,6 +55,21 @@ func (f *Forecast) dryRun(ctx context.Context, client *ecsreboot.Client, sound [
 		f.Findings = slices.DeleteFunc(f.Findings, func(one Finding) bool { return one.Reason == ReasonDenied })
 	}
 	return nil
+}
+
+// unasked returns the first target of each region in which none was asked.
+func (f *Forecast) unasked(sound []Target, asked map[int]bool) (places []int) {
+	reached := make(map[string]bool)
+	for i := range asked {
+		reached[f.Plan.RegionOf(sound[i])] = true
+	}
+	for i, t := range sound {
+		if region := f.Plan.RegionOf(t); !reached[region] {
+			reached[region] = true
+			places = append(places, i)
+		}
+	}
+	return places
 }
 
 // isHopeless reports whether an error met a dry run that would meet every other one.

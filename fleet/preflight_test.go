@@ -38,7 +38,7 @@ func TestPreflight(t *testing.T) {
   group "cn-hangzhou-i": at most 1 of 20 unavailable
   group "cn-hangzhou-j": at most 1 of 20 unavailable
   dry runs passed: 5 of 5
-  takes at least 30m0s, besides the restarts themselves, 1 at a time
+  1 at a time; takes at least 30m0s, besides the restarts themselves
 `, forecast.String())
 		require.Equal(t, 60, s.preflight(plan, fleet.Options{DryRuns: 1000}).DryRuns)
 		require.Zero(t, s.preflight(plan, fleet.Options{DryRuns: -1}).DryRuns)
@@ -51,7 +51,7 @@ func TestPreflightFinds(t *testing.T) {
 		s.SetLocks("i-00003", "security")
 		plan := s.plan()
 		s.RemoveInstance("i-00005")
-		forecast := s.preflight(plan, fleet.Options{Rules: fleet.Rules{MaxUnavailable: fleet.Count(3)}, SelfID: "i-00004", MinUptime: time.Minute, DryRuns: 100})
+		forecast := s.preflight(plan, fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(3)}, SelfID: "i-00004", MinUptime: time.Minute}, DryRuns: 100})
 		want := map[string]fleet.Reason{
 			"i-00002": fleet.ReasonNotRunning, "i-00003": fleet.ReasonLocked, "i-00004": fleet.ReasonSelf,
 			"i-00005": fleet.ReasonNotListed, "i-00006": fleet.ReasonUptime,
@@ -83,13 +83,13 @@ func TestPreflightOfABudgetThatCannotBeMet(t *testing.T) {
 		report, err := s.run(fleet.Options{})
 		require.NoError(t, err)
 		require.Equal(t, fleet.ReasonWidth, report.Reason)
-		require.Empty(t, s.forecast(plan, fleet.Options{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2)}}).Problems)
+		require.Empty(t, s.forecast(plan, fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2)}}}).Problems)
 	})
 	inBubble(t, 9, ecstest.Options{}, func(t *testing.T, s *service) {
 		plan, err := fleet.NewPlan(context.Background(), s.client, fleet.Selection{InstanceIDs: s.ids, GroupBy: fleet.ByZone})
 		require.NoError(t, err)
 		s.SetStatus("i-00001", ecsreboot.StatusStopped) // the group's width is 1
-		forecast := s.preflight(plan, fleet.Options{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2)}})
+		forecast := s.preflight(plan, fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2)}}})
 		require.Len(t, forecast.Problems, 1)
 		require.Contains(t, forecast.Problems[0], `of group "cn-hangzhou-h"`)
 	})
@@ -98,7 +98,7 @@ func TestPreflightOfABudgetThatCannotBeMet(t *testing.T) {
 		for _, id := range s.ids {
 			s.RemoveInstance(id)
 		}
-		problems := strings.Join(s.preflight(plan, fleet.Options{Rules: fleet.Rules{MaxFailed: fleet.Count(2)}}).Problems, "\n")
+		problems := strings.Join(s.preflight(plan, fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{MaxFailed: fleet.Count(2)}}}).Problems, "\n")
 		require.Contains(t, problems, "bound to fail: 3 of the instances, and MaxFailed is 2")
 		require.Contains(t, problems, "no instance would be restarted")
 	})
@@ -132,8 +132,8 @@ func TestPreflightRefusesInput(t *testing.T) {
 		}{
 			{elsewhere, fleet.Options{}, "Plan is of region cn-beijing, the client of cn-hangzhou"},
 			{fleet.Plan{Region: s.client.Region(), Endpoint: s.client.Endpoint()}, fleet.Options{}, "Plan has no targets"},
-			{s.plan(), fleet.Options{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2)}}, "MaxUnavailable 2 lets 2 of the 3"},
-			{s.plan(), fleet.Options{Window: &fleet.Window{Start: 25 * time.Hour}}, "Window starts at 25h0m0s"},
+			{s.plan(), fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2)}}}, "MaxUnavailable 2 lets 2 of the 3"},
+			{s.plan(), fleet.Options{Settings: fleet.Settings{Window: &fleet.Window{Start: 25 * time.Hour}}}, "Window starts at 25h0m0s"},
 		} {
 			_, err := fleet.Preflight(context.Background(), s.client, c.plan, c.options)
 			require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)

@@ -81,8 +81,14 @@ func (s *session) replay(contents *journal.Contents) error {
 	if err != nil {
 		return err
 	}
+	if s.chain, err = checkChain(contents.Records, history.Events); err != nil {
+		return err
+	}
 	if is, given := history.Plan.Digest(), s.plan.Digest(); is != given {
 		return fmt.Errorf("it is of another plan, %s; the one given is %s", is[:shortDigest], given[:shortDigest])
+	}
+	if len(history.Events) != s.loaded {
+		return errors.New("another session has just resumed the run")
 	}
 	for _, e := range history.Events {
 		if err := s.planner.Replay(e); err != nil {
@@ -104,11 +110,30 @@ type History struct {
 	// Torn is the number of bytes at the end of the journal that cannot be read, because
 	// a crash interrupted a write, or because the run is still in progress.
 	Torn int
+	// Holder names the process that drives the run, such as "process 7 on web-1"; empty if
+	// no process does, or if HolderKnown is false. A run that has no end and no Holder has
+	// crashed. [Load] sets both; see [journal.Holder].
+	Holder      string
+	HolderKnown bool
 }
 
 // Load reads the journal of a run that has ended, has crashed, or is still in progress.
 // Load does not change the journal.
-func Load(path string) (*History, error) { return load(path, journal.Options{}) }
+func Load(path string) (*History, error) {
+	before, _ := journal.Holder(path)
+	history, err := load(path, journal.Options{})
+	if err != nil {
+		return history, err
+	}
+	history.Holder, history.HolderKnown = journal.Holder(path)
+	if before != "" && history.Holder == "" { // it has ended since
+		history, err = load(path, journal.Options{})
+		if err == nil {
+			history.HolderKnown = true
+		}
+	}
+	return history, err
+}
 
 func load(path string, options journal.Options) (*History, error) {
 	contents, err := journal.Read(path, options)
@@ -126,22 +151,24 @@ func newHistory(contents *journal.Contents) (*History, error) {
 			return nil, fmt.Errorf("record %d is no event: %w", i, err)
 		}
 	}
-	if len(h.Events) == 0 || h.Events[0].Kind != EventRun || h.Events[0].InstanceID != "" || h.Events[0].Plan == nil || h.Events[0].Rules == nil {
+	if len(h.Events) == 0 || h.Events[0].Kind != EventRun || h.Events[0].InstanceID != "" || h.Events[0].Plan == nil || h.Events[0].Settings == nil {
 		return nil, errors.New("it does not begin with a run and its plan")
 	}
 	h.Plan = *h.Events[0].Plan
 	return h, h.Plan.check()
 }
 
-// hooks returns those that a session must have to go on.
-func (h *History) hooks() string {
-	hooks := ""
+// last returns the event with which the last session began, and its settings.
+func (h *History) last() (begin Event, settings Settings) {
 	for _, e := range h.Events {
-		if e.Kind == EventRun || e.Kind == EventResume {
-			hooks = e.Hooks
+		if (e.Kind == EventRun || e.Kind == EventResume) && e.InstanceID == "" {
+			begin = e
+			if e.Settings != nil {
+				settings = *e.Settings
+			}
 		}
 	}
-	return hooks
+	return begin, settings
 }
 
 // Report returns the report of the run, as far as the journal records it.
@@ -151,4 +178,26 @@ func (h *History) Report() *Report {
 		report.Add(e)
 	}
 	return report
+}
+
+// Finished reports whether the run has ended with nothing left to do, so that [Resume] and
+// [Resolve] would return [ErrFinished].
+func (h *History) Finished() bool {
+	report := h.Report()
+	planner, err := h.planner(report.Settings.Rules)
+	return err == nil && !report.Ended.IsZero() && planner.isFinished()
+}
+
+// planner returns a planner in the state that the history leads to.
+func (h *History) planner(rules Rules) (*Planner, error) {
+	planner, err := NewPlanner(h.Plan, rules)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range h.Events {
+		if err := planner.Replay(e); err != nil {
+			return nil, err
+		}
+	}
+	return planner, nil
 }

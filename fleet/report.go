@@ -13,17 +13,21 @@ import (
 // Report is what is known of a run that has ended, has crashed, or is still in progress.
 type Report struct {
 	Plan     Plan      `json:"plan"`
-	Digest   string    `json:"digest"` // of the plan
-	Rules    Rules     `json:"rules"`  // of the last session, defaults filled in
+	Digest   string    `json:"digest"`       // of the plan
+	Settings Settings  `json:"settings"`     // of the last session, defaults filled in
+	ID       string    `json:"id,omitempty"` // identifies the run: the Session of its [EventRun]
 	Begun    time.Time `json:"begun"`
 	Ended    time.Time `json:"ended,omitzero"` // zero while the last session is in progress, and if it crashed
 	Sessions int       `json:"sessions"`       // 1, and one more for each [Resume] and [Resolve]
 	// Reason is why the last session ended, and Error has details. Reason is [ReasonDone]
 	// if no instance was waiting any more. It is empty until the run stops, halts or ends,
 	// and stays empty if the session crashes before then.
-	Reason  Reason   `json:"reason,omitempty"`
-	Error   string   `json:"error,omitempty"`
-	Records []Record `json:"records,omitzero"` // in the order of the plan
+	Reason Reason `json:"reason,omitempty"`
+	Error  string `json:"error,omitempty"`
+	// MaintenanceError says why the last session could not read the status of the
+	// maintenance events of the plan; see [Report.Maintenance].
+	MaintenanceError string   `json:"maintenanceError,omitempty"`
+	Records          []Record `json:"records,omitzero"` // in the order of the plan
 
 	index map[string]int
 }
@@ -43,7 +47,9 @@ type Record struct {
 	Attempts  int                 `json:"attempts,omitempty"` // requests that may have left
 	Failed    bool                `json:"failed,omitempty"`   // it failed, even if it is healthy by now
 	Before    *ecsreboot.Baseline `json:"before,omitempty"`
-	SentAt    time.Time           `json:"sentAt,omitzero"` // the last attempt
+	SentAt    time.Time           `json:"sentAt,omitzero"`   // the last attempt
+	SendID    string              `json:"sendId,omitempty"`  // of the last attempt; see [ecsreboot.SentRequest]
+	Witness   string              `json:"witness,omitempty"` // the name of the witness that resolved the outcome
 	Accepted  time.Time           `json:"acceptedAt,omitzero"`
 	DownAt    time.Time           `json:"downAt,omitzero"`  // first seen in a status other than Running
 	UpAt      time.Time           `json:"upAt,omitzero"`    // first seen Running after DownAt
@@ -120,7 +126,7 @@ func (r Record) isHeld() bool {
 }
 
 // Err returns nil if [Report.NotRestarted] returns no records. Otherwise it returns an
-// error that says how many instances have not restarted, and why the run ended. Err of a
+// error that says how many instances that is, and why the run ended. Err of a
 // nil Report is nil.
 func (r *Report) Err() error {
 	if r == nil {
@@ -140,7 +146,7 @@ func (r *Report) Err() error {
 			states = append(states, fmt.Sprintf("%d %s", n, s))
 		}
 	}
-	err := fmt.Errorf("fleet: %d of %d instances have not restarted: %s", len(left), len(r.Records), strings.Join(states, ", "))
+	err := fmt.Errorf("fleet: %d of %d instances have no proof of a restart: %s", len(left), len(r.Records), strings.Join(states, ", "))
 	if r.Reason != ReasonDone && r.Reason != "" {
 		err = fmt.Errorf("%w; the run ended early: %s", err, r.Reason)
 	}
@@ -169,15 +175,17 @@ func (r *Report) Add(e Event) {
 	switch e.Kind {
 	case EventRun, EventResume:
 		if r.Sessions == 0 {
-			r.Begun = e.At
+			r.Begun, r.ID = e.At, e.Session
 		}
 		r.Sessions++
-		r.Ended, r.Reason, r.Error = time.Time{}, "", ""
-		if e.Rules != nil {
-			r.Rules = *e.Rules
+		r.Ended, r.Reason, r.Error, r.MaintenanceError = time.Time{}, "", "", ""
+		if e.Settings != nil {
+			r.Settings = *e.Settings
 		}
 	case EventStop, EventHalt:
 		r.Reason, r.Error = cmp.Or(r.Reason, e.Reason), cmp.Or(r.Error, e.Error)
+	case EventMaintenance:
+		r.MaintenanceError = e.Error
 	case EventEnd:
 		r.Ended, r.Reason = e.At, e.Reason
 	default: // pauses, stages and the pace leave nothing behind
@@ -188,7 +196,7 @@ func (r *Report) Add(e Event) {
 func apply(r *Record, e Event) {
 	switch e.Kind {
 	case EventIntent:
-		*r = Record{Target: r.Target, State: StateRestarting, Failed: r.Failed, Attempts: e.Attempt, Before: e.Before, SentAt: e.At, Hooks: r.drainCalls()}
+		*r = Record{Target: r.Target, State: StateRestarting, Failed: r.Failed, Attempts: e.Attempt, Before: e.Before, SentAt: e.At, SendID: e.SendID, Hooks: r.drainCalls()}
 		return
 	case EventHook, EventHooked:
 		r.Hooks = r.callsAfter(e)
@@ -197,7 +205,7 @@ func apply(r *Record, e Event) {
 		}
 		return
 	case EventAccepted:
-		r.Accepted, r.RequestID = e.At, e.RequestID
+		r.Accepted, r.RequestID, r.Witness = e.At, e.RequestID, e.Witness
 		return
 	case EventDoubt:
 		r.Error = e.Error
@@ -208,8 +216,13 @@ func apply(r *Record, e Event) {
 	case EventUp:
 		r.UpAt = e.At
 		return
+	case EventAwaiting:
+		return
 	case EventHeld:
 		r.Reason, r.Error = e.Reason, e.Error
+		return
+	case EventMaintenance:
+		r.Maintenance = e.Maintenance
 		return
 	case EventUnsent:
 		r.Failed = r.Failed && r.State != StateFailed
@@ -231,5 +244,5 @@ func apply(r *Record, e Event) {
 		return
 	}
 	r.EndedAt, r.Reason, r.Code, r.Error, r.Note, r.Proof = e.At, e.Reason, e.Code, e.Error, e.Note, e.Proof
-	r.RequestID = cmp.Or(e.RequestID, r.RequestID)
+	r.RequestID, r.Witness = cmp.Or(e.RequestID, r.RequestID), cmp.Or(e.Witness, r.Witness)
 }

@@ -22,7 +22,7 @@ func TestLockedAndStoppedCounts(t *testing.T) {
 			require.NoError(t, s.SetStatus(id, ecsreboot.StatusStopped))
 			require.NoError(t, s.SetLocks(id, "financial"))
 		}
-		options := fleet.Options{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), AllowWide: true, Canary: []int{}}}
+		options := fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), AllowWide: true, Canary: []int{}}}}
 		forecast := s.preflight(s.plan(), options)
 		t.Log(forecast)
 		report, err := s.run(options)
@@ -57,7 +57,7 @@ func TestResumeAfterOutage(t *testing.T) {
 				s.client.CloseIdleConnections()
 				s.Inject(ecstest.Fault{Kind: ecstest.FaultRefuse, Times: -1})
 				time.AfterFunc(6*time.Minute, s.ClearFaults)
-				options := fleet.Options{Rules: fleet.Rules{Canary: canary}, Journal: filepath.Join(t.TempDir(), "j")}
+				options := fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{Canary: canary}}, Journal: filepath.Join(t.TempDir(), "j")}
 				report, err := fleet.Run(context.Background(), s.client, plan, options)
 				require.NoError(t, err)
 				t.Log(report.Reason, mustJSON(t, report.NotRestarted()[0]))
@@ -73,7 +73,7 @@ func TestResumeAfterOutage(t *testing.T) {
 // TestReasonNotBack: an instance that is down is not called unhealthy.
 func TestReasonNotBack(t *testing.T) {
 	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
-		report, err := s.run(fleet.Options{Rules: atOnce, Health: func(context.Context, fleet.Target) error {
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce}, Health: func(context.Context, fleet.Target) error {
 			if s.Status("i-00001") == ecsreboot.StatusRunning {
 				return nil
 			}
@@ -90,7 +90,7 @@ func TestReasonNotBack(t *testing.T) {
 func TestReasonNotProven(t *testing.T) {
 	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
 		s.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance"})
-		report, err := s.run(fleet.Options{Rules: atOnce, Health: func(context.Context, fleet.Target) error { return errors.New("sick as before") }})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce}, Health: func(context.Context, fleet.Target) error { return errors.New("sick as before") }})
 		require.NoError(t, err)
 		require.Equal(t, fleet.ReasonNotProven, report.Records[0].Reason, mustJSON(t, report.Records[0]))
 	})
@@ -99,7 +99,7 @@ func TestReasonNotProven(t *testing.T) {
 // TestMinReadyBeyondReadyTimeout: that could never be met.
 func TestMinReadyBeyondReadyTimeout(t *testing.T) {
 	inBubble(t, 2, ecstest.Options{}, func(t *testing.T, s *service) {
-		report, err := s.run(fleet.Options{Rules: atOnce, MinReady: 10 * time.Minute})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce, MinReady: 10 * time.Minute}})
 		if err == nil {
 			require.Empty(t, report.NotRestarted(), mustJSON(t, report.Records[0]))
 		}
@@ -112,7 +112,7 @@ func TestQueryLeavesOutTheDown(t *testing.T) {
 		for _, id := range s.ids[:3] {
 			require.NoError(t, s.SetStatus(id, ecsreboot.StatusStopped))
 		}
-		plan, err := fleet.NewPlan(context.Background(), s.client, fleet.Selection{Tags: map[string]string{"role": "web"}})
+		plan, err := fleet.NewPlan(context.Background(), s.client, fleet.Selection{Tags: fleet.HasTags(map[string]string{"role": "web"})})
 		require.NoError(t, err)
 		forecast := s.preflight(plan, fleet.Options{})
 		require.NotEmpty(t, forecast.Problems, "3 of 4 are down, and the last one would be restarted:\n%s", forecast)
@@ -122,7 +122,7 @@ func TestQueryLeavesOutTheDown(t *testing.T) {
 // TestReportReadBack: a decoded report answers as well.
 func TestReportReadBack(t *testing.T) {
 	inBubble(t, 2, ecstest.Options{}, func(t *testing.T, s *service) {
-		report, err := s.run(fleet.Options{Rules: atOnce})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce}})
 		require.NoError(t, err)
 		var back fleet.Report
 		require.NoError(t, json.Unmarshal([]byte(mustJSON(t, report)), &back))
@@ -138,7 +138,7 @@ func TestOthersAndSick(t *testing.T) {
 		require.NoError(t, s.Restart("i-00001", false))
 		time.Sleep(2 * time.Second)
 		asked := map[string]int{}
-		report, err := fleet.Run(context.Background(), s.client, plan, fleet.Options{Rules: fleet.Rules{Canary: []int{}}, Health: func(_ context.Context, t fleet.Target) error {
+		report, err := fleet.Run(context.Background(), s.client, plan, fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{Canary: []int{}}}, Health: func(_ context.Context, t fleet.Target) error {
 			asked[t.ID]++
 			if t.ID == "i-00001" {
 				return errors.New("sick")

@@ -46,11 +46,6 @@ const (
 	widestShare  = 25
 )
 
-// isZero reports whether nothing is given.
-func (r Rules) isZero() bool {
-	return r.MaxUnavailable.IsZero() && r.MaxUnavailablePerGroup.IsZero() && r.MaxFailed.IsZero() && !r.AllowWide && r.Canary == nil
-}
-
 // width is how many of n may be unavailable at once.
 func width(limit Limit, n int) int {
 	return max(1, min(limit.Of(n), n))

@@ -2,6 +2,9 @@ package fleet
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
@@ -32,11 +35,15 @@ func Run(ctx context.Context, client *ecsreboot.Client, plan Plan, options Optio
 	if err := checkContext(ctx); err != nil {
 		return nil, err
 	}
+	if err := options.checkHooks(plan.Hooks, "is a hook of the plan", false); err != nil {
+		return nil, err
+	}
 	s, err := newSession(client, plan, options)
 	if err != nil {
 		return nil, err
 	}
-	first := Event{Kind: EventRun, At: time.Now(), Plan: &plan, Rules: new(s.planner.Rules()), Hooks: options.hooks(), Program: ecsreboot.Version}
+	first := s.begin(EventRun)
+	first.Plan = &plan
 	if err := s.record.create(s.options, first); err != nil {
 		return nil, err
 	}
@@ -51,13 +58,21 @@ func Run(ctx context.Context, client *ecsreboot.Client, plan Plan, options Optio
 //   - An instance that certainly was not restarted gets another turn if it failed, for
 //     example because the service refused the request, or if it was skipped as locked or
 //     not Running. Resume leaves alone the instances that were skipped for another reason.
-//   - An instance that started since the run began is skipped when its turn comes.
+//   - If the service shows that instances have started since the run began, and the
+//     journal has neither a restart of them nor another reason, Resume sends nothing and
+//     returns a [MissingRestartsError]: the journal may be a copy, or an old one. An
+//     instance that starts later than that is skipped when its turn comes.
+//   - If a process of this machine still drives the run, Resume returns
+//     [journal.ErrLocked], also for a copy of the journal and for a journal that was moved.
+//   - If nothing is left to do, Resume returns [ErrFinished] along with the report.
 //   - The condition that made the run stop or halt is evaluated anew, by the rules in
-//     options. If options.Rules is zero, the rules of the last session apply. A canary
-//     that is still not healthy halts the run again, unless the rules have no canaries.
+//     options. A canary that is still not healthy halts the run again, unless the rules
+//     have no canaries.
 //
-// The plan must be the plan of the journal; [Load] reads the plan. Health, Blocker,
-// Approve, Window, Drain, Undrain and Failed must be set if the last session had them.
+// The plan must be the plan of the journal; [Load] reads the plan. Zero fields of
+// options.Settings have the values of the last session. Health, Blocker, Approve, Drain,
+// Undrain and Failed must be set if the last session had them, unless options.Without
+// names them.
 //
 // Resume restarts an instance in the state drained, which has no intent. It calls Drain
 // for the instance again, unless the journal shows that Drain succeeded and that Undrain
@@ -70,7 +85,8 @@ func Resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Op
 // Resolve determines the outcome of the restarts that a run left unknown, failed, or in
 // progress. It polls as [Resume] does, but sends nothing. It calls Undrain for the
 // instances that it finds healthy after a restart, and for drained instances that
-// certainly were not restarted: those in the states drained and failed-drained.
+// certainly were not restarted: those in the states drained and failed-drained. Of the
+// hooks, only Health, Undrain and Failed must be set if the last session had them.
 func Resolve(ctx context.Context, client *ecsreboot.Client, plan Plan, options Options) (*Report, error) {
 	options.Control = new(Control)
 	options.Control.Stop()
@@ -88,30 +104,66 @@ func resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Op
 	if err != nil {
 		return nil, err
 	}
-	if options.isZero() {
-		options.Rules = history.Report().Rules
-	}
-	hooks := history.hooks()
-	if err := options.checkHooks(hooks, lookOnly); err != nil {
+	if err := options.checkDriven(history); err != nil {
 		return nil, err
 	}
-	if !lookOnly {
-		hooks = options.hooks()
+	last, settings := history.last()
+	if err := options.checkHooks(last.Hooks, "was given to the last session", lookOnly); err != nil {
+		return nil, err
 	}
+	note, err := options.moved(last)
+	if err != nil && !lookOnly {
+		return nil, err
+	}
+	options.last = &settings
 	s, err := newSession(client, plan, options)
 	if err != nil {
 		return nil, err
 	}
+	s.loaded = len(history.Events)
 	if err := s.reopen(); err != nil {
 		return nil, err
 	}
-	first := []Event{{Kind: EventResume, At: time.Now(), Rules: new(s.planner.Rules()), Hooks: hooks, Program: ecsreboot.Version}}
+	if err := s.checkResume(ctx, lookOnly); err != nil {
+		return s.report, errors.Join(err, s.record.close())
+	}
+	begin := s.begin(EventResume)
+	begin.Chain, begin.Note = s.chain, note
+	if lookOnly { // what only matters to a session that sends is as before
+		begin.Hooks, begin.Settings.Window, begin.Path, begin.Host, begin.Note = last.Hooks, settings.Window, last.Path, last.Host, ""
+	}
+	first := []Event{begin}
 	if !lookOnly {
 		for _, id := range s.planner.again() {
 			first = append(first, Event{Kind: EventUnsent, InstanceID: id, Reason: ReasonResumed})
 		}
 	}
 	return s.finish(ctx, first...)
+}
+
+// begin returns the event with which the session begins.
+func (s *session) begin(kind EventKind) Event {
+	path, host := s.options.place()
+	return Event{
+		Kind: kind, At: time.Now(), Settings: new(s.options.Settings), Hooks: s.options.Hooks(),
+		Session: rand.Text(), Path: path, Host: host, Program: ecsreboot.Version,
+	}
+}
+
+// ErrFinished is returned by [Resume] and [Resolve] if the run has ended and has nothing
+// left to do: no instance waits, and none is failed, unknown, or skipped for a reason that
+// may have passed.
+var ErrFinished = errors.New("fleet: the run is finished")
+
+// checkResume returns why a session must not resume the run, or nil.
+func (s *session) checkResume(ctx context.Context, lookOnly bool) error {
+	if !s.report.Ended.IsZero() && s.planner.isFinished() {
+		return fmt.Errorf("%w: %s", ErrFinished, s.report)
+	}
+	if lookOnly {
+		return nil
+	}
+	return s.checkMissing(ctx)
 }
 
 // finish runs the session and closes its journal, whatever happens.

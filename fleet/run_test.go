@@ -79,7 +79,7 @@ func TestRun(t *testing.T) {
 	inBubble(t, 50, ecstest.Options{}, func(t *testing.T, s *service) {
 		rules := fleet.Rules{MaxUnavailable: fleet.Percent(10)}
 		var seen trace
-		report, err := s.run(fleet.Options{Rules: rules, OnEvent: collect(&seen)})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: rules}, OnEvent: collect(&seen)})
 		require.NoError(t, err)
 		require.Equal(t, fleet.ReasonDone, report.Reason)
 		require.Equal(t, 50, report.Count(fleet.StateHealthy))
@@ -110,7 +110,7 @@ func TestJournalTellsTheSame(t *testing.T) {
 		s.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", Skip: 3, Times: 4, Act: true})
 		path := filepath.Join(t.TempDir(), "run.journal")
 		var seen trace
-		report, err := s.run(fleet.Options{Rules: atOnce, Journal: path, OnEvent: collect(&seen)})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce}, Journal: path, OnEvent: collect(&seen)})
 		require.NoError(t, err)
 		history, err := fleet.Load(path)
 		require.NoError(t, err)
@@ -123,7 +123,7 @@ func TestJournalTellsTheSame(t *testing.T) {
 		require.Equal(t, mustJSON(t, report), mustJSON(t, got.Report()))
 		require.Equal(t, s.plan().Digest(), history.Plan.Digest())
 
-		_, err = s.run(fleet.Options{Rules: atOnce, Journal: path})
+		_, err = s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce}, Journal: path})
 		require.ErrorIs(t, err, fleet.ErrJournal)
 		require.ErrorContains(t, err, "there is one already")
 		s.restartedOnce(s.ids...)
@@ -134,7 +134,7 @@ func TestLostAnswersAreSettled(t *testing.T) {
 	inBubble(t, 30, ecstest.Options{}, func(t *testing.T, s *service) {
 		s.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", Times: -1, Act: true})
 		var seen trace
-		report, err := s.run(fleet.Options{Rules: atOnce, OnEvent: collect(&seen)})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce}, OnEvent: collect(&seen)})
 		require.NoError(t, err)
 		require.Equal(t, 30, report.Count(fleet.StateHealthy))
 		require.Len(t, seen.of(fleet.EventDoubt), 30)
@@ -150,7 +150,7 @@ func TestUnknownCountsAsFailed(t *testing.T) {
 		}
 		rules := fleet.Rules{MaxUnavailable: fleet.Count(5), MaxFailed: fleet.Count(2), Canary: []int{}}
 		var seen trace
-		report, err := s.run(fleet.Options{Rules: rules, OnEvent: collect(&seen)})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: rules}, OnEvent: collect(&seen)})
 		require.NoError(t, err)
 		require.Equal(t, fleet.ReasonBudget, report.Reason)
 		require.Equal(t, 3, report.Count(fleet.StateUnknown))
@@ -175,7 +175,7 @@ func TestUnknownThatShowsLateIsResolved(t *testing.T) {
 	inBubble(t, 10, ecstest.Options{}, func(t *testing.T, s *service) {
 		s.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", InstanceID: "i-00001", Late: 2 * time.Minute})
 		var seen trace
-		report, err := s.run(fleet.Options{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), MaxFailed: fleet.Count(1), Canary: []int{}}, OnEvent: collect(&seen)})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), MaxFailed: fleet.Count(1), Canary: []int{}}}, OnEvent: collect(&seen)})
 		require.NoError(t, err)
 		require.Equal(t, []string{"i-00001"}, seen.of(fleet.EventUnknown).ids())
 		require.Equal(t, 10, report.Count(fleet.StateHealthy), "the run still looked when it restarted")
@@ -185,20 +185,20 @@ func TestUnknownThatShowsLateIsResolved(t *testing.T) {
 
 func TestCanaryFailureHalts(t *testing.T) {
 	inBubble(t, 100, ecstest.Options{}, func(t *testing.T, s *service) {
-		report, err := s.run(fleet.Options{Rules: fleet.Rules{MaxFailed: fleet.Count(10)}})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{MaxFailed: fleet.Count(10)}}})
 		require.NoError(t, err)
 		require.Equal(t, fleet.ReasonCanary, report.Reason)
 		require.Equal(t, 1, report.Count(fleet.StateFailed))
 		record, _ := report.Record("i-00002")
 		require.Equal(t, fleet.ReasonNotBack, record.Reason)
-		require.EqualError(t, report.Err(), "fleet: 95 of 100 instances have not restarted: 1 failed, 94 waiting; the run ended early: canary failed")
+		require.EqualError(t, report.Err(), "fleet: 95 of 100 instances have no proof of a restart: 1 failed, 94 waiting; the run ended early: canary failed")
 		s.restartedOnce(s.ids[:6]...) // its stage went on, as it took ten minutes to fail
 	}, func(i *ecstest.Instance) { i.Reboot.Hang = i.ID == "i-00002" })
 }
 
 func TestWidthUsedUpHalts(t *testing.T) {
 	inBubble(t, 12, ecstest.Options{}, func(t *testing.T, s *service) {
-		report, err := s.run(fleet.Options{Rules: fleet.Rules{MaxFailed: fleet.Count(5), Canary: []int{}}})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{MaxFailed: fleet.Count(5), Canary: []int{}}}})
 		require.NoError(t, err)
 		require.Equal(t, fleet.ReasonWidth, report.Reason)
 		s.restartedOnce("i-00001", "i-00002", "i-00003")
@@ -207,7 +207,7 @@ func TestWidthUsedUpHalts(t *testing.T) {
 
 func TestAccessDeniedHaltsForAll(t *testing.T) {
 	inBubble(t, 30, ecstest.Options{Allow: func(action, _ string) bool { return action != "RebootInstance" }}, func(t *testing.T, s *service) {
-		report, err := s.run(fleet.Options{Rules: atOnce})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce}})
 		require.ErrorIs(t, err, ecsreboot.ErrAccessDenied)
 		require.Equal(t, fleet.ReasonAccess, report.Reason)
 		require.Equal(t, 30, report.Count(fleet.StateWaiting), "none has failed by itself")
@@ -219,7 +219,7 @@ func TestAccessDeniedHaltsForAll(t *testing.T) {
 func TestDeadKeyInMidWaitHaltsForAccess(t *testing.T) {
 	inBubble(t, 12, ecstest.Options{}, func(t *testing.T, s *service) {
 		var died, ended time.Time
-		report, err := s.run(fleet.Options{Rules: fleet.Rules{MaxFailed: fleet.Count(5), Canary: []int{}}, OnEvent: func(e fleet.Event) {
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{MaxFailed: fleet.Count(5), Canary: []int{}}}, OnEvent: func(e fleet.Event) {
 			switch {
 			case e.Kind == fleet.EventAccepted && died.IsZero():
 				died = time.Now()
@@ -237,7 +237,7 @@ func TestDeadKeyInMidWaitHaltsForAccess(t *testing.T) {
 
 func TestThrottledRun(t *testing.T) {
 	inBubble(t, 200, ecstest.Options{LimitPerMinute: 30}, func(t *testing.T, s *service) {
-		report, err := s.run(fleet.Options{Rules: atOnce})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce}})
 		require.NoError(t, err)
 		require.Equal(t, 200, report.Count(fleet.StateHealthy), mustJSON(t, report.NotRestarted()))
 		s.restartedOnce(s.ids...)

@@ -29,7 +29,7 @@ func readings(t *testing.T, n int) (shared, alone int) {
 	inBubble(t, n, ecstest.Options{}, func(t *testing.T, s *service) {
 		plan := s.plan()
 		s.ForgetCalls()
-		report, err := fleet.Run(context.Background(), s.client, plan, fleet.Options{Rules: atOnce})
+		report, err := fleet.Run(context.Background(), s.client, plan, fleet.Options{Settings: fleet.Settings{Rules: atOnce}})
 		require.NoError(t, err)
 		require.Equal(t, n, report.Count(fleet.StateHealthy))
 		shared = count(s)

@@ -175,11 +175,11 @@ func playScenario(t *testing.T, seed uint64) {
 	options := sc.server()
 	options.OnStatus = actual.status
 	s := newService(t, sc.n, options, func(i *ecstest.Instance) { i.Reboot = sc.profile() })
-	plan, err := fleet.NewPlan(context.Background(), s.client, fleet.Selection{Tags: map[string]string{"role": "web"}, GroupBy: fleet.ByZone})
+	plan, err := fleet.NewPlan(context.Background(), s.client, fleet.Selection{Tags: fleet.HasTags(map[string]string{"role": "web"}), GroupBy: fleet.ByZone})
 	require.NoError(t, err)
 	s.Inject(sc.faults(s.ids)...)
 	rules := sc.rules()
-	run := fleet.Options{Rules: rules, Journal: "run.journal", MinReady: -1, ReadyTimeout: 5 * time.Minute}
+	run := fleet.Options{Settings: fleet.Settings{Rules: rules, MinReady: -1, ReadyTimeout: 5 * time.Minute}, Journal: "run.journal"}
 	if sc.chance(0.5) {
 		run.MinReady = sc.upTo(40 * time.Second)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
@@ -15,6 +16,9 @@ const (
 	// sendPatience is for how long these go on without a connection, credentials, or
 	// an instance that is free for the operation.
 	sendPatience = 5 * time.Minute
+	// maxAttempts is how many requests for an instance may be sent if a witness finds that the
+	// service refused the last one. After that, the instance fails.
+	maxAttempts = 10
 	// freshTime is how old a reading or the consent of a blocker may be when the
 	// restart leaves.
 	freshTime = 10 * time.Second
@@ -49,6 +53,9 @@ func (s *sender) work(ctx context.Context) { s.follower.tellEnd(ctx, s.restart(c
 func (s *sender) restart(ctx context.Context) error {
 	if s.target.ID == s.session.options.SelfID {
 		return &withheldError{reason: ReasonSelf, skip: true}
+	}
+	if slices.Contains(s.session.options.Exclude, s.target.ID) {
+		return &withheldError{reason: ReasonExcluded, skip: true}
 	}
 	var failing time.Time // since when tries fail for what should pass soon
 	var blocked time.Time // since when the blocker refuses
@@ -92,6 +99,10 @@ func (s *sender) restart(ctx context.Context) error {
 		wait := retryInterval
 		switch {
 		case why == "":
+			return err
+		case s.follower.spared && s.follower.attempts < maxAttempts:
+			return &withheldError{reason: why, cause: err} // the instance waits for another turn
+		case s.follower.spared:
 			return err
 		case why == ReasonBlocked:
 			wait, failing = s.session.options.BlockerInterval, time.Time{}
@@ -143,7 +154,7 @@ func (s *sender) rebootAndWait(ctx context.Context) error {
 		s.callOff(limited, cancel)
 	}()
 	options := s.follower.waitOptions()
-	options.BeforeSend = s.beforeSend
+	options.BeforeSend, options.OperationID = s.beforeSend, s.session.operationID()
 	seen := options.OnEvent
 	options.OnEvent = func(e ecsreboot.Event) {
 		if e.Kind == ecsreboot.EventAccepted || e.Kind == ecsreboot.EventOutcomeUnknown {
@@ -157,7 +168,7 @@ func (s *sender) rebootAndWait(ctx context.Context) error {
 		}
 	}
 	request := ecsreboot.RebootInstanceRequest{InstanceID: s.target.ID, ForceStop: s.session.plan.ForceStop}
-	result, err := s.session.client.RebootAndWait(limited, request, options)
+	result, err := s.follower.client.RebootAndWait(limited, request, options)
 	cause := context.Cause(limited)
 	cancel(nil)
 	<-watched
@@ -165,6 +176,9 @@ func (s *sender) rebootAndWait(ctx context.Context) error {
 		return withheld // the wait keeps the reason as a text only
 	}
 	if err != nil {
+		if ecsreboot.OutcomeOf(err) == ecsreboot.OutcomeRejected { // possibly found by a witness
+			s.follower.settled = false
+		}
 		return err
 	}
 	return s.follower.proven(ctx, result)

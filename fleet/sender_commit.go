@@ -42,13 +42,13 @@ func (s *sender) beforeSend(ctx context.Context, intent ecsreboot.SendIntent) er
 		}
 	}
 	s.follower.before = before
-	e := Event{Kind: EventIntent, At: time.Now(), InstanceID: s.target.ID, Attempt: s.follower.attempts + 1, Before: new(s.follower.before)}
+	e := Event{Kind: EventIntent, At: time.Now(), InstanceID: s.target.ID, Attempt: s.follower.attempts + 1, Before: new(s.follower.before), SendID: intent.SendID}
 	if err := s.session.record.intend(e); err != nil {
 		return &withheldError{reason: ReasonJournal, cause: err}
 	}
 	s.follower.intended = true
 	s.follower.attempts++
-	s.follower.sentAt = e.At
+	s.follower.sentAt, s.follower.sendID = e.At, e.SendID
 	s.session.told.put(told{Event: e})
 	if err := s.mayLeave(before); err != nil {
 		return err
@@ -103,12 +103,8 @@ func (s *sender) mayLeave(before ecsreboot.Baseline) error {
 // own clock. In a resumed run that is also so where the instance has started since
 // the run began: whatever the journal lost, it is not restarted again.
 func (s *sender) startedRecently(before ecsreboot.Baseline) bool {
-	ahead := time.Duration(0)
-	if !before.ServiceTime.IsZero() {
-		ahead = before.ServiceTime.Sub(before.TakenAt)
-	}
-	return s.session.options.MinUptime > 0 && time.Now().Add(ahead).Sub(before.StartTime) < s.session.options.MinUptime ||
-		s.session.resumed && before.StartTime.After(s.session.begun.Add(ahead))
+	return s.session.options.MinUptime > 0 && time.Now().Add(clockAhead(before)).Sub(before.StartTime) < s.session.options.MinUptime ||
+		s.session.resumed && s.session.startedSince(before)
 }
 
 // askBlocker calls the blocker. Its approval is valid for freshTime, or for as long as
@@ -118,7 +114,7 @@ func (s *sender) askBlocker(ctx context.Context) error {
 	begin := time.Now()
 	if s.session.options.Blocker != nil {
 		if err := s.session.options.Blocker(ctx, s.target); err != nil {
-			return err
+			return scrubbed(err)
 		}
 	}
 	s.consent = time.Now()

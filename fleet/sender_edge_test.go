@@ -32,7 +32,7 @@ func TestClockAheadLosesMachine(t *testing.T) {
 		require.NoError(t, s.AddInstance(ecstest.Instance{ID: "i-new", StartTime: time.Now().Add(10*time.Minute - 5*time.Minute)}))
 		s.ids = append(s.ids, "i-new")
 		plan := s.plan()
-		options := fleet.Options{Rules: fleet.Rules{Canary: []int{}}, Journal: filepath.Join(t.TempDir(), "j")}
+		options := fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{Canary: []int{}}}, Journal: filepath.Join(t.TempDir(), "j")}
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		_, err := fleet.Run(ctx, s.client, plan, options)
 		cancel()
@@ -59,7 +59,7 @@ func TestReadFaultWhileOthersRestart(t *testing.T) {
 		require.NoError(t, s.Restart("i-00001", false))
 		time.Sleep(2 * time.Second)
 		s.Inject(ecstest.Fault{Kind: ecstest.FaultError, Status: 503, Code: "ServiceUnavailable", Action: "DescribeInstances", InstanceID: "i-00001", Skip: 1, Times: 5})
-		report, err := fleet.Run(context.Background(), s.client, plan, fleet.Options{Rules: atOnce})
+		report, err := fleet.Run(context.Background(), s.client, plan, fleet.Options{Settings: fleet.Settings{Rules: atOnce}})
 		require.NoError(t, err)
 		record, _ := report.Record("i-00001")
 		require.NotEqual(t, fleet.StateFailed, record.State, mustJSON(t, record))
@@ -72,7 +72,7 @@ func TestReadsFailForAWhile(t *testing.T) {
 		plan := s.plan()
 		s.Inject(ecstest.Fault{Kind: ecstest.FaultError, Status: 503, Code: "ServiceUnavailable", Action: "DescribeInstances", Times: -1})
 		time.AfterFunc(30*time.Second, s.ClearFaults)
-		report, err := fleet.Run(context.Background(), s.client, plan, fleet.Options{Rules: atOnce})
+		report, err := fleet.Run(context.Background(), s.client, plan, fleet.Options{Settings: fleet.Settings{Rules: atOnce}})
 		require.NoError(t, err)
 		require.Empty(t, report.NotRestarted())
 		s.restartedOnce(s.ids...)
@@ -84,7 +84,7 @@ func TestPatienceAfterBlocked(t *testing.T) {
 	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
 		begin := time.Now()
 		s.Inject(ecstest.Fault{Kind: ecstest.FaultError, Status: 409, Code: "OperationConflict", Action: "RebootInstance"}) // once
-		report, err := s.run(fleet.Options{Rules: atOnce, Blocker: func(context.Context, fleet.Target) error {
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce}, Blocker: func(context.Context, fleet.Target) error {
 			if time.Since(begin) < 6*time.Minute {
 				return errors.New("not yet")
 			}
@@ -101,7 +101,7 @@ func TestBlockerIsHeard(t *testing.T) {
 		var seen trace
 		var control fleet.Control
 		time.AfterFunc(time.Hour, control.Stop)
-		report, err := s.run(fleet.Options{Rules: atOnce, Control: &control, OnEvent: collect(&seen), Blocker: func(context.Context, fleet.Target) error { return errors.New("frozen for the holidays") }})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce}, Control: &control, OnEvent: collect(&seen), Blocker: func(context.Context, fleet.Target) error { return errors.New("frozen for the holidays") }})
 		require.NoError(t, err)
 		require.Contains(t, mustJSON(t, seen)+mustJSON(t, report), "blocked")
 	})
@@ -110,7 +110,7 @@ func TestBlockerIsHeard(t *testing.T) {
 // TestSlowBlockerStaleBaseline: a blocker may think for longer than a reading is fresh.
 func TestSlowBlockerStaleBaseline(t *testing.T) {
 	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
-		report, err := s.run(fleet.Options{Rules: atOnce, MinUptime: 30 * time.Minute, Blocker: func(context.Context, fleet.Target) error {
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce, MinUptime: 30 * time.Minute}, Blocker: func(context.Context, fleet.Target) error {
 			time.Sleep(time.Minute)
 			require.NoError(t, s.Restart("i-00001", false))
 			time.Sleep(5 * time.Minute) // drains
@@ -126,7 +126,7 @@ func TestHealthyWithoutOurRestart(t *testing.T) {
 	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
 		s.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance"})
 		var endOfBlocker time.Time
-		report, err := s.run(fleet.Options{Rules: atOnce, Blocker: func(context.Context, fleet.Target) error {
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce}, Blocker: func(context.Context, fleet.Target) error {
 			require.NoError(t, s.Restart("i-00001", false))
 			time.Sleep(5 * time.Minute)
 			endOfBlocker = time.Now()
@@ -142,7 +142,7 @@ func TestHealthyWithoutOurRestart(t *testing.T) {
 func TestSlowBlockerThroughput(t *testing.T) {
 	inBubble(t, 64, ecstest.Options{}, func(t *testing.T, s *service) {
 		begin := time.Now()
-		_, err := s.run(fleet.Options{Rules: atOnce, MinReady: -1, Blocker: func(context.Context, fleet.Target) error {
+		_, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce, MinReady: -1}, Blocker: func(context.Context, fleet.Target) error {
 			time.Sleep(5 * time.Minute)
 			return nil
 		}})
@@ -157,7 +157,7 @@ func TestGoexitInHook(t *testing.T) {
 	for _, hook := range []string{"health", "blocker", "approve"} {
 		t.Run(hook, func(t *testing.T) {
 			inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
-				options := fleet.Options{Rules: fleet.Rules{Canary: []int{1}}}
+				options := fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{Canary: []int{1}}}}
 				switch hook {
 				case "health":
 					options.Health = func(context.Context, fleet.Target) error { runtime.Goexit(); return nil }
@@ -181,7 +181,7 @@ func TestPacerInf(t *testing.T) {
 		client, err := s.NewClient(ecsreboot.WithPacer("RebootInstance", infPacer{}))
 		require.NoError(t, err)
 		defer client.CloseIdleConnections()
-		report, err := fleet.Run(context.Background(), client, s.plan(), fleet.Options{Rules: atOnce, Journal: filepath.Join(t.TempDir(), "j")})
+		report, err := fleet.Run(context.Background(), client, s.plan(), fleet.Options{Settings: fleet.Settings{Rules: atOnce}, Journal: filepath.Join(t.TempDir(), "j")})
 		require.NoError(t, err)
 		require.Empty(t, report.NotRestarted())
 	})

@@ -27,7 +27,7 @@ func TestWhatPassesIsTriedAgain(t *testing.T) {
 				fault.Action, fault.InstanceID = "RebootInstance", "i-00001"
 				s.Inject(fault)
 				var seen trace
-				report, err := s.run(fleet.Options{Rules: atOnce, OnEvent: collect(&seen)})
+				report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce}, OnEvent: collect(&seen)})
 				require.NoError(t, err)
 				require.Empty(t, report.NotRestarted(), mustJSON(t, seen))
 				s.restartedOnce(s.ids...)
@@ -59,7 +59,7 @@ func TestNoConnection(t *testing.T) {
 				s.Inject(ecstest.Fault{Kind: ecstest.FaultRefuse, Times: -1})
 				over := time.AfterFunc(c.outage, s.ClearFaults)
 				defer over.Stop()
-				report, err := fleet.Run(context.Background(), s.client, plan, fleet.Options{Rules: atOnce})
+				report, err := fleet.Run(context.Background(), s.client, plan, fleet.Options{Settings: fleet.Settings{Rules: atOnce}})
 				require.NoError(t, err)
 				require.Len(t, report.NotRestarted(), c.left)
 				for _, left := range report.NotRestarted() {
@@ -75,7 +75,7 @@ func TestNoConnection(t *testing.T) {
 func TestRefused(t *testing.T) {
 	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
 		s.Inject(ecstest.Fault{Kind: ecstest.FaultError, Status: 403, Code: "DiskError", Message: "The disk is broken.", Action: "RebootInstance", InstanceID: "i-00002"})
-		report, err := s.run(fleet.Options{Rules: atOnce})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce}})
 		require.NoError(t, err)
 		record, _ := report.Record("i-00002")
 		require.Equal(t, fleet.StateFailed, record.State)
@@ -92,7 +92,7 @@ func TestForceStop(t *testing.T) {
 		plan, err := fleet.NewPlan(context.Background(), s.client, fleet.Selection{InstanceIDs: s.ids, ForceStop: true})
 		require.NoError(t, err)
 		require.NotEqual(t, s.plan().Digest(), plan.Digest())
-		_, err = fleet.Run(context.Background(), s.client, plan, fleet.Options{Rules: atOnce})
+		_, err = fleet.Run(context.Background(), s.client, plan, fleet.Options{Settings: fleet.Settings{Rules: atOnce}})
 		require.NoError(t, err)
 		for _, call := range s.Calls() {
 			require.True(t, call.ForceStop || call.Action != "RebootInstance")
@@ -106,7 +106,7 @@ func TestStopWhileABlockerThinks(t *testing.T) {
 	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
 		var control fleet.Control
 		time.AfterFunc(30*time.Second, control.Stop)
-		report, err := s.run(fleet.Options{Rules: atOnce, Control: &control, Blocker: func(context.Context, fleet.Target) error {
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce}, Control: &control, Blocker: func(context.Context, fleet.Target) error {
 			time.Sleep(time.Minute)
 			return nil
 		}})
@@ -123,8 +123,9 @@ func TestStopWhileBlocked(t *testing.T) {
 		time.AfterFunc(30*time.Second, control.Stop)
 		begin := time.Now()
 		report, err := s.run(fleet.Options{
-			Rules: atOnce, Control: &control, BlockerInterval: time.Hour,
-			Blocker: func(context.Context, fleet.Target) error { return errors.New("frozen") },
+			Settings: fleet.Settings{Rules: atOnce, BlockerInterval: time.Hour},
+			Control:  &control,
+			Blocker:  func(context.Context, fleet.Target) error { return errors.New("frozen") },
 		})
 		require.NoError(t, err)
 		require.Equal(t, fleet.ReasonUser, report.Reason)

@@ -12,13 +12,15 @@ import (
 // session is a run from its beginning, or its resumption, to its end. It alone gives
 // events to the planner; the goroutines at work only tell it what happens.
 type session struct {
-	client  *ecsreboot.Client
+	clients clients
 	options Options
 	plan    Plan
 	targets map[string]Target
 	planner *Planner
 	report  *Report
 	record  recorder
+	loaded  int    // events of the journal before it was locked
+	chain   string // of the journal's records before this session
 	resumed bool
 	begun   time.Time // the first session of the run; zero unless resumed
 
@@ -43,7 +45,11 @@ func newSession(client *ecsreboot.Client, plan Plan, options Options) (*session,
 	if err != nil {
 		return nil, err
 	}
-	s := newBareSession(client, options)
+	all, err := newClients(client, plan, options.Clients)
+	if err != nil {
+		return nil, err
+	}
+	s := newBareSession(all, options)
 	s.plan, s.planner, s.report = plan, planner, newReport(plan)
 	s.targets = make(map[string]Target, len(plan.Targets))
 	for _, t := range plan.Targets {
@@ -54,8 +60,17 @@ func newSession(client *ecsreboot.Client, plan Plan, options Options) (*session,
 
 // newBareSession returns a session without a plan, for what is done to one instance
 // outside of a run.
-func newBareSession(client *ecsreboot.Client, options Options) *session {
-	return &session{client: client, options: options, told: newMailbox(), sending: make(chan struct{}, maxSending)}
+func newBareSession(of clients, options Options) *session {
+	return &session{clients: of, options: options, told: newMailbox(), sending: make(chan struct{}, maxSending)}
+}
+
+// operationID begins the send IDs of the run, so that one search of the cloud's audit log
+// finds all requests of the run.
+func (s *session) operationID() string {
+	if s.report == nil {
+		return ""
+	}
+	return s.report.ID
 }
 
 // run takes in events, and does what the planner asks for, until nothing is under
@@ -64,7 +79,7 @@ func (s *session) run(ctx context.Context, first ...Event) {
 	work, leave := context.WithCancelCause(ctx)
 	defer leave(nil)
 	control := s.options.Control.watch()
-	meter := newPaceMeter(s.client)
+	meter := newPaceMeter(s.clients.all)
 	clock := time.NewTimer(s.untilLook())
 	defer clock.Stop()
 
@@ -94,7 +109,7 @@ func (s *session) run(ctx context.Context, first ...Event) {
 	if interrupted || s.panicked != nil || errors.Is(s.err, errHookEnded) {
 		end.Reason = ReasonInterrupted
 	}
-	s.take(work, append(meter.read(), end)...)
+	s.take(work, append(append(meter.read(), s.maintenance(ctx)...), end)...)
 }
 
 // isOver reports whether nothing more is begun.
@@ -207,7 +222,7 @@ func (s *session) act(work context.Context, a Action) []Event {
 func (s *session) follower(id string) *follower {
 	f := newFollower(s, s.targets[id])
 	record, _ := s.report.Record(id)
-	f.attempts, f.sentAt, f.down = s.planner.Attempts(id), record.SentAt, !record.DownAt.IsZero()
+	f.attempts, f.sentAt, f.sendID, f.down = s.planner.Attempts(id), record.SentAt, record.SendID, !record.DownAt.IsZero()
 	f.drained = record.Drained()
 	f.drainDone = f.drained && record.State == StateRestarting && record.Call(HookDrain).passed() // an earlier session began its turn
 	if record.Before != nil {
@@ -239,7 +254,7 @@ func (s *session) approve(ctx context.Context, stage int) {
 	switch {
 	case ctx.Err() != nil: // nobody asks any more
 	case err != nil:
-		s.told.put(told{Event: Event{Kind: EventHalt, Reason: ReasonDisapproved, Error: err.Error()}})
+		s.told.put(told{Event: Event{Kind: EventHalt, Reason: ReasonDisapproved, Error: hookText(err)}})
 	default:
 		s.told.put(told{Event: Event{Kind: EventStage, Stage: stage}})
 	}

@@ -40,7 +40,7 @@ func TestPanicsOfHooks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, 8, ecstest.Options{}, func(t *testing.T, s *service) {
 				path := filepath.Join(t.TempDir(), "run.journal")
-				options := fleet.Options{Rules: atOnce, Journal: path}
+				options := fleet.Options{Settings: fleet.Settings{Rules: atOnce}, Journal: path}
 				hook(&options, func() { panic("a bug of the caller's") })
 				plan := s.plan()
 				require.PanicsWithValue(t, "a bug of the caller's", func() {
@@ -48,7 +48,8 @@ func TestPanicsOfHooks(t *testing.T) {
 				})
 				synctest.Wait()
 				report, err := fleet.Resume(context.Background(), s.client, plan, fleet.Options{
-					Rules: atOnce, Journal: path, Health: agree, Blocker: agree, Approve: func(context.Context, int) error { return nil },
+					Settings: fleet.Settings{Rules: atOnce},
+					Journal:  path, Health: agree, Blocker: agree, Approve: func(context.Context, int) error { return nil },
 				})
 				require.NoError(t, err)
 				require.Empty(t, report.NotRestarted())
@@ -66,28 +67,30 @@ func TestHooksMustBeGivenAgain(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "run.journal")
 		sick := func(context.Context, fleet.Target) error { return errors.New("sick") }
 		always := &fleet.Window{End: 24 * time.Hour}
-		options := fleet.Options{Rules: fleet.Rules{Canary: []int{1}}, Journal: path, Health: sick, Blocker: agree, Window: always}
+		options := fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{Canary: []int{1}}, Window: always}, Journal: path, Health: sick, Blocker: agree}
 		report, err := s.run(options)
 		require.NoError(t, err)
 		require.Equal(t, fleet.ReasonCanary, report.Reason)
 		for name, change := range map[string]func(*fleet.Options){
 			"Health":  func(o *fleet.Options) { o.Health = nil },
 			"Blocker": func(o *fleet.Options) { o.Blocker = nil },
-			"Window":  func(o *fleet.Options) { o.Window = nil },
 		} {
 			changed := options
 			change(&changed)
 			_, err := fleet.Resume(context.Background(), s.client, s.plan(), changed)
 			require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
-			require.ErrorContains(t, err, name+" was given to the session before")
+			require.ErrorContains(t, err, name+" was given to the last session")
 		}
 		_, err = fleet.Resolve(context.Background(), s.client, s.plan(), fleet.Options{Journal: path})
 		require.ErrorContains(t, err, "Health was given")
 		report, err = fleet.Resolve(context.Background(), s.client, s.plan(), fleet.Options{Journal: path, Health: sick})
 		require.NoError(t, err)
 		require.Equal(t, 1, report.Count(fleet.StateFailed))
-		_, err = fleet.Resume(context.Background(), s.client, s.plan(), fleet.Options{Journal: path, Health: sick, Blocker: agree})
-		require.ErrorContains(t, err, "Window was given", "also after a look")
+		_, err = fleet.Resume(context.Background(), s.client, s.plan(), fleet.Options{Journal: path, Health: sick})
+		require.ErrorContains(t, err, "Blocker was given", "also after a look")
+		history, err := fleet.Load(path)
+		require.NoError(t, err)
+		require.Equal(t, always.End, history.Report().Settings.Window.End, "which leaves the window in force")
 		options.Health = agree
 		report, err = fleet.Resume(context.Background(), s.client, s.plan(), options)
 		require.NoError(t, err)

@@ -22,7 +22,7 @@ func TestWindow(t *testing.T) {
 		now := time.Now().UTC() // 2000-01-01, shortly after midnight
 		window := fleet.Window{Start: 2 * time.Hour, End: 2*time.Hour + 3*time.Minute}
 		var seen trace
-		report, err := s.run(fleet.Options{Rules: fleet.Rules{Canary: []int{}}, Window: &window, OnEvent: collect(&seen)})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{Canary: []int{}}, Window: &window}, OnEvent: collect(&seen)})
 		require.NoError(t, err)
 		require.Equal(t, 10, report.Count(fleet.StateHealthy))
 		for _, e := range seen.of(fleet.EventIntent) {
@@ -44,7 +44,7 @@ func TestPause(t *testing.T) {
 		time.AfterFunc(time.Hour+2*time.Minute, control.Pause)
 		time.AfterFunc(2*time.Hour, control.Unpause)
 		begin := time.Now()
-		report, err := s.run(fleet.Options{Rules: fleet.Rules{Canary: []int{}}, Control: &control, OnEvent: collect(&seen)})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{Canary: []int{}}}, Control: &control, OnEvent: collect(&seen)})
 		require.NoError(t, err)
 		require.Equal(t, 10, report.Count(fleet.StateHealthy))
 		for _, e := range seen.of(fleet.EventIntent) {
@@ -59,7 +59,7 @@ func TestStopSettles(t *testing.T) {
 		var control fleet.Control
 		time.AfterFunc(100*time.Second, control.Stop)
 		path := filepath.Join(t.TempDir(), "run.journal")
-		options := fleet.Options{Rules: fleet.Rules{MaxUnavailable: fleet.Count(10), Canary: []int{}}, Journal: path, Control: &control}
+		options := fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(10), Canary: []int{}}}, Journal: path, Control: &control}
 		report, err := s.run(options)
 		require.NoError(t, err)
 		require.Equal(t, fleet.ReasonUser, report.Reason)
@@ -87,7 +87,7 @@ func TestLeaveAndResume(t *testing.T) {
 				path := filepath.Join(t.TempDir(), "run.journal")
 				rules := atOnce
 				rules.MaxFailed = fleet.Percent(100)
-				options := fleet.Options{Rules: rules, Journal: path}
+				options := fleet.Options{Settings: fleet.Settings{Rules: rules}, Journal: path}
 				plan := s.plan()
 				ctx, cancel := context.WithTimeout(context.Background(), after)
 				report, err := fleet.Run(ctx, s.client, plan, options)
@@ -157,7 +157,7 @@ func TestApprove(t *testing.T) {
 func TestResumeRefusesAnotherPlan(t *testing.T) {
 	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
 		path := filepath.Join(t.TempDir(), "run.journal")
-		_, err := s.run(fleet.Options{Rules: atOnce, Journal: path})
+		_, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce}, Journal: path})
 		require.NoError(t, err)
 		plan := s.plan()
 		plan.Targets = plan.Targets[:2]
@@ -165,8 +165,10 @@ func TestResumeRefusesAnotherPlan(t *testing.T) {
 		require.ErrorIs(t, err, fleet.ErrJournal)
 		require.ErrorContains(t, err, "another plan")
 		// and the lock is free again
-		_, err = fleet.Resume(context.Background(), s.client, s.plan(), fleet.Options{Journal: path})
-		require.NoError(t, err)
+		report, err := fleet.Resume(context.Background(), s.client, s.plan(), fleet.Options{Journal: path})
+		require.ErrorIs(t, err, fleet.ErrFinished)
+		require.NotErrorIs(t, err, fleet.ErrJournal)
+		require.Equal(t, 1, report.Sessions, "which leaves the journal as it is")
 		s.restartedOnce(s.ids...)
 	})
 }
@@ -177,7 +179,7 @@ func TestSecondDriverIsRefused(t *testing.T) {
 		plan := s.plan()
 		done := make(chan error)
 		go func() {
-			_, err := fleet.Run(context.Background(), s.client, plan, fleet.Options{Rules: atOnce, Journal: path})
+			_, err := fleet.Run(context.Background(), s.client, plan, fleet.Options{Settings: fleet.Settings{Rules: atOnce}, Journal: path})
 			done <- err
 		}()
 		synctest.Wait()
@@ -196,7 +198,7 @@ func TestResolveSendsNothing(t *testing.T) {
 			ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", InstanceID: "i-00001", Late: 5 * time.Minute},
 			ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", InstanceID: "i-00002"},
 		)
-		options := fleet.Options{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), Canary: []int{}}, Journal: path}
+		options := fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), Canary: []int{}}}, Journal: path}
 		report, err := s.run(options)
 		require.NoError(t, err)
 		require.Equal(t, fleet.ReasonBudget, report.Reason)
@@ -226,11 +228,11 @@ func TestResolveSendsNothing(t *testing.T) {
 
 func TestWithoutJournal(t *testing.T) {
 	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
-		report, err := fleet.Run(context.Background(), s.client, s.plan(), fleet.Options{Rules: atOnce})
+		report, err := fleet.Run(context.Background(), s.client, s.plan(), fleet.Options{Settings: fleet.Settings{Rules: atOnce}})
 		require.NoError(t, err)
 		require.Empty(t, report.NotRestarted())
 		s.restartedOnce(s.ids...)
-		_, err = fleet.Resume(context.Background(), s.client, s.plan(), fleet.Options{Rules: atOnce})
+		_, err = fleet.Resume(context.Background(), s.client, s.plan(), fleet.Options{Settings: fleet.Settings{Rules: atOnce}})
 		require.ErrorContains(t, err, "Journal is empty")
 	})
 }
@@ -239,7 +241,7 @@ func TestWithoutJournal(t *testing.T) {
 // StartTime stays is proven to have restarted when it is seen again.
 func TestWhatAnEarlierSessionSaw(t *testing.T) {
 	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
-		options := fleet.Options{Rules: atOnce, Journal: filepath.Join(t.TempDir(), "run.journal")}
+		options := fleet.Options{Settings: fleet.Settings{Rules: atOnce}, Journal: filepath.Join(t.TempDir(), "run.journal")}
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		plan := s.plan()

@@ -29,9 +29,13 @@ func newSingle(client *ecsreboot.Client, options Options) (bridge.Single[Target,
 	return &single{client: client, options: options}, nil
 }
 
-// follower returns a follower that belongs to no run.
-func (s *single) follower(target Target) *follower {
-	return newFollower(newBareSession(s.client, s.options), target)
+// follower returns a follower that belongs to no run. It refuses a target of another
+// region than the client's.
+func (s *single) follower(target Target) (*follower, error) {
+	if target.Region != "" && target.Region != s.client.Region() {
+		return nil, input("Target", strconv.Quote(target.ID)+" is of region "+target.Region+", the client of "+s.client.Region())
+	}
+	return newFollower(newBareSession(oneClient(s.client), s.options), target), nil
 }
 
 // Follow follows a restart that was sent by other means than a run.
@@ -42,10 +46,27 @@ func (s *single) Follow(ctx context.Context, sent bridge.Sent[Target], tell func
 	if id := sent.Before.InstanceID; id != "" && id != sent.Target.ID {
 		return input("Before", "is of "+strconv.Quote(id))
 	}
-	f := s.follower(sent.Target)
-	f.before, f.sentAt, f.down = sent.Before, sent.At, sent.Down
-	f.session.hearAll(tell, func() { f.work(ctx, sent.Accepted) })
-	return nil
+	f, err := s.follower(sent.Target)
+	if err != nil {
+		return err
+	}
+	f.before, f.sentAt, f.sendID, f.down = sent.Before, sent.At, sent.SendID, sent.Down
+	if !sent.SentAt.IsZero() {
+		f.sentAt = sent.SentAt
+		if grace := &f.session.options.UnknownGrace; *grace >= 0 { // the grace period begins at sentAt
+			*grace += max(0, sent.At.Sub(sent.SentAt))
+		}
+	}
+	var refusal error
+	f.session.hearAll(tell, func() {
+		err := f.takeUp(ctx, sent.Accepted)
+		if outcomeOf(err) == ecsreboot.OutcomeRejected {
+			refusal = err
+			return
+		}
+		f.tellEnd(ctx, err)
+	})
+	return refusal
 }
 
 // AwaitOthers waits for an instance that is not Running when its turn has come.
@@ -53,7 +74,10 @@ func (s *single) AwaitOthers(ctx context.Context, target Target, tell func(Event
 	if err := checkContext(ctx); err != nil {
 		return false, err
 	}
-	f := s.follower(target)
+	f, err := s.follower(target)
+	if err != nil {
+		return false, err
+	}
 	f.session.hearAll(tell, func() {
 		err := newSender(f).awaitOthers(ctx)
 		running = err == nil && ctx.Err() == nil
@@ -72,7 +96,11 @@ func (s *single) Judge(ctx context.Context, target Target, err error) (bridge.Ju
 	if outcome := ecsreboot.OutcomeOf(err); outcome != ecsreboot.OutcomeNotSent && outcome != ecsreboot.OutcomeRejected {
 		return bridge.Judgement[Event, Reason]{}, input("err", "is of a restart that may have happened, or of none: "+outcome.String())
 	}
-	e, fatal := s.follower(target).verdict(ctx, err)
+	f, bad := s.follower(target)
+	if bad != nil {
+		return bridge.Judgement[Event, Reason]{}, bad
+	}
+	e, fatal := f.verdict(ctx, err)
 	e.InstanceID = target.ID
 	j := bridge.Judgement[Event, Reason]{
 		Event: e, Retry: mayPass(err), NotRunning: errors.Is(err, ecsreboot.ErrIncorrectInstanceStatus), ForAll: fatal != nil,
@@ -86,6 +114,23 @@ func (s *single) Judge(ctx context.Context, target Target, err error) (bridge.Ju
 		}
 	}
 	return j, nil
+}
+
+// CallHook calls a hook as a run does. The text of its error shows no secret.
+func (s *single) CallHook(ctx context.Context, call func(context.Context) error) error {
+	if err := checkContext(ctx); err != nil {
+		return err
+	}
+	if err := callHook(ctx, s.options.HookTimeout, call); err != nil {
+		return errors.New(hookText(err))
+	}
+	return nil
+}
+
+// Permitted sends a dry run.
+func (s *single) Permitted(ctx context.Context, id string, forceStop bool) (permitted, known bool) {
+	d := dryRunOther(ctx, s.client, id, forceStop)
+	return d == denialAlone, d != denialOpen
 }
 
 // hearAll runs work, and calls tell with each event that work reports, in the goroutine

@@ -26,6 +26,7 @@ const (
 	drained  targetState = "drained"  // likewise, and Options.Drain was called
 	intended targetState = "intended" // the intent is recorded, and nothing shows that the request left
 	sent     targetState = "sent"     // the request may have been sent, with an unknown outcome
+	sentUp   targetState = "sent-up"  // likewise, but it was last seen Running, and the run waits for a witness
 	accepted targetState = "accepted" // the service accepted the restart
 	healthy  targetState = "healthy"
 
@@ -69,6 +70,7 @@ var factsOf = map[targetState]stateFacts{
 	drained:         {public: StateRestarting, down: true, look: ActionRestart},
 	intended:        {public: StateRestarting, down: true},
 	sent:            {public: StateRestarting, down: true, look: ActionResolve},
+	sentUp:          {public: StateRestarting, look: ActionResolve},
 	accepted:        {public: StateRestarting, down: true, look: ActionFollow},
 	healthy:         {public: StateHealthy},
 	failedChosen:    {public: StateFailed, down: true, unsent: true},
@@ -92,12 +94,13 @@ var factsOf = map[targetState]stateFacts{
 	gone:               {public: StateSkipped, gone: true},
 }
 
-// goneFrom and upFrom hold the states of a failed instance that is not unavailable.
+// goneFrom and upFrom hold the states of an instance that is not unavailable, although
+// its restart is not proven.
 var (
 	goneFrom = map[targetState]targetState{
 		failedChosen: failedChosenGone, failedIntended: failedIntendedGone, failedSent: failedSentGone, failedAccepted: failedAcceptedGone,
 	}
-	upFrom = map[targetState]targetState{failedChosen: failedChosenUp, failedIntended: failedIntendedUp}
+	upFrom = map[targetState]targetState{sent: sentUp, failedChosen: failedChosenUp, failedIntended: failedIntendedUp}
 )
 
 // broad returns the state without what is known of the instance itself: what may
@@ -121,8 +124,9 @@ func (s targetState) public() State { return factsOf[s].public }
 var nextStates = map[EventKind]map[targetState]targetState{
 	EventHook:     {waiting: drained, chosen: drained, drained: drained},
 	EventIntent:   {waiting: intended, chosen: intended, drained: intended, intended: intended, sent: intended},
-	EventAccepted: {intended: accepted, sent: accepted, accepted: accepted},
+	EventAccepted: {intended: accepted, sent: accepted, accepted: accepted, failedSent: failedAccepted, unknownSent: unknownAccepted},
 	EventDoubt:    {intended: sent, sent: sent, accepted: accepted},
+	EventAwaiting: {sent: sent},
 	EventUnsent: {
 		waiting: waiting, chosen: waiting, drained: waiting, intended: waiting, sent: waiting,
 		failedChosen: waiting, failedIntended: waiting, failedDrained: waiting, deferred: waiting, deferredDown: waiting,
@@ -158,7 +162,7 @@ var nextStates = map[EventKind]map[targetState]targetState{
 // isNote reports whether the event says something of an instance that changes its state
 // in no way. Of the hooks, only a drain does.
 func (e Event) isNote() bool {
-	return e.Kind == EventHeld || e.Kind == EventHooked || e.Kind == EventHook && e.Hook != HookDrain
+	return e.Kind == EventHeld || e.Kind == EventMaintenance || e.Kind == EventHooked || e.Kind == EventHook && e.Hook != HookDrain
 }
 
 // after returns the state after an event, and whether the event can happen in s.
@@ -169,7 +173,14 @@ func (s targetState) after(e Event) (next targetState, ok bool) {
 	if e.Kind == EventMarked {
 		return s.marked(e.Mark)
 	}
-	next, ok = nextStates[e.Kind][s.broad()]
+	from := s.broad()
+	switch resolvable := factsOf[s].look == ActionResolve; {
+	case e.Kind == EventAwaiting && resolvable && from != sent:
+		return s, true
+	case e.Kind == EventFailed && resolvable && e.Witness != "": // the witness found that the request did nothing
+		from = intended
+	}
+	next, ok = nextStates[e.Kind][from]
 	switch {
 	case !ok:
 		return next, false
@@ -177,7 +188,7 @@ func (s targetState) after(e Event) (next targetState, ok bool) {
 		return goneFrom[next], true
 	case e.Kind == EventFailed && e.Reason == ReasonNotUndrained && (next == failedChosen || next == failedIntended):
 		return failedDrained, true
-	case e.Kind == EventFailed && e.Running && upFrom[next] != "":
+	case (e.Kind == EventFailed || e.Kind == EventAwaiting) && e.Running && upFrom[next] != "":
 		return upFrom[next], true
 	case e.Kind != EventSkipped:
 		return next, true

@@ -31,7 +31,7 @@ func TestStopWhileOnEventIsBusy(t *testing.T) {
 		var stoppedAt time.Time
 		first := true
 		rules := atOnce
-		report, err := s.run(fleet.Options{Rules: rules, Control: &control, OnEvent: func(e fleet.Event) {
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: rules}, Control: &control, OnEvent: func(e fleet.Event) {
 			if e.Kind == fleet.EventIntent && first {
 				first = false
 				time.Sleep(5 * time.Minute) // asks somebody, say
@@ -55,7 +55,7 @@ func TestWindowEndsDuringSync(t *testing.T) {
 		storage := &slowDisk{disk: newDisk(), sync: time.Minute}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 		defer cancel()
-		_, _ = fleet.Run(ctx, s.client, s.plan(), fleet.Options{Rules: atOnce, Window: &window, Journal: "run.journal"}.WithFiles(storage))
+		_, _ = fleet.Run(ctx, s.client, s.plan(), fleet.Options{Settings: fleet.Settings{Rules: atOnce, Window: &window}, Journal: "run.journal"}.WithFiles(storage))
 		require.Zero(t, s.sentAfter(end), "sent after the window's end")
 	})
 }
@@ -67,7 +67,7 @@ func TestStopDuringSync(t *testing.T) {
 		storage := &slowDisk{disk: newDisk(), sync: time.Minute}
 		begin := time.Now()
 		time.AfterFunc(90*time.Second, control.Stop)
-		_, err := fleet.Run(context.Background(), s.client, s.plan(), fleet.Options{Rules: atOnce, Control: &control, Journal: "run.journal"}.WithFiles(storage))
+		_, err := fleet.Run(context.Background(), s.client, s.plan(), fleet.Options{Settings: fleet.Settings{Rules: atOnce}, Control: &control, Journal: "run.journal"}.WithFiles(storage))
 		require.NoError(t, err)
 		require.Zero(t, s.sentAfter(begin.Add(90*time.Second)), "sent after Stop")
 	})
@@ -84,7 +84,7 @@ func TestStopWhileOthersRestart(t *testing.T) {
 				begin := time.Now()
 				ctx, cancel := context.WithTimeout(context.Background(), 24*time.Hour)
 				defer cancel()
-				_, err := fleet.Run(ctx, s.client, s.plan(), fleet.Options{Rules: fleet.Rules{Canary: []int{}}, Control: &control, ReadyTimeout: limit})
+				_, err := fleet.Run(ctx, s.client, s.plan(), fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{Canary: []int{}}, ReadyTimeout: limit}, Control: &control})
 				require.Zero(t, s.TotalReboots())
 				t.Log(err, time.Since(begin))
 				require.Less(t, time.Since(begin), 2*time.Minute, "nothing was sent, so nothing has to settle")
@@ -106,7 +106,7 @@ func TestStopWhileThrottled(t *testing.T) {
 				plan := s.plan()
 				var stopped time.Time
 				time.AfterFunc(5*time.Minute, func() { stopped = time.Now(); control.Stop() })
-				_, err = fleet.Run(context.Background(), client, plan, fleet.Options{Rules: atOnce, Control: &control, MinReady: -1})
+				_, err = fleet.Run(context.Background(), client, plan, fleet.Options{Settings: fleet.Settings{Rules: atOnce, MinReady: -1}, Control: &control})
 				require.NoError(t, err)
 				require.Less(t, time.Since(stopped), 80*time.Second)
 			})
@@ -122,7 +122,7 @@ func TestIntentAfterHalt(t *testing.T) {
 		var halted time.Time
 		rules := atOnce
 		rules.MaxFailed = fleet.Count(0)
-		_, err := fleet.Run(context.Background(), s.client, s.plan(), fleet.Options{Rules: rules, Journal: "run.journal", OnEvent: func(e fleet.Event) {
+		_, err := fleet.Run(context.Background(), s.client, s.plan(), fleet.Options{Settings: fleet.Settings{Rules: rules}, Journal: "run.journal", OnEvent: func(e fleet.Event) {
 			t.Log(e.At.Format("05.000"), e.Kind, e.InstanceID, e.Reason)
 			if e.Kind == fleet.EventHalt {
 				halted = time.Now()
@@ -138,7 +138,7 @@ func TestStopInOnEvent(t *testing.T) {
 	inBubble(t, 40, ecstest.Options{}, func(t *testing.T, s *service) {
 		var control fleet.Control
 		var stopped time.Time
-		_, err := s.run(fleet.Options{Rules: fleet.Rules{MaxUnavailable: fleet.Count(10), Canary: []int{}}, Control: &control, OnEvent: func(e fleet.Event) {
+		_, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(10), Canary: []int{}}}, Control: &control, OnEvent: func(e fleet.Event) {
 			if e.Kind == fleet.EventHealthy && stopped.IsZero() {
 				control.Stop()
 				stopped = time.Now()
@@ -160,7 +160,8 @@ func TestControlOfTwo(t *testing.T) {
 		for _, p := range plans {
 			go func() {
 				_, _ = fleet.Run(context.Background(), s.client, p, fleet.Options{
-					Rules: fleet.Rules{Canary: []int{}}, Control: &control, MinReady: -1,
+					Settings: fleet.Settings{Rules: fleet.Rules{Canary: []int{}}, MinReady: -1},
+					Control:  &control,
 					OnEvent: func(e fleet.Event) {
 						if e.Kind == fleet.EventStop {
 							done <- e.At
@@ -181,7 +182,7 @@ func TestCancelAtTheLast(t *testing.T) {
 	inBubble(t, 2, ecstest.Options{}, func(t *testing.T, s *service) {
 		ctx, cancel := context.WithCancel(context.Background())
 		n := 0
-		report, err := fleet.Run(ctx, s.client, s.plan(), fleet.Options{Rules: atOnce, OnEvent: func(e fleet.Event) {
+		report, err := fleet.Run(ctx, s.client, s.plan(), fleet.Options{Settings: fleet.Settings{Rules: atOnce}, OnEvent: func(e fleet.Event) {
 			if e.Kind == fleet.EventHealthy {
 				if n++; n == 2 {
 					cancel()
@@ -197,10 +198,10 @@ func TestCancelAtTheLast(t *testing.T) {
 func TestReasonDone(t *testing.T) {
 	inBubble(t, 2, ecstest.Options{}, func(t *testing.T, s *service) {
 		path := filepath.Join(t.TempDir(), "j")
-		_, err := s.run(fleet.Options{Rules: atOnce, Journal: path})
+		_, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce}, Journal: path})
 		require.NoError(t, err)
 		report, err := fleet.Resolve(context.Background(), s.client, s.plan(), fleet.Options{Journal: path})
-		require.NoError(t, err)
+		require.ErrorIs(t, err, fleet.ErrFinished)
 		require.Equal(t, fleet.ReasonDone, report.Reason)
 	})
 }
@@ -212,7 +213,7 @@ func TestContinueTellsUnsent(t *testing.T) {
 		control.Pause()
 		time.AfterFunc(time.Minute, control.Unpause)
 		var seen trace
-		_, err := s.run(fleet.Options{Rules: atOnce, Control: &control, OnEvent: collect(&seen)})
+		_, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce}, Control: &control, OnEvent: collect(&seen)})
 		require.NoError(t, err)
 		require.Empty(t, seen.of(fleet.EventUnsent))
 	})

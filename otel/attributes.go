@@ -22,6 +22,9 @@ const (
 	attemptsKey   = attribute.Key("ecs.reboot.attempts")
 	outcomeKey    = attribute.Key("ecs.reboot.outcome") // of a span
 	proofKey      = attribute.Key("ecs.reboot.proof")
+	sendIDKey     = attribute.Key("ecs.reboot.send_id")
+	witnessKey    = attribute.Key("ecs.reboot.witness")
+	findingKey    = attribute.Key("ecs.reboot.finding")
 
 	apiKey    = attribute.Key("api")     // of metrics
 	resultKey = attribute.Key("outcome") // of metrics
@@ -101,6 +104,29 @@ func word(code string) string {
 		}
 	}
 	return code
+}
+
+// sendIDOf returns a send ID as an attribute, or none.
+func sendIDOf(id string) []attribute.KeyValue {
+	if id == "" {
+		return nil
+	}
+	return []attribute.KeyValue{sendIDKey.String(id)}
+}
+
+// testimonyOf returns the finding of a witness as attributes, or none.
+func testimonyOf(t ecsreboot.Testimony) []attribute.KeyValue {
+	if t.Witness == "" {
+		return nil
+	}
+	attributes := []attribute.KeyValue{witnessKey.String(t.Witness), findingKey.String(string(t.Finding))}
+	if attr, ok := requestIDOf(t.RequestID); ok {
+		attributes = append(attributes, attr)
+	}
+	if t.Code != "" {
+		attributes = append(attributes, semconv.ErrorTypeKey.String(word(string(t.Code))))
+	}
+	return attributes
 }
 
 // requestIDOf returns a request id as an attribute if it looks like one, which are

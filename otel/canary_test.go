@@ -105,7 +105,7 @@ func testCanary(t *testing.T, echo func(http.RoundTripper, *http.Request, string
 	plan := fleet.Plan{Region: client.Region(), Endpoint: client.Endpoint(), Targets: []fleet.Target{{ID: id}}}
 	runCtx, cancel := context.WithTimeout(runCtx, time.Hour)
 	defer cancel()
-	_, _ = fleet.Run(runCtx, s.client, plan, fleet.Options{OnEvent: hook, Rules: fleet.Rules{Canary: []int{}, MaxUnavailable: fleet.Count(1), AllowWide: true}})
+	_, _ = fleet.Run(runCtx, s.client, plan, fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{Canary: []int{}, MaxUnavailable: fleet.Count(1), AllowWide: true}}, OnEvent: hook})
 
 	require.GreaterOrEqual(t, len(s.exporter.GetSpans()), 8)
 	c.mu.Lock()

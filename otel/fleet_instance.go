@@ -36,7 +36,7 @@ func (i *instance) take(r *run, e fleet.Event) {
 	span := i.open(r, at)
 	switch e.Kind {
 	case fleet.EventIntent:
-		span.AddEvent("send", at, trace.WithAttributes(attemptKey.Int(e.Attempt)))
+		span.AddEvent("send", at, trace.WithAttributes(append(sendIDOf(e.SendID), attemptKey.Int(e.Attempt))...))
 		i.intended = e.At
 		i.occupy(r, true)
 	case fleet.EventAccepted:
@@ -44,6 +44,7 @@ func (i *instance) take(r *run, e fleet.Event) {
 		if attr, ok := requestIDOf(e.RequestID); ok {
 			attributes = append(attributes, attr)
 		}
+		attributes = append(attributes, witnessOf(e)...)
 		span.AddEvent("accepted", at, trace.WithAttributes(attributes...))
 		i.sentAt = i.intended
 	case fleet.EventDoubt:
@@ -58,7 +59,7 @@ func (i *instance) take(r *run, e fleet.Event) {
 
 // end takes in what became of the instance.
 func (i *instance) end(r *run, e fleet.Event) {
-	i.span.SetAttributes(append(reasonOf(e), stateKey.String(string(e.Kind)))...)
+	i.span.SetAttributes(append(append(reasonOf(e), witnessOf(e)...), stateKey.String(string(e.Kind)))...)
 	switch e.Kind {
 	case fleet.EventHealthy:
 		i.span.SetAttributes(proofKey.String(string(e.Proof)))
@@ -93,6 +94,14 @@ func reasonOf(e fleet.Event) []attribute.KeyValue {
 		return nil
 	}
 	return []attribute.KeyValue{reasonKey.String(string(e.Reason))}
+}
+
+// witnessOf returns the witness of an event as an attribute, or none.
+func witnessOf(e fleet.Event) []attribute.KeyValue {
+	if e.Witness == "" {
+		return nil
+	}
+	return []attribute.KeyValue{witnessKey.String(e.Witness)}
 }
 
 // occupy makes the instance one of those that are unavailable, or none of them.

@@ -61,7 +61,7 @@ func (s *stage) byInstance() map[string]tracetest.SpanStub {
 func TestFleetRun(t *testing.T) {
 	inBubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
 		most, told := 0.0, 0
-		options := fleet.Options{MinReady: 10 * time.Second, OnEvent: func(fleet.Event) {
+		options := fleet.Options{Settings: fleet.Settings{MinReady: 10 * time.Second}, OnEvent: func(fleet.Event) {
 			told++
 			most = max(most, s.points("fleet.unavailable", "")[""])
 		}}
@@ -120,7 +120,7 @@ func TestFleetRunWithFailures(t *testing.T) {
 			ecstest.Fault{Action: "RebootInstance", InstanceID: "i-00002", Kind: ecstest.FaultDrop},
 			ecstest.Fault{Action: "RebootInstance", InstanceID: "i-00003", Kind: ecstest.FaultError, Code: "DiskError"},
 		)
-		options := fleet.Options{MinReady: -1, ReadyTimeout: 2 * time.Minute}
+		options := fleet.Options{Settings: fleet.Settings{MinReady: -1, ReadyTimeout: 2 * time.Minute}}
 		options.MaxUnavailable, options.AllowWide, options.MaxFailed, options.Canary = fleet.Count(6), true, fleet.Count(6), []int{}
 		atEnd := 0.0
 		options.OnEvent = func(e fleet.Event) {
@@ -169,7 +169,7 @@ func TestFleetRunWithFailures(t *testing.T) {
 // Requests look up the span of their instance while events arrive.
 func TestFleetManyAtOnce(t *testing.T) {
 	inBubble(t, ecstest.Options{LimitPerMinute: 40}, func(t *testing.T, s *stage) {
-		s.run(t.Context(), 60, fleet.Options{MinReady: -1, Rules: fleet.Rules{MaxUnavailable: fleet.Count(60), AllowWide: true, Canary: []int{}}})
+		s.run(t.Context(), 60, fleet.Options{Settings: fleet.Settings{MinReady: -1, Rules: fleet.Rules{MaxUnavailable: fleet.Count(60), AllowWide: true, Canary: []int{}}}})
 		instances := s.byInstance()
 		require.Len(t, instances, 60)
 		sends := s.spans("Ecs.RebootInstance")
@@ -190,7 +190,7 @@ func TestFleetManyAtOnce(t *testing.T) {
 func TestFleetSendThatIsThrottled(t *testing.T) {
 	inBubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
 		s.Inject(ecstest.Fault{Action: "RebootInstance", Kind: ecstest.FaultThrottle, Hint: 2 * time.Second})
-		s.run(t.Context(), 1, fleet.Options{MinReady: -1})
+		s.run(t.Context(), 1, fleet.Options{Settings: fleet.Settings{MinReady: -1}})
 		require.Equal(t, []string{"send", "send", "accepted", "down", "up"}, events(s.span("fleet.reboot.instance")))
 		require.Equal(t, "2", attr(s.span("Ecs.RebootInstance").Attributes, "ecs.reboot.attempts"))
 		require.Equal(t, map[string]float64{"accepted": 1}, s.points("ecs.reboot.sends", "outcome"))
@@ -203,7 +203,7 @@ func TestFleetSendThatIsCalledOff(t *testing.T) {
 	inBubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
 		s.Inject(ecstest.Fault{Action: "RebootInstance", Kind: ecstest.FaultThrottle, Hint: 20 * time.Second})
 		asked := 0
-		report := s.run(t.Context(), 1, fleet.Options{MinReady: -1, Blocker: func(ctx context.Context, _ fleet.Target) error {
+		report := s.run(t.Context(), 1, fleet.Options{Settings: fleet.Settings{MinReady: -1}, Blocker: func(ctx context.Context, _ fleet.Target) error {
 			_, err := s.client.TakeBaseline(ctx, id)
 			assert.NoError(t, err)
 			if asked++; asked == 2 {
@@ -240,7 +240,7 @@ func TestFleetSendThatIsCalledOff(t *testing.T) {
 func TestFleetSendThatIsRefused(t *testing.T) {
 	inBubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
 		s.Inject(ecstest.Fault{Action: "RebootInstance", Kind: ecstest.FaultError, Code: "DiskError"})
-		s.run(t.Context(), 1, fleet.Options{MinReady: -1})
+		s.run(t.Context(), 1, fleet.Options{Settings: fleet.Settings{MinReady: -1}})
 		require.Equal(t, []string{"send"}, events(s.span("fleet.reboot.instance")))
 		require.Equal(t, map[string]float64{"rejected": 1}, s.points("ecs.reboot.sends", "outcome"))
 		require.Empty(t, s.points("fleet.settle.duration", "outcome"))
@@ -252,7 +252,7 @@ func TestFleetRunWithoutEvents(t *testing.T) {
 	inBubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
 		plan, err := fleet.NewPlan(t.Context(), s.client, fleet.Selection{InstanceIDs: []string{id}})
 		require.NoError(t, err)
-		_, err = fleet.Run(t.Context(), s.client, plan, fleet.Options{MinReady: -1, Rules: fleet.Rules{MaxUnavailable: fleet.Count(1), AllowWide: true, Canary: []int{}}})
+		_, err = fleet.Run(t.Context(), s.client, plan, fleet.Options{Settings: fleet.Settings{MinReady: -1, Rules: fleet.Rules{MaxUnavailable: fleet.Count(1), AllowWide: true, Canary: []int{}}}})
 		require.NoError(t, err)
 		require.False(t, s.span("Ecs.RebootInstance").Parent.IsValid())
 		require.Equal(t, map[string]float64{"accepted": 1}, s.points("ecs.reboot.sends", "outcome"))
@@ -263,7 +263,7 @@ func TestFleetRunWithoutEvents(t *testing.T) {
 func TestHaltedAndInterruptedRuns(t *testing.T) {
 	inBubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
 		sick := func(context.Context, fleet.Target) error { return errors.New("sick") }
-		s.run(t.Context(), 3, fleet.Options{Health: sick, ReadyTimeout: 5 * time.Minute, Rules: fleet.Rules{MaxUnavailable: fleet.Count(1), AllowWide: true, Canary: []int{1}}})
+		s.run(t.Context(), 3, fleet.Options{Settings: fleet.Settings{ReadyTimeout: 5 * time.Minute, Rules: fleet.Rules{MaxUnavailable: fleet.Count(1), AllowWide: true, Canary: []int{1}}}, Health: sick})
 		run := s.span("fleet.reboot")
 		require.Equal(t, codes.Error, run.Status.Code)
 		require.Equal(t, "canary failed", attr(run.Attributes, "error.type"))
@@ -272,7 +272,7 @@ func TestHaltedAndInterruptedRuns(t *testing.T) {
 	inBubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(10*time.Second, cancel)
-		s.run(ctx, 3, fleet.Options{MinReady: -1})
+		s.run(ctx, 3, fleet.Options{Settings: fleet.Settings{MinReady: -1}})
 		run := s.span("fleet.reboot")
 		require.Equal(t, codes.Error, run.Status.Code)
 		require.Equal(t, "interrupted", attr(run.Attributes, "error.type"))
@@ -291,10 +291,10 @@ func TestResumedRunGoesOn(t *testing.T) {
 		journal := filepath.Join(t.TempDir(), "run.journal")
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(10*time.Second, cancel)
-		plan := s.run(ctx, 3, fleet.Options{MinReady: -1, Journal: journal}).Plan
+		plan := s.run(ctx, 3, fleet.Options{Settings: fleet.Settings{MinReady: -1}, Journal: journal}).Plan
 		s.exporter.Reset()
 
-		options := fleet.Options{MinReady: -1, Journal: journal, Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), AllowWide: true, Canary: []int{}}}
+		options := fleet.Options{Settings: fleet.Settings{MinReady: -1, Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), AllowWide: true, Canary: []int{}}}, Journal: journal}
 		resumed, hook := s.telemetry.FleetEvents(t.Context(), nil)
 		options.OnEvent = hook
 		report, err := fleet.Resume(resumed, s.client, plan, options)

@@ -44,7 +44,7 @@ func TestLogRecordsBelongToTheCall(t *testing.T) {
 		_, err = client.RebootInstance(t.Context(), request)
 		require.Error(t, err)
 
-		inError := []string{"error", "error.operation", "error.instance_id", "error.outcome", "error.attempts", "error.sent_at"}
+		inError := []string{"error", "error.operation", "error.instance_id", "error.outcome", "error.attempts", "error.sent_at", "error.send_id"}
 		again := append([]string{"operation", "instance_id", "attempts", "wait"}, inError...)
 		called := []string{"operation", "instance_id", "force_stop", "dry_run", "attempts", "outcome", "request_id", "elapsed"}
 		calls := s.spans("Ecs.RebootInstance")

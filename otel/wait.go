@@ -80,6 +80,7 @@ func (w *wait) event(e ecsreboot.Event) {
 	if attr, ok := requestIDOf(e.RequestID); ok {
 		attributes = append(attributes, attr)
 	}
+	attributes = append(append(attributes, sendIDOf(e.SendID)...), testimonyOf(e.Testimony)...)
 	if e.Err != nil {
 		attributes = append(attributes, semconv.ErrorTypeKey.String(errorType(e.Err)))
 	}

@@ -28,10 +28,10 @@ func TestWaitIsASpanWithItsSteps(t *testing.T) {
 		require.Equal(t, codes.Unset, wait.Status.Code)
 		require.Equal(t, "status", attr(wait.Attributes, "ecs.reboot.proof"))
 		require.Equal(t, result.RequestID, attr(wait.Attributes, "aliyun.request_id"))
-		require.Equal(t, []string{"baseline", "sending", "accepted", "status", "status"}, events(wait)) // Starting, Running
-		require.Equal(t, "Starting", attr(wait.Events[3].Attributes, "aliyun.ecs.status"))
-		require.Equal(t, []string{"baseline", "sending", "accepted"}, told[:3])
-		require.Greater(t, len(told), 5, "the caller gets events of polls without news too")
+		require.Equal(t, []string{"baseline", "sending", "sending", "accepted", "status", "status"}, events(wait)) // Starting, Running
+		require.Equal(t, "Starting", attr(wait.Events[4].Attributes, "aliyun.ecs.status"))
+		require.Equal(t, []string{"baseline", "sending", "sending", "accepted"}, told[:4])
+		require.Greater(t, len(told), 6, "the caller gets events of polls without news too")
 
 		require.Equal(t, "cn-hangzhou", attr(wait.Attributes, "cloud.region"))
 
@@ -49,6 +49,33 @@ func TestWaitIsASpanWithItsSteps(t *testing.T) {
 		}
 		require.Equal(t, 1, resends)
 		require.Equal(t, map[string]float64{"accepted": 1}, s.points("ecs.reboot.sends", "outcome"))
+	})
+}
+
+// refusing is a witness that finds that the service refused the request.
+type refusing struct{}
+
+func (refusing) Testify(context.Context, ecsreboot.SentRequest) (ecsreboot.Testimony, error) {
+	return ecsreboot.Testimony{Witness: "Trail", Finding: ecsreboot.FindingRefused, Code: "DiskError"}, nil
+}
+
+func TestWitnessIsAnEvent(t *testing.T) {
+	inBubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
+		s.Inject(ecstest.Fault{Action: "RebootInstance", Kind: ecstest.FaultDrop, Refuse: "DiskError"})
+		_, err := s.telemetry.Wrap(s.client).RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{Witness: refusing{}})
+		require.ErrorIs(t, err, ecsreboot.ErrRejected)
+		found := map[string]string{}
+		for _, e := range s.span("ecsreboot.RebootAndWait").Events {
+			for _, key := range []string{"ecs.reboot.send_id", "ecs.reboot.witness", "ecs.reboot.finding", "error.type"} {
+				if value := attr(e.Attributes, key); value != "" {
+					found[e.Name+" "+key] = value
+				}
+			}
+		}
+		require.Len(t, found["sending ecs.reboot.send_id"], 26)
+		require.Equal(t, found["sending ecs.reboot.send_id"], found["witness ecs.reboot.send_id"])
+		require.Equal(t, []string{"Trail", "refused", "DiskError"},
+			[]string{found["witness ecs.reboot.witness"], found["witness ecs.reboot.finding"], found["witness error.type"]})
 	})
 }
 

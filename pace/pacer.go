@@ -30,7 +30,8 @@ import (
 // Operation is an operation of the API with a separate rate limit.
 type Operation string
 
-// The operations that clients call.
+// The operations whose pace can be set. Each client adapts the pace of its reads of system
+// events by itself.
 const (
 	RebootInstance    Operation = "RebootInstance"
 	DescribeInstances Operation = "DescribeInstances"

@@ -35,7 +35,7 @@ func (b *bench) run(wait any, in followInput, heartbeat []fleet.Event) followRes
 }
 
 func (b *bench) following(before ecsreboot.Baseline) followInput {
-	return followInput{work: b.work(), Settings: defaults(b.t), Before: before, SentAt: time.Now(), Accepted: true}
+	return followInput{work: b.work(), Settings: defaults(b.t), Before: before, SentAt: time.Now(), Since: time.Now(), Accepted: true}
 }
 
 // defaults are the settings of a run that sets none.

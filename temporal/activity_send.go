@@ -24,6 +24,12 @@ type sendInput struct {
 	AskedAt    time.Time `json:"askedAt,omitzero"`    // when the instance's turn came
 	StartTime  time.Time `json:"startTime,omitzero"`  // what it was then
 	SendBefore time.Time `json:"sendBefore,omitzero"` // the end of the maintenance window
+	// OperationID begins the send IDs of this activity, and of no other one. It is chosen
+	// before the activity is scheduled, so that it is known even if the worker dies.
+	OperationID string `json:"operationId,omitempty"`
+	// Since skips an instance that started in the minute of this time or later: StartTime
+	// has no seconds. It is set if an operator has marked the instance as not restarted.
+	Since time.Time `json:"since,omitzero"`
 }
 
 // sendResult is the result of a sendInput. If it has no refusal, the restart was sent;
@@ -33,6 +39,7 @@ type sendResult struct {
 	RequestID string              `json:"requestId,omitempty"`
 	Error     string              `json:"error,omitempty"` // of an unknown outcome
 	SentAt    time.Time           `json:"sentAt,omitzero"`
+	SendID    string              `json:"sendId,omitempty"`
 	Before    *ecsreboot.Baseline `json:"before,omitempty"`  // taken right before the request left
 	Refusal   *driver.Judgement   `json:"refusal,omitempty"` // why it was not sent, or refused by the service
 	Rate      float64             `json:"rate,omitempty"`    // restarts a minute that the client allows; 0: no limit
@@ -79,10 +86,10 @@ func (a *activities) Send(ctx context.Context, in sendInput) (sendResult, error)
 	var result sendResult
 	var refusal *driver.Judgement
 	var answer ecsreboot.Event
-	_, err := a.client.RebootAndWait(limited, ecsreboot.RebootInstanceRequest{InstanceID: in.Target.ID, ForceStop: in.ForceStop}, ecsreboot.WaitOptions{
-		Timeout: -1,
+	_, err := a.of(in.Region).RebootAndWait(limited, ecsreboot.RebootInstanceRequest{InstanceID: in.Target.ID, ForceStop: in.ForceStop}, ecsreboot.WaitOptions{
+		Timeout: -1, OperationID: in.OperationID,
 		BeforeSend: func(_ context.Context, intent ecsreboot.SendIntent) error {
-			result.Before, refusal = &intent.Baseline, in.withheld(intent.Baseline)
+			result.Before, result.SendID, refusal = &intent.Baseline, intent.SendID, in.withheld(intent.Baseline)
 			switch {
 			case refusal != nil:
 				return errWithheld
@@ -98,14 +105,14 @@ func (a *activities) Send(ctx context.Context, in sendInput) (sendResult, error)
 			}
 		},
 	})
-	result.Rate = a.client.Pace(pace.RebootInstance).RatePerMinute
+	result.Rate = a.of(in.Region).Pace(pace.RebootInstance).RatePerMinute
 	if failed, ok := errors.AsType[*ecsreboot.OperationError](err); ok {
 		result.SentAt = failed.SentAt
 	}
 	switch ecsreboot.OutcomeOf(err) {
 	case ecsreboot.OutcomeNotSent, ecsreboot.OutcomeRejected:
 		if result.Refusal = refusal; refusal == nil {
-			result.Refusal, err = a.notSent(ctx, in.Target, err)
+			result.Refusal, err = a.notSent(ctx, in.work, err)
 			return result, err
 		}
 	case ecsreboot.OutcomeUnknown:
@@ -129,7 +136,7 @@ func (a *activities) askBefore(ctx context.Context, in sendInput) *driver.Judgem
 		}
 	}
 	if in.Settings.Blocker {
-		if err := recovered(func() error { return a.hooks.Blocker(ctx, in.Target) }); err != nil {
+		if err := a.block(ctx, in.work); err != nil {
 			return in.refusal(fleet.EventUnsent, fleet.ReasonBlocked, fleet.ReasonBlocked, text(err))
 		}
 	}
@@ -149,7 +156,7 @@ func recovered(f func() error) (err error) {
 
 // refusal is why the restart is not sent. kind and reason are the end of the instance's
 // turn if RebootOne does not retry, and retry is why it may.
-func (in sendInput) refusal(kind fleet.EventKind, reason, retry fleet.Reason, problem string) *driver.Judgement {
+func (in work) refusal(kind fleet.EventKind, reason, retry fleet.Reason, problem string) *driver.Judgement {
 	return &driver.Judgement{Retry: retry, Event: fleet.Event{Kind: kind, InstanceID: in.Target.ID, Reason: reason, Error: problem}}
 }
 
@@ -163,7 +170,7 @@ func (in sendInput) withheld(before ecsreboot.Baseline) *driver.Judgement {
 	switch {
 	case !in.StartTime.IsZero() && before.StartTime.After(in.StartTime), !in.AskedAt.IsZero() && before.StartTime.After(in.AskedAt.Add(ahead)):
 		return in.refusal(fleet.EventSkipped, fleet.ReasonOthers, "", "")
-	case in.Settings.MinUptime > 0 && now.Add(ahead).Sub(before.StartTime) < in.Settings.MinUptime:
+	case !in.Since.IsZero() && !before.StartTime.Before(in.Since.Add(ahead).Truncate(time.Minute)), in.Settings.MinUptime > 0 && now.Add(ahead).Sub(before.StartTime) < in.Settings.MinUptime:
 		return in.refusal(fleet.EventSkipped, fleet.ReasonUptime, "", "")
 	case !in.SendBefore.IsZero() && !now.Before(in.SendBefore): // RebootOne retries until the run revokes it
 		return in.refusal(fleet.EventUnsent, fleet.ReasonWindow, fleet.ReasonWindow, "")
@@ -172,11 +179,11 @@ func (in sendInput) withheld(before ecsreboot.Baseline) *driver.Judgement {
 }
 
 // notSent returns why a restart did not happen.
-func (a *activities) notSent(ctx context.Context, target fleet.Target, err error) (*driver.Judgement, error) {
-	j, bad := a.judge(ctx, target, err)
+func (a *activities) notSent(ctx context.Context, in work, err error) (*driver.Judgement, error) {
+	j, bad := a.judge(ctx, in, err)
 	if bad == nil && errors.Is(err, errTooLate) { // it waited for its turn, or for a connection
 		j.Retry = fleet.ReasonNotSent
-		if state := a.client.Pace(pace.RebootInstance); state.Closed || state.RatePerMinute > 0 {
+		if state := a.of(in.Region).Pace(pace.RebootInstance); state.Closed || state.RatePerMinute > 0 {
 			j.Retry, j.RetryAfter = fleet.ReasonThrottled, max(0, time.Until(state.Until))
 		}
 	}

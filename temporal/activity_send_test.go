@@ -215,3 +215,17 @@ func TestSnapshot(t *testing.T) {
 		})
 	}
 }
+
+// The poll that a refusal needs may be throttled: the activity answers in time all the same.
+func TestSendJudgesInTime(t *testing.T) {
+	onBench(t, ecstest.Options{LimitPerMinute: 1, ThrottleHint: ecstest.HintRetryAfter}, func(b *bench) {
+		b.Inject(ecstest.Fault{Kind: ecstest.FaultError, Code: "DiskError", Action: "RebootInstance", Times: -1})
+		in := b.input()
+		begin := time.Now()
+		result := b.mustSend(in)
+		require.Equal(t, fleet.ReasonRefused, result.Refusal.Event.Reason)
+		require.False(t, result.Refusal.Event.Running, "nobody knows")
+		require.Less(t, time.Since(begin), sendSlack, "the server would have given it up")
+		require.Zero(t, b.Reboots(id))
+	})
+}

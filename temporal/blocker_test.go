@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/fleet"
 	"github.com/ecsreboot/ecsreboot/fleet/driver"
@@ -59,7 +60,7 @@ func TestBlocker(t *testing.T) {
 // TestBlocked asks again after BlockerInterval, and after an hour gives the turn to
 // another instance.
 func TestBlocked(t *testing.T) {
-	w := newWorld(t, 2, Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(1), Canary: []int{}}, Blocker: true, BlockerInterval: 5 * time.Minute})
+	w := newWorld(t, 2, Settings{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(1), Canary: []int{}}, BlockerInterval: 5 * time.Minute}, Blocker: true})
 	w.fate = func(m *machine) fate {
 		if m.number == 0 && m.tries <= 30 {
 			return notSent(driver.Judgement{Retry: fleet.ReasonBlocked, Event: fleet.Event{Kind: fleet.EventUnsent, Reason: fleet.ReasonBlocked, Error: "busy"}})
@@ -78,6 +79,26 @@ func TestBlocked(t *testing.T) {
 	took := report.Ended.Sub(report.Begun)
 	require.Greater(t, took, 140*time.Minute)
 	require.Less(t, took, 160*time.Minute)
+}
+
+// TestSinceOfTheSameMinute: StartTime has no seconds.
+func TestSinceOfTheSameMinute(t *testing.T) {
+	onBench(t, ecstest.Options{}, func(b *bench) {
+		time.Sleep(10 * time.Second)
+		in := b.input()
+		in.Since = time.Now()
+		require.NoError(t, b.Restart(id, false))
+		time.Sleep(45 * time.Second)
+		before, err := b.client.TakeBaseline(b.t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, ecsreboot.StatusRunning, before.Status)
+		require.True(t, before.StartTime.Before(in.Since))
+		time.Sleep(time.Hour)
+		result := b.mustSend(in)
+		require.NotNil(t, result.Refusal)
+		require.Equal(t, fleet.ReasonUptime, result.Refusal.Event.Reason)
+		require.Equal(t, 1, b.Reboots(id))
+	}, func(i *ecstest.Instance) { i.Reboot = ecstest.RebootProfile{Graceful: 10 * time.Second} })
 }
 
 // TestMinUptime skips an instance that has started recently, by the service's clock.

@@ -109,7 +109,7 @@ func TestLostWhileContinuing(t *testing.T) {
 // with the others in flight.
 func handedOver(t *testing.T) (runHead, []byte, Settings) {
 	t.Helper()
-	settings := Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(4), Canary: []int{}}, ContinueAfter: 3}
+	settings := Settings{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(4), Canary: []int{}}}, ContinueAfter: 3}
 	w := newWorld(t, 20, settings)
 	waits := 0
 	w.waitTakes = func() time.Duration {
@@ -120,7 +120,7 @@ func handedOver(t *testing.T) (runHead, []byte, Settings) {
 	}
 	filled, err := settings.forPlan(w.plan)
 	require.NoError(t, err)
-	packed, err := packPlan(w.plan)
+	packed, err := packPlan(w.plan, w.settings)
 	require.NoError(t, err)
 	w.ExecuteWorkflow(rollingWorkflow, runHead{Settings: filled, Digest: w.plan.Digest()}, packed)
 

@@ -36,7 +36,7 @@ func (w *world) total() int {
 }
 
 func TestPauseTakesBackWhatWaits(t *testing.T) {
-	w := newWorld(t, 12, Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(3), Canary: []int{}}})
+	w := newWorld(t, 12, Settings{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(3), Canary: []int{}}}})
 	w.sendTakes = func() time.Duration { return 10 * time.Minute } // in the queue
 	var paused Progress
 	w.at(5*time.Minute, func() {
@@ -60,7 +60,7 @@ func TestPauseTakesBackWhatWaits(t *testing.T) {
 }
 
 func TestPauseFollowsWhatWasSent(t *testing.T) {
-	w := newWorld(t, 12, Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(3), Canary: []int{}}})
+	w := newWorld(t, 12, Settings{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(3), Canary: []int{}}}})
 	w.at(30*time.Second, func() { w.SignalWorkflow(SignalPause, nil) })
 	w.at(time.Hour, func() {
 		require.Equal(t, map[fleet.State]int{fleet.StateWaiting: 9, fleet.StateHealthy: 3}, w.progress().Counts)
@@ -72,7 +72,7 @@ func TestPauseFollowsWhatWasSent(t *testing.T) {
 }
 
 func TestAbort(t *testing.T) {
-	w := newWorld(t, 12, Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(3), Canary: []int{}}})
+	w := newWorld(t, 12, Settings{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(3), Canary: []int{}}}})
 	w.at(30*time.Second, func() { w.SignalWorkflow(SignalAbort, nil) })
 	report := w.run()
 	w.check(report)
@@ -83,7 +83,7 @@ func TestAbort(t *testing.T) {
 }
 
 func TestCancelIsAbort(t *testing.T) {
-	w := newWorld(t, 12, Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(3), Canary: []int{}}})
+	w := newWorld(t, 12, Settings{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(3), Canary: []int{}}}})
 	w.at(30*time.Second, w.CancelWorkflow)
 	report := w.run()
 	w.check(report)
@@ -92,7 +92,7 @@ func TestCancelIsAbort(t *testing.T) {
 }
 
 func TestApproveCanary(t *testing.T) {
-	w := newWorld(t, 20, Settings{Rules: narrow(), ApproveCanary: true, Notify: true})
+	w := newWorld(t, 20, Settings{Settings: fleet.Settings{Rules: narrow()}, ApproveCanary: true, Notify: true})
 	w.at(30*time.Minute, func() {
 		p := w.progress()
 		require.Equal(t, 1, p.Awaiting)
@@ -113,14 +113,21 @@ func TestApproveCanary(t *testing.T) {
 	report := w.run()
 	w.check(report)
 	require.NoError(t, report.Err())
-	require.Len(t, w.notices, 3)
-	require.Equal(t, 1, w.notices[0].Event.Stage)
-	require.Equal(t, 2, w.notices[1].Event.Stage)
-	require.Equal(t, fleet.EventEnd, w.notices[2].Event.Kind)
+	type notice struct {
+		kind  fleet.EventKind // empty: the stage waits for approval
+		stage int
+	}
+	var notices []notice
+	for _, n := range w.notices {
+		notices = append(notices, notice{n.Event.Kind, n.Event.Stage})
+		require.Equal(t, []string{w.plan.Region}, n.Regions)
+		require.Equal(t, 20, n.Progress.Targets)
+	}
+	require.Equal(t, []notice{{fleet.EventRun, 0}, {"", 1}, {fleet.EventStage, 1}, {"", 2}, {fleet.EventStage, 2}, {fleet.EventEnd, 0}}, notices)
 }
 
 func TestCanaryFails(t *testing.T) {
-	w := newWorld(t, 20, Settings{Rules: narrow(), Notify: true})
+	w := newWorld(t, 20, Settings{Settings: fleet.Settings{Rules: narrow()}, Notify: true})
 	w.end = func(*machine) fleet.Event { return fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotBack} }
 	report := w.run()
 	w.check(report)
@@ -130,11 +137,11 @@ func TestCanaryFails(t *testing.T) {
 	for _, n := range w.notices {
 		kinds = append(kinds, n.Event.Kind)
 	}
-	require.ElementsMatch(t, []fleet.EventKind{fleet.EventFailed, fleet.EventHalt, fleet.EventEnd}, kinds)
+	require.ElementsMatch(t, []fleet.EventKind{fleet.EventRun, fleet.EventFailed, fleet.EventHalt, fleet.EventEnd}, kinds)
 }
 
 func TestBudgetHalts(t *testing.T) {
-	w := newWorld(t, 60, Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(10), MaxFailed: fleet.Count(2), Canary: []int{}, AllowWide: true}})
+	w := newWorld(t, 60, Settings{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(10), MaxFailed: fleet.Count(2), Canary: []int{}, AllowWide: true}}})
 	w.end = func(m *machine) fleet.Event {
 		if m.number%4 == 0 {
 			return fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotHealthy}
@@ -150,7 +157,7 @@ func TestBudgetHalts(t *testing.T) {
 
 // TestComesBack gives room again when an instance that was given up comes back.
 func TestComesBack(t *testing.T) {
-	w := newWorld(t, 10, Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), MaxFailed: fleet.Count(9), Canary: []int{}}})
+	w := newWorld(t, 10, Settings{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), MaxFailed: fleet.Count(9), Canary: []int{}}}})
 	w.end = func(m *machine) fleet.Event {
 		if m.number == 0 {
 			return fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotHealthy}
@@ -166,7 +173,7 @@ func TestComesBack(t *testing.T) {
 }
 
 func TestAccessHalts(t *testing.T) {
-	w := newWorld(t, 12, Settings{Rules: narrow()})
+	w := newWorld(t, 12, Settings{Settings: fleet.Settings{Rules: narrow()}})
 	w.fate = func(*machine) fate {
 		return notSent(driver.Judgement{ForAll: true, Event: fleet.Event{Kind: fleet.EventUnsent, Reason: fleet.ReasonAccess, Error: "no key"}})
 	}
@@ -178,7 +185,7 @@ func TestAccessHalts(t *testing.T) {
 }
 
 func TestThrottled(t *testing.T) {
-	w := newWorld(t, 6, Settings{Rules: fleet.Rules{Canary: []int{}, MaxUnavailable: fleet.Count(6), AllowWide: true}})
+	w := newWorld(t, 6, Settings{Settings: fleet.Settings{Rules: fleet.Rules{Canary: []int{}, MaxUnavailable: fleet.Count(6), AllowWide: true}}})
 	w.fate = func(m *machine) fate {
 		if m.tries < 4 {
 			return throttled(time.Minute)
@@ -219,7 +226,7 @@ func TestEveryRefusal(t *testing.T) {
 		"connection": {driver.Judgement{Retry: fleet.ReasonNotSent, Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent}}, fleet.StateFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, 4, Settings{Rules: fleet.Rules{Canary: []int{}, MaxFailed: fleet.Count(3)}})
+			w := newWorld(t, 4, Settings{Settings: fleet.Settings{Rules: fleet.Rules{Canary: []int{}, MaxFailed: fleet.Count(3)}}})
 			w.refuses = func(m *machine) *driver.Judgement {
 				if m.number == 3 {
 					return &test.refusal
@@ -236,7 +243,7 @@ func TestEveryRefusal(t *testing.T) {
 
 func TestSizes(t *testing.T) {
 	for _, n := range []int{1, 199, 200, 201, 401} {
-		w := newWorld(t, n, Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Percent(25), Canary: []int{}}})
+		w := newWorld(t, n, Settings{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Percent(25), Canary: []int{}}}})
 		report := w.run()
 		w.check(report)
 		require.NoError(t, report.Err())

@@ -21,7 +21,7 @@ func TestDay(t *testing.T) {
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // there is next to no garbage in what is kept
 	random := rand.New(rand.NewPCG(1, 2))
-	w := newWorld(t, n, Settings{Rules: fleet.Rules{MaxFailed: fleet.Percent(2)}, ApproveCanary: true})
+	w := newWorld(t, n, Settings{Settings: fleet.Settings{Rules: fleet.Rules{MaxFailed: fleet.Percent(2)}}, ApproveCanary: true})
 	w.fate = func(m *machine) fate {
 		switch {
 		case m.tries == 1 && m.number%10 == 3:

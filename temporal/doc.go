@@ -25,6 +25,12 @@
 // sends the restart again. So a run restarts an instance at most once, and the report
 // names every instance that was not restarted.
 //
+// If the workers have a Witness, it is asked about such a restart; see
+// [WorkerOptions].Witness. RebootOne chooses the beginning of the send ID before it
+// schedules the activity, so that the witness finds the request even if the worker died. The
+// send IDs of a run begin with Report.ID and a hyphen. Only if the witness says that the
+// service refused the request, and if a retry may succeed, the instance gets another turn.
+//
 // A pause, an abort, a halt, and the end of the maintenance window revoke every restart
 // that no worker has begun to send. To end a run early, use [Abort]. If a run is
 // terminated instead, the restarts in flight are followed, but their results are not

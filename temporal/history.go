@@ -21,21 +21,35 @@ const (
 	// maxPacked leaves some room below 2 MB, above which servers refuse a payload.
 	maxPacked = 1_800_000
 	// eventRoom is how many bytes of maxPacked the events of an instance may take:
-	// TestPackedSize measures 90, and each time that it is held back takes some 10 more.
+	// TestPackedSize measures 101, and each time that it is held back takes some 10 more.
 	eventRoom = 110
+	// hookRoom is the same for each hook that is called for every instance:
+	// TestPackedSize measures 17.
+	hookRoom = 20
 	// maxUnpacked limits what a packed history may expand to.
 	maxUnpacked = 256 << 20
 )
 
 // packPlan packs the history of a run that has not begun. It refuses a plan whose
 // history would become too large.
-func packPlan(plan fleet.Plan) ([]byte, error) {
+func packPlan(plan fleet.Plan, s Settings) ([]byte, error) {
 	packed := appendLines(nil, plan)
-	if size := len(packed) + eventRoom*len(plan.Targets); size > maxPacked {
+	if size := len(packed) + s.eventRoom()*len(plan.Targets); size > maxPacked {
 		return nil, input("Plan", fmt.Sprintf("of %d targets is too large for one run: its history would take some %d kB of the %d kB that a Temporal server accepts; split it into several plans",
 			len(plan.Targets), size/1000, maxPacked/1000))
 	}
 	return packed, nil
+}
+
+// eventRoom is how many bytes of maxPacked the events of an instance may take.
+func (s Settings) eventRoom() int {
+	room := eventRoom
+	for _, called := range []bool{s.Drain, s.Undrain} {
+		if called {
+			room += hookRoom
+		}
+	}
+	return room
 }
 
 // packEvents appends events to a packed history. Without room for everything, the error

@@ -52,7 +52,7 @@ func TestMeasure(t *testing.T) {
 		w, err := NewWorker(c, ecs, WorkerOptions{TaskQueue: name})
 		require.NoError(t, err)
 		require.NoError(t, w.Start())
-		settings := Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Percent(10), MaxFailed: fleet.Percent(50), Canary: []int{1}}, MinReady: time.Second}
+		settings := Settings{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Percent(10), MaxFailed: fleet.Percent(50), Canary: []int{1}}, MinReady: time.Second}}
 		_, err = Start(ctx, c, plan, StartOptions{WorkflowID: name, TaskQueue: name, Settings: settings})
 		require.NoError(t, err)
 		begin := time.Now()

@@ -20,6 +20,10 @@ const (
 	sendActivity     = "Send"
 	followActivity   = "Follow"
 	notifyActivity   = "Notify"
+	checkActivity    = "Check"
+	askActivity      = "Ask"
+	hookActivity     = "Hook"
+	dryRunActivity   = "DryRun"
 )
 
 // The signals between a run and the RebootOne of an instance.
@@ -31,10 +35,9 @@ const (
 
 // runHead is the readable part of a run's input. The other part is its packed history.
 type runHead struct {
-	Settings         Settings     `json:"settings"`
-	Window           *windowInput `json:"window,omitempty"` // of the settings
-	Digest           string       `json:"digest"`
-	SearchAttributes bool         `json:"searchAttributes,omitempty"`
+	Settings         Settings `json:"settings"`
+	Digest           string   `json:"digest"`
+	SearchAttributes bool     `json:"searchAttributes,omitempty"`
 	// The other fields are what a run hands over when it continues as new.
 	Key       string     `json:"key,omitempty"`       // distinguishes the run from others with its ID
 	InFlight  []inFlight `json:"inFlight,omitempty"`  // the targets whose turn has come
@@ -42,13 +45,14 @@ type runHead struct {
 	Rate      float64    `json:"rate,omitempty"`
 }
 
-// inFlight is a target whose turn has come and whose end is not known.
+// inFlight is a target whose turn has come and whose RebootOne may report more.
 type inFlight struct {
 	Index     int       `json:"i"`                   // in the plan
 	AskedAt   time.Time `json:"at"`                  // when its turn came
 	Started   bool      `json:"started,omitempty"`   // its RebootOne was or is about to be started
 	Events    int       `json:"events,omitempty"`    // how many of its RebootOne are known
 	Throttled int       `json:"throttled,omitempty"` // how often it was
+	More      bool      `json:"more,omitempty"`      // see targetStatus
 }
 
 var (
@@ -73,10 +77,14 @@ func (h runHead) searchAttributes(group string) temporal.SearchAttributes {
 type targetStatus struct {
 	Key       string        `json:"key"`
 	ID        string        `json:"id"`
-	Number    int           `json:"n"` // of oneInput
+	Run       string        `json:"run,omitempty"` // the workflow ID of the run that it works for
+	Number    int           `json:"n"`             // of oneInput
 	Events    []fleet.Event `json:"events"`
 	Throttled int           `json:"throttled,omitempty"`
 	Rate      float64       `json:"rate,omitempty"`
+	// More reports that a hook is being called after the end, so that the run must not end
+	// before another status.
+	More bool `json:"more,omitempty"`
 }
 
 // end returns the event that says what became of the instance; its kind is empty if
@@ -90,10 +98,15 @@ func (s targetStatus) end() fleet.Event {
 	return fleet.Event{}
 }
 
-// revocation takes back what a run asked for. A RebootOne of another run ignores it.
+// revocation takes back what a run asked for. A RebootOne of another run, or of another
+// turn, ignores it.
 type revocation struct {
 	Key    string       `json:"key"`
+	Number int          `json:"n"`
 	Reason fleet.Reason `json:"reason"`
+	// Marked ends the follow of a restart that was sent as well: an operator has said what
+	// became of the instance.
+	Marked bool `json:"marked,omitempty"`
 }
 
 // isEnd reports whether an event says what became of an instance.

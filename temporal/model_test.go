@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -38,6 +40,8 @@ type world struct {
 	called   map[string]bool   // sends that were taken back, by their tokens
 	undo     map[string]func() // makes a send undone, by its token
 	notices  []Notice
+	log      []string // of hooks and restarts
+	marked   map[string]bool
 
 	// fate is what comes of a send that reached a worker; nil: it is accepted.
 	fate func(m *machine) fate
@@ -47,6 +51,18 @@ type world struct {
 	// back.
 	end       func(m *machine) fleet.Event
 	comesBack bool
+	// blocks is why Blocker refuses, hookFails is the error of a hook, and lacks is what
+	// Check says; nil or empty: nothing.
+	blocks    func(m *machine) string
+	hookFails func(m *machine, hook fleet.Hook) string
+	lacks     string
+	// refusal is what a witness says of a lost restart, in the end; nil: it has no trace. It
+	// makes the run wait for it first.
+	refusal func(m *machine) *driver.Judgement
+	// others is what the dry runs for others show.
+	others dryRunResult
+	// hookTakes is the time that a hook takes.
+	hookTakes time.Duration
 	// sendTakes and waitTakes are the times that these take.
 	sendTakes, waitTakes func() time.Duration
 }
@@ -65,6 +81,10 @@ type machine struct {
 	restarts int
 	tries    int // sends, those included that were taken back or throttled
 	looks    int
+	asks     int  // of Blocker
+	drained  bool // by the hooks
+	drains   int
+	failures int // calls of Failed
 	down     bool
 }
 
@@ -76,7 +96,7 @@ func newWorld(tb testing.TB, n int, settings Settings) *world {
 	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	w := &world{
 		TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), t: tb, settings: settings,
-		plan: fleet.Plan{Region: "cn-hangzhou"}, machines: make(map[string]*machine), called: make(map[string]bool), undo: make(map[string]func()),
+		plan: fleet.Plan{Region: "cn-hangzhou"}, machines: make(map[string]*machine), called: make(map[string]bool), marked: make(map[string]bool), undo: make(map[string]func()),
 		sendTakes: func() time.Duration { return 300 * time.Millisecond },
 		waitTakes: func() time.Duration { return 90 * time.Second },
 	}
@@ -110,6 +130,10 @@ func newWorld(tb testing.TB, n int, settings Settings) *world {
 		{sendActivity, w.send, func() time.Duration { return w.sendTakes() }},
 		{followActivity, w.follow, func() time.Duration { return w.waitTakes() }},
 		{notifyActivity, w.notify, func() time.Duration { return 0 }},
+		{checkActivity, w.checkWorker, func() time.Duration { return 0 }},
+		{askActivity, w.ask, func() time.Duration { return 0 }},
+		{hookActivity, w.hook, func() time.Duration { return w.hookTakes }},
+		{dryRunActivity, w.dryRun, func() time.Duration { return 0 }},
 	}
 	for _, a := range modelled {
 		w.RegisterActivityWithOptions(a.f, activity.RegisterOptions{Name: a.name})
@@ -125,9 +149,9 @@ func (w *world) run() *fleet.Report {
 	w.t.Helper()
 	settings, err := w.settings.forPlan(w.plan)
 	require.NoError(w.t, err)
-	packed, err := packPlan(w.plan)
+	packed, err := packPlan(w.plan, w.settings)
 	require.NoError(w.t, err)
-	w.ExecuteWorkflow(rollingWorkflow, runHead{Settings: settings, Window: newWindowInput(settings.Window), Digest: w.plan.Digest()}, packed)
+	w.ExecuteWorkflow(rollingWorkflow, runHead{Settings: settings, Digest: w.plan.Digest()}, packed)
 	require.True(w.t, w.IsWorkflowCompleted())
 	require.NoError(w.t, w.GetWorkflowError())
 	require.NoError(w.t, w.GetWorkflowResult(&packed))
@@ -187,6 +211,7 @@ func (w *world) send(ctx context.Context, in sendInput) (sendResult, error) {
 		f = w.fate(m)
 	}
 	if f.acts {
+		w.log = append(w.log, "restart "+m.id)
 		m.restarts++
 		w.change(m, true)
 	}
@@ -250,6 +275,15 @@ func (w *world) resolve(_ context.Context, in followInput) (followResult, error)
 	defer w.mu.Unlock()
 	m := w.machines[in.Target.ID]
 	m.looks++
+	if w.refusal != nil && m.restarts == 0 && !in.Awaiting {
+		return followResult{Events: []fleet.Event{{Kind: fleet.EventAwaiting, At: w.Now(), InstanceID: m.id, Running: true}}}, nil
+	}
+	if w.refusal != nil && m.restarts == 0 {
+		if refusal := w.refusal(m); refusal != nil {
+			m.sends-- // it certainly did nothing
+			return followResult{Refusal: refusal}, nil
+		}
+	}
 	e := fleet.Event{Kind: fleet.EventUnknown, At: w.Now(), InstanceID: m.id, Reason: fleet.ReasonNotProven}
 	if m.restarts > 0 {
 		w.change(m, false)
@@ -262,6 +296,62 @@ func (w *world) awaitOthers(_ context.Context, in followInput) (followResult, er
 	return followResult{Events: []fleet.Event{{Kind: fleet.EventSkipped, At: w.Now(), InstanceID: in.Target.ID, Reason: fleet.ReasonOthers}}}, nil
 }
 
+func (w *world) checkWorker(context.Context, checkInput) (string, error) { return w.lacks, nil }
+
+func (w *world) ask(_ context.Context, in askInput) (askResult, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m := w.machines[in.Target.ID]
+	m.asks++
+	if w.blocks != nil {
+		if why := w.blocks(m); why != "" {
+			return askResult{Refusal: in.refusal(fleet.EventUnsent, fleet.ReasonBlocked, fleet.ReasonBlocked, why)}, nil
+		}
+	}
+	return askResult{}, nil
+}
+
+func (w *world) hook(_ context.Context, in hookInput) (hookResult, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m := w.machines[in.Target.ID]
+	line := string(in.Hook) + " " + m.id
+	if in.Failure != nil {
+		line += ": " + string(in.Failure.Reason)
+	}
+	w.log = append(w.log, line)
+	switch in.Hook {
+	case fleet.HookDrain:
+		m.drained = true
+		m.drains++
+	case fleet.HookUndrain:
+		m.drained = false
+	case fleet.HookFailed:
+		m.failures++
+	default:
+		return hookResult{}, fmt.Errorf("hook %q is not called by an activity", in.Hook)
+	}
+	if w.hookFails != nil {
+		if why := w.hookFails(m, in.Hook); why != "" {
+			m.drained = m.drained || in.Hook == fleet.HookUndrain
+			return hookResult{Error: why, Running: in.Hook == fleet.HookDrain}, nil
+		}
+	}
+	return hookResult{}, nil
+}
+
+func (w *world) dryRun(context.Context, dryRunInput) (dryRunResult, error) { return w.others, nil }
+
+// of returns the lines of the log that are of an instance.
+func (w *world) of(id string) (lines []string) {
+	for _, line := range w.log {
+		if strings.Contains(line, id) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
 func (w *world) notify(_ context.Context, notice Notice) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -272,7 +362,7 @@ func (w *world) notify(_ context.Context, notice Notice) error {
 // check checks what holds of every run.
 func (w *world) check(report *fleet.Report) {
 	w.t.Helper()
-	planner, err := fleet.NewPlanner(w.plan, report.Rules)
+	planner, err := fleet.NewPlanner(w.plan, report.Settings.Rules)
 	require.NoError(w.t, err)
 	require.LessOrEqual(w.t, w.widest, planner.Width(), "more than the width was down")
 	named := make(map[string]bool)
@@ -282,17 +372,47 @@ func (w *world) check(report *fleet.Report) {
 	for _, m := range w.machines {
 		require.LessOrEqual(w.t, m.restarts, 1, "%s was restarted twice", m.id)
 		require.LessOrEqual(w.t, m.sends, 1, "%s was sent to twice", m.id)
-		if record, _ := report.Record(m.id); m.restarts == 0 && record.Reason != fleet.ReasonOthers {
+		record, _ := report.Record(m.id)
+		if m.restarts == 0 && record.Reason != fleet.ReasonOthers && !w.marked[m.id] {
 			require.True(w.t, named[m.id], "%s has not restarted and is not named", m.id)
 		}
+		w.checkHooks(m, record)
 	}
+}
+
+// checkHooks checks the calls of hooks for an instance.
+func (w *world) checkHooks(m *machine, record fleet.Record) {
+	w.t.Helper()
+	lines := w.of(m.id)
+	if i := slices.Index(lines, "restart "+m.id); i >= 0 && w.settings.Drain {
+		require.Contains(w.t, lines[:i], "drain "+m.id, "restarted without its drain")
+	}
+	if w.marked[m.id] {
+		return
+	}
+	broken := record.State == fleet.StateFailed || record.State == fleet.StateUnknown
+	if m.drained && w.settings.Undrain {
+		require.True(w.t, broken && (record.Reason == fleet.ReasonNotUndrained || !record.SentAt.IsZero()), "%s does not serve: %v %+v", m.id, lines, record)
+	}
+	require.Equal(w.t, b2i(w.settings.Failed && (broken || record.Failed)), m.failures, "calls of Failed for %s: %v %+v", m.id, lines, record)
+	for _, call := range record.Hooks {
+		require.NotZero(w.t, call.Ended, "%s of %s has no result", call.Hook, m.id)
+	}
+}
+
+// mark marks an instance, if the run allows it.
+func (w *world) mark(id string, as fleet.Mark) {
+	w.marked[id] = true
+	w.UpdateWorkflow(UpdateMark, id+string(as), &testsuite.TestUpdateCallback{
+		OnAccept: func() {}, OnReject: func(error) {}, OnComplete: func(any, error) {},
+	}, []fleet.Marking{{InstanceID: id, Mark: as, Note: "I looked"}})
 }
 
 // errDied is what the server tells of a send whose worker died.
 var errDied = temporal.NewTimeoutError(enums.TIMEOUT_TYPE_START_TO_CLOSE, nil)
 
 func TestRun(t *testing.T) {
-	w := newWorld(t, 30, Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(3)}})
+	w := newWorld(t, 30, Settings{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(3)}}})
 	report := w.run()
 	w.check(report)
 	require.NoError(t, report.Err())

@@ -1,9 +1,7 @@
 package ecstemporal
 
 import (
-	"hash/fnv"
 	"slices"
-	"strconv"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -29,13 +27,23 @@ type oneInput struct {
 	// Accepted are what it had reported.
 	Look     bool                `json:"look,omitempty"`
 	Known    *ecsreboot.Baseline `json:"known,omitempty"` // the instance before the restart
+	SentAt   time.Time           `json:"sentAt,omitzero"`
+	SendID   string              `json:"sendId,omitempty"`
 	Accepted bool                `json:"accepted,omitempty"`
+	Drained  bool                `json:"drained,omitempty"` // Drain was called, and no Undrain has passed since
+	// Others are instances for whose restart a dry run is sent if this one is denied.
+	Others []dryRunTarget `json:"others,omitempty"`
+	Since  time.Time      `json:"since,omitzero"` // see sendInput
+	// OperationID begins those of the Sends of this turn, and of no other one.
+	OperationID string `json:"operationId,omitempty"`
 }
 
 const (
 	// sendSlack is how much later than the request's own limit the server gives up the
 	// activity that sends it.
 	sendSlack = 15 * time.Second
+	// judgeTime is the limit of the poll that the error of a refused restart may need.
+	judgeTime = sendSlack / 3
 	// queueTime is how long a restart may wait for a worker before the instance is
 	// polled once more.
 	queueTime = 10 * time.Minute
@@ -44,8 +52,9 @@ const (
 	// instance is given up; both as in package fleet.
 	retryInterval = 10 * time.Second
 	retryTimeout  = 5 * time.Minute
-	// holdTimeout is how long an instance that is throttled or blocked keeps its turn.
-	holdTimeout = time.Hour
+	// maxAttempts is how many requests of an instance may have left until the instance
+	// fails for good, if a witness says that the service refused the last one.
+	maxAttempts = 10
 )
 
 // one is the state of RebootOne.
@@ -54,17 +63,27 @@ type one struct {
 	status      targetStatus
 	revoked     fleet.Reason        // why nothing may be sent any more; empty if it may
 	cancel      workflow.CancelFunc // cancels what can be revoked; nil if nothing can
+	sends       int                 // Sends that were scheduled
 	before      ecsreboot.Baseline  // of the last attempt
 	sent        bool                // it may have been sent, and before is known
 	first       time.Time           // the StartTime when its turn came
 	subscribers []string            // other runs that get the end
+	marked      bool                // an operator has said what became of the instance
+	endFollow   workflow.CancelFunc // cancels the follow; nil if nothing is followed
+	held        fleet.Event         // the last EventHeld
+	holds       int                 // how many there were
+	blocked     time.Time           // since when Blocker refuses; zero if it does not
+
+	drained   bool // Drain was called, and no Undrain has passed since
+	drainDone bool // Drain was called in this turn
+	undrained bool // Undrain was called in this turn
 }
 
 // rebootOne restarts one instance, follows it to its end, and reports the end. After that,
 // it watches whether an instance that is failed or unknown comes back, until the run ends
 // or another run wants the instance.
 func rebootOne(ctx workflow.Context, in oneInput) (targetStatus, error) {
-	o := &one{in: in, status: targetStatus{Key: in.Key, ID: in.Target.ID, Number: in.Number}}
+	o := &one{in: in, drained: in.Drained, status: targetStatus{Key: in.Key, ID: in.Target.ID, Run: in.Run, Number: in.Number}}
 	work, _ := workflow.NewDisconnectedContext(ctx)
 	o.listen(work, ctx)
 	if in.Look {
@@ -72,8 +91,16 @@ func rebootOne(ctx workflow.Context, in oneInput) (targetStatus, error) {
 	} else {
 		o.restart(work)
 	}
+	end := o.status.end()
+	failed := end.Kind == fleet.EventFailed || end.Kind == fleet.EventUnknown
+	o.status.More = failed && in.Settings.Failed && !o.marked
 	o.reportAll(work)
-	if end := o.status.end().Kind; end == fleet.EventFailed || end == fleet.EventUnknown {
+	if o.status.More {
+		o.call(work, fleet.HookFailed, &end)
+		o.status.More = false
+		o.reportAll(work)
+	}
+	if failed && end.Reason != fleet.ReasonNotUndrained {
 		o.watch(work)
 	}
 	return o.status, nil
@@ -89,8 +116,14 @@ func (o *one) listen(ctx, canceled workflow.Context) {
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		for {
 			var r revocation
-			if workflow.GetSignalChannel(ctx, signalRevoke).Receive(ctx, &r); r.Key == o.in.Key {
-				o.revoke(r.Reason)
+			workflow.GetSignalChannel(ctx, signalRevoke).Receive(ctx, &r)
+			if r.Key != o.in.Key || r.Number != o.in.Number {
+				continue
+			}
+			o.marked = o.marked || r.Marked
+			o.revoke(r.Reason)
+			if o.marked && o.endFollow != nil {
+				o.endFollow()
 			}
 		}
 	})
@@ -168,9 +201,9 @@ func (o *one) reportAll(ctx workflow.Context) {
 func (o *one) restart(ctx workflow.Context) {
 	begin := workflow.Now(ctx)
 	var failing time.Time // since when attempts fail for what should pass soon
-	for attempt := 1; o.status.end().Kind == ""; attempt++ {
+	for attempt := 1; o.status.end().Kind == "" && !o.marked; attempt++ {
 		if o.revoked != "" {
-			o.add(ctx, fleet.Event{Kind: fleet.EventUnsent, Reason: o.revoked})
+			o.giveUp(ctx, fleet.Event{Kind: fleet.EventUnsent, Reason: o.revoked})
 			return
 		}
 		why := o.attempt(ctx)
@@ -180,15 +213,12 @@ func (o *one) restart(ctx workflow.Context) {
 			continue
 		case why.Retry == fleet.ReasonThrottled, why.Retry == fleet.ReasonBlocked:
 			failing = time.Time{}
-			if now.Sub(begin) > holdTimeout || workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
-				o.add(ctx, fleet.Event{Kind: fleet.EventUnsent, Reason: why.Retry, Error: why.Event.Error})
+			if o.isHeldTooLong(ctx, why.Retry, begin) {
+				o.giveUp(ctx, fleet.Event{Kind: fleet.EventUnsent, Reason: why.Retry, Error: why.Event.Error})
 				return
 			}
 		case why.Retry == "", !failing.IsZero() && now.Sub(failing) > retryTimeout:
-			if why.ForAll {
-				o.add(ctx, fleet.Event{Kind: fleet.EventHalt, Reason: fleet.ReasonAccess, Error: why.Event.Error})
-			}
-			o.add(ctx, why.Event)
+			o.end(ctx, why)
 			return
 		case failing.IsZero():
 			failing = now
@@ -197,46 +227,28 @@ func (o *one) restart(ctx workflow.Context) {
 	}
 }
 
-// hold waits before the next attempt, and reports why.
-func (o *one) hold(ctx workflow.Context, why *driver.Judgement, attempt int) {
-	wait := retryInterval
-	switch why.Retry {
-	case fleet.ReasonBlocked:
-		wait = max(0, o.in.Settings.BlockerInterval)
-	case fleet.ReasonThrottled:
-		o.status.Throttled++
-		wait = max(wait, why.RetryAfter)
-		// Instances that were throttled together must not come back together.
-		wait += wait * time.Duration(spread(o.in.Target.ID, attempt)) / 100
-	default:
+// end ends the turn of an instance whose restart is not retried.
+func (o *one) end(ctx workflow.Context, why *driver.Judgement) {
+	if why.ForAll {
+		o.add(ctx, fleet.Event{Kind: fleet.EventHalt, Reason: fleet.ReasonAccess, Error: why.Event.Error})
 	}
-	var last fleet.Event
-	if n := len(o.status.Events); n > 0 {
-		last = o.status.Events[n-1]
-	}
-	if last.Kind != fleet.EventHeld || last.Reason != why.Retry {
-		o.add(ctx, fleet.Event{Kind: fleet.EventHeld, Reason: why.Retry, Error: why.Event.Error})
-		o.report(ctx, o.in.Run)
-	}
-	limited, done := o.revocable(ctx)
-	defer done()
-	_ = workflow.Sleep(limited, wait)
+	o.giveUp(ctx, why.Event)
 }
 
-// spread is a number below 50 that is the same whenever the history is replayed.
-func spread(id string, attempt int) int {
-	h := fnv.New32a()
-	h.Write([]byte(id + strconv.Itoa(attempt)))
-	return int(h.Sum32() % 50)
-}
-
-// attempt polls the instance and sends the restart, unless something is in the way. It
-// returns why nothing was sent; nil if there is an end, or the reason has passed.
+// attempt asks Blocker, drains the instance, polls it, and sends the restart, unless
+// something is in the way. It returns why nothing was sent; nil if there is an end, or the
+// reason has passed.
 func (o *one) attempt(ctx workflow.Context) *driver.Judgement {
+	if refusal := o.ask(ctx); refusal != nil || o.revoked != "" {
+		return refusal
+	}
+	if refusal := o.drain(ctx); refusal != nil || o.revoked != "" {
+		return refusal
+	}
 	var before snapshot
 	poll := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: readTimeout + sendSlack, RetryPolicy: retryPolicy})
 	if err := workflow.ExecuteActivity(poll, snapshotActivity, o.in.work).Get(ctx, &before); err != nil {
-		return &driver.Judgement{Retry: fleet.ReasonNotSent, Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent, Error: text(err)}}
+		return notSentFor(err)
 	}
 	switch {
 	case before.Refusal != nil && before.Refusal.NotRunning:
@@ -250,4 +262,9 @@ func (o *one) attempt(ctx workflow.Context) *driver.Judgement {
 		o.first = o.before.StartTime
 	}
 	return o.send(ctx)
+}
+
+// notSentFor is a refusal because of a problem of the workers.
+func notSentFor(err error) *driver.Judgement {
+	return &driver.Judgement{Retry: fleet.ReasonNotSent, Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent, Error: text(err)}}
 }

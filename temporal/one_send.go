@@ -2,6 +2,7 @@ package ecstemporal
 
 import (
 	"errors"
+	"strconv"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -18,6 +19,8 @@ import (
 // next attempt may be made at once.
 func (o *one) send(ctx workflow.Context) *driver.Judgement {
 	scheduled := workflow.Now(ctx)
+	o.sends++
+	operationID := o.in.OperationID + "-" + strconv.Itoa(o.sends)
 	limited, done := o.revocable(ctx)
 	var result sendResult
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(limited, workflow.ActivityOptions{
@@ -29,7 +32,8 @@ func (o *one) send(ctx workflow.Context) *driver.Judgement {
 		// has begun does not learn of it, and its result applies.
 		WaitForCancellation: true,
 	}), sendActivity, sendInput{
-		work: o.in.work, Settings: o.in.Settings, ForceStop: o.in.ForceStop, AskedAt: o.in.AskedAt, StartTime: o.first, SendBefore: o.in.SendBefore,
+		work: o.in.work, Settings: o.in.Settings, ForceStop: o.in.ForceStop, AskedAt: o.in.AskedAt, StartTime: o.first, SendBefore: o.in.SendBefore, Since: o.in.Since,
+		OperationID: operationID,
 	}).Get(ctx, &result)
 	done()
 	o.status.Rate = result.Rate
@@ -38,10 +42,8 @@ func (o *one) send(ctx workflow.Context) *driver.Judgement {
 		return nil
 	case err != nil: // its worker died, or is about to
 		result.Error = "the worker that sent it did not answer: " + err.Error()
-	case result.Refusal != nil && result.Refusal.NotRunning:
-		return o.awaitOthers(ctx)
 	case result.Refusal != nil:
-		return result.Refusal
+		return o.refused(ctx, result.Refusal)
 	}
 	if result.Before != nil {
 		o.before = *result.Before
@@ -50,7 +52,13 @@ func (o *one) send(ctx workflow.Context) *driver.Judgement {
 	if result.SentAt.IsZero() {
 		result.SentAt = scheduled
 	}
-	o.add(ctx, fleet.Event{Kind: fleet.EventIntent, At: result.SentAt, Attempt: o.in.Attempts + 1, Before: new(o.before)})
+	if result.Accepted || result.SendID == "" {
+		// The beginning identifies the request if its worker died. It is enough if the
+		// request was accepted and has a RequestID, and keeps the history of the run small.
+		result.SendID = operationID + "."
+	}
+	o.in.Attempts++
+	o.add(ctx, fleet.Event{Kind: fleet.EventIntent, At: result.SentAt, Attempt: o.in.Attempts, Before: new(o.before), SendID: result.SendID})
 	since := result.SentAt
 	if result.Accepted {
 		o.add(ctx, fleet.Event{Kind: fleet.EventAccepted, RequestID: result.RequestID})
@@ -59,8 +67,7 @@ func (o *one) send(ctx workflow.Context) *driver.Judgement {
 		since = workflow.Now(ctx)
 	}
 	o.report(ctx, o.in.Run)
-	o.follow(ctx, result.Accepted, since)
-	return nil
+	return o.follow(ctx, followInput{Accepted: result.Accepted, SentAt: result.SentAt, Since: since, SendID: result.SendID})
 }
 
 // neverStarted reports whether an error means that certainly no worker began to send.
@@ -85,27 +92,94 @@ func (o *one) poll(ctx workflow.Context, in followInput) (result followResult, e
 	return result, err
 }
 
-// follow follows a restart that was or may have been sent to its end.
-func (o *one) follow(ctx workflow.Context, accepted bool, sentAt time.Time) {
-	result, err := o.poll(ctx, followInput{Accepted: accepted, SentAt: sentAt})
-	if err != nil {
-		result.Events = []fleet.Event{{Kind: fleet.EventUnknown, Reason: fleet.ReasonNotWatched, Error: text(err)}}
+// denied says what it means that the restart of the instance was denied: if a dry run of
+// another instance is permitted, only this one fails, and if none is, the run halts.
+func (o *one) denied(ctx workflow.Context, refusal *driver.Judgement) *driver.Judgement {
+	var others dryRunResult
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: maxDryRuns*readTimeout + sendSlack, RetryPolicy: retryPolicy,
+	}), dryRunActivity, dryRunInput{ForceStop: o.in.ForceStop, Others: o.in.Others}).Get(ctx, &others)
+	switch {
+	case err != nil: // nothing is known of the others
+	case others.OfAll:
+		refusal.ForAll = true
+		refusal.Event.Kind, refusal.Event.Reason, refusal.Event.Running = fleet.EventUnsent, fleet.ReasonAccess, false
+	default:
+		refusal.Event.Alone = others.Alone
 	}
-	o.add(ctx, result.Events...)
+	return refusal
+}
+
+// refused returns why a restart that the service refused is retried later, or not at all;
+// nil if there is an end.
+func (o *one) refused(ctx workflow.Context, refusal *driver.Judgement) *driver.Judgement {
+	switch {
+	case refusal.NotRunning:
+		return o.awaitOthers(ctx)
+	case refusal.Event.Reason == fleet.ReasonDenied:
+		return o.denied(ctx, refusal)
+	}
+	return refusal
+}
+
+// follow follows a restart that was or may have been sent to its end. If a witness says
+// that the service refused the restart, follow returns the refusal.
+func (o *one) follow(ctx workflow.Context, in followInput) *driver.Judgement {
+	limited, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	o.endFollow = cancel
+	if o.marked {
+		cancel()
+	}
+	result, err := o.poll(limited, in)
+	for err == nil && !o.marked && result.isOpen() { // the run must know of it now
+		o.add(ctx, result.Events...)
+		o.report(ctx, o.in.Run)
+		in = in.after(result)
+		result, err = o.poll(limited, in)
+	}
+	o.endFollow = nil
+	switch {
+	case o.marked:
+	case err != nil:
+		o.add(ctx, fleet.Event{Kind: fleet.EventUnknown, Reason: fleet.ReasonNotWatched, Error: text(err)})
+	case result.Refusal != nil:
+		o.add(ctx, result.Events...)
+		return o.refusedLate(ctx, result.Refusal)
+	default:
+		o.prove(ctx, result.Events)
+	}
+	return nil
+}
+
+// refusedLate ends the turn of an instance whose restart the service refused, as a witness
+// says. Others may have taken the place of the instance in the meantime, and the run may be
+// paused. So if the restart is worth a retry, the instance waits for another turn.
+func (o *one) refusedLate(ctx workflow.Context, refusal *driver.Judgement) *driver.Judgement {
+	o.sent = false
+	witness := refusal.Event.Witness
+	if refusal = o.refused(ctx, refusal); refusal == nil {
+		return nil
+	}
+	if refusal.Retry != "" && o.in.Attempts < maxAttempts {
+		refusal.Event.Kind, refusal.Event.Reason, refusal.Event.Running = fleet.EventUnsent, refusal.Retry, false
+	}
+	refusal.Event.Witness, refusal.Retry = witness, ""
+	return refusal
 }
 
 // awaitOthers waits for an instance that is not Running. It returns why the restart is to
 // be retried later; nil if there is an end, or the restart is revoked.
 func (o *one) awaitOthers(ctx workflow.Context) *driver.Judgement {
-	o.add(ctx, fleet.Event{Kind: fleet.EventHeld, Reason: fleet.ReasonOthers})
-	o.report(ctx, o.in.Run)
+	o.tellHeld(ctx, fleet.ReasonOthers, "")
 	limited, done := o.revocable(ctx)
 	result, err := o.poll(limited, followInput{Others: true})
 	done()
-	o.add(ctx, result.Events...)
-	switch {
+	switch n := len(result.Events); {
+	case n > 0 && isEnd(result.Events[n-1].Kind):
+		o.add(ctx, result.Events[:n-1]...)
+		o.giveUp(ctx, result.Events[n-1])
 	case o.revoked != "", temporal.IsCanceledError(err):
-		return nil
 	case err != nil:
 		return &driver.Judgement{Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent, Error: text(err)}}
 	case result.Running: // it was not Running for a moment
@@ -120,14 +194,22 @@ func (o *one) awaitOthers(ctx workflow.Context) *driver.Judgement {
 func (o *one) look(ctx workflow.Context) {
 	if o.in.Known != nil {
 		o.before, o.sent = *o.in.Known, true
-		o.follow(ctx, o.in.Accepted, workflow.Now(ctx))
+		o.resolve(ctx, followInput{Accepted: o.in.Accepted, SentAt: o.in.SentAt, Since: workflow.Now(ctx), SendID: o.in.SendID})
 		return
 	}
 	// It may have ended at any point. A request that it began has an end by then.
 	_ = workflow.Sleep(ctx, o.in.Settings.SendTimeout+sendSlack+max(0, o.in.Settings.UnknownGrace))
-	o.add(ctx, fleet.Event{Kind: fleet.EventIntent, At: o.in.AskedAt, Attempt: o.in.Attempts + 1},
+	o.in.Attempts++
+	o.add(ctx, fleet.Event{Kind: fleet.EventIntent, At: o.in.AskedAt, Attempt: o.in.Attempts},
 		fleet.Event{Kind: fleet.EventDoubt, Error: "the workflow that restarted it was ended"})
-	o.follow(ctx, false, o.in.AskedAt) // any restart since then is evidence
+	o.resolve(ctx, followInput{SentAt: o.in.AskedAt, Since: o.in.AskedAt}) // any restart since then is evidence
+}
+
+// resolve follows a restart of an earlier RebootOne to its end.
+func (o *one) resolve(ctx workflow.Context, in followInput) {
+	if refusal := o.follow(ctx, in); refusal != nil {
+		o.end(ctx, refusal)
+	}
 }
 
 // watch watches whether an instance that is failed or unknown comes back.
@@ -137,8 +219,12 @@ func (o *one) watch(ctx workflow.Context) {
 	}
 	limited, done := o.revocable(ctx)
 	defer done()
-	if result, err := o.poll(limited, followInput{Accepted: true, Late: true}); err == nil && len(result.Events) > 0 {
-		o.add(ctx, result.Events...)
-		o.reportAll(ctx)
+	result, err := o.poll(limited, followInput{Accepted: true, Late: true})
+	if err != nil || len(result.Events) == 0 || o.marked {
+		return
 	}
+	o.status.More = o.in.Settings.Undrain // if the run is about to end, it waits for that
+	o.prove(ctx, result.Events)
+	o.status.More = false
+	o.reportAll(ctx)
 }

@@ -23,7 +23,7 @@ func TestPauseIsLast(t *testing.T) {
 		{SignalApproveCanary, SignalUnpause, SignalPause},
 	} {
 		t.Run(fmt.Sprint(order), func(t *testing.T) {
-			w := newWorld(t, 12, Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(3), Canary: []int{}}})
+			w := newWorld(t, 12, Settings{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(3), Canary: []int{}}}})
 			w.at(30*time.Second, func() { w.SignalWorkflow(SignalPause, nil) })
 			w.at(time.Hour, func() {
 				for i, s := range order {
@@ -52,14 +52,14 @@ func TestPauseIsLast(t *testing.T) {
 
 // A run that waits for weeks has a history that grows, whatever ContinueAfter says.
 func TestContinueAfterAndSuggestion(t *testing.T) {
-	settings := Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(3), Canary: []int{}}, ContinueAfter: 1000}
+	settings := Settings{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(3), Canary: []int{}}}, ContinueAfter: 1000}
 	w := newWorld(t, 12, settings)
 	w.at(30*time.Second, func() { w.SignalWorkflow(SignalPause, nil) })
 	w.at(24*time.Hour, func() { w.SetContinueAsNewSuggested(true) })
 	w.at(60*24*time.Hour, func() { w.SignalWorkflow(SignalUnpause, nil) })
 	filled, err := settings.forPlan(w.plan)
 	require.NoError(t, err)
-	packed, err := packPlan(w.plan)
+	packed, err := packPlan(w.plan, w.settings)
 	require.NoError(t, err)
 	w.ExecuteWorkflow(rollingWorkflow, runHead{Settings: filled, Digest: w.plan.Digest()}, packed)
 	_, ok := errors.AsType[*workflow.ContinueAsNewError](w.GetWorkflowError())
@@ -68,11 +68,11 @@ func TestContinueAfterAndSuggestion(t *testing.T) {
 
 // What one run takes back, another one may still want.
 func TestHoldOfAnotherRun(t *testing.T) {
-	w := newWorld(t, 1, Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(1), Canary: []int{}}})
+	w := newWorld(t, 1, Settings{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(1), Canary: []int{}}}})
 	w.sendTakes = func() time.Duration { return 8 * time.Minute } // in the queue
 	settings, err := w.settings.forPlan(w.plan)
 	require.NoError(t, err)
-	packed, err := packPlan(w.plan)
+	packed, err := packPlan(w.plan, w.settings)
 	require.NoError(t, err)
 	both := func(ctx workflow.Context) ([][]byte, error) {
 		var runs []workflow.ChildWorkflowFuture

@@ -26,7 +26,7 @@ func TestRandom(t *testing.T) {
 			if random.IntN(2) == 0 {
 				rules.Canary = []int{}
 			}
-			w := newWorld(t, n, Settings{Rules: rules})
+			w := newWorld(t, n, Settings{Settings: fleet.Settings{Rules: rules}})
 			// What becomes of an instance does not depend on the order in which the
 			// activities happen to run.
 			kinds := make([]int, n)
@@ -51,10 +51,27 @@ func TestRandom(t *testing.T) {
 					return notSent(driver.Judgement{Event: fleet.Event{Kind: fleet.EventSkipped, Reason: fleet.ReasonNotRunning, Unavailable: true}})
 				case kind < 10 && m.tries < 4:
 					return throttled(time.Duration(kind) * 10 * time.Second)
+				case kind >= 17 && kind < 20 && m.tries == 1:
+					return fate{result: sendResult{Error: "lost"}}
+				case kind == 12:
+					return notSent(driver.Judgement{Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonDenied, Running: true}})
 				case kind == 10 && m.tries < 3:
 					return notSent(driver.Judgement{Retry: fleet.ReasonNotSent, Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonNotSent}})
 				}
 				return accepted(m)
+			}
+			w.refusal = func(m *machine) *driver.Judgement {
+				refused := driver.Judgement{Event: fleet.Event{Kind: fleet.EventFailed, Reason: fleet.ReasonRefused, Running: true, Witness: "Trail"}}
+				switch kinds[m.number] {
+				case 17:
+					refused.Retry = fleet.ReasonRefused
+				case 18:
+				case 19:
+					refused.NotRunning = true
+				default:
+					return nil
+				}
+				return &refused
 			}
 			w.end = func(m *machine) fleet.Event {
 				if kinds[m.number] == 11 {
@@ -63,6 +80,26 @@ func TestRandom(t *testing.T) {
 				return fleet.Event{Kind: fleet.EventHealthy}
 			}
 			w.comesBack = random.IntN(2) == 0
+			w.others.Alone = random.IntN(8) > 0
+			w.settings.Drain, w.settings.Undrain, w.settings.Failed = random.IntN(2) == 0, random.IntN(2) == 0, random.IntN(2) == 0
+			w.settings.Blocker = random.IntN(2) == 0
+			w.hookTakes = time.Duration(random.IntN(60)) * time.Second
+			w.hookFails = func(m *machine, hook fleet.Hook) string {
+				if kinds[m.number] == 13 && hook == fleet.HookDrain || kinds[m.number] == 14 && hook == fleet.HookUndrain || kinds[m.number] == 15 && hook == fleet.HookFailed {
+					return "no such backend"
+				}
+				return ""
+			}
+			w.blocks = func(m *machine) string {
+				if kinds[m.number] == 16 && m.asks < 40 {
+					return "busy"
+				}
+				return ""
+			}
+			for range random.IntN(4) {
+				id, as := fmt.Sprintf("i-%05d", random.IntN(n)), []fleet.Mark{fleet.MarkGone, fleet.MarkRestarted}[random.IntN(2)]
+				w.at(time.Duration(random.IntN(7200))*time.Second, func() { w.mark(id, as) })
+			}
 			if random.IntN(2) == 0 {
 				w.sendTakes = func() time.Duration { return 20 * time.Second }
 			}

@@ -32,6 +32,7 @@ type run struct {
 	awaiting int // the canary stage that waits for approval; 0 if none does
 	stage    int // the last one that has passed
 	window   windowState
+	ending   fleet.Reason // why the planner has asked to end the run; empty if it has not
 	ended    bool
 
 	// For continuing as new.
@@ -45,12 +46,14 @@ type run struct {
 type runTarget struct {
 	inFlight
 
-	number   int           // of its turn, from 1
+	number   int           // of its turn, from 1; one more after a mark
+	sent     bool          // its turn has an intent: it may have restarted
+	marked   bool          // an operator has marked it at any time
 	open     bool          // it is included in run.open
 	heardAt  time.Time     // when it last reported or was asked to; zero until the server has it
 	patience time.Duration // for how long it may report nothing
 	losses   int           // how often its RebootOne ended without a result
-	other    *targetStatus // from the RebootOne of another run
+	other    *targetStatus // from the RebootOne of another run; nil unless this run waits for it
 }
 
 const (
@@ -78,6 +81,9 @@ func rollingReboot(ctx workflow.Context, head runHead, packed []byte) ([]byte, e
 	}
 	canceled := ctx
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	if err := r.handleMarks(ctx); err != nil {
+		return nil, err
+	}
 	r.begin(ctx)
 	workflow.Go(ctx, r.supervise)
 	workflow.Go(ctx, func(ctx workflow.Context) {
@@ -143,6 +149,8 @@ func newRun(ctx workflow.Context, head runHead, packed []byte) (*run, error) {
 				r.choose(r.index[a.InstanceID], time.Time{})
 			case fleet.ActionApprove:
 				r.awaiting = a.Stage
+			case fleet.ActionEnd:
+				r.ending = a.Reason
 			default:
 			}
 		}
@@ -155,7 +163,8 @@ func newRun(ctx workflow.Context, head runHead, packed []byte) (*run, error) {
 
 // choose begins a turn of a target.
 func (r *run) choose(i int, at time.Time) {
-	r.targets[i] = runTarget{inFlight: inFlight{Index: i, AskedAt: at}, number: r.targets[i].number + 1}
+	before := r.targets[i]
+	r.targets[i] = runTarget{inFlight: inFlight{Index: i, AskedAt: at}, number: before.number + 1, marked: before.marked}
 }
 
 // isInFlight reports whether a target's turn has come and its end is not known.
@@ -164,7 +173,10 @@ func (r *run) isInFlight(i int) bool {
 }
 
 // isSent reports whether a target in flight has an intent, so that it may have restarted.
-func (r *run) isSent(i int) bool { return r.report.Records[i].State == fleet.StateRestarting }
+func (r *run) isSent(i int) bool { return r.targets[i].sent }
+
+// isCalling reports whether a hook of a target is being called after its end.
+func (r *run) isCalling(i int) bool { return r.targets[i].More }
 
 // apply applies an event, or returns why it cannot happen.
 func (r *run) apply(e fleet.Event) ([]fleet.Action, error) {
@@ -173,8 +185,15 @@ func (r *run) apply(e fleet.Event) ([]fleet.Action, error) {
 		return nil, err
 	}
 	r.report.Add(e)
-	if e.Kind == fleet.EventStage {
+	switch e.Kind {
+	case fleet.EventStage:
 		r.stage, r.awaiting = e.Stage, 0
+	case fleet.EventIntent:
+		r.targets[r.index[e.InstanceID]].sent = true
+	case fleet.EventMarked: // the turn is over, and nothing more is heard of it
+		t := &r.targets[r.index[e.InstanceID]]
+		t.number, t.marked, t.More = t.number+1, true, false
+	default:
 	}
 	r.ended = e.Kind == fleet.EventEnd
 	return actions, nil
@@ -205,16 +224,20 @@ func (r *run) maybeSent() []fleet.Event {
 
 // intent returns the intent of a restart of which only the request is known.
 func (r *run) intent(i int) fleet.Event {
-	id := r.plan.Targets[i].ID
-	return fleet.Event{Kind: fleet.EventIntent, At: r.targets[i].AskedAt, InstanceID: id, Attempt: r.planner.Attempts(id) + 1}
+	id, at := r.plan.Targets[i].ID, r.targets[i].AskedAt
+	if drained := r.report.Records[i].Call(fleet.HookDrain).Ended; drained.After(at) {
+		at = drained
+	}
+	return fleet.Event{Kind: fleet.EventIntent, At: at, InstanceID: id, Attempt: r.planner.Attempts(id) + 1}
 }
 
 // handOver returns the readable part of the next execution's input.
 func (r *run) handOver() runHead {
 	head := r.head
 	head.InFlight = nil
-	for i := range r.targets {
-		if r.isInFlight(i) {
+	for i, record := range r.report.Records {
+		watched := (record.State == fleet.StateFailed || record.State == fleet.StateUnknown) && r.targets[i].Events > 0
+		if r.isInFlight(i) || r.isCalling(i) || watched {
 			head.InFlight = append(head.InFlight, r.targets[i].inFlight)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 func (r *run) begin(ctx workflow.Context) {
 	for i := range r.targets { // before events make it the turn of others
 		switch {
-		case !r.isInFlight(i):
+		case !r.isInFlight(i) && !r.isCalling(i):
 		case r.targets[i].Started:
 			r.work(ctx, i, r.check)
 		default:
@@ -24,14 +24,39 @@ func (r *run) begin(ctx workflow.Context) {
 		}
 	}
 	if r.report.Sessions == 0 {
-		rules := r.planner.Rules()
-		r.take(ctx, fleet.Event{Kind: fleet.EventRun, Rules: &rules, Program: ecsreboot.Version})
+		r.first(ctx)
 	}
-	if r.head.Window != nil {
+	if r.head.Settings.Window != nil {
 		r.checkWindow(ctx)
 		workflow.Go(ctx, r.keepWindow)
 	}
 	r.act(ctx)
+}
+
+// first begins a new run. If a worker lacks a hook or a region of the run, the run halts
+// before anything is sent.
+func (r *run) first(ctx workflow.Context) {
+	var problem string
+	settings := r.head.Settings
+	if len(settings.Hooks()) > 0 || settings.Notify || len(r.plan.FurtherRegions) > 0 {
+		err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+			StartToCloseTimeout: sendSlack, RetryPolicy: retryPolicy,
+		}), checkActivity, checkInput{Regions: r.regions(), Settings: settings}).Get(ctx, &problem)
+		if err != nil {
+			problem = text(err)
+		}
+	}
+	r.take(ctx, fleet.Event{Kind: fleet.EventRun, Settings: &settings.Settings, Hooks: settings.Hooks(), Session: r.head.Key, Program: ecsreboot.Version})
+	if problem != "" {
+		r.take(ctx, fleet.Event{Kind: fleet.EventHalt, Reason: fleet.ReasonAccess, Error: problem})
+	}
+}
+
+func (r *run) regions() (names []string) {
+	for _, region := range r.plan.Regions() {
+		names = append(names, region.Region)
+	}
+	return names
 }
 
 // take applies an event and keeps it. An event that cannot happen is dropped, because a
@@ -52,7 +77,7 @@ func (r *run) take(ctx workflow.Context, e fleet.Event) {
 		return
 	}
 	r.events = append(r.events, e)
-	if e.InstanceID != "" && isEnd(e.Kind) {
+	if e.InstanceID != "" && (isEnd(e.Kind) || e.Kind == fleet.EventMarked) {
 		r.ends++
 		if t := &r.targets[r.index[e.InstanceID]]; t.open {
 			t.open = false
@@ -64,7 +89,7 @@ func (r *run) take(ctx workflow.Context, e fleet.Event) {
 	case fleet.EventPause, fleet.EventStop, fleet.EventHalt:
 		r.revokeAll(ctx)
 		r.notify(ctx, e)
-	case fleet.EventContinue, fleet.EventEnd, fleet.EventFailed, fleet.EventUnknown:
+	case fleet.EventRun, fleet.EventStage, fleet.EventContinue, fleet.EventEnd, fleet.EventFailed, fleet.EventUnknown:
 		r.notify(ctx, e)
 	default:
 	}
@@ -86,9 +111,12 @@ func (r *run) act(ctx workflow.Context) {
 		case fleet.ActionHalt:
 			r.take(ctx, fleet.Event{Kind: fleet.EventHalt, Reason: a.Reason})
 		case fleet.ActionEnd:
-			r.end(ctx, a.Reason)
+			r.ending = a.Reason
 		default: // to resume an earlier session, which a run does not have
 		}
+	}
+	if r.ending != "" && !r.ended && !slices.ContainsFunc(r.targets, func(t runTarget) bool { return t.More }) {
+		r.end(ctx, r.ending)
 	}
 }
 
@@ -171,7 +199,7 @@ func (r *run) hear(ctx workflow.Context, s targetStatus) {
 	}
 	t := &r.targets[i]
 	if s.Key != r.head.Key {
-		t.other = &s
+		r.hearOther(ctx, i, s)
 		return
 	}
 	if s.Number != t.number {
@@ -188,6 +216,7 @@ func (r *run) hear(ctx workflow.Context, s targetStatus) {
 		}
 		r.take(ctx, e)
 	}
+	t.More = s.More
 }
 
 func (r *run) progress() Progress {
@@ -208,6 +237,11 @@ func (r *run) progress() Progress {
 	if r.planner.IsPaused(fleet.ReasonWindow) {
 		p.WindowOpens = r.window.Until
 	}
+	for i, t := range r.targets {
+		if t.other != nil && t.other.Run != "" && !t.Started && r.isInFlight(i) {
+			p.WaitsFor = append(p.WaitsFor, OtherRun{InstanceID: t.other.ID, WorkflowID: t.other.Run})
+		}
+	}
 	return p
 }
 
@@ -223,7 +257,7 @@ func (r *run) notify(ctx workflow.Context, e fleet.Event) {
 	if !r.head.Settings.Notify {
 		return
 	}
-	notice := Notice{WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID, Event: e, Progress: r.progress()}
+	notice := Notice{WorkflowID: workflow.GetInfo(ctx).WorkflowExecution.ID, Event: e, Progress: r.progress(), Regions: r.regions()}
 	r.busy++
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		defer func() { r.busy-- }()

@@ -2,6 +2,7 @@ package ecstemporal
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -20,10 +21,16 @@ const (
 	// checkInterval is after how long without a status a run checks that a RebootOne was
 	// not terminated. The interval doubles with each check.
 	checkInterval = 5 * time.Minute
+	// maxDryRuns is for how many other instances at most a dry run is sent after one was
+	// denied: as many as the planner lets be denied in a row.
+	maxDryRuns = 3
 )
 
 // oneID is the ID of the RebootOne of a target, whichever run starts it.
-func (r *run) oneID(i int) string { return "reboot/" + r.plan.Region + "/" + r.plan.Targets[i].ID }
+func (r *run) oneID(i int) string {
+	target := r.plan.Targets[i]
+	return "reboot/" + r.plan.RegionOf(target) + "/" + target.ID
+}
 
 // work begins to work on a target in flight. A coroutine does so only while it waits for
 // the server. Then the target waits for signals: the SDK resumes every coroutine for
@@ -40,6 +47,10 @@ func (r *run) work(ctx workflow.Context, i int, do func(ctx workflow.Context, i 
 // was started, resolves what that one has done.
 func (r *run) start(ctx workflow.Context, i int, over func() bool) {
 	look := r.targets[i].Started
+	if id := r.plan.Targets[i].ID; id == r.head.Settings.SelfID {
+		r.take(ctx, fleet.Event{Kind: fleet.EventSkipped, InstanceID: id, Reason: fleet.ReasonSelf})
+		return
+	}
 	for !over() {
 		if !look && r.planner.Held() != "" {
 			r.take(ctx, fleet.Event{Kind: fleet.EventUnsent, InstanceID: r.plan.Targets[i].ID, Reason: r.planner.Held()})
@@ -64,16 +75,21 @@ func (r *run) startOne(ctx workflow.Context, i int, look bool) error {
 	defer r.enter(ctx)()
 	t, target, s, info := &r.targets[i], r.plan.Targets[i], r.head.Settings, workflow.GetInfo(ctx)
 	in := oneInput{
-		work: work{Region: r.plan.Region, Target: target}, Key: r.head.Key, Run: info.WorkflowExecution.ID, Number: t.number, ForceStop: r.plan.ForceStop,
+		work: work{Region: r.plan.RegionOf(target), Target: target}, Key: r.head.Key, Run: info.WorkflowExecution.ID, Number: t.number, ForceStop: r.plan.ForceStop,
 		Attempts: r.planner.Attempts(target.ID), AskedAt: t.AskedAt, Settings: s,
+		Drained: r.report.Records[i].Drained(), Others: r.others(i),
+		OperationID: fmt.Sprintf("%s-%d-%d", r.head.Key, i, t.number),
 	}
-	if r.head.Window != nil {
+	if t.marked {
+		in.Since = r.report.Begun
+	}
+	if s.Window != nil {
 		in.SendBefore = r.window.Until
 	}
 	if look {
 		in.Look = true
 		if record := r.report.Records[i]; r.isSent(i) {
-			in.Known, in.Accepted = record.Before, !record.Accepted.IsZero()
+			in.Known, in.Accepted, in.SentAt, in.SendID = record.Before, !record.Accepted.IsZero(), record.SentAt, record.SendID
 		}
 		t.Events, t.Throttled = 0, 0
 	}
@@ -82,8 +98,9 @@ func (r *run) startOne(ctx workflow.Context, i int, look bool) error {
 		ParentClosePolicy:     enums.PARENT_CLOSE_POLICY_ABANDON,
 		TypedSearchAttributes: r.head.searchAttributes(target.Group),
 	}
-	if s.ReadyTimeout >= 0 {
-		options.WorkflowExecutionTimeout = strayTime + holdTimeout + retryTimeout + queueTime + 2*s.ReadyTimeout + 2*s.SendTimeout + 2*max(0, s.UnknownGrace)
+	if s.ReadyTimeout >= 0 && s.HookTimeout >= 0 {
+		options.WorkflowExecutionTimeout = strayTime + holdTimeout + s.BlockerPatience + 3*s.HookTimeout + retryTimeout + queueTime +
+			2*s.ReadyTimeout + 2*s.SendTimeout + 2*max(0, s.UnknownGrace) + 2*max(0, s.WitnessTimeout)
 	}
 	t.Started = true
 	err := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, options), oneWorkflow, in).GetChildWorkflowExecution().Get(ctx, nil)
@@ -95,6 +112,20 @@ func (r *run) startOne(ctx workflow.Context, i int, look bool) error {
 	r.open++
 	r.leaving = r.leaving || !r.ended && r.isLong(ctx)
 	return nil
+}
+
+// others returns the instances for whose restart a dry run is sent if that of a target is
+// denied: those after it in the plan, without those that were denied.
+func (r *run) others(i int) []dryRunTarget {
+	var others []dryRunTarget
+	for n := 1; n < len(r.targets) && len(others) < maxDryRuns; n++ {
+		other := r.report.Records[(i+n)%len(r.targets)]
+		denied := other.State == fleet.StateFailed && other.Reason == fleet.ReasonDenied
+		if !denied && other.ID != r.head.Settings.SelfID {
+			others = append(others, dryRunTarget{Region: r.plan.RegionOf(other.Target), ID: other.ID})
+		}
+	}
+	return others
 }
 
 // enter waits for a slot for a request to the server, and returns what frees it. A run
@@ -128,6 +159,7 @@ func (r *run) check(ctx workflow.Context, i int, over func() bool) {
 	t.heardAt, t.patience = workflow.Now(ctx), 2*max(t.patience, checkInterval)
 	if err := r.subscribe(ctx, i); err != nil {
 		r.drain(ctx) // it may have reported its end
+		t.More = false
 		r.lose(ctx, i, over, errGone)
 	}
 }
@@ -136,7 +168,7 @@ func (r *run) check(ctx workflow.Context, i int, over func() bool) {
 func (r *run) supervise(ctx workflow.Context) {
 	for workflow.Sleep(ctx, checkInterval) == nil {
 		for i := range r.targets {
-			if t := &r.targets[i]; !t.heardAt.IsZero() && r.isInFlight(i) && workflow.Now(ctx).Sub(t.heardAt) >= t.patience {
+			if t := &r.targets[i]; !t.heardAt.IsZero() && (r.isInFlight(i) || r.isCalling(i)) && workflow.Now(ctx).Sub(t.heardAt) >= t.patience {
 				r.work(ctx, i, r.check)
 			}
 		}
@@ -174,12 +206,29 @@ func (r *run) awaitOther(ctx workflow.Context, i int, look bool, over func() boo
 	for interval := retryInterval; !done() && r.subscribe(ctx, i) == nil; interval = min(2*interval, checkInterval) {
 		_, _ = workflow.AwaitWithTimeout(ctx, interval, done)
 	}
+	other := t.other
+	t.other = nil
 	switch {
 	case over():
-	case t.other != nil && t.other.end().Kind == fleet.EventHealthy && !look:
+	case other != nil && other.end().Kind == fleet.EventHealthy && !look:
 		r.take(ctx, fleet.Event{Kind: fleet.EventSkipped, InstanceID: r.plan.Targets[i].ID, Reason: fleet.ReasonOthers})
 	case look || r.planner.Held() == "":
 		_ = workflow.Sleep(ctx, retryInterval) // until it has closed
+	}
+}
+
+// hearOther takes in the status of the RebootOne of another run.
+func (r *run) hearOther(ctx workflow.Context, i int, s targetStatus) {
+	t := &r.targets[i]
+	if !r.isInFlight(i) {
+		return
+	}
+	if t.other = &s; t.Started { // it resolves a restart
+		return
+	}
+	why := "the run " + s.Run + " has its turn with the instance"
+	if record := r.report.Records[i]; s.end().Kind == "" && (record.Reason != fleet.ReasonOthers || record.Error != shorten(why)) {
+		r.take(ctx, fleet.Event{Kind: fleet.EventHeld, InstanceID: s.ID, Reason: fleet.ReasonOthers, Error: why})
 	}
 }
 
@@ -194,11 +243,16 @@ func (r *run) revokeAll(ctx workflow.Context) {
 
 // revoke makes the RebootOne of a target, if there is one, send nothing any more.
 func (r *run) revoke(ctx workflow.Context, i int, reason fleet.Reason) {
+	r.signal(ctx, i, reason, false)
+}
+
+func (r *run) signal(ctx workflow.Context, i int, reason fleet.Reason, marked bool) {
+	number := r.targets[i].number
 	r.busy++ // until it is sent: a run that continues as new would forget it
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		defer func() { r.busy-- }()
 		_ = r.slots.Acquire(ctx, 1)
 		defer r.slots.Release(1)
-		_ = workflow.SignalExternalWorkflow(ctx, r.oneID(i), "", signalRevoke, revocation{Key: r.head.Key, Reason: reason}).Get(ctx, nil)
+		_ = workflow.SignalExternalWorkflow(ctx, r.oneID(i), "", signalRevoke, revocation{Key: r.head.Key, Number: number, Reason: reason, Marked: marked}).Get(ctx, nil)
 	})
 }

@@ -25,6 +25,9 @@ type StartOptions struct {
 	// TaskQueue is the task queue of the workers. Default [DefaultTaskQueue].
 	TaskQueue string
 	Settings  Settings
+	// Without names hooks of the plan that the run goes on without, as in [fleet.Options].
+	// [fleet.HookWindow] removes the window of the plan.
+	Without []fleet.Hook
 	// SearchAttributes sets EcsrebootPlanDigest on all workflows of the run, and
 	// EcsrebootGroup on the workflows of instances. Both must be registered in the
 	// namespace, with the type Keyword:
@@ -50,18 +53,16 @@ func Start(ctx context.Context, c client.Client, plan fleet.Plan, options StartO
 	if c == nil {
 		return nil, input("client", "is nil")
 	}
-	settings, err := options.Settings.forPlan(plan)
+	settings, err := options.Settings.forPlan(plan, options.Without...)
 	if err != nil {
 		return nil, err
 	}
-	packed, err := packPlan(plan)
+	packed, err := packPlan(plan, settings)
 	if err != nil {
 		return nil, err
 	}
 	options.WorkflowID = cmp.Or(options.WorkflowID, WorkflowID(plan))
-	head := runHead{
-		Settings: settings, Window: newWindowInput(settings.Window), Digest: plan.Digest(), SearchAttributes: options.SearchAttributes,
-	}
+	head := runHead{Settings: settings, Digest: plan.Digest(), SearchAttributes: options.SearchAttributes}
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                                       options.WorkflowID,
 		TaskQueue:                                cmp.Or(options.TaskQueue, DefaultTaskQueue),

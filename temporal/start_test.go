@@ -29,8 +29,8 @@ func TestStartRefuses(t *testing.T) {
 		settings Settings
 	}{
 		"Plan":           {fleet.Plan{Region: "cn-hangzhou"}, Settings{}},
-		"MaxUnavailable": {smallPlan(), Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2)}}},
-		"MinReady":       {smallPlan(), Settings{MinReady: time.Hour}},
+		"MaxUnavailable": {smallPlan(), Settings{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2)}}}},
+		"MinReady":       {smallPlan(), Settings{Settings: fleet.Settings{MinReady: time.Hour}}},
 		"SendTimeout":    {smallPlan(), Settings{SendTimeout: time.Second}},
 		"ContinueAfter":  {smallPlan(), Settings{ContinueAfter: -1}},
 	} {
@@ -51,9 +51,9 @@ func TestStartRefuses(t *testing.T) {
 func TestSettingsHaveTheDefaultsOfFleet(t *testing.T) {
 	for _, rules := range []fleet.Rules{{}, {MaxUnavailable: fleet.Count(1), Canary: []int{}}} {
 		for _, minReady := range []time.Duration{0, -1, time.Minute} {
-			settings, err := Settings{Rules: rules, MinReady: minReady}.forPlan(smallPlan())
+			settings, err := Settings{Settings: fleet.Settings{Rules: rules, MinReady: minReady}}.forPlan(smallPlan())
 			require.NoError(t, err)
-			options, err := fleet.Options{Rules: rules, MinReady: minReady}.Complete(smallPlan())
+			options, err := fleet.Options{Settings: fleet.Settings{Rules: rules, MinReady: minReady}}.Complete(smallPlan())
 			require.NoError(t, err)
 			require.Equal(t, options.Rules, settings.Rules)
 			require.Equal(t, options.MinReady, settings.MinReady)

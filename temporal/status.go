@@ -43,6 +43,15 @@ type Progress struct {
 	// reported one. Reports of a worker without a limit do not change Rate.
 	Throttled int     `json:"throttled,omitempty"`
 	Rate      float64 `json:"rate,omitempty"`
+	// WaitsFor lists the instances whose turn has come in this run while another run
+	// restarts them. Reports name the other run as well.
+	WaitsFor []OtherRun `json:"waitsFor,omitempty"`
+}
+
+// OtherRun is a run that another run waits for.
+type OtherRun struct {
+	InstanceID string `json:"id"`
+	WorkflowID string `json:"workflowId"`
 }
 
 // ErrNoWorker is returned when a run cannot be queried because no worker polls its task
@@ -127,12 +136,14 @@ func explain(ctx context.Context, c client.Client, workflowID string, failed err
 	return fmt.Errorf("%w %q: %w", ErrNoWorker, name, failed)
 }
 
-// Notice is the argument of [WorkerOptions].Notify. It says that a run waits for approval,
-// is paused or unpaused, has stopped or ended, or that an instance has failed or is unknown.
+// Notice is the argument of [WorkerOptions].Notify. It says that a run has begun, has
+// passed a canary stage, waits for approval, is paused or unpaused, has stopped or ended, or
+// that an instance has failed or is unknown.
 type Notice struct {
 	WorkflowID string `json:"workflowId"`
 	// Event is what happened. If a canary stage waits for approval, the Kind of Event is
 	// empty and its Stage is set.
 	Event    fleet.Event `json:"event"`
 	Progress Progress    `json:"progress"`
+	Regions  []string    `json:"regions"` // all regions of the plan
 }

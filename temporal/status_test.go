@@ -23,7 +23,7 @@ import (
 // TestReportInFlight is true while restarts are on their way: they may have been sent,
 // though nobody has said so. The report can be drawn, also of the run that has ended.
 func TestReportInFlight(t *testing.T) {
-	w := newWorld(t, 6, Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(1), Canary: []int{}}})
+	w := newWorld(t, 6, Settings{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(1), Canary: []int{}}}})
 	w.sendTakes = func() time.Duration { return 40 * time.Second }
 	draw := func(history *fleet.History) string {
 		var page bytes.Buffer
@@ -46,7 +46,7 @@ func TestReportInFlight(t *testing.T) {
 			require.False(t, is.Records[0].SentAt.IsZero())
 			require.Equal(t, 5, is.Count(fleet.StateWaiting))
 			require.Contains(t, draw(history), "i-00000")
-			_, err = fleet.NewPlanner(history.Plan, is.Rules)
+			_, err = fleet.NewPlanner(history.Plan, is.Settings.Rules)
 			require.NoError(t, err)
 			asked++
 		})
@@ -100,7 +100,7 @@ func TestNoWorker(t *testing.T) {
 // TestGetHistory of a run that has ended needs no query.
 func TestGetHistory(t *testing.T) {
 	plan, events := largeRun(5)
-	empty, err := packPlan(plan)
+	empty, err := packPlan(plan, Settings{})
 	require.NoError(t, err)
 	result := new(mocks.WorkflowRun)
 	result.On("Get", mock.Anything, mock.Anything).Run(func(args mock.Arguments) {

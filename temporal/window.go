@@ -8,21 +8,6 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
-// windowInput is a [fleet.Window] as a part of a workflow's input, with the name of its
-// location.
-type windowInput struct {
-	fleet.Window
-
-	Location string // hides that of the window
-}
-
-func newWindowInput(w *fleet.Window) *windowInput {
-	if w == nil {
-		return nil
-	}
-	return &windowInput{Window: *w, Location: w.Location.String()}
-}
-
 // checkLocation refuses a location that workers cannot find by its name.
 func checkLocation(w *fleet.Window) error {
 	if w == nil {
@@ -42,26 +27,26 @@ type windowState struct {
 	Error string    `json:"error,omitempty"`
 }
 
-// windowRetry is when a window is evaluated again whose location was not found.
-const windowRetry = time.Minute
-
-// at evaluates the window. It is closed if the worker does not know its location.
-func (in windowInput) at(now time.Time) windowState {
-	location, err := time.LoadLocation(in.Location)
-	if err != nil {
-		return windowState{Until: now.Add(windowRetry), Error: err.Error()}
+// windowAt evaluates a window. It is closed if the worker does not know its location.
+func windowAt(w fleet.Window, now time.Time) windowState {
+	open, until := w.At(now)
+	state := windowState{Open: open, Until: until.UTC()}
+	anyPlan := fleet.Plan{Targets: []fleet.Target{{ID: "i"}}}
+	if _, err := (fleet.Options{Settings: fleet.Settings{Window: &w}}).Complete(anyPlan); err != nil {
+		state.Error = text(err)
 	}
-	in.Window.Location = location
-	open, until := in.At(now)
-	return windowState{Open: open, Until: until.UTC()}
+	return state
 }
+
+// windowRetry is when a window is evaluated again whose result was not recorded.
+const windowRetry = time.Minute
 
 // checkWindow pauses the run if the window is closed, and ends that pause if it is
 // open. Workers may have different time zone databases, so the history keeps the
 // result.
 func (r *run) checkWindow(ctx workflow.Context) {
 	now := workflow.Now(ctx)
-	recorded := workflow.SideEffect(ctx, func(workflow.Context) any { return r.head.Window.at(now) })
+	recorded := workflow.SideEffect(ctx, func(workflow.Context) any { return windowAt(*r.head.Settings.Window, now) })
 	if err := recorded.Get(&r.window); err != nil {
 		r.window = windowState{Until: now.Add(windowRetry), Error: err.Error()}
 	}

@@ -1,6 +1,7 @@
 package ecstemporal
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -22,7 +23,7 @@ func shanghai(tb testing.TB) *fleet.Window {
 // TestWindow sends nothing while the window is closed, and revokes at its end what no
 // worker has begun to send.
 func TestWindow(t *testing.T) {
-	settings := Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(1), Canary: []int{}}, Window: shanghai(t)}
+	settings := Settings{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(1), Canary: []int{}}, Window: shanghai(t)}}
 	w := newWorld(t, 20, settings)
 	w.waitTakes = func() time.Duration { return 8 * time.Minute }
 	var atNight Progress
@@ -36,11 +37,12 @@ func TestWindow(t *testing.T) {
 	require.Greater(t, report.Ended.Sub(report.Begun), 48*time.Hour, "8 a day")
 	require.Equal(t, worldBegin.Add(24*time.Hour), atNight.WindowOpens)
 	require.Zero(t, atNight.Counts[fleet.StateRestarting])
+	require.Equal(t, settings.Window.String(), report.Settings.Window.String(), "the report has the window")
 	require.False(t, atNight.Paused)
 }
 
 func TestWindowRevokes(t *testing.T) {
-	w := newWorld(t, 3, Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(1), Canary: []int{}}, Window: shanghai(t)})
+	w := newWorld(t, 3, Settings{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(1), Canary: []int{}}, Window: shanghai(t)}})
 	w.sendTakes = func() time.Duration { return 9 * time.Minute } // in the queue
 	w.waitTakes = func() time.Duration { return 46 * time.Minute }
 	total := -1
@@ -55,7 +57,7 @@ func TestWindowRevokes(t *testing.T) {
 func TestWindowClosedAtFirst(t *testing.T) {
 	window := shanghai(t)
 	window.Start, window.End = 10*time.Hour, 9*time.Hour
-	w := newWorld(t, 3, Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(1), Canary: []int{}}, Window: window})
+	w := newWorld(t, 3, Settings{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(1), Canary: []int{}}, Window: window}})
 	total := -1
 	w.at(59*time.Minute, func() { total = w.total() })
 	report := w.run()
@@ -65,16 +67,18 @@ func TestWindowClosedAtFirst(t *testing.T) {
 
 // A worker that does not know the time zone sends nothing, and says why.
 func TestWindowOfUnknownPlace(t *testing.T) {
-	state := windowInput{Location: "Mars/Olympus"}.at(worldBegin)
+	var unknown fleet.Window
+	require.NoError(t, json.Unmarshal([]byte(`{"startSeconds":0,"endSeconds":3600,"location":"Mars/Olympus"}`), &unknown))
+	state := windowAt(unknown, worldBegin)
 	require.False(t, state.Open)
 	require.Contains(t, state.Error, "Mars/Olympus")
 	require.Equal(t, worldBegin.Add(windowRetry), state.Until)
 	for _, location := range []*time.Location{time.Local, time.FixedZone("UTC+8", 8*3600)} {
-		_, err := Settings{Window: &fleet.Window{End: time.Hour, Location: location}}.forPlan(smallPlan())
+		_, err := Settings{Settings: fleet.Settings{Window: &fleet.Window{End: time.Hour, Location: location}}}.forPlan(smallPlan())
 		require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
 		require.ErrorContains(t, err, "Window")
 	}
-	_, err := Settings{Window: &fleet.Window{}}.forPlan(smallPlan())
+	_, err := Settings{Settings: fleet.Settings{Window: &fleet.Window{}}}.forPlan(smallPlan())
 	require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
 }
 

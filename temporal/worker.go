@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -24,15 +25,31 @@ type WorkerOptions struct {
 	// Temporal server counts the restarts. All workers must have the same value. 0 sets no
 	// limit. The rate limit of ECS applies in any case.
 	RestartsPerMinute float64
+	// Clients are the clients of further regions, one for each. A worker needs a client
+	// for each region of a run.
+	Clients []*ecsreboot.Client
 	// Health checks whether a restarted instance serves again, as in [fleet.Options].
-	// Runs with Settings.Health call it.
+	// Runs with Settings.Health call it. The target of this and of all other hooks has
+	// its Region.
 	Health func(ctx context.Context, target fleet.Target) error
-	// Blocker can hold a restart back, as in [fleet.Options]. Runs with
-	// Settings.Blocker call Blocker right before each restart request. Two things differ.
-	// Approval is valid for a third of SendTimeout, counted from before the call, so a
-	// call that takes longer approves nothing. And an instance that Blocker keeps refusing loses its turn after an hour,
-	// not after BlockerPatience.
+	// Blocker can hold a restart back, as in [fleet.Options]. Runs with Settings.Blocker
+	// call Blocker before Drain, and always once more right before the restart request.
+	// Approval is valid for a third of SendTimeout, counted from before the call, so a call
+	// that takes longer approves nothing.
 	Blocker func(ctx context.Context, target fleet.Target) error
+	// Drain, Undrain and Failed are called around the restart of an instance, as in
+	// [fleet.Options]; see Settings.Drain, Undrain and Failed. The history of the run has
+	// the call before the hook runs. If the worker dies during a call, another worker
+	// repeats the call after 20 s. A panic is an error of the hook.
+	Drain   func(ctx context.Context, target fleet.Target) error
+	Undrain func(ctx context.Context, target fleet.Target) error
+	Failed  func(ctx context.Context, target fleet.Target, failure fleet.Event) error
+	// Witness is asked about each restart request whose response was lost, also if the worker
+	// that sent the request died, as in [fleet.Options]. All workers should have one, because
+	// a worker without a Witness resolves what it follows by polls alone. If the witness says
+	// that the service refused the request for a reason that may pass, the run emits
+	// [fleet.EventUnsent], and the instance gets another turn.
+	Witness ecsreboot.Witness
 	// Notify reports the events that a person should know about; see [Notice]. Runs with
 	// Settings.Notify call it. If Notify returns an error, it is retried, up to 5 calls in
 	// total.
@@ -59,8 +76,8 @@ type Worker struct {
 	main, send worker.Worker
 }
 
-// NewWorker returns a worker that has not started. The region of the ECS client must be
-// the region of the runs.
+// NewWorker returns a worker that has not started. The ECS client must be of the region of
+// the runs; see also WorkerOptions.Clients.
 func NewWorker(c client.Client, ecs *ecsreboot.Client, options WorkerOptions) (*Worker, error) {
 	switch {
 	case c == nil:
@@ -69,6 +86,16 @@ func NewWorker(c client.Client, ecs *ecsreboot.Client, options WorkerOptions) (*
 		return nil, input("ecs", "is nil")
 	case !(options.RestartsPerMinute >= 0) || math.IsInf(options.RestartsPerMinute, 0): // or no number
 		return nil, input("RestartsPerMinute", fmt.Sprintf("is %v", options.RestartsPerMinute))
+	}
+	seen := map[string]bool{ecs.Region(): true}
+	for _, other := range options.Clients {
+		switch {
+		case other == nil:
+			return nil, input("Clients", "has a client that is nil")
+		case seen[other.Region()]:
+			return nil, input("Clients", "has a second client of region "+other.Region())
+		}
+		seen[other.Region()] = true
 	}
 	options.TaskQueue = cmp.Or(options.TaskQueue, DefaultTaskQueue)
 	w := &Worker{
@@ -122,10 +149,13 @@ func (w *Worker) Start() error {
 }
 
 // Stop stops the worker. It waits for the responses to the restarts that the worker has
-// sent, for a minute at most, and leaves all other work to other workers.
+// sent and for the hooks that it calls, for a minute at most, and leaves all other work to
+// other workers.
 func (w *Worker) Stop() {
-	w.send.Stop()
-	w.main.Stop()
+	var stopping sync.WaitGroup
+	stopping.Go(w.send.Stop)
+	stopping.Go(w.main.Stop)
+	stopping.Wait()
 }
 
 // Run starts the worker, and stops it when ctx ends.

@@ -1,7 +1,7 @@
 // Command check checks whether ECS instances could be restarted now: their status,
-// locks and expiry, and the service's response to a dry run. It restarts nothing. The
-// lesson is in checkAll; the packages of internal/cli parse the command line and print.
-// Scripts build it, as go run turns every failure into 1:
+// locks and expiry, and the service's response to a dry run. It restarts nothing.
+// Package internal/cli/check does the work. Scripts build it, as go run turns every
+// failure into 1:
 //
 //	go build -o ecs-check ./examples/check
 package main
@@ -11,10 +11,7 @@ import (
 	"io"
 	"os"
 
-	"github.com/ecsreboot/ecsreboot"
-	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/internal/cli/check"
-	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
 	"github.com/ecsreboot/ecsreboot/internal/cli/process"
 	"github.com/ecsreboot/ecsreboot/internal/cli/service"
 )
@@ -34,34 +31,10 @@ func run(ctx context.Context, connector service.Connector, args []string, stdout
 	if s.Page != "" { // -h, help or -version
 		return out.Page()
 	}
-	var emulation service.Emulation
-	for _, id := range s.InstanceIDs {
-		emulation.Instances = append(emulation.Instances, ecstest.Instance{ID: id})
-	}
-	connection, err := connector.Connect(s.Target, check.Program, emulation, out.Progress)
+	connection, err := connector.Connect(s.Target, check.Program, s.Emulation(), out.Progress)
 	if err != nil {
 		return out.Failed(err)
 	}
 	defer connection.Close()
-	ctx, cancel := s.Limit(ctx)
-	defer cancel()
-	return checkAll(ctx, s, connection.Client, out)
-}
-
-// checkAll checks the instances one after the other. It lists all of them first, so
-// that it has something to show for those that fail the check, too.
-func checkAll(ctx context.Context, s check.Settings, client *ecsreboot.Client, out *check.Printer) int {
-	found := make(map[string]ecsreboot.Instance, len(s.InstanceIDs))
-	for instance, err := range client.DescribeInstances(ctx, ecsreboot.DescribeInstancesRequest{InstanceIDs: s.InstanceIDs}) {
-		if err != nil {
-			return out.Failed(err)
-		}
-		found[instance.ID] = instance // an id that the service does not list has an empty Status
-	}
-	codes := make([]int, len(s.InstanceIDs))
-	for i, id := range s.InstanceIDs {
-		checked, err := client.Check(ctx, ecsreboot.RebootInstanceRequest{InstanceID: id, ForceStop: s.ForceStop})
-		codes[i] = out.Print(check.NewResult(found[id], checked, err))
-	}
-	return exitcode.Worst(codes...)
+	return check.All(ctx, s, connection.Client, out)
 }

@@ -53,7 +53,7 @@ func invoke(ctx context.Context, t *testing.T, options ecstest.Options, instance
 	connector := service.Connector{NewClient: func(_ string, options ...ecsreboot.Option) (*ecsreboot.Client, error) {
 		return server.NewClient(options...)
 	}}
-	code := run(ctx, connector, append([]string{"-region", "cn-hangzhou"}, args...), &stdout, &stderr)
+	code := run(ctx, connector, append([]string{"--region", "cn-hangzhou"}, args...), &stdout, &stderr)
 	require.Equal(t, 0, server.TotalReboots(), "a check restarts nothing")
 	return printed{code, stdout.String(), stderr.String()}, server
 }
@@ -109,27 +109,27 @@ func TestVerdicts(t *testing.T) {
 		"no permission to read, said so": {
 			fault: ecstest.Fault{Kind: ecstest.FaultError, Code: "Forbidden.RAM", Action: "DescribeInstances"},
 			code:  exitcode.Failed, verdict: check.NotFoundOut, errs: "Forbidden.RAM",
-			line:   "whether a restart would be accepted was not found out: Forbidden.RAM\n",
+			line:   "it is unknown whether a restart would be accepted: Forbidden.RAM\n",
 			stderr: "missing RAM action: ecs:DescribeInstances",
 		},
 		"throttled": {
 			fault: ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: time.Hour, Action: "RebootInstance"},
 			code:  exitcode.Throttled, verdict: check.NotFoundOut, errs: "Throttling.User",
-			line: healthy + "does not expire; whether a restart would be accepted was not found out: Throttling.User\n", stderr: "Wait for the next minute",
+			line: healthy + "does not expire; it is unknown whether a restart would be accepted: Throttling.User\n", stderr: "Wait for the next minute",
 		},
 		"no answer in time": {
-			fault: ecstest.Fault{Kind: ecstest.FaultHang, Times: -1, Action: "RebootInstance"}, args: []string{"-timeout", "5s"},
+			fault: ecstest.Fault{Kind: ecstest.FaultHang, Times: -1, Action: "RebootInstance"}, args: []string{"--timeout", "5s"},
 			code: exitcode.Failed, verdict: check.NotFoundOut,
-			line: healthy + "does not expire; whether a restart would be accepted was not found out\n", stderr: "-timeout 5s is over",
+			line: healthy + "does not expire; it is unknown whether a restart would be accepted\n", stderr: "--timeout 5s is over",
 		},
 		"no answers": {
 			fault: ecstest.Fault{Kind: ecstest.FaultFIN, Times: -1}, code: exitcode.Failed, verdict: check.NotFoundOut,
-			line: "whether a restart would be accepted was not found out\n", stderr: "A check changes nothing; run it again.",
+			line: "it is unknown whether a restart would be accepted\n", stderr: "A check changes nothing; run it again.",
 		},
 		"dry run ignored": {
 			fault: ecstest.Fault{Kind: ecstest.FaultAnswer, Status: 200, Body: `{"RequestId":"473469C7"}`, Action: "RebootInstance"},
 			code:  exitcode.Unknown, verdict: check.DryRunIgnored, line: healthy + "does not expire; restarted, although it was a dry run\n",
-			stderr: "Look at the instance, then for what stands between",
+			stderr: "Look at the instance, then look for a proxy between",
 		},
 	}
 	for name, test := range tests {
@@ -142,7 +142,7 @@ func TestVerdicts(t *testing.T) {
 						faults = append(faults, test.fault)
 					}
 					test.instance.ID = id
-					args := append([]string{fmt.Sprintf("-json=%v", asJSON)}, test.args...)
+					args := append([]string{fmt.Sprintf("--json=%v", asJSON)}, test.args...)
 					got, _ := invoke(t.Context(), t, options, []ecstest.Instance{test.instance}, faults, append(args, id)...)
 					require.Equal(t, test.code, got.code, got.stderr)
 					require.Contains(t, got.stderr, test.stderr)
@@ -168,7 +168,7 @@ func TestSeveral(t *testing.T) {
 	instances := []ecstest.Instance{{ID: "i-3"}, {ID: "i-1"}, {ID: "i-2", Status: ecsreboot.StatusStopped}}
 	t.Run("one line each, as they were given", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			got, server := invoke(t.Context(), t, ecstest.Options{}, instances, nil, "-json", "-force", "i-1", "i-9", "i-2", "i-3")
+			got, server := invoke(t.Context(), t, ecstest.Options{}, instances, nil, "--json", "--force", "i-1", "i-9", "i-2", "i-3")
 			require.Equal(t, exitcode.Failed, got.code)
 			var ids, verdicts []any
 			for _, line := range got.jsonLines(t) {
@@ -197,7 +197,7 @@ func TestSeveral(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(time.Second, cancel)
 			hang := ecstest.Fault{Kind: ecstest.FaultHang, Action: "RebootInstance", InstanceID: "i-3"}
-			got, _ := invoke(ctx, t, ecstest.Options{}, instances, []ecstest.Fault{hang}, "-json", "i-1", "i-3", "i-2")
+			got, _ := invoke(ctx, t, ecstest.Options{}, instances, []ecstest.Fault{hang}, "--json", "i-1", "i-3", "i-2")
 			require.Equal(t, exitcode.Interrupted, got.code)
 			lines := got.jsonLines(t)
 			require.Len(t, lines, 3)
@@ -212,7 +212,7 @@ func TestSeveral(t *testing.T) {
 func TestJSONFields(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		instances := []ecstest.Instance{{ID: "i-1"}, {ID: "i-2", Locks: []string{"security"}}}
-		got, server := invoke(t.Context(), t, ecstest.Options{}, instances, nil, "-json", "i-1", "i-2")
+		got, server := invoke(t.Context(), t, ecstest.Options{}, instances, nil, "--json", "i-1", "i-2")
 		lines := got.jsonLines(t)
 		require.Equal(t, map[string]any{
 			"instanceId": "i-1", "verdict": "would be accepted", "status": "Running", "startTime": "1999-12-31T23:00:00Z",
@@ -229,7 +229,7 @@ func TestJSONFields(t *testing.T) {
 
 func TestEmulate(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), service.Connector{}, []string{"-emulate", "-signature", "v1", id, "i-2"}, &stdout, &stderr)
+	code := run(t.Context(), service.Connector{}, []string{"--emulate", "--signature", "v1", id, "i-2"}, &stdout, &stderr)
 	require.Equal(t, exitcode.Done, code)
 	require.Equal(t, 2, strings.Count(stdout.String(), "; a restart would be accepted\n"))
 	require.Contains(t, stderr.String(), "no real instance is touched")
@@ -246,7 +246,7 @@ func TestNoCredentials(t *testing.T) {
 	t.Setenv("USERPROFILE", t.TempDir())
 	t.Setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), service.Connector{}, []string{"-region", "cn-hangzhou", "-endpoint", "http://127.0.0.1:1", "-json", id, "i-2"}, &stdout, &stderr)
+	code := run(t.Context(), service.Connector{}, []string{"--region", "cn-hangzhou", "--endpoint", "http://127.0.0.1:1", "--json", id, "i-2"}, &stdout, &stderr)
 	require.Equal(t, exitcode.NoCredentials, code)
 	require.Len(t, printed{stdout: stdout.String()}.jsonLines(t), 2, "one for each instance")
 	require.Equal(t, 1, strings.Count(stderr.String(), "Set ALIBABA_CLOUD_ACCESS_KEY_ID"), "told once")

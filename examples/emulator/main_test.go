@@ -79,7 +79,7 @@ func call(t *testing.T, url, action, query string) (status int, body string, err
 
 func TestServes(t *testing.T) {
 	var stderr buffer
-	url, stop := start(t, &stderr, "-instances", "i-a, i-b", "-region", "eu-west-1", "-reboot-time=-1s", "-limit", "2")
+	url, stop := start(t, &stderr, "--instances", "i-a, i-b", "--region", "eu-west-1", "--reboot-time=-1s", "--limit", "2")
 	require.Regexp(t, `^http://127\.0\.0\.1:[1-9][0-9]*$`, url)
 	for range 2 {
 		status, body, err := call(t, url, "RebootInstance", "InstanceId=i-b")
@@ -100,8 +100,8 @@ func TestServes(t *testing.T) {
 func TestFleet(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "restarts.log")
 	var stderr buffer
-	url, stop := start(t, &stderr, "-quiet", "-count", "4", "-zones", "a,b", "-tag", "role=web,queue", "-tag", "team=x",
-		"-reboot-time", "1h", "-reboot-jitter", "1s", "-restart-log", log, "-limit", "2", "-fault", "drop,act,action=RebootInstance")
+	url, stop := start(t, &stderr, "--quiet", "--count", "4", "--zones", "a,b", "--tag", "role=web,queue", "--tag", "team=x",
+		"--reboot-time", "1h", "--reboot-jitter", "1s", "--restart-log", log, "--limit", "2", "--fault", "drop,act,action=RebootInstance")
 	_, body, err := call(t, url, "DescribeInstances", "RegionId=cn-hangzhou&Tag.1.Key=role&Tag.1.Value=queue")
 	require.NoError(t, err)
 	require.Contains(t, body, `"TotalCount":2`)
@@ -123,7 +123,7 @@ func TestFleet(t *testing.T) {
 
 func TestRefusesAStranger(t *testing.T) {
 	var stderr buffer
-	url, stop := start(t, &stderr, "-bearer-token", "")
+	url, stop := start(t, &stderr, "--bearer-token", "")
 	status, body, err := call(t, url, "RebootInstance", "InstanceId=i-bp67acfmxazb4ph0001")
 	require.NoError(t, err)
 	require.Equal(t, http.StatusBadRequest, status, body)
@@ -133,7 +133,7 @@ func TestRefusesAStranger(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	var stderr buffer
-	url, stop := start(t, &stderr, "-fault", "drop,act,action=RebootInstance", "-fault", "answer:all,action=DescribeInstances")
+	url, stop := start(t, &stderr, "--fault", "drop,act,action=RebootInstance", "--fault", "answer:all,action=DescribeInstances")
 	_, _, err := call(t, url, "RebootInstance", "InstanceId=i-bp67acfmxazb4ph0001")
 	require.Error(t, err)
 	for range 2 {
@@ -160,16 +160,16 @@ func TestExitCodes(t *testing.T) {
 		{nil, exitcode.Done, ""},
 		{[]string{"-h"}, exitcode.Done, ""},
 		{[]string{"help"}, exitcode.Done, ""},
-		{[]string{"-nonsense"}, exitcode.Usage, "-nonsense"},
-		{[]string{"-limit", "2", "extra", "-region", "x"}, exitcode.Usage, `unexpected argument "extra"`},
-		{[]string{"-fault", "nonsense"}, exitcode.Usage, `unknown kind "nonsense"`},
-		{[]string{"-instances", "i-a,i-a"}, exitcode.Usage, "i-a"},
-		{[]string{"-count", "-1"}, exitcode.Usage, "negative"},
-		{[]string{"-tag", "=x"}, exitcode.Usage, "key=value"},
-		{[]string{"-restart-log", t.TempDir()}, exitcode.Failed, "directory"},
-		{[]string{"-addr", "0.0.0.0:0"}, exitcode.Failed, "loopback"},
-		{[]string{"-addr", taken}, exitcode.Failed, "in use"},
-		{[]string{"-key-secret", ""}, exitcode.Failed, "both or none"},
+		{[]string{"--nonsense"}, exitcode.Usage, "--nonsense"},
+		{[]string{"--limit", "2", "extra", "--region", "x"}, exitcode.Usage, `unexpected argument "extra"`},
+		{[]string{"--fault", "nonsense"}, exitcode.Usage, `unknown kind "nonsense"`},
+		{[]string{"--instances", "i-a,i-a"}, exitcode.Usage, "i-a"},
+		{[]string{"--count", "-1"}, exitcode.Usage, "negative"},
+		{[]string{"--tag", "=x"}, exitcode.Usage, "key=value"},
+		{[]string{"--restart-log", t.TempDir()}, exitcode.Failed, "directory"},
+		{[]string{"--addr", "0.0.0.0:0"}, exitcode.Failed, "loopback"},
+		{[]string{"--addr", taken}, exitcode.Failed, "in use"},
+		{[]string{"--key-secret", ""}, exitcode.Failed, "both or none"},
 	} {
 		var stdout, stderr bytes.Buffer
 		require.Equal(t, test.code, run(ended, test.args, &stdout, &stderr), test.args)

@@ -49,7 +49,7 @@ func run(ctx context.Context, c *command.Command) int {
 		return c.Fail(err)
 	}
 	key, value, _ := strings.Cut(*tag, "=")
-	selection := fleet.Selection{Tags: map[string]string{key: value}, Status: ecsreboot.StatusRunning}
+	selection := fleet.Selection{Tags: fleet.HasTags(map[string]string{key: value}), Status: ecsreboot.StatusRunning}
 	control := &fleet.Control{}
 	context.AfterFunc(ctx, control.Stop) // a signal drains the run, and does not abandon it
 	options := fleet.Options{Control: control, OnEvent: func(e fleet.Event) {
@@ -59,7 +59,7 @@ func run(ctx context.Context, c *command.Command) int {
 	if c.Target.Emulate { // the defaults are for real instances, and take longer
 		options.MaxUnavailable, options.MinReady = fleet.Percent(25), -1
 		for n := range 12 {
-			instance := ecstest.Instance{ID: fmt.Sprintf("i-%02d", n+1), Tags: selection.Tags, Reboot: ecstest.RebootProfile{Graceful: time.Second}}
+			instance := ecstest.Instance{ID: fmt.Sprintf("i-%02d", n+1), Tags: map[string]string{key: value}, Reboot: ecstest.RebootProfile{Graceful: time.Second}}
 			emulation.Instances = append(emulation.Instances, instance)
 		}
 	}

@@ -35,7 +35,7 @@ func TestConfirm(t *testing.T) {
 			var stdout, stderr bytes.Buffer
 			p := newProgram(strings.NewReader(test.answer), &stdout, &stderr)
 			p.Interactive = true
-			code := p.run(t.Context(), at(server, "-force", id))
+			code := p.run(t.Context(), at(server, "--force", id))
 			require.Equal(t, test.code, code, stderr.String())
 			require.Contains(t, stderr.String(), "like a power cut")
 			calls := server.Calls()
@@ -57,12 +57,12 @@ func TestConfirmInterrupted(t *testing.T) {
 	var stdout bytes.Buffer
 	p := newProgram(silent, &stdout, &watcher{until: "to confirm: ", then: cancel})
 	p.Interactive = true
-	require.Equal(t, exitcode.Interrupted, p.run(ctx, at(server, "-force", id)))
+	require.Equal(t, exitcode.Interrupted, p.run(ctx, at(server, "--force", id)))
 	require.Equal(t, id+": not sent\n", stdout.String())
 	require.Empty(t, server.Calls())
 }
 
-// The time to think is not taken off -timeout.
+// The time to think is not taken off --timeout.
 func TestConfirmBeforeTheTimeout(t *testing.T) {
 	server := serve(t, ecstest.Instance{})
 	slow, answer := io.Pipe()
@@ -72,7 +72,7 @@ func TestConfirmBeforeTheTimeout(t *testing.T) {
 	}()
 	p := newProgram(slow, io.Discard, io.Discard)
 	p.Interactive = true
-	s, err := reboot.Parse(at(server, "-force", "-timeout", "10ms", id))
+	s, err := reboot.Parse(at(server, "--force", "--timeout", "10ms", id))
 	require.NoError(t, err)
 	require.NoError(t, s.Confirm(t.Context(), p.Streams))
 }
@@ -81,8 +81,8 @@ func TestConfirmBeforeTheTimeout(t *testing.T) {
 func TestConfirmNeedsATerminal(t *testing.T) {
 	server := serve(t, ecstest.Instance{})
 	var stderr bytes.Buffer
-	code := newProgram(strings.NewReader("y\n"), io.Discard, &stderr).run(t.Context(), at(server, "-force", id))
+	code := newProgram(strings.NewReader("y\n"), io.Discard, &stderr).run(t.Context(), at(server, "--force", id))
 	require.Equal(t, exitcode.Usage, code)
-	require.Contains(t, stderr.String(), "-force needs -yes")
+	require.Contains(t, stderr.String(), "--force needs --yes")
 	require.Empty(t, server.Calls())
 }

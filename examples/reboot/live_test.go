@@ -194,7 +194,7 @@ func TestEmulateWait(t *testing.T) {
 			screen := newScreen(t, 200)
 			b.showOn(screen)
 			b.Live = live
-			code := b.run(t.Context(), []string{"-emulate", "-wait", id})
+			code := b.run(t.Context(), []string{"--emulate", "--wait", id})
 			require.Equal(t, exitcode.Done, code)
 			require.LessOrEqual(t, time.Since(begin), 7*time.Second)
 			require.Regexp(t, `^`+id+`: restarted, proven after [46]\.0 s by its status: Stopping, (Starting, )?then Running \(request [0-9A-F-]{36}\)\n$`, b.stdout.String())
@@ -212,7 +212,7 @@ func TestEmulateWait(t *testing.T) {
 		})
 	}
 	inBubble(t, ecstest.Instance{}, nil, func(t *testing.T, b *bubble) {
-		code := b.run(t.Context(), []string{"-emulate", "-wait", "-force", "-json", id})
+		code := b.run(t.Context(), []string{"--emulate", "--wait", "--force", "--json", id})
 		require.Equal(t, exitcode.Done, code)
 		require.NotContains(t, b.stderr.String(), " s  ", "the events are on stdout")
 	})
@@ -229,7 +229,7 @@ func TestNoLiveLineInAFile(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stdout bytes.Buffer
-	newProgram(strings.NewReader(""), &stdout, file).run(ctx, []string{"-emulate", "-wait", id})
+	newProgram(strings.NewReader(""), &stdout, file).run(ctx, []string{"--emulate", "--wait", id})
 	written, err := os.ReadFile(file.Name())
 	require.NoError(t, err)
 	require.NotContains(t, string(written), "\x1b")

@@ -1,6 +1,6 @@
 // Command reboot restarts one ECS instance and, with -wait, follows the restart until
-// it is proven. The lesson is in restart; the packages of internal/cli parse the
-// command line and print. Scripts build it, as go run turns every failure into 1:
+// it is proven. Package internal/cli/reboot does the work. Scripts build it, as go run
+// turns every failure into 1:
 //
 //	go build -o ecs-reboot ./examples/reboot
 package main
@@ -11,12 +11,10 @@ import (
 	"os"
 	"time"
 
-	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/internal/cli/process"
 	"github.com/ecsreboot/ecsreboot/internal/cli/reboot"
 	"github.com/ecsreboot/ecsreboot/internal/cli/service"
 	"github.com/ecsreboot/ecsreboot/internal/cli/terminal"
-	"github.com/ecsreboot/ecsreboot/internal/cli/view"
 )
 
 func main() {
@@ -54,7 +52,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 			return out.Failed(err)
 		}
 		defer practice.Close()
-		result := restart(ctx, s, practice.Client, out)
+		result := reboot.Restart(ctx, s, practice.Client, out)
 		practice.Finish(ctx, result)
 		return result.ExitCode
 	}
@@ -64,21 +62,5 @@ func (p *program) run(ctx context.Context, args []string) int {
 	}
 	defer connection.Close()
 	out.Progress("%s at %s\n", s.Command, connection.Endpoint())
-	return restart(ctx, s, connection.Client, out).ExitCode
-}
-
-// restart sends the restart once. Without -wait, no error means that the service has
-// accepted it; with -wait, that the restart is proven and the instance is Running.
-func restart(ctx context.Context, s reboot.Settings, client *ecsreboot.Client, out *reboot.Printer) view.Result {
-	if !s.Wait {
-		ctx, cancel := s.Limit(ctx)
-		defer cancel()
-		response, err := client.RebootInstance(ctx, s.Request)
-		return out.Called(response, err)
-	}
-	out.Follow()
-	options := s.WaitOptions // the limits of the wait
-	options.OnEvent = out.Event
-	result, err := client.RebootAndWait(ctx, s.Request, options)
-	return out.Waited(result, err)
+	return reboot.Restart(ctx, s, connection.Client, out).ExitCode
 }

@@ -51,7 +51,7 @@ func serve(t *testing.T, instance ecstest.Instance, faults ...ecstest.Fault) *ec
 
 // at puts the flags that lead to the server before the arguments.
 func at(server *ecstest.Server, args ...string) []string {
-	return append([]string{"-region", "cn-hangzhou", "-endpoint", server.URL}, args...)
+	return append([]string{"--region", "cn-hangzhou", "--endpoint", server.URL}, args...)
 }
 
 type printed struct {
@@ -91,15 +91,15 @@ func TestOutcomes(t *testing.T) {
 	}{
 		"accepted": {line: id + ": restart accepted (request ", outcome: "accepted", reboots: 1},
 		"forced": {
-			args: []string{"-force", "-yes"},
+			args: []string{"--force", "--yes"},
 			line: id + ": forced restart accepted (request ", outcome: "accepted", reboots: 1,
 		},
 		"dry run": {
-			args: []string{"-dry-run"},
+			args: []string{"--dry-run"},
 			line: id + ": dry run passed, nothing restarted (request ", outcome: "dry run passed",
 		},
 		"forced dry run, not asked about": {
-			args: []string{"-dry-run", "-force"},
+			args: []string{"--dry-run", "--force"},
 			line: id + ": dry run passed, nothing restarted (request ", outcome: "dry run passed",
 		},
 		"rejected": {
@@ -122,18 +122,18 @@ func TestOutcomes(t *testing.T) {
 			advice: "Running alone proves nothing",
 		},
 		"throttled for longer than the call may take": {
-			fault: throttle, args: []string{"-timeout", "1m"}, code: exitcode.Throttled,
+			fault: throttle, args: []string{"--timeout", "1m"}, code: exitcode.Throttled,
 			line: id + ": rejected: Throttling.User (request ", outcome: "rejected", errs: "Throttling.User",
 			advice: "Wait for the next minute",
 		},
 		"no answer in time": {
-			fault: ecstest.Fault{Kind: ecstest.FaultHang, Act: true}, args: []string{"-timeout", "100ms"},
+			fault: ecstest.Fault{Kind: ecstest.FaultHang, Act: true}, args: []string{"--timeout", "100ms"},
 			code: exitcode.Unknown, reboots: 1,
 			line: id + ": unknown, it may have restarted\n", outcome: "unknown", advice: "Look at the instance before you send another restart.",
 		},
 		"dry run ignored": {
 			fault: ecstest.Fault{Kind: ecstest.FaultAnswer, Status: 200, Body: `{"RequestId":"473469C7"}`},
-			args:  []string{"-dry-run"}, code: exitcode.Unknown,
+			args:  []string{"--dry-run"}, code: exitcode.Unknown,
 			line: id + ": restart accepted, although it was a dry run\n", outcome: "accepted", advice: "Look at the instance",
 		},
 	}
@@ -147,7 +147,7 @@ func TestOutcomes(t *testing.T) {
 				server := serve(t, test.instance, faults...)
 				args := test.args
 				if asJSON {
-					args = append([]string{"-json"}, args...)
+					args = append([]string{"--json"}, args...)
 				}
 				got := invoke(t.Context(), t, at(server, append(args, id)...)...)
 
@@ -184,7 +184,7 @@ func TestOutcomes(t *testing.T) {
 func TestJSONFields(t *testing.T) {
 	server := serve(t, ecstest.Instance{}, ecstest.Fault{Kind: ecstest.FaultError, Code: "InstanceLockedForSecurity"})
 
-	line := invoke(t.Context(), t, at(server, "-json", "-force", "-yes", id)...).jsonLine(t)
+	line := invoke(t.Context(), t, at(server, "--json", "--force", "--yes", id)...).jsonLine(t)
 	sentAt, err := time.Parse(time.RFC3339Nano, line["sentAt"].(string))
 	require.NoError(t, err)
 	require.WithinDuration(t, time.Now(), sentAt, time.Minute)
@@ -198,7 +198,7 @@ func TestJSONFields(t *testing.T) {
 		"exitCode": 1.0,
 	}, line)
 
-	line = invoke(t.Context(), t, at(server, "-json", "-dry-run", id)...).jsonLine(t)
+	line = invoke(t.Context(), t, at(server, "--json", "--dry-run", id)...).jsonLine(t)
 	require.Equal(t, map[string]any{
 		"instanceId": id, "operation": "RebootInstance", "outcome": "dry run passed", "dryRun": true,
 		"requestId": server.Calls()[1].RequestID, "exitCode": 0.0,
@@ -207,8 +207,8 @@ func TestJSONFields(t *testing.T) {
 
 func TestRequestAsAsked(t *testing.T) {
 	server := serve(t, ecstest.Instance{})
-	invoke(t.Context(), t, at(server, "-dry-run", id)...)
-	invoke(t.Context(), t, at(server, "-dry-run", "-force", "-signature", "v1", id)...)
+	invoke(t.Context(), t, at(server, "--dry-run", id)...)
+	invoke(t.Context(), t, at(server, "--dry-run", "--force", "--signature", "v1", id)...)
 	calls := server.Calls()
 	require.Len(t, calls, 2)
 	require.True(t, calls[0].DryRun)
@@ -222,7 +222,7 @@ func TestRequestAsAsked(t *testing.T) {
 func TestNoCredentials(t *testing.T) {
 	server := serve(t, ecstest.Instance{})
 	isolate(t)
-	got := invoke(t.Context(), t, at(server, "-json", id)...)
+	got := invoke(t.Context(), t, at(server, "--json", id)...)
 	require.Equal(t, exitcode.NoCredentials, got.code, got.stderr)
 	require.Equal(t, "not sent", got.jsonLine(t)["outcome"])
 	require.Contains(t, got.stderr, "ALIBABA_CLOUD_ACCESS_KEY_ID")
@@ -234,7 +234,7 @@ func TestRetriesAreToldUnlessQuiet(t *testing.T) {
 		server := serve(t, ecstest.Instance{}, ecstest.Fault{Kind: ecstest.FaultThrottle, Hint: time.Millisecond})
 		args := []string{id}
 		if quiet {
-			args = []string{"-quiet", id}
+			args = []string{"--quiet", id}
 		}
 		got := invoke(t.Context(), t, at(server, args...)...)
 		require.Equal(t, exitcode.Done, got.code, got.stderr)

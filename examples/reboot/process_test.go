@@ -32,7 +32,7 @@ func TestProcess(t *testing.T) {
 
 	t.Run("SIGINT after the request left", func(t *testing.T) {
 		server := serve(t, ecstest.Instance{}, ecstest.Fault{Kind: ecstest.FaultHang, Act: true})
-		got := execute(t, binary, os.Interrupt, func() bool { return server.Reboots(id) == 1 }, at(server, "-json", id)...)
+		got := execute(t, binary, os.Interrupt, func() bool { return server.Reboots(id) == 1 }, at(server, "--json", id)...)
 		require.Equal(t, exitcode.Unknown, got.code, got.stderr)
 		require.Equal(t, "unknown", got.jsonLine(t)["outcome"])
 		require.Contains(t, got.stderr, "interrupt signal received")
@@ -44,7 +44,7 @@ func TestProcess(t *testing.T) {
 				t.Skip("the program inherits that it is ignored")
 			}
 			server := serve(t, ecstest.Instance{})
-			got := execute(t, binary, sig, func() bool { return server.Reboots(id) == 1 }, at(server, "-wait", id)...)
+			got := execute(t, binary, sig, func() bool { return server.Reboots(id) == 1 }, at(server, "--wait", id)...)
 			require.Equal(t, exitcode.Unknown, got.code, got.stderr)
 			require.Contains(t, got.stdout, id+": ")
 			require.Contains(t, got.stderr, sig.String()+" signal received")
@@ -58,7 +58,7 @@ func TestProcess(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, reader.Close())
 		var stderr bytes.Buffer
-		cmd := exec.CommandContext(t.Context(), binary, at(server, "-json", id)...)
+		cmd := exec.CommandContext(t.Context(), binary, at(server, "--json", id)...)
 		cmd.Stdout, cmd.Stderr = writer, &stderr
 		require.NoError(t, cmd.Run(), stderr.String())
 		require.NoError(t, writer.Close())
@@ -74,7 +74,7 @@ func TestProcess(t *testing.T) {
 		defer full.Close()
 		server := serve(t, ecstest.Instance{})
 		var stderr bytes.Buffer
-		cmd := exec.CommandContext(t.Context(), binary, at(server, "-json", id)...)
+		cmd := exec.CommandContext(t.Context(), binary, at(server, "--json", id)...)
 		cmd.Stdout, cmd.Stderr = full, &stderr
 		require.NoError(t, cmd.Run(), stderr.String())
 		require.Contains(t, stderr.String(), "failed to write the result to stdout: ")
@@ -82,9 +82,9 @@ func TestProcess(t *testing.T) {
 	})
 	t.Run("stdin is /dev/null", func(t *testing.T) {
 		server := serve(t, ecstest.Instance{})
-		got := execute(t, binary, nil, nil, at(server, "-force", id)...)
+		got := execute(t, binary, nil, nil, at(server, "--force", id)...)
 		require.Equal(t, exitcode.Usage, got.code, got.stderr)
-		require.Contains(t, got.stderr, "-force needs -yes")
+		require.Contains(t, got.stderr, "--force needs --yes")
 		require.Empty(t, server.Calls())
 	})
 	t.Run("accepted", func(t *testing.T) {

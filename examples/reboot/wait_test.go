@@ -43,9 +43,9 @@ func inBubble(t *testing.T, instance ecstest.Instance, faults []ecstest.Fault, t
 	})
 }
 
-// follow runs with -wait.
+// follow runs with --wait.
 func (b *bubble) follow(ctx context.Context, args ...string) printed {
-	code := b.run(ctx, append(append([]string{"-region", "cn-hangzhou", "-wait"}, args...), id))
+	code := b.run(ctx, append(append([]string{"--region", "cn-hangzhou", "--wait"}, args...), id))
 	return printed{code, b.stdout.String(), b.stderr.String()}
 }
 
@@ -84,7 +84,7 @@ func TestWaitOutcomes(t *testing.T) {
 			stderr: []string{" s  Stopping, started ", " s  Starting, started ", " s  Running, started "},
 		},
 		"by force": {
-			instance: slow, args: []string{"-force", "-yes"}, line: id + ": restarted by force, proven after ",
+			instance: slow, args: []string{"--force", "--yes"}, line: id + ": restarted by force, proven after ",
 			outcome: "restarted", reboots: 1, sends: 1,
 		},
 		"proven by its start time": {
@@ -96,11 +96,11 @@ func TestWaitOutcomes(t *testing.T) {
 			instance: ecstest.Instance{Reboot: ecstest.RebootProfile{Graceful: noTime, KeepStartTime: true}},
 			code:     exitcode.Unknown, line: id + ": restart accepted, not proven (request ", outcome: "accepted", reboots: 1, sends: 1,
 			stderr: []string{
-				"not proven within 25m0s", "Do not send it again", "start time after 1999-12-31T23:00:00Z", "Running alone proves nothing",
+				"not proven within 25m0s", "Do not resend the restart", "start time after 1999-12-31T23:00:00Z", "Running alone proves nothing",
 			},
 		},
 		"hangs on the way": {
-			instance: ecstest.Instance{Reboot: ecstest.RebootProfile{Hang: true}}, args: []string{"-wait-timeout", "1m"},
+			instance: ecstest.Instance{Reboot: ecstest.RebootProfile{Hang: true}}, args: []string{"--wait-timeout", "1m"},
 			code: exitcode.Unknown, line: id + ": restart accepted, not proven (request ", outcome: "accepted", reboots: 1, sends: 1,
 			stderr: []string{"not proven within 1m0s", "last seen Starting ", "the restart is complete once it is Running"},
 		},
@@ -110,12 +110,12 @@ func TestWaitOutcomes(t *testing.T) {
 			stderr: []string{"response lost, the instance may restart: "},
 		},
 		"request lost": {
-			fault: at("RebootInstance", ecstest.Fault{Kind: ecstest.FaultDrop}), args: []string{"-settle", "5s"},
+			fault: at("RebootInstance", ecstest.Fault{Kind: ecstest.FaultDrop}), args: []string{"--unknown-grace", "5s"},
 			code: exitcode.Unknown, line: id + ": unknown, it may have restarted\n", outcome: "unknown", sends: 1,
 			stderr: []string{"within 5s of the send", "Look at the instance before you send another restart."},
 		},
 		"request lost and sent again": {
-			fault: at("RebootInstance", ecstest.Fault{Kind: ecstest.FaultDrop}), args: []string{"-resend-unknown"},
+			fault: at("RebootInstance", ecstest.Fault{Kind: ecstest.FaultDrop}), args: []string{"--resend-unknown"},
 			line: id + ": restarted, proven after ", outcome: "restarted", reboots: 1, sends: 2,
 			stderr: []string{"sending the restart\n"},
 		},
@@ -161,7 +161,7 @@ func TestWaitOutcomes(t *testing.T) {
 				}
 			})
 			inBubble(t, test.instance, faults, func(t *testing.T, b *bubble) {
-				got := b.follow(t.Context(), append([]string{"-json", "-quiet"}, test.args...)...)
+				got := b.follow(t.Context(), append([]string{"--json", "--quiet"}, test.args...)...)
 				line := got.jsonLine(t)
 				require.Equal(t, "result", line["type"])
 				require.Equal(t, "RebootAndWait", line["operation"])
@@ -210,7 +210,7 @@ func TestWaitInterrupted(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			time.AfterFunc(1500*time.Millisecond, cancel)
-			line := b.follow(ctx, "-json", "-quiet").jsonLine(t)
+			line := b.follow(ctx, "--json", "--quiet").jsonLine(t)
 			require.Equal(t, "accepted", line["outcome"])
 			require.Equal(t, "Starting", line["lastStatus"])
 			require.Equal(t, "2000-01-01T00:00:01Z", line["lastSeen"])
@@ -220,7 +220,7 @@ func TestWaitInterrupted(t *testing.T) {
 		got, b := interrupted(t, 2*time.Second)
 		require.Equal(t, exitcode.Unknown, got.code)
 		require.Contains(t, got.stderr, "the restart was accepted: restart not proven: context canceled; last seen Starting 1s ago (request ")
-		require.Contains(t, got.stderr, "Do not send it again, the service has accepted it: look at the instance.")
+		require.Contains(t, got.stderr, "Do not resend the restart, because the service has accepted it: look at the instance.")
 		require.Contains(t, got.stdout, id+": restart accepted, not proven (request ")
 		require.Equal(t, 1, b.server.Reboots(id))
 	})
@@ -242,7 +242,7 @@ func TestWaitInterrupted(t *testing.T) {
 // Zero means none, where the library's zero means its default.
 func TestWaitWithoutLimits(t *testing.T) {
 	inBubble(t, ecstest.Instance{Reboot: ecstest.RebootProfile{Graceful: time.Hour}}, nil, func(t *testing.T, b *bubble) {
-		got := b.follow(t.Context(), "-wait-timeout", "0", "-quiet")
+		got := b.follow(t.Context(), "--wait-timeout", "0", "--quiet")
 		require.Equal(t, exitcode.Done, got.code, got.stderr)
 		require.Regexp(t, ": restarted, proven after 1h0m[0-9]+s by its status: Starting, then Running", got.stdout)
 		require.Empty(t, got.stderr)
@@ -250,7 +250,7 @@ func TestWaitWithoutLimits(t *testing.T) {
 	lost := []ecstest.Fault{{Kind: ecstest.FaultDrop, Action: "RebootInstance"}}
 	inBubble(t, ecstest.Instance{}, lost, func(t *testing.T, b *bubble) {
 		begin := time.Now()
-		got := b.follow(t.Context(), "-settle", "0")
+		got := b.follow(t.Context(), "--unknown-grace", "0")
 		require.Equal(t, exitcode.Unknown, got.code, got.stderr)
 		require.Less(t, time.Since(begin), 2*time.Second)
 	})
@@ -263,7 +263,7 @@ func TestWaitProvenByARefusal(t *testing.T) {
 		{Kind: ecstest.FaultError, Code: "IncorrectInstanceStatus", Action: "RebootInstance"},
 	}
 	inBubble(t, ecstest.Instance{}, faults, func(t *testing.T, b *bubble) {
-		got := b.follow(t.Context(), "-resend-unknown")
+		got := b.follow(t.Context(), "--resend-unknown")
 		require.Equal(t, exitcode.Done, got.code, got.stderr)
 		require.Contains(t, got.stdout, "by its status: not Running when it was resent, then Running; sent 2 times, the second one refused\n")
 		require.Contains(t, got.stderr, " s  resent and refused: the first request took effect\n")

@@ -9,9 +9,10 @@
 //     step before the request leaves.
 //  2. If the service accepted the restart, or its outcome is unknown, [Driver.Follow]
 //     follows the restart to its end.
-//  3. If the restart certainly did not happen, because the request did not leave or the
-//     service refused it, [Driver.Judge] says what the error means. If the instance was not
-//     Running, [Driver.AwaitOthers] determines why.
+//  3. If the restart certainly did not happen, because the request did not leave, the
+//     service refused it, or Follow returned the refusal that a witness found, [Driver.Judge]
+//     classifies the error. If the instance was not Running, [Driver.AwaitOthers] determines
+//     why.
 //
 // Give the planner all the events that these methods report or return.
 package driver
@@ -34,9 +35,9 @@ type Driver struct {
 }
 
 // New returns a Driver. The Driver applies Health, MinReady, ReadyTimeout,
-// StoppedTimeout, UnknownGrace, Undrain, Failed and HookTimeout of the options, with their
-// defaults, and ignores all other options. The error of New is an [ecsreboot.InputError]
-// that names the field whose value is invalid.
+// StoppedTimeout, UnknownGrace, Witness, WitnessTimeout, Undrain, Failed and HookTimeout of
+// the options, with their defaults, and ignores all other options. The error of New is an
+// [ecsreboot.InputError] that names the field whose value is invalid.
 func New(client *ecsreboot.Client, options fleet.Options) (*Driver, error) {
 	if client == nil {
 		return nil, &ecsreboot.InputError{Field: "client", Problem: "is nil"}
@@ -56,6 +57,11 @@ type Sent struct {
 	Before ecsreboot.Baseline
 	// At is when UnknownGrace begins, if the outcome of the restart is unknown.
 	At time.Time
+	// SentAt is when the request was sent, or the earliest time at which it may have been
+	// sent. WitnessTimeout begins at SentAt. If SentAt is zero, At is used.
+	SentAt time.Time
+	// SendID identifies the request for Options.Witness; see [ecsreboot.SentRequest].
+	SendID string
 	// Accepted reports whether the service accepted the restart. If false, the outcome of
 	// the restart is unknown.
 	Accepted bool
@@ -72,8 +78,13 @@ type Sent struct {
 //
 // ReadyTimeout is counted from the call of Follow. If ctx ends before the end of the
 // restart is known, Follow returns without reporting an end. A panic in a hook panics in
-// the goroutine that called Follow. The error of Follow is an [ecsreboot.InputError], such
-// as for a baseline of another instance.
+// the goroutine that called Follow.
+//
+// While Follow waits for Options.Witness, it reports [fleet.EventAwaiting]. If the witness
+// finds that the service refused the request, Follow reports no end, calls no hook, and
+// returns an error whose outcome is [ecsreboot.OutcomeRejected], for [Driver.Judge]. Any
+// other error of Follow is an [ecsreboot.InputError], for example if the baseline is of
+// another instance.
 func (d *Driver) Follow(ctx context.Context, sent Sent, tell func(fleet.Event)) error {
 	return d.single.Follow(ctx, bridge.Sent[fleet.Target](sent), tell)
 }
@@ -113,4 +124,21 @@ type Judgement struct {
 func (d *Driver) Judge(ctx context.Context, target fleet.Target, err error) (Judgement, error) {
 	j, err := d.single.Judge(ctx, target, err)
 	return Judgement(j), err
+}
+
+// CallHook calls a hook of an instance, such as [fleet.Options].Drain, as a run does:
+// HookTimeout limits the call, and the text of the error is shortened and shows nothing
+// that looks like a secret. The engine records [fleet.EventHook] before the call, and
+// [fleet.EventHooked] after it.
+func (d *Driver) CallHook(ctx context.Context, call func(context.Context) error) error {
+	return d.single.CallHook(ctx, call)
+}
+
+// Permitted sends a dry run of a restart, and reports whether the permission to restart
+// the instance is there. If known is false, the dry run did not show it. After the restart
+// of an instance was denied, an engine calls Permitted for another instance of the run:
+// if that one is permitted, the engine sets Alone in the event of the denied instance; if
+// it is denied too, the run halts with [fleet.ReasonAccess].
+func (d *Driver) Permitted(ctx context.Context, instanceID string, forceStop bool) (permitted, known bool) {
+	return d.single.Permitted(ctx, instanceID, forceStop)
 }

@@ -47,6 +47,15 @@ func (osFS) SyncDir(name string) error { return syncDir(name) }
 
 func (osFS) Lock(name string) (io.Closer, error) { return lock(name) }
 
+// Holder returns which process has the journal open for writing, such as
+// "process 7 on web-1"; the text is empty if no process has. If that cannot be known,
+// known is false: the journal has no lock file, or the system has no lock that ends with
+// its process.
+//
+// Holder changes no file. It takes a shared lock for a moment, for which [Create] and
+// [Open] wait.
+func Holder(path string) (process string, known bool) { return holderOf(path) }
+
 // lockedError returns an error that names the holder of a lock if the lock file does.
 func lockedError(name string) error {
 	told, err := os.ReadFile(name) //nolint:gosec // beside the journal

@@ -29,3 +29,9 @@ func lock(name string) (io.Closer, error) {
 type createdLock string
 
 func (l createdLock) Close() error { return os.Remove(string(l)) }
+
+// holderOf knows only that no process has the journal: a crash leaves the lock file.
+func holderOf(path string) (process string, known bool) {
+	_, err := os.Stat(path + lockSuffix)
+	return "", errors.Is(err, fs.ErrNotExist)
+}

@@ -7,6 +7,10 @@ import (
 	"unsafe"
 )
 
+// unlockFile does nothing: no other process has a copy of the file, and closing it releases
+// the lock.
+func unlockFile(*os.File) error { return nil }
+
 var lockFileEx = syscall.NewLazyDLL("kernel32.dll").NewProc("LockFileEx")
 
 const (
@@ -16,10 +20,15 @@ const (
 	errLockViolation syscall.Errno = 33
 )
 
-// lockFile locks one byte far beyond the end: what is locked others cannot read.
-func lockFile(file *os.File) error {
+// lockFile takes the lock, for this process only or shared, and does not wait. It locks
+// one byte far beyond the end, because others cannot read what is locked.
+func lockFile(file *os.File, exclusive bool) error {
+	how := uintptr(lockFailImmediately)
+	if exclusive {
+		how |= lockExclusive
+	}
 	at := unsafe.Pointer(&syscall.Overlapped{OffsetHigh: 0x3fffffff}) //nolint:gosec // the call takes no other
-	done, _, err := lockFileEx.Call(file.Fd(), lockExclusive|lockFailImmediately, 0, 1, 0, uintptr(at))
+	done, _, err := lockFileEx.Call(file.Fd(), how, 0, 1, 0, uintptr(at))
 	switch {
 	case done != 0:
 		return nil

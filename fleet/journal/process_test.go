@@ -96,8 +96,15 @@ func TestLockOfAnotherProcess(t *testing.T) {
 	require.NoError(t, err, "reading needs no lock")
 	require.Equal(t, upTo(1), notes(t, contents.Records))
 
+	who, known := journal.Holder(path)
+	require.True(t, known)
+	require.Contains(t, who, "process "+strconv.Itoa(process.Process.Pid)+" on ")
+
 	require.NoError(t, process.Process.Kill())
 	require.Error(t, process.Wait())
+	who, known = journal.Holder(path)
+	require.Equal(t, runtime.GOOS != "plan9", known)
+	require.Empty(t, who, "the lock ends with its process")
 	j, _, err := journal.Open(path, journal.Options{})
 	require.NoError(t, err, "the lock ends with its process")
 	require.NoError(t, j.Close())
@@ -141,6 +148,38 @@ func TestLock(t *testing.T) {
 			require.Equal(t, fs.FileMode(0o600), info.Mode())
 		}
 	}
+}
+
+// TestHolderIsInNobodysWay: while others look, the journal can be opened.
+func TestHolderIsInNobodysWay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	_, known := journal.Holder(path)
+	require.False(t, known, "there is no lock file")
+	j, err := journal.Create(path, 1, journal.Options{})
+	require.NoError(t, err)
+	require.NoError(t, j.Close())
+	done := make(chan struct{})
+	var lookers sync.WaitGroup
+	lookers.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				journal.Holder(path)
+			}
+		}
+	})
+	for range 50 {
+		j, _, err := journal.Open(path, journal.Options{})
+		require.NoError(t, err)
+		who, known := journal.Holder(path)
+		require.True(t, known)
+		require.NotEmpty(t, who)
+		require.NoError(t, j.Close())
+	}
+	close(done)
+	lookers.Wait()
 }
 
 // TestNoLitter: what is refused at first sight leaves no lock file.

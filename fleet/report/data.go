@@ -15,12 +15,14 @@ type Data struct {
 
 // Summary is a run in numbers.
 type Summary struct {
-	Region    string      `json:"region"`
-	Endpoint  string      `json:"endpoint"`
-	ForceStop bool        `json:"forceStop"`
-	Digest    string      `json:"digest"` // of the plan
-	Version   string      `json:"version,omitempty"`
-	Rules     fleet.Rules `json:"rules"` // of the last session
+	Region    string `json:"region"`
+	Endpoint  string `json:"endpoint"`
+	ForceStop bool   `json:"forceStop"`
+	// FurtherRegions are the regions of the plan after the first one, which is Region.
+	FurtherRegions []fleet.PlanRegion `json:"furtherRegions,omitempty"`
+	Digest         string             `json:"digest"` // of the plan
+	Version        string             `json:"version,omitempty"`
+	Settings       fleet.Settings     `json:"settings"` // of the last session
 
 	Begun    time.Time    `json:"begun"`
 	Last     time.Time    `json:"last"` // time of the last event
@@ -38,6 +40,10 @@ type Summary struct {
 	// and those that are unknown now.
 	Failures  int `json:"failures"`
 	MaxFailed int `json:"maxFailed"`
+	// InFlight is how many restarts were in progress when Failures exceeded MaxFailed in
+	// the last session; zero if that did not happen. Failures beyond the limit are among
+	// these.
+	InFlight int `json:"inFlightWhenExceeded,omitempty"`
 	// Peak is the largest number of instances that were unavailable at once.
 	// MaxUnavailable is the last session's limit.
 	Peak           int `json:"peakUnavailable"`
@@ -46,6 +52,10 @@ type Summary struct {
 	Accepted  int     `json:"accepted"`  // restarts that the service accepted
 	Throttled int     `json:"throttled"` // restart requests that the service throttled
 	PerMinute float64 `json:"perMinute"` // instances that became healthy, per minute of ActiveSeconds
+
+	// Maintenance summarizes the maintenance events at the time of the last event, with
+	// [fleet.DeadlineMargin]. It is nil if the plan has no such events.
+	Maintenance *fleet.MaintenanceSummary `json:"maintenance,omitempty"`
 
 	Settle Settle   `json:"settle"`
 	Groups []Settle `json:"groups"` // the same by group, if there are groups
@@ -63,7 +73,9 @@ const (
 	EndingStopped     Ending = "stopped"
 	EndingHalted      Ending = "halted"
 	EndingInterrupted Ending = "interrupted"
-	EndingOpen        Ending = "open" // no end is recorded: the session is in progress, or has crashed
+	EndingRunning     Ending = "running" // the session is in progress
+	EndingCrashed     Ending = "crashed" // no end is recorded, and no process drives the run
+	EndingOpen        Ending = "open"    // no end is recorded: the session is in progress, or has crashed; see fleet.History.HolderKnown
 )
 
 // Settle is how long instances took to become healthy, counted from the response to

@@ -30,7 +30,7 @@ func chaos(tb testing.TB, seed uint64, size int) (*fleet.History, *fleet.Planner
 	planner, err := fleet.NewPlanner(plan, rules)
 	require.NoError(tb, err)
 	now := begun
-	history := &fleet.History{Plan: plan, Events: []fleet.Event{{Kind: fleet.EventRun, At: now, Plan: &plan, Rules: &rules}}}
+	history := &fleet.History{Plan: plan, Events: []fleet.Event{{Kind: fleet.EventRun, At: now, Plan: &plan, Settings: &fleet.Settings{Rules: rules}}}}
 	for range random.IntN(6 * size) {
 		switch random.IntN(40) {
 		case 0:
@@ -48,7 +48,7 @@ func chaos(tb testing.TB, seed uint64, size int) (*fleet.History, *fleet.Planner
 			e.Kind, e.InstanceID = eventKinds[9+random.IntN(10)], plan.Targets[random.IntN(len(plan.Targets))].ID
 		}
 		if e.Kind == fleet.EventResume {
-			e.Rules = &rules
+			e.Settings = &fleet.Settings{Rules: rules}
 		}
 		if planner.Replay(e) == nil {
 			history.Events = append(history.Events, e)

@@ -65,7 +65,7 @@ func simulate(tb testing.TB, c course) *fleet.History {
 		history: &fleet.History{Plan: plan}, now: begun,
 	}
 	rules := planner.Rules()
-	s.take(tb, fleet.Event{Kind: fleet.EventRun, Plan: &plan, Rules: &rules, Program: "1.4.0"})
+	s.take(tb, fleet.Event{Kind: fleet.EventRun, Plan: &plan, Settings: &fleet.Settings{Rules: rules}, Program: "1.4.0"})
 	s.run(tb)
 	return s.history
 }
@@ -113,7 +113,7 @@ func (s *simulation) crash(tb testing.TB) {
 	}
 	s.planner, s.now, s.pace, s.paused = planner, s.now.Add(s.away), fleet.Event{}, false
 	rules := planner.Rules()
-	s.take(tb, fleet.Event{Kind: fleet.EventResume, Rules: &rules, Program: "1.4.1"})
+	s.take(tb, fleet.Event{Kind: fleet.EventResume, Settings: &fleet.Settings{Rules: rules}, Program: "1.4.1"})
 }
 
 // later puts events into the queue.

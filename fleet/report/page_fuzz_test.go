@@ -176,7 +176,7 @@ func hostileHistory(text string, shape uint16) *fleet.History {
 	}
 	events = append(events, fleet.Event{Kind: fleet.EventEnd, Reason: fleet.Reason(pick(15))}, fleet.Event{Kind: fleet.EventKind(text)})
 	history := script(plan, events...)
-	history.Events[0].Program, history.Events[0].Hooks = pick(3), pick(5)
+	history.Events[0].Program, history.Events[0].Hooks = pick(3), []fleet.Hook{fleet.Hook(pick(5))}
 	return history
 }
 

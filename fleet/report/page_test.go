@@ -100,7 +100,7 @@ func TestCommandsAreQuoted(t *testing.T) {
 		fleet.Event{Kind: fleet.EventIntent, InstanceID: "i-2", Attempt: 1},
 	)
 	text := html.UnescapeString(write(t, history, report.Options{Program: "./rolling", Journal: "it's mine; $(date).journal"}))
-	require.Contains(t, text, `<code>./rolling resolve -journal 'it'\''s mine; $(date).journal'</code>`)
-	require.Contains(t, text, `<code>./rolling run -region cn-hangzhou -journal NEW.journal i-1</code>`)
+	require.Contains(t, text, `<code>./rolling resolve 'it'\''s mine; $(date).journal'</code>`)
+	require.Contains(t, text, `<code>./rolling resume 'it'\''s mine; $(date).journal'</code>`)
 	require.NotContains(t, write(t, history, report.Options{}), "<pre>", "nobody knows the program")
 }

@@ -13,7 +13,8 @@ import (
 type Options struct {
 	// Program and Journal are for the commands that the report proposes: the name
 	// of the program that runs fleets, as a user types it in a shell, and the path of
-	// the journal. Without Program, the report describes the next steps in words only.
+	// the journal. The commands are those of ecs-reboot. Without Program, the report
+	// describes the next steps in words only.
 	Program string
 	Journal string
 	// Location is the time zone of the times in the report; default UTC.

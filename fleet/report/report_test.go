@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -114,7 +115,7 @@ func TestJSONHoldsTheRecords(t *testing.T) {
 	d := data(t, history)
 	require.Equal(t, history.Report().Records, d.Records)
 	require.Equal(t, history.Plan.Digest(), d.Summary.Digest)
-	require.Equal(t, history.Report().Rules, d.Summary.Rules)
+	require.Equal(t, history.Report().Settings, d.Summary.Settings)
 	again, err := json.Marshal(d)
 	require.NoError(t, err)
 	var b bytes.Buffer
@@ -131,7 +132,7 @@ func TestEndings(t *testing.T) {
 	}{
 		{nil, report.EndingOpen, "No end is recorded"},
 		{[]fleet.Event{{Kind: fleet.EventHalt, Reason: fleet.ReasonBudget}}, report.EndingOpen, "send nothing more: failure budget"},
-		{[]fleet.Event{{Kind: fleet.EventEnd, Reason: fleet.ReasonDone}}, report.EndingDone, "Done: 0 of 2"},
+		{[]fleet.Event{{Kind: fleet.EventEnd, Reason: fleet.ReasonDone}}, report.EndingDone, "Done: 0 restarted with proof, 2 waiting"},
 		{[]fleet.Event{{Kind: fleet.EventStop, Reason: fleet.ReasonUser}, {Kind: fleet.EventEnd, Reason: fleet.ReasonUser}}, report.EndingStopped, "Stopped, as requested"},
 		{[]fleet.Event{{Kind: fleet.EventEnd, Reason: fleet.ReasonInterrupted}}, report.EndingInterrupted, "Interrupted"},
 		{[]fleet.Event{{Kind: fleet.EventHalt, Reason: fleet.ReasonAccess, Error: "no such key"}, {Kind: fleet.EventEnd, Reason: fleet.ReasonAccess}}, report.EndingHalted, "Halted: access"},
@@ -147,13 +148,13 @@ func TestEndings(t *testing.T) {
 // script is a history of the given events, a second apart.
 func script(plan fleet.Plan, events ...fleet.Event) *fleet.History {
 	rules := fleet.Rules{MaxFailed: fleet.Count(1), Canary: []int{}}
-	history := &fleet.History{Plan: plan, Events: []fleet.Event{{Kind: fleet.EventRun, At: begun, Plan: &plan, Rules: &rules}}}
+	history := &fleet.History{Plan: plan, Events: []fleet.Event{{Kind: fleet.EventRun, At: begun, Plan: &plan, Settings: &fleet.Settings{Rules: rules}}}}
 	for i, e := range events {
 		if e.At.IsZero() {
 			e.At = begun.Add(time.Duration(i+1) * time.Second)
 		}
 		if e.Kind == fleet.EventResume {
-			e.Rules = &rules
+			e.Settings = &fleet.Settings{Rules: rules}
 		}
 		history.Events = append(history.Events, e)
 	}
@@ -181,8 +182,8 @@ func TestFromAFile(t *testing.T) {
 	text := write(t, loaded, options)
 	requireAgrees(t, text, history)
 	require.Contains(t, text, fmt.Sprintf("The last %d bytes of the journal cannot be read", loaded.Torn))
-	require.Contains(t, text, "rolling resolve -journal web.journal")
-	require.Contains(t, text, "rolling resume -journal web.journal")
+	require.Contains(t, text, "rolling resolve web.journal")
+	require.Contains(t, text, "rolling resume web.journal")
 	require.Equal(t, loaded.Torn, data(t, loaded).Summary.TornBytes)
 }
 
@@ -282,8 +283,8 @@ func TestRefusesNoRun(t *testing.T) {
 		{},
 		{Plan: plan, Events: []fleet.Event{{Kind: fleet.EventEnd}}},
 		{Plan: plan, Events: []fleet.Event{{Kind: fleet.EventRun}}},
-		{Plan: plan, Events: []fleet.Event{{Kind: fleet.EventRun, InstanceID: "i-1", Rules: &fleet.Rules{}}}},
-		{Events: []fleet.Event{{Kind: fleet.EventRun, Rules: &fleet.Rules{}}}},
+		{Plan: plan, Events: []fleet.Event{{Kind: fleet.EventRun, InstanceID: "i-1", Settings: &fleet.Settings{}}}},
+		{Events: []fleet.Event{{Kind: fleet.EventRun, Settings: &fleet.Settings{}}}},
 	} {
 		var bad *ecsreboot.InputError
 		require.ErrorAs(t, report.HTML(&bytes.Buffer{}, history, options), &bad)
@@ -306,6 +307,101 @@ func TestTellsThatItCannotWrite(t *testing.T) {
 func TestCommandsTellOfHooks(t *testing.T) {
 	plan := fleet.Plan{Region: "cn-hangzhou", Targets: []fleet.Target{{ID: "i-1"}}}
 	history := script(plan, fleet.Event{Kind: fleet.EventStop, Reason: fleet.ReasonUser}, fleet.Event{Kind: fleet.EventEnd, Reason: fleet.ReasonUser})
-	history.Events[0].Hooks = "health,window"
-	require.Contains(t, write(t, history, options), "resume -journal web.journal  # with the hooks as before: health, window")
+	history.Events[0].Hooks = []fleet.Hook{fleet.HookHealth, fleet.HookDrain}
+	require.Contains(t, write(t, history, options), "<code>rolling resume web.journal --health-cmd AS-BEFORE --drain-cmd AS-BEFORE</code>")
+}
+
+func TestCommandsSayWhere(t *testing.T) {
+	plan := fleet.Plan{
+		Region: "cn-hangzhou", Endpoint: "https://a", FurtherRegions: []fleet.PlanRegion{{Region: "cn-beijing", Endpoint: "https://b"}},
+		Targets:   []fleet.Target{{ID: "i-1", Region: "cn-hangzhou"}, {ID: "i-2", Region: "cn-beijing"}, {ID: "i-3", Region: "cn-hangzhou"}},
+		ForceStop: true, Labels: map[string]string{"profile": "ops team", "rate-hint": "60"},
+	}
+	history := script(
+		plan,
+		fleet.Event{Kind: fleet.EventSkipped, InstanceID: "i-1", Reason: fleet.ReasonSelf},
+		fleet.Event{Kind: fleet.EventSkipped, InstanceID: "i-2", Reason: fleet.ReasonSelf},
+		fleet.Event{Kind: fleet.EventSkipped, InstanceID: "i-3", Reason: fleet.ReasonSelf},
+		fleet.Event{Kind: fleet.EventEnd, Reason: fleet.ReasonDone},
+	)
+	require.Contains(t, html.UnescapeString(write(t, history, options)),
+		"<code>rolling restart --region cn-hangzhou --endpoint https://a --profile 'ops team' --force i-1 i-3\n"+
+			"rolling restart --region cn-beijing --endpoint https://b --profile 'ops team' --force i-2</code>")
+}
+
+// TestRunningAndCrashed are told apart by who has the journal.
+func TestRunningAndCrashed(t *testing.T) {
+	plan := fleet.Plan{Region: "cn-hangzhou", Targets: []fleet.Target{{ID: "i-1"}, {ID: "i-2"}, {ID: "i-3"}}}
+	history := script(
+		plan,
+		fleet.Event{Kind: fleet.EventIntent, InstanceID: "i-1", Attempt: 1},
+		fleet.Event{Kind: fleet.EventFailed, InstanceID: "i-1", Reason: fleet.ReasonRefused, Running: true},
+		fleet.Event{Kind: fleet.EventIntent, InstanceID: "i-2", Attempt: 1},
+	)
+	history.Holder, history.HolderKnown = "process 7 on web-1", true
+	require.Equal(t, report.EndingRunning, data(t, history).Summary.Ending)
+	text := write(t, history, options)
+	require.Contains(t, text, "Running: 0 restarted with proof, 1 failed, 1 restarting, 1 waiting")
+	require.Contains(t, text, "Wait: the run is in progress, driven by process 7 on web-1.")
+	require.NotContains(t, text, "<pre>", "a command would be refused now")
+	require.NotContains(t, text, "crashed")
+
+	history.Holder = ""
+	require.Equal(t, report.EndingCrashed, data(t, history).Summary.Ending)
+	text = write(t, history, options)
+	require.Contains(t, text, "Crashed: 0 restarted with proof, 1 failed, 1 restarting, 1 waiting")
+	require.Contains(t, text, "<code>rolling resume web.journal</code>")
+}
+
+// TestWhatToDoNow stands under the headline, with each command once.
+func TestWhatToDoNow(t *testing.T) {
+	plan := fleet.Plan{Region: "cn-hangzhou", Targets: []fleet.Target{{ID: "i-1"}, {ID: "i-2"}, {ID: "i-3"}, {ID: "i-4"}}}
+	history := script(
+		plan,
+		fleet.Event{Kind: fleet.EventIntent, InstanceID: "i-1", Attempt: 1},
+		fleet.Event{Kind: fleet.EventFailed, InstanceID: "i-1", Reason: fleet.ReasonRefused, Running: true},
+		fleet.Event{Kind: fleet.EventSkipped, InstanceID: "i-2", Reason: fleet.ReasonLocked},
+		fleet.Event{Kind: fleet.EventIntent, InstanceID: "i-3", Attempt: 1},
+		fleet.Event{Kind: fleet.EventFailed, InstanceID: "i-3", Reason: fleet.ReasonGone},
+		fleet.Event{Kind: fleet.EventSkipped, InstanceID: "i-4", Reason: fleet.ReasonSelf},
+		fleet.Event{Kind: fleet.EventEnd, Reason: fleet.ReasonDone},
+	)
+	text := write(t, history, options)
+	_, text, found := strings.Cut(text, "</h1>\n<div class=\"now\"><h2>What to do now</h2>")
+	require.True(t, found)
+	text, _, _ = strings.Cut(text, "</div>")
+	require.Equal(t, 1, strings.Count(text, "<code>rolling resume web.journal</code>"))
+	require.Contains(t, text, "<b>1 failed (refused), 1 skipped (locked)</b>")
+	require.Contains(t, text, "<code>rolling mark web.journal --gone i-3 --reason released</code>")
+	require.Contains(t, text, "<code>rolling restart --region cn-hangzhou i-4</code>")
+	require.NotContains(t, text, "Nothing.")
+
+	marked := script(fleet.Plan{Targets: plan.Targets[:1]}, fleet.Event{Kind: fleet.EventMarked, InstanceID: "i-1", Mark: fleet.MarkGone, Reason: fleet.ReasonGone, Note: "OPS-<12>"})
+	require.Contains(t, write(t, marked, options), "OPS-&lt;12&gt;", "the operator's reason")
+
+	done := script(fleet.Plan{Targets: plan.Targets[:1]}, fleet.Event{Kind: fleet.EventSkipped, InstanceID: "i-1", Reason: fleet.ReasonUptime},
+		fleet.Event{Kind: fleet.EventEnd, Reason: fleet.ReasonDone})
+	require.Contains(t, write(t, done, options), "Nothing.")
+}
+
+// TestInFlightWhenExceeded: failures beyond the limit were in flight already.
+func TestInFlightWhenExceeded(t *testing.T) {
+	var plan fleet.Plan
+	var events []fleet.Event
+	for i := range 6 {
+		id := fmt.Sprintf("i-%d", i)
+		plan.Targets = append(plan.Targets, fleet.Target{ID: id})
+		if i < 5 {
+			events = append(events, fleet.Event{Kind: fleet.EventIntent, InstanceID: id, Attempt: 1})
+		}
+	}
+	for i := range 3 {
+		events = append(events, fleet.Event{Kind: fleet.EventFailed, InstanceID: plan.Targets[i].ID, Reason: fleet.ReasonNotBack})
+	}
+	events = append(events, fleet.Event{Kind: fleet.EventHalt, Reason: fleet.ReasonBudget}, fleet.Event{Kind: fleet.EventEnd, Reason: fleet.ReasonBudget})
+	history := script(plan, events...)
+	require.Equal(t, 3, data(t, history).Summary.InFlight)
+	require.Contains(t, write(t, history, options), "When the failures exceeded the limit of 1, 3 restarts were in flight already")
+	history.Events = append(history.Events, fleet.Event{Kind: fleet.EventResume, At: history.Events[len(history.Events)-1].At})
+	require.Zero(t, data(t, history).Summary.InFlight, "in the last session")
 }

@@ -17,7 +17,7 @@ type story struct {
 
 	begun, last time.Time // of the events, by a clock that never goes back
 	version     string
-	hooks       string
+	hooks       []fleet.Hook
 	sessions    []session
 	idle        []interval // nothing was under way, or nobody looked
 	levels      []Level
@@ -28,6 +28,8 @@ type story struct {
 	throttled   int
 	lanes       []lane // as the targets of the plan
 	peak        int
+	over        bool // the failures of this session exceed MaxFailed
+	inFlight    int  // when that happened
 	ignored     int
 }
 
@@ -56,7 +58,7 @@ func newStory(history *fleet.History) (*story, error) {
 		return nil, &ecsreboot.InputError{Field: "history", Problem: "does not begin with a run and its rules"}
 	}
 	first := history.Events[0]
-	planner, err := fleet.NewPlanner(history.Plan, *first.Rules)
+	planner, err := fleet.NewPlanner(history.Plan, first.Settings.Rules)
 	if err != nil {
 		return nil, err
 	}
@@ -74,8 +76,8 @@ func newStory(history *fleet.History) (*story, error) {
 		s.index[t.ID] = i
 	}
 	for i, e := range history.Events {
-		if e.Rules != nil && i > 0 {
-			s.judgeBy(*e.Rules, i)
+		if e.Settings != nil && i > 0 {
+			s.judgeBy(e.Settings.Rules, i)
 		}
 		s.add(e)
 	}
@@ -87,7 +89,7 @@ func newStory(history *fleet.History) (*story, error) {
 
 // isFirst reports whether a history may begin with the event.
 func isFirst(e fleet.Event) bool {
-	return e.Kind == fleet.EventRun && e.InstanceID == "" && e.Rules != nil
+	return e.Kind == fleet.EventRun && e.InstanceID == "" && e.Settings != nil
 }
 
 // judgeBy applies the rules that a resumption brings; invalid ones leave them as they
@@ -125,8 +127,19 @@ func (s *story) add(e fleet.Event) {
 			s.minute().Accepted++
 		}
 	}
+	s.exceed(e)
 	s.sessions[len(s.sessions)-1].to = s.last
 	s.level(Level{At: s.last, Unavailable: s.planner.Unavailable(), Max: s.planner.Width()})
+}
+
+// exceed notes how many restarts are in progress when the failures exceed the limit.
+func (s *story) exceed(e fleet.Event) {
+	switch limit := s.planner.Rules().MaxFailed.Of(len(s.lanes)); {
+	case e.Kind == fleet.EventRun, e.Kind == fleet.EventResume:
+		s.over, s.inFlight = s.planner.Failed() > limit, 0
+	case !s.over && s.planner.Failed() > limit:
+		s.over, s.inFlight = true, s.planner.Count(fleet.StateRestarting)
+	}
 }
 
 // rest notes that nothing was under way since a time.
@@ -209,6 +222,10 @@ func plus(a, b time.Duration) time.Duration {
 
 func (s *story) ending() Ending {
 	switch r := s.report; {
+	case r.Ended.IsZero() && s.history.Holder != "":
+		return EndingRunning
+	case r.Ended.IsZero() && s.history.HolderKnown:
+		return EndingCrashed
 	case r.Ended.IsZero():
 		return EndingOpen
 	case r.Reason == fleet.ReasonDone:
@@ -233,15 +250,17 @@ func (s *story) summary() Summary {
 	r := s.report
 	total, groups := s.settle()
 	sum := Summary{
-		Region: r.Plan.Region, Endpoint: r.Plan.Endpoint, ForceStop: r.Plan.ForceStop, Digest: r.Digest,
-		Version: s.version, Rules: r.Rules,
+		Region: r.Plan.Region, Endpoint: r.Plan.Endpoint, FurtherRegions: r.Plan.FurtherRegions, ForceStop: r.Plan.ForceStop, Digest: r.Digest,
+		Version: s.version, Settings: r.Settings,
 		Begun: r.Begun, Last: s.last, Ended: r.Ended, Ending: s.ending(), Reason: r.Reason, Error: r.Error,
 		Sessions: r.Sessions, ActiveSeconds: s.active().Seconds(),
 		Instances: len(r.Records), States: make(map[fleet.State]int, len(states)),
-		Failures: s.planner.Failed(), MaxFailed: r.Rules.MaxFailed.Of(len(r.Records)),
-		Peak: s.peak, MaxUnavailable: s.levels[len(s.levels)-1].Max,
+		Failures: s.planner.Failed(), MaxFailed: r.Settings.MaxFailed.Of(len(r.Records)),
+		InFlight: s.inFlight,
+		Peak:     s.peak, MaxUnavailable: s.levels[len(s.levels)-1].Max,
 		Accepted: s.accepted, Throttled: s.throttled,
-		Settle: total, Groups: groups,
+		Maintenance: r.Maintenance(s.last, fleet.DeadlineMargin),
+		Settle:      total, Groups: groups,
 		TornBytes: s.history.Torn, Ignored: s.ignored,
 	}
 	for _, state := range states {
@@ -251,4 +270,29 @@ func (s *story) summary() Summary {
 		sum.PerMinute = float64(sum.States[fleet.StateHealthy]) / minutes
 	}
 	return sum
+}
+
+// regional are instances of a region.
+type regional struct {
+	fleet.PlanRegion
+
+	ids []string
+}
+
+// regionsOf returns the regions of instances, in the order of the plan's regions.
+func (s *story) regionsOf(ids []string) (regions []regional) {
+	plan := s.report.Plan
+	in := make(map[string][]string)
+	for _, id := range ids {
+		if record, ok := s.report.Record(id); ok {
+			region := plan.RegionOf(record.Target)
+			in[region] = append(in[region], id)
+		}
+	}
+	for _, r := range plan.Regions() {
+		if len(in[r.Region]) > 0 {
+			regions = append(regions, regional{r, in[r.Region]})
+		}
+	}
+	return regions
 }

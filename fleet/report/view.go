@@ -13,30 +13,37 @@ import (
 // view is what the page shows.
 type view struct {
 	Summary
-	Title    string
-	Verdict  string // the ending in a sentence
-	Tone     string // "good", "bad" or "open"
-	Notices  []string
-	Facts    []fact
-	Shares   []bar
-	Ticks    []tickView
-	Shades   []shade
-	Flags    []flag
-	Moments  []moment
-	Course   chart
-	Down     chart
-	Calls    chart
-	CallsPer string
-	Settled  chart
-	SetTicks []tickView
-	SetLines []bar
-	Bands    []bandView
-	Lanes    []lanesView
-	Tables   []tableView
-	Healthy  []healthyView
-	Measures []measure
-	Folded   bool // the list of the healthy is a long one
+	Title     string
+	Regions   string // all of them, separated by commas, as Endpoints
+	Endpoints string
+	Verdict   string // the ending in a sentence
+	Tone      string // "good", "bad" or "open"
+	Steps     []step
+	Notices   []string
+	Facts     []fact
+	Shares    []bar
+	Ticks     []tickView
+	Shades    []shade
+	Flags     []flag
+	Moments   []moment
+	Course    chart
+	Down      chart
+	Calls     chart
+	CallsPer  string
+	Settled   chart
+	SetTicks  []tickView
+	SetLines  []bar
+	Bands     []bandView
+	Lanes     []lanesView
+	Tables    []tableView
+	Due       []dueView // the maintenance events, in the order of the plan
+	Healthy   []healthyView
+	Measures  []measure
+	Folded    bool // the list of the healthy is a long one
 }
+
+// step is something to do now.
+type step struct{ Who, Text, Command string }
 
 // fact is a number of the summary.
 type fact struct{ Name, Value, More string }
@@ -83,7 +90,12 @@ type healthyView struct {
 func newView(s *story, options Options) *view {
 	a := newAxis(s, options.Location)
 	v := &view{Summary: s.summary(), Ticks: a.ticks()}
-	v.Title = cmp.Or(v.Region, "Fleet") + ", " + s.begun.In(a.zone).Format("2006-01-02 15:04")
+	v.Regions, v.Endpoints = v.Region, v.Endpoint
+	for _, r := range v.FurtherRegions {
+		v.Regions += ", " + r.Region
+		v.Endpoints += ", " + r.Endpoint
+	}
+	v.Title = cmp.Or(v.Regions, "Fleet") + ", " + s.begun.In(a.zone).Format("2006-01-02 15:04")
 	v.judge()
 	v.notice()
 	v.state(a.zone)
@@ -97,33 +109,94 @@ func newView(s *story, options Options) *view {
 	v.Settled, v.SetTicks, v.SetLines = s.histogram(v.Settle)
 	v.Bands, v.Lanes = s.bands(a), s.chosenLanes(a)
 	v.measure()
-	adviser := adviser{options: options, region: v.Region, ending: v.Ending, reason: v.Reason, hooks: s.hooks}
+	adviser := adviser{options: options, sendID: sendIDBeginning(s.report.Records), plan: s.report.Plan, regions: s.regionsOf, ending: v.Ending, reason: v.Reason, hooks: s.hooks}
 	v.Tables = s.tables(adviser, a.zone)
 	v.listHealthy(s, a.zone)
+	v.listDue(s, a.zone)
+	v.advise(adviser, s.history.Holder)
 	return v
+}
+
+// advise says what to do now: each command once, for all whom it serves.
+func (v *view) advise(a adviser, holder string) {
+	switch v.Ending {
+	case EndingRunning:
+		v.Steps = []step{{Text: "Wait: the run is in progress, driven by " + holder + "."}}
+		return
+	case EndingCrashed:
+		v.Steps = []step{{Text: "Resume the run. It polls the instances whose restart may have been sent, and restarts none of them a second time.", Command: a.command("resume")}}
+		return
+	default:
+	}
+	byCommand := make(map[string]int)
+	for _, table := range v.Tables {
+		for _, part := range table.Parts {
+			if part.Idle {
+				continue
+			}
+			who := number(part.Count) + " " + table.Name
+			if part.Reason != "" {
+				who += " (" + string(part.Reason) + ")"
+			}
+			if i, ok := byCommand[part.Command]; ok && part.Command != "" {
+				v.Steps[i].Who += ", " + who
+				continue
+			}
+			byCommand[part.Command] = len(v.Steps)
+			v.Steps = append(v.Steps, step{who, part.Text, part.Command})
+		}
+	}
+	if len(v.Steps) == 0 {
+		v.Steps = []step{{Text: "Nothing."}}
+	}
+}
+
+// tally says how many instances are in each state.
+func (v *view) tally() string {
+	var counts []string
+	for _, state := range []struct {
+		state fleet.State
+		words string
+	}{
+		{fleet.StateHealthy, "restarted with proof"},
+		{fleet.StateSkipped, "left alone"},
+		{fleet.StateFailed, "failed"},
+		{fleet.StateUnknown, "unknown"},
+		{fleet.StateRestarting, "restarting"},
+		{fleet.StateWaiting, "waiting"},
+	} {
+		if n := v.States[state.state]; n > 0 || state.state == fleet.StateHealthy {
+			counts = append(counts, number(n)+" "+state.words)
+		}
+	}
+	return strings.Join(counts, ", ")
 }
 
 // judge says how it ended.
 func (v *view) judge() {
 	healthy, total := v.States[fleet.StateHealthy], v.Instances
 	switch {
+	case v.Ending == EndingRunning:
+		v.Tone, v.Verdict = "open", "Running: "+v.tally()
+	case v.Ending == EndingCrashed:
+		v.Tone, v.Verdict = "bad", "Crashed: "+v.tally()
 	case v.Ending == EndingOpen:
-		v.Tone, v.Verdict = "open", "No end is recorded: the run goes on, or it has crashed"
-		if v.Reason != "" {
-			v.Verdict += ". It was to send nothing more: " + string(v.Reason)
-		}
+		v.Tone, v.Verdict = "open", "No end is recorded: the run is in progress, or it has crashed"
 	case v.Ending == EndingDone && healthy == total:
 		v.Tone, v.Verdict = "good", "Done: "+map[bool]string{true: "the instance has", false: fmt.Sprintf("all %s instances have", number(total))}[total == 1]+" restarted, with proof"
 	case v.Ending == EndingDone && v.Failures == 0:
-		v.Tone, v.Verdict = "good", fmt.Sprintf("Done: %s of %s have restarted, with proof; the others were left alone", number(healthy), number(total))
+		v.Tone, v.Verdict = "good", "Done: "+v.tally()
 	case v.Ending == EndingDone:
-		v.Tone, v.Verdict = "bad", fmt.Sprintf("Done: %s of %s are healthy", number(healthy), number(total))
+		v.Tone, v.Verdict = "bad", "Done: "+v.tally()
 	case v.Ending == EndingStopped:
-		v.Tone, v.Verdict = "open", fmt.Sprintf("Stopped, as requested, with %s of %s healthy", number(healthy), number(total))
+		v.Tone, v.Verdict = "open", "Stopped, as requested: "+v.tally()
 	case v.Ending == EndingInterrupted:
-		v.Tone, v.Verdict = "open", fmt.Sprintf("Interrupted, with %s of %s healthy", number(healthy), number(total))
+		v.Tone, v.Verdict = "open", "Interrupted: "+v.tally()
 	default:
-		v.Tone, v.Verdict = "bad", fmt.Sprintf("Halted: %s, with %s of %s healthy", v.Reason, number(healthy), number(total))
+		v.Tone, v.Verdict = "bad", "Halted: "+string(v.Reason)+". "+v.tally()
+	}
+	if v.Ended.IsZero() && v.Reason != "" {
+		v.Verdict += ". It was to send nothing more: " + string(v.Reason)
 	}
 }
 
@@ -132,8 +205,19 @@ func (v *view) notice() {
 	if v.TornBytes > 0 {
 		v.Notices = append(v.Notices, fmt.Sprintf("The last %s of the journal cannot be read: it was cut off by a crash, or is being written just now.", count(v.TornBytes, "byte", "bytes")))
 	}
+	if v.InFlight > 0 {
+		v.Notices = append(v.Notices, fmt.Sprintf("When the failures exceeded the limit of %s, %s in flight already; the failures beyond the limit are among these.",
+			number(v.MaxFailed), count(v.InFlight, "restart was", "restarts were")))
+	}
 	if v.Ignored > 0 {
 		v.Notices = append(v.Notices, count(v.Ignored, "event makes", "events make")+" no sense in its place; the figures leave it out where they can.")
+	}
+	if m := v.Maintenance; m != nil && len(m.AtRisk) > 0 {
+		v.Notices = append(v.Notices, fmt.Sprintf("%s at risk: the instance has not restarted, and the deadline has passed or is less than %s away.",
+			count(len(m.AtRisk), "deadline is", "deadlines are"), seconds(fleet.DeadlineMargin.Seconds())))
+	}
+	if m := v.Maintenance; m != nil && m.Error != "" {
+		v.Notices = append(v.Notices, "The status of the maintenance events could not be read: "+m.Error)
 	}
 	if n := v.States[fleet.StateHealthy] - v.Settle.Measured; n > 0 {
 		v.Notices = append(v.Notices, fmt.Sprintf("How long %s took is not known: no session saw both the restart and its end.", count(n, "instance", "instances")))
@@ -151,7 +235,7 @@ func (v *view) state(zone *time.Location) {
 		}
 		x += share
 	}
-	rules := v.Rules
+	rules := v.Settings.Rules
 	canary := "none"
 	if len(rules.Canary) > 0 {
 		canary = strings.ReplaceAll(strings.Trim(fmt.Sprint(rules.Canary), "[]"), " ", ", then ")
@@ -168,13 +252,25 @@ func (v *view) state(zone *time.Location) {
 		{"Restarts a minute", fmt.Sprintf("%.3g", v.PerMinute), "that became healthy"},
 		{"Calls accepted", number(v.Accepted), fmt.Sprintf("%s throttled", number(v.Throttled))},
 		{"Time to healthy", map[bool]string{true: seconds(v.Settle.P50), false: "–"}[v.Settle.Measured > 0], "median"},
-		{"Region", cmp.Or(v.Region, "–"), v.Endpoint},
+		{map[bool]string{true: "Regions", false: "Region"}[len(v.FurtherRegions) > 0], cmp.Or(v.Regions, "–"), v.Endpoints},
 		{"Begun", clock(v.Begun.In(zone)), ""},
 		{"Ended", ended, last},
 		{"Max. unavailable", limit(rules.MaxUnavailable), "per group " + limit(rules.MaxUnavailablePerGroup)},
 		{"Max. failed", limit(rules.MaxFailed), "canaries " + canary},
+		{"Ready after", orNone(v.Settings.MinReady), "within " + orNone(v.Settings.ReadyTimeout)},
 		{"Plan", v.Digest[:12], map[bool]string{true: "by force stop", false: "regular restarts"}[v.ForceStop] + version(v.Version)},
 	}
+}
+
+// orNone is a duration of the settings in words.
+func orNone(d time.Duration) string {
+	switch {
+	case d == 0:
+		return "default"
+	case d < 0:
+		return "none"
+	}
+	return seconds(d.Seconds())
 }
 
 func version(v string) string {
@@ -225,4 +321,39 @@ func (v *view) listHealthy(s *story, zone *time.Location) {
 	}
 	slices.SortStableFunc(v.Healthy, func(a, b healthyView) int { return cmp.Compare(took[b.ID], took[a.ID]) })
 	v.Folded = len(v.Healthy) > fold
+}
+
+// dueView is a row of the list of maintenance events.
+type dueView struct {
+	*fleet.Record
+	Event              fleet.MaintenanceEvent
+	AtRisk             bool
+	Deadline, Finished string
+}
+
+// listDue lists the maintenance events.
+func (v *view) listDue(s *story, zone *time.Location) {
+	if v.Maintenance == nil {
+		return
+	}
+	atRisk := make(map[string]bool)
+	for _, d := range v.Maintenance.AtRisk {
+		atRisk[d.InstanceID+" "+d.ID] = true
+	}
+	when := func(at time.Time) string {
+		if at.IsZero() {
+			return "not known"
+		}
+		return at.In(zone).Format("2006-01-02 15:04:05")
+	}
+	for i := range s.report.Records {
+		r := &s.report.Records[i]
+		for _, e := range r.Maintenance {
+			row := dueView{Record: r, Event: e, AtRisk: atRisk[r.ID+" "+e.ID], Deadline: when(e.NotBefore)}
+			if !e.FinishTime.IsZero() {
+				row.Finished = when(e.FinishTime)
+			}
+			v.Due = append(v.Due, row)
+		}
+	}
 }

@@ -537,7 +537,10 @@ func TestSecretInAMessage(t *testing.T) {
 
 // A list in which a key occurs twice, of the page or of an instance, is none.
 func TestListWithAKeyTwice(t *testing.T) {
-	const one = `{"InstanceId":"i-1","Status":"Running"}`
+	const one, oneXML = `{"InstanceId":"i-1","Status":"Running"}`, `<Instance><InstanceId>i-1</InstanceId><Status>Running</Status></Instance>`
+	pageXML := func(instances string) string {
+		return "<DescribeInstancesResponse><RequestId>R</RequestId><Instances>" + instances + "</Instances></DescribeInstancesResponse>"
+	}
 	for body, want := range map[string]bool{
 		`{"RequestId":"R","Instances":{"Instance":[` + one + `]}}`:                                                      true,
 		`{"RequestId":"R","Instances":{"Instance":[` + one + `,{"InstanceId":"i-2","x":[{"a":1},{"a":2}]}]}}`:           true,
@@ -551,7 +554,29 @@ func TestListWithAKeyTwice(t *testing.T) {
 		`{"RequestId":"R","Instances":{"Instance":[{"InstanceId":"i-1","Statu\u0073":"Starting","Status":"Running"}]}}`: false,
 		`{"RequestId":"R","Instances":{"Instance":[` + one + `,{"InstanceId":"i-2","InstanceId":"i-3"}]}}`:              false,
 		`{"RequestId":"R","Instances":{"Instance":[{"InstanceId":"i-1","Statuſ":"Starting","Status":"Running"}]}}`:      false,
-		`<DescribeInstancesResponse><RequestId>R</RequestId></DescribeInstancesResponse>`:                               false,
+
+		pageXML(oneXML): true,
+		pageXML(oneXML + `<Instance><InstanceId>i-2</InstanceId><x><y><z>1</z></y><y>2</y></x></Instance>`): true,
+		`<?xml version="1.0" encoding="UTF-8"?>` + pageXML(oneXML):                                          true,
+		pageXML(``):                         false, // it lists nothing
+		pageXML(`<Instance>i-1</Instance>`): false,
+		pageXML(`<instance><InstanceId>i-2</InstanceId></instance>` + oneXML): false,
+		pageXML(oneXML + `<!-- -->`):                                          false,
+		pageXML(oneXML + `text`):                                              false,
+		pageXML(`<Instance><InstanceId><![CDATA[i-1]]></InstanceId><Status>Running</Status></Instance>`):              false,
+		pageXML(`<Instance a="b"><InstanceId>i-1</InstanceId><Status>Running</Status></Instance>`):                    false,
+		pageXML(`<Instance><InstanceId>i-1</InstanceId><Status>Starting</Status><Status>Running</Status></Instance>`): false,
+		pageXML(`<Instance><InstanceId>i-1</InstanceId><Status>Starting</Status><status>Running</status></Instance>`): false,
+		pageXML(`<Instance><InstanceId>i-1</InstanceId><Status>Running<b></b></Status></Instance>`):                   false,
+		pageXML(`<Instance><InstanceId>i-1</InstanceId><Status><b>Running</b></Status></Instance>`):                   false,
+		pageXML(`<Instance><InstanceId>i-1</InstanceId><OperationLocks>security</OperationLocks></Instance>`):         false,
+		pageXML(oneXML) + pageXML(oneXML): false,
+		strings.Replace(pageXML(oneXML), "<Instances>", "<NextToken></NextToken><nextToken>x</nextToken><Instances>", 1): false,
+		strings.Replace(pageXML(oneXML), "<Instances>", "<Instances></Instances><Instances>", 1):                         false,
+		strings.Replace(pageXML(oneXML), "<Instances>", "<Code>InternalError</Code><Instances>", 1):                      false,
+		strings.ReplaceAll(pageXML(oneXML), "DescribeInstancesResponse", "DescribeInstanceStatusResponse"):               false,
+		strings.ReplaceAll(pageXML(oneXML), "Instances>", "Data>"):                                                       false,
+		pageXML(strings.Repeat(`<a>`, 1000) + strings.Repeat(`</a>`, 1000)):                                              false,
 	} {
 		server := newService(t, ecstest.Options{})
 		server.Inject(ecstest.Fault{Kind: ecstest.FaultAnswer, Times: -1, Body: body})
@@ -562,7 +587,7 @@ func TestListWithAKeyTwice(t *testing.T) {
 				ids = append(ids, instance.ID)
 			}
 		}
-		assert.Equal(t, want, failed == nil, body)
+		assert.Equal(t, want || body == pageXML(""), failed == nil, body)
 		assert.Equal(t, want, slices.Contains(ids, "i-1"), body)
 	}
 }

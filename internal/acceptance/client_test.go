@@ -96,7 +96,7 @@ func TestEmptyOptionsAreDefaults(t *testing.T) {
 		ecsreboot.WithTransportWrapper(func(http.RoundTripper) http.RoundTripper {
 			wraps++
 			return roundTripFunc(func(req *http.Request) (*http.Response, error) {
-				assert.Regexp(t, `^ecsreboot/\S+ go/\S+$`, req.Header.Get("User-Agent"))
+				assert.Regexp(t, `^ecsreboot/\S+ go/\S+ send/[A-Z2-7]{26}$`, req.Header.Get("User-Agent"))
 				assert.Equal(t, "LTAIdefaultchain", regexp.MustCompile(`Credential=([^,]+)`).FindStringSubmatch(req.Header.Get("Authorization"))[1])
 				return nil, errRefused
 			})
@@ -204,7 +204,7 @@ func TestUserAgent(t *testing.T) {
 	server := newService(t, ecstest.Options{})
 	_, err := newClient(t, server, ecsreboot.WithUserAgent("myapp/1.2 (nightly)")).RebootInstance(t.Context(), request)
 	require.NoError(t, err)
-	assert.Regexp(t, `^ecsreboot/`+ecsreboot.Version+` go/\S+ myapp/1\.2 \(nightly\)$`, server.Calls()[0].Header.Get("User-Agent"))
+	assert.Regexp(t, `^ecsreboot/`+ecsreboot.Version+` go/\S+ myapp/1\.2 \(nightly\) send/[A-Z2-7]{26}$`, server.Calls()[0].Header.Get("User-Agent"))
 }
 
 // Sending again is logged, one record each, under stable keys.

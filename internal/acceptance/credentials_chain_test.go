@@ -3,6 +3,7 @@ package acceptance_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -490,4 +491,32 @@ func TestCanaryChain(t *testing.T) {
 		require.Contains(t, c.log.String(), "ecsreboot: credentials")
 		c.search(t)
 	})
+}
+
+// Other programs can sign with the credential of a client, and its errors show no secret.
+func TestCredentialOfTheClient(t *testing.T) {
+	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "LTAIdefaultchain")
+	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "canary-secret")
+	t.Setenv("ALIBABA_CLOUD_SECURITY_TOKEN", "canary-token")
+	client, err := ecsreboot.NewClient("cn-hangzhou")
+	require.NoError(t, err)
+	shared := client.Credential()
+	model, err := shared.GetCredential()
+	require.NoError(t, err)
+	require.Equal(t, "LTAIdefaultchain", *model.AccessKeyId)
+	require.Equal(t, "canary-secret", *model.AccessKeySecret)
+	require.Equal(t, "canary-token", *model.SecurityToken)
+	require.Equal(t, "ecsreboot", *shared.GetType())
+	require.NotContains(t, fmt.Sprintf("%v %+v %#v", shared, shared, shared), "canary")
+
+	again, err := ecsreboot.NewClient("cn-hangzhou", ecsreboot.WithCredential(shared))
+	require.NoError(t, err)
+	_, err = again.Credential().GetCredential()
+	require.NoError(t, err)
+
+	failing, err := ecsreboot.NewClient("cn-hangzhou", ecsreboot.WithCredential(&fakeCredential{failures: []error{errors.New("AccessKeySecret=canary-secret")}}))
+	require.NoError(t, err)
+	_, err = failing.Credential().GetCredential()
+	require.ErrorIs(t, err, ecsreboot.ErrCredentials)
+	require.NotContains(t, err.Error(), "canary")
 }

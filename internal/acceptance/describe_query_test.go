@@ -38,8 +38,13 @@ func TestQueries(t *testing.T) {
 		{"role": "web", "env": ""},
 		{"role": "web", "env": "prod", "Straße 1&2": "a=b %ü"},
 	} {
-		require.NoError(t, server.AddInstance(ecstest.Instance{ID: fmt.Sprintf("i-%d", i), Tags: tags, ZoneID: fmt.Sprintf("z-%d", i%2)}))
+		require.NoError(t, server.AddInstance(ecstest.Instance{
+			ID: fmt.Sprintf("i-%d", i), Tags: tags, ZoneID: fmt.Sprintf("z-%d", i%2), Name: fmt.Sprintf("web %d", i), CreationTime: nthNewest(i),
+		}))
 	}
+	require.NoError(t, server.AddInstance(ecstest.Instance{
+		ID: "i-5", ZoneID: "z-5", Name: "db.a", VPCID: "vpc-5", InstanceType: "ecs.c8y.large", ResourceGroupID: "rg-5", CreationTime: nthNewest(5),
+	}))
 	require.NoError(t, server.SetStatus("i-1", ecsreboot.StatusStopped))
 	type request = ecsreboot.DescribeInstancesRequest
 	type tags = map[string]string
@@ -59,6 +64,16 @@ func TestQueries(t *testing.T) {
 		{request{Status: ecsreboot.StatusRunning, Zone: "z-1"}, "i-3", ""},
 		{request{InstanceIDs: []string{"i-1", "i-2", "i-9"}, Tags: tags{"role": "web"}}, "i-1", "i-2 i-9"},
 		{request{InstanceIDs: []string{"i-1", "i-2"}, Zone: "z-5"}, "", "i-1 i-2"},
+		{request{Name: "web 1"}, "i-1", ""},
+		{request{Name: "web*"}, "i-0 i-1 i-2 i-3 i-4", ""},
+		{request{Name: "*.a"}, "i-5", ""},
+		{request{Name: "web"}, "", ""},
+		{request{Name: "web*", Zone: "z-1"}, "i-1 i-3", ""},
+		{request{VPCID: "vpc-5"}, "i-5", ""},
+		{request{InstanceType: "ecs.c8y.large"}, "i-5", ""},
+		{request{ResourceGroupID: "rg-5"}, "i-5", ""},
+		{request{ResourceGroupID: "rg-5", VPCID: "vpc-1"}, "", ""},
+		{request{InstanceIDs: []string{"i-1", "i-5"}, Name: "db*", InstanceType: "ecs.c8y.large"}, "i-5", "i-1"},
 	} {
 		listed, unlisted, err := find(t, client, c.request)
 		require.NoError(t, err)
@@ -69,7 +84,7 @@ func TestQueries(t *testing.T) {
 	require.NoError(t, err)
 	assert.Nil(t, all[0].Tags)
 	assert.Equal(t, tags{"role": "web", "env": ""}, all[3].Tags)
-	assert.Equal(t, "i-3", all[3].Name)
+	assert.Equal(t, "web 3", all[3].Name)
 }
 
 // Tags are numbered by their order, and signed by the order of their names.
@@ -83,7 +98,9 @@ func TestQueryTagNumbers(t *testing.T) {
 	require.NoError(t, server.AddInstance(ecstest.Instance{ID: "i-a", Tags: tags}))
 	for _, sign := range []ecsreboot.SignatureVersion{ecsreboot.SignatureV3, ecsreboot.SignatureV1} {
 		client := newClient(t, server, ecsreboot.WithSignatureVersion(sign))
-		listed, _, err := find(t, client, ecsreboot.DescribeInstancesRequest{Tags: tags})
+		listed, _, err := find(t, client, ecsreboot.DescribeInstancesRequest{
+			Tags: tags, Name: "i-*", InstanceType: "ecs.g7.large", VPCID: "vpc-cn-hangzhou", Zone: "cn-hangzhou-a", Status: ecsreboot.StatusRunning,
+		})
 		require.NoError(t, err)
 		assert.Equal(t, []string{"i-a"}, listed)
 		call := server.Calls()[len(server.Calls())-1]
@@ -113,6 +130,16 @@ func TestQueryFilterLost(t *testing.T) {
 		assert.Equal(t, []string{"i-a"}, listed)
 		assert.Len(t, unlisted, max(0, len(ids)-1))
 	}
+	body = `{"RequestId":"R","Instances":{"Instance":[
+		{"InstanceId":"i-a","Status":"Running","InstanceName":"web-1","InstanceType":"t","ResourceGroupId":"rg","VpcAttributes":{"VpcId":"v"}},
+		{"InstanceId":"i-b","Status":"Running","InstanceName":"my-web-1","InstanceType":"t","ResourceGroupId":"rg","VpcAttributes":{"VpcId":"v"}},
+		{"InstanceId":"i-c","Status":"Running","InstanceName":"web-1","InstanceType":"u","ResourceGroupId":"rg","VpcAttributes":{"VpcId":"v"}},
+		{"InstanceId":"i-d","Status":"Running","InstanceName":"web-1","InstanceType":"t","VpcAttributes":{"VpcId":"v"}},
+		{"InstanceId":"i-e","Status":"Running","InstanceName":"web-1","InstanceType":"t","ResourceGroupId":"rg"}]}}`
+	answers(server, body)
+	listed, _, err := find(t, client, ecsreboot.DescribeInstancesRequest{Name: "web-*", InstanceType: "t", ResourceGroupID: "rg", VPCID: "v"})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"i-a"}, listed)
 }
 
 func TestQueryInput(t *testing.T) {
@@ -125,6 +152,11 @@ func TestQueryInput(t *testing.T) {
 		"Tags":   {{Tags: map[string]string{"": "v"}}, {Tags: tooMany}, {Tags: map[string]string{"k": "\xff"}}, {Tags: map[string]string{"\xff": ""}}},
 		"Status": {{Status: "running"}, {Status: "Gone"}},
 		"Zone":   {{Zone: " z"}, {Zone: "z\n"}, {Zone: "\xff"}},
+		"Name":   {{Name: "web-?"}, {Name: "web "}, {Name: "\xff"}},
+		"VPCID":  {{VPCID: " "}},
+
+		"InstanceType":    {{InstanceType: "ecs.g7 "}},
+		"ResourceGroupID": {{ResourceGroupID: "\xff"}},
 	} {
 		for _, request := range requests {
 			for _, ids := range [][]string{nil, {"i-a"}} {

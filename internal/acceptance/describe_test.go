@@ -58,13 +58,18 @@ func asked(t *testing.T, server *ecstest.Server) (ids [][]string, tokens []strin
 	return ids, tokens
 }
 
-// newFleet has instances i-000 and so on.
+// nthNewest is a time of creation: the service lists the n-th instance, from 0, n-th.
+func nthNewest(n int) time.Time {
+	return time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC).Add(-time.Duration(n) * time.Hour)
+}
+
+// newFleet has instances i-000 and so on, the newest first.
 func newFleet(t *testing.T, n int, options ecstest.Options) (*ecstest.Server, *ecsreboot.Client) {
 	t.Helper()
 	server := newService(t, options)
 	server.RemoveInstance(id)
 	for n := range n {
-		require.NoError(t, server.AddInstance(ecstest.Instance{ID: fmt.Sprintf("i-%03d", n)}))
+		require.NoError(t, server.AddInstance(ecstest.Instance{ID: fmt.Sprintf("i-%03d", n), CreationTime: nthNewest(n)}))
 	}
 	return server, newClient(t, server, quick())
 }
@@ -78,12 +83,16 @@ func TestDescribeInstancesFields(t *testing.T) {
 	}
 	require.NoError(t, server.AddInstance(ecstest.Instance{
 		ID: "i-a", Name: "web 1", Tags: map[string]string{"role": "web", "env": ""}, Status: ecsreboot.StatusStopped, ZoneID: "cn-hangzhou-h", Locks: []string{"security", "financial"}, StoppedMode: "StopCharging",
+		HostName: "web1", PrivateIPs: []string{"172.16.0.1", "172.16.0.2"}, PublicIPs: []string{"203.0.113.1"}, EIP: "203.0.113.2",
+		InstanceType: "ecs.g8y.large", VPCID: "vpc-1", ResourceGroupID: "rg-1",
 		StartTime: at("2017-12-10 04:04:59"), CreationTime: at("2017-12-09 00:00:00"), ExpiredTime: at("2018-12-09 16:00:00"),
 	}))
 	got, err := list(t.Context(), newClient(t, server), "i-a")
 	require.NoError(t, err)
 	assert.Equal(t, []ecsreboot.Instance{{
 		ID: "i-a", Name: "web 1", Tags: map[string]string{"role": "web", "env": ""}, Status: ecsreboot.StatusStopped, Zone: "cn-hangzhou-h", Locks: []string{"security", "financial"}, StoppedMode: "StopCharging",
+		HostName: "web1", PrivateIPs: []string{"172.16.0.1", "172.16.0.2"}, PublicIPs: []string{"203.0.113.1", "203.0.113.2"},
+		Region: "cn-hangzhou", InstanceType: "ecs.g8y.large", VPCID: "vpc-1", ResourceGroupID: "rg-1",
 		StartTime: at("2017-12-10 04:04:00"), CreationTime: at("2017-12-09 00:00:00"), ExpiredTime: at("2018-12-09 16:00:00"),
 	}}, got)
 	assert.True(t, got[0].Listed())
@@ -91,6 +100,26 @@ func TestDescribeInstancesFields(t *testing.T) {
 	got, err = list(t.Context(), newClient(t, server), id)
 	require.NoError(t, err)
 	assert.Empty(t, got[0].Locks)
+
+	require.NoError(t, server.AddInstance(ecstest.Instance{ID: "i-classic", InnerIPs: []string{"10.9.9.9"}}))
+	got, err = list(t.Context(), newClient(t, server), "i-classic")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"10.9.9.9"}, got[0].PrivateIPs)
+	assert.Empty(t, got[0].VPCID)
+}
+
+// What is no IP address would become a part of URLs and commands.
+func TestDescribeInstancesAddresses(t *testing.T) {
+	server, client := newFleet(t, 0, ecstest.Options{})
+	answers(server, `{"RequestId":"R","Instances":{"Instance":[{"InstanceId":"i-a","Status":"Running",
+		"VpcAttributes":{"PrivateIpAddress":{"IpAddress":["10.0.0.1/../x","","fe80::1%a/b","2001:db8::1"]}},
+		"InnerIpAddress":{"IpAddress":["evil.example","10.0.0.2"]},
+		"PublicIpAddress":{"IpAddress":[" 10.0.0.3"]},"EipAddress":{"IpAddress":"","AllocationId":"eip-1"}}]}}`)
+	got, err := list(t.Context(), client, "i-a")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"2001:db8::1", "10.0.0.2"}, got[0].PrivateIPs)
+	assert.Empty(t, got[0].PublicIPs)
+	assert.Equal(t, client.Region(), got[0].Region)
 }
 
 // Ids are asked for by the hundred, as a JSON array, each once.
@@ -335,4 +364,47 @@ func TestDescribeInstancesCanceled(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A proxy that drops the Accept header makes the service send XML, which reads the same.
+func TestDescribeInstancesAsXML(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newService(t, ecstest.Options{MaxPage: 2})
+		for _, i := range []ecstest.Instance{
+			{ID: "i-classic", InnerIPs: []string{"10.9.9.9"}, ResourceGroupID: "rg-1"},
+			{
+				ID: "i-full", Name: "web <1> & \"2\"", Tags: map[string]string{"role": "web", "env": "", "ä\n": " x "}, Status: ecsreboot.StatusStopped,
+				Locks: []string{"security", "financial"}, PrivateIPs: []string{"172.16.0.1", "172.16.0.2"}, PublicIPs: []string{"203.0.113.1"}, EIP: "203.0.113.2",
+			},
+		} {
+			require.NoError(t, server.AddInstance(i))
+		}
+		want, err := list(t.Context(), newClient(t, server))
+		require.NoError(t, err)
+		require.Len(t, want, 3)
+
+		way := server.HTTPClient()
+		transport := way.Transport
+		defer way.CloseIdleConnections()
+		answered := 0
+		way.Transport = roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			r = r.Clone(r.Context())
+			r.Header.Set("Accept", "text/xml")
+			response, err := transport.RoundTrip(r)
+			if err == nil && strings.HasPrefix(response.Header.Get("Content-Type"), "text/xml") {
+				answered++
+			}
+			return response, err
+		})
+		client := newClient(t, server, ecsreboot.WithHTTPClient(way))
+		got, err := list(t.Context(), client)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+		assert.Equal(t, 2, answered)
+
+		result, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{})
+		require.NoError(t, err)
+		assert.Equal(t, ecsreboot.ProofStatus, result.Proof)
+		assert.Greater(t, answered, 5)
+	})
 }

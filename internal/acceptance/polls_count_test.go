@@ -23,7 +23,7 @@ func newRestarts(t *testing.T, n int, options ecstest.Options, profile ecstest.R
 	require.NoError(t, err)
 	t.Cleanup(server.Close)
 	for i := range n {
-		require.NoError(t, server.AddInstance(ecstest.Instance{ID: nth(i), Reboot: profile}))
+		require.NoError(t, server.AddInstance(ecstest.Instance{ID: nth(i), Reboot: profile, CreationTime: nthNewest(i)}))
 	}
 	return server
 }

@@ -529,7 +529,7 @@ func TestReadingsOfAllSorts(t *testing.T) {
 				})
 			}
 			group.Wait()
-			assert.Greater(t, read.Load(), int64(100))
+			assert.Greater(t, read.Load(), int64(25), "polls succeed, too")
 			before := len(reads(server))
 			time.Sleep(10 * minute)
 			assert.Len(t, reads(server), before)

@@ -24,14 +24,14 @@ func Do[T any](ctx context.Context, f func() T) (value T, ok bool) {
 	Go(f, func(e Ending[T]) { ends <- e })
 	select {
 	case e := <-ends:
-		return e.take(), true
+		return e.Take(), true
 	case <-ctx.Done():
 	}
 	timer := time.NewTimer(Grace)
 	defer timer.Stop()
 	select {
 	case e := <-ends:
-		return e.take(), true
+		return e.Take(), true
 	case <-timer.C:
 		return value, false
 	}
@@ -60,8 +60,8 @@ func Go[T any](f func() T, done func(Ending[T])) {
 	}()
 }
 
-// take returns the value, or ends the goroutine as the function ended its own.
-func (e Ending[T]) take() T {
+// Take returns the value, or ends the goroutine as the function ended its own.
+func (e Ending[T]) Take() T {
 	switch {
 	case e.Panicked != nil:
 		panic(e.Panicked)

@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -125,7 +126,8 @@ func TestVendorDescribeInstances(t *testing.T) {
 				break
 			}
 		}
-		assert.Equal(t, append([]string{id, "i-tagged"}, all...), listed)
+		slices.Reverse(all)
+		assert.Equal(t, append(all, "i-tagged", id), listed, "the newest come first")
 
 		nobody := client.instances([]string{}, nil, "")
 		require.NoError(t, nobody.err)

@@ -82,7 +82,7 @@ func (k key) options() ecstest.Options {
 func inUse(call ecstest.ReceivedCall) key {
 	return key{
 		id:     call.AccessKeyID,
-		token:  cmp.Or(call.Header.Get("X-Acs-Security-Token"), call.Query.Get("SecurityToken")),
+		token:  cmp.Or(call.Header.Get("X-Acs-Security-Token"), call.Query.Get("SecurityToken"), call.Form.Get("SecurityToken")),
 		bearer: cmp.Or(call.Header.Get("X-Acs-Bearer-Token"), call.Query.Get("BearerToken")),
 	}
 }

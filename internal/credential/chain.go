@@ -54,7 +54,8 @@ func finders() []func() (source, error) {
 // stays with that one: whom it acts as never depends on a failure. It is not safe for
 // concurrent use.
 type chain struct {
-	source   source // no open function: none has had credentials yet
+	find     []func() (source, error) // nil: the finders of the default chain
+	source   source                   // no open function: none has had credentials yet
 	provider providers.CredentialsProvider
 }
 
@@ -72,7 +73,11 @@ func (c *chain) GetCredentials() (*providers.Credentials, error) {
 		return c.ask(c.source)
 	}
 	var reasons []string
-	for _, find := range finders() {
+	find := c.find
+	if find == nil {
+		find = finders()
+	}
+	for _, find := range find {
 		found, err := find()
 		var keys *providers.Credentials
 		if err == nil {

@@ -133,6 +133,11 @@ func findCredentialsFile() (source, error) {
 	if name == "" {
 		name = "default"
 	}
+	return fileProfile(name, path), nil
+}
+
+// fileProfile is a profile of an ini file.
+func fileProfile(name, path string) source {
 	open := func() (providers.CredentialsProvider, error) {
 		if now, _ := credentialsFile(); now != path { // credentials-go would read that one
 			return nil, problem("the environment names another file now")
@@ -143,5 +148,5 @@ func findCredentialsFile() (source, error) {
 		provider, err := built(providers.NewProfileCredentialsProviderBuilder().WithProfileName(name).Build())
 		return credentialsFileProvider{provider}, err
 	}
-	return source{name: profileOf(name, path), open: open}, nil
+	return source{name: profileOf(name, path), open: open}
 }

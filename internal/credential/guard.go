@@ -140,9 +140,19 @@ func (g *guard) fetch(renew bool) (*Secrets, error) {
 		return nil, &Error{text: "what the provider returned " + problem}
 	}
 	if defaults != nil {
-		g.chain, keys.source = defaults, deref(model.ProviderName)
+		g.chain = defaults
+	}
+	if defaults != nil || isProfile(asked) {
+		keys.source = deref(model.ProviderName)
 	}
 	return keys, nil
+}
+
+// isProfile reports whether a credential is one of [OfProfile], which names its source as
+// the default chain does.
+func isProfile(c credentials.Credential) bool {
+	provider, _ := innerProvider(c)
+	return provider.IsValid() && provider.Type() == reflect.TypeFor[*chain]()
 }
 
 // guards finds the guard of a credential that several clients share. It keeps

@@ -36,6 +36,7 @@ type profile struct {
 	SSOAccessConfig  string `json:"cloud_sso_access_config"`
 	SSOToken         string `json:"access_token"`
 	SSOTokenExpires  int64  `json:"cloud_sso_access_token_expire"`
+	Region           string `json:"region_id"`
 	OAuthSite        string `json:"oauth_site_type"`
 	OAuthToken       string `json:"oauth_access_token"`
 	OAuthTokenExpire int64  `json:"oauth_access_token_expire"`
@@ -71,6 +72,11 @@ func findCLIProfile() (source, error) {
 	case name == "":
 		name = conf.Current
 	}
+	return cliProfile(name, path), nil
+}
+
+// cliProfile is a profile of a config.json.
+func cliProfile(name, path string) source {
 	open := func() (providers.CredentialsProvider, error) {
 		conf, err := readConfig(path)
 		if err != nil {
@@ -78,7 +84,7 @@ func findCLIProfile() (source, error) {
 		}
 		return conf.provider(name, nil)
 	}
-	return source{name: profileOf(name, path), open: open}, nil
+	return source{name: profileOf(name, path), open: open}
 }
 
 func readConfig(path string) (*config, error) {

@@ -20,7 +20,7 @@ type Secrets struct {
 	accessKeyID, accessKeySecret, securityToken string
 	bearerToken                                 string
 
-	source string // of the default chain; empty for a credential of the caller's
+	source string // of the default chain, or the profile of OfProfile; empty for another credential
 }
 
 // AccessKey returns the Secrets of a key pair. Those of a pair that is not temporary
@@ -44,8 +44,8 @@ func (s Secrets) SecurityToken() string { return s.securityToken }
 // BearerToken returns the bearer token, or "".
 func (s Secrets) BearerToken() string { return s.bearerToken }
 
-// Source names the source of the default chain that the Secrets are from. It is ""
-// for a credential of the caller.
+// Source names the source of the default chain that the Secrets are from, or the profile
+// of [OfProfile]. It is "" for any other credential.
 func (s Secrets) Source() string { return s.source }
 
 // Same reports whether s and other are the same credentials, whatever their source.

@@ -5,7 +5,7 @@
 // one response must not understand different things. Lenient readers do: encoding/json
 // takes the last of several equal keys, in whatever case, and what an XML reader makes
 // of comments, CDATA, entities and nested elements differs from reader to reader. [Read]
-// refuses all of these. A refused document is not repaired: the client treats the
+// refuses all of these, except the elements of a list, which [JSON] turns into JSON. A refused document is not repaired: the client treats the
 // response as unreadable, so the outcome of the request is unknown.
 //
 // A success has nothing in it that speaks of failure, not only no code. failureSigns

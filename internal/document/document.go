@@ -57,8 +57,11 @@ const (
 // stand around the document: see [Trim]. A document that can be read in two ways is not
 // well-formed, and nothing of it is returned.
 //
+// The list is the name of the member that holds the list of a page, which [JSON] reads, or
+// "" if the action has no list.
+//
 // The service sends XML if a proxy drops the Accept header or the Format parameter.
-func Read(action string, body []byte) (Document, bool) {
+func Read(action, list string, body []byte) (Document, bool) {
 	if id, ok := plainConsent(body); ok {
 		return Document{RequestID: id}, true
 	}
@@ -66,7 +69,7 @@ func Read(action string, body []byte) (Document, bool) {
 	readable := false
 	switch {
 	case bytes.HasPrefix(body, []byte("<")):
-		root, ok := readXML(body)
+		root, ok := readXML(body, list)
 		d.Failure = root.name == "Error"
 		readable = ok && (d.Failure || root.name == action+"Response") && d.take(root.nested, equal)
 	case bytes.HasPrefix(body, []byte("{")) && json.Valid(body):

@@ -24,7 +24,7 @@ func TestNoConsent(t *testing.T) {
 		`<RebootInstanceResponse><RequestId>R</RequestId><Code type="s">X</Code></RebootInstanceResponse>`,
 		`<ErrorResponse><RequestId>R</RequestId><Message>m</Message></ErrorResponse>`,
 	} {
-		_, ok := document.Read(action, []byte(body))
+		_, ok := document.Read(action, "", []byte(body))
 		assert.False(t, ok, body)
 	}
 }
@@ -49,12 +49,12 @@ func TestForms(t *testing.T) {
 			`<AuthPrincipalDisplayName>2</AuthPrincipalDisplayName><PolicyType>P</PolicyType><NoPermissionType>ImplicitDeny</NoPermissionType>` +
 			`<EncodedDiagnosticMessage>E</EncodedDiagnosticMessage></AccessDeniedDetail></Error>`,
 	} {
-		got, ok := document.Read(action, []byte(body))
+		got, ok := document.Read(action, "", []byte(body))
 		require.True(t, ok, name)
 		assert.Equal(t, want, got, name)
 		assert.Equal(t, "no", got.Text())
 	}
-	got, ok := document.Read(action, []byte(`{"RequestId":"R","Code":403,"Description":"d","Message":null,"AccessDeniedDetail":"text"}`))
+	got, ok := document.Read(action, "", []byte(`{"RequestId":"R","Code":403,"Description":"d","Message":null,"AccessDeniedDetail":"text"}`))
 	require.True(t, ok)
 	assert.Equal(t, document.Document{RequestID: "R", Code: "403", Description: "d", Failure: true}, got)
 	assert.Equal(t, "d", got.Text())
@@ -74,7 +74,7 @@ func TestRefused(t *testing.T) {
 		xml("<Code>&nbsp;</Code>"), xml("<AccessDeniedDetail>x<PolicyType/></AccessDeniedDetail>"), xml("<AccessDeniedDetail><PolicyType/>x</AccessDeniedDetail>"),
 		xml("<AccessDeniedDetail><PolicyType><b/></PolicyType></AccessDeniedDetail>"), xml("<AccessDeniedDetail><PolicyType/><policyType/></AccessDeniedDetail>"),
 	} {
-		got, ok := document.Read(action, []byte(body))
+		got, ok := document.Read(action, "", []byte(body))
 		assert.False(t, ok, body)
 		assert.Zero(t, got, "nothing of it, rather than half of it")
 	}
@@ -88,11 +88,11 @@ func TestFailure(t *testing.T) {
 		`"Exceptions":[]`: true, `"Success":true`: false, `"success":"TRUE"`: false, `"isSuccess":false`: true, `"Success":1`: true, `"Success":null`: false,
 		`"ok":true`: false, `"OK":"no"`: true, `"token":1`: false, `"Recommend":""`: true, `"AccessDeniedDetail":{}`: true,
 	} {
-		got, ok := document.Read(action, []byte(`{"RequestId":"R",`+member+`}`))
+		got, ok := document.Read(action, "", []byte(`{"RequestId":"R",`+member+`}`))
 		require.True(t, ok, member)
 		assert.Equal(t, want, got.Failure, member)
 	}
-	got, ok := document.Read(action, []byte("<Error></Error>"))
+	got, ok := document.Read(action, "", []byte("<Error></Error>"))
 	assert.True(t, ok && got.Failure, "the root speaks of failure")
 }
 
@@ -118,6 +118,50 @@ func TestUniqueNames(t *testing.T) {
 	}
 }
 
+// A page in XML becomes the JSON that says the same.
+func TestJSON(t *testing.T) {
+	shapes := map[string]string{"List": "Item", "Set": "Text", "Object": ""}
+	page := func(inner string) []byte { return []byte("<P><RequestId>R</RequestId>" + inner + "</P>") }
+	for inner, want := range map[string]string{
+		``:                                `{"RequestId":"R"}`,
+		`<List/>`:                         `{"RequestId":"R","List":{"Item":[]}}`,
+		`<List><Item>a "b"</Item></List>`: `{"RequestId":"R","List":{"Item":["a \"b\""]}}`,
+		`<List> <Item/> <Item/></List>`:   `{"RequestId":"R","List":{"Item":["",""]}}`,
+		`<List><item/><Item><A>1</A></Item><Other>x</Other></List>`:                            `{"RequestId":"R","List":{"item":"","Other":"x","Item":[{"A":"1"}]}}`,
+		`<List><Item><Set/><Object/><A>&#62;</A><A/></Item></List>`:                            `{"RequestId":"R","List":{"Item":[{"Set":{"Text":[]},"Object":{},"A":"\u003e","A":""}]}}`,
+		`<List><Item><Set><Text>1</Text><Text>2</Text></Set><X><Set>t</Set></X></Item></List>`: `{"RequestId":"R","List":{"Item":[{"Set":{"Text":["1","2"]},"X":{"Set":"t"}}]}}`,
+	} {
+		_, ok := document.Read("", "List", []byte(strings.ReplaceAll(string(page(inner)), "P>", "Response>")))
+		require.True(t, ok, inner)
+		got, ok := document.JSON(page(inner), "List", shapes)
+		require.True(t, ok, inner)
+		assert.Equal(t, want, string(got), inner)
+	}
+	for _, inner := range []string{
+		`<List>text</List><Other><A/></Other>`, `<List><Item a="b"/></List>`, `<List><Item><!-- --></Item></List>`, `<List><Item>x<A/></Item></List>`,
+		`<List><Item><A/>x</Item></List>`, `<List><Item><![CDATA[x]]></Item></List>`, `<list><Item/></list>`, `<List>` + strings.Repeat("<A>", 20) + strings.Repeat("</A>", 20) + `</List>`,
+	} {
+		_, ok := document.JSON(page(inner), "List", shapes)
+		assert.False(t, ok, inner)
+		_, ok = document.Read("", "List", []byte(strings.ReplaceAll(string(page(inner)), "P>", "Response>")))
+		assert.False(t, ok, inner)
+	}
+	_, ok := document.Read("", "List", []byte(`<Error><List><Item/></List></Error>`))
+	assert.False(t, ok, "an error has no list")
+}
+
+// FuzzJSON checks that whatever is read of a page in XML becomes valid JSON.
+func FuzzJSON(f *testing.F) {
+	f.Add([]byte(`<P><RequestId>R</RequestId><List><Item><A>1</A><Set><Text>x</Text></Set></Item><Item/></List></P>`))
+	f.Add([]byte(`<P><List><Item>&#x9;"\</Item><ä>é</ä></List></P>`))
+	f.Fuzz(func(t *testing.T, page []byte) {
+		if got, ok := document.JSON(page, "List", map[string]string{"List": "Item", "Set": "Text", "Object": ""}); ok {
+			require.True(t, json.Valid(got), string(got))
+			document.UniqueNames(got, "List", "Item")
+		}
+	})
+}
+
 // FuzzRead holds what is read of a JSON object against its tokens, as encoding/json
 // finds them.
 func FuzzRead(f *testing.F) {
@@ -127,7 +171,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"List":{"Item":[{"a":1},{"a":2,"A":3}]}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		body = document.Trim(body)
-		got, ok := document.Read(action, body)
+		got, ok := document.Read(action, "", body)
 		if !json.Valid(body) || body[0] != '{' {
 			require.False(t, ok && !strings.HasPrefix(string(body), "<"))
 			return

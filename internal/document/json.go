@@ -76,6 +76,34 @@ func UniqueNames(page []byte, list, element string) bool {
 	return true
 }
 
+// UniqueEverywhere reports whether no name occurs twice, whatever its case, in any object
+// of a value, however deep it is. The value must be valid JSON. A value that is deeper than
+// any page of the service is refused.
+func UniqueEverywhere(value []byte) bool { return uniqueIn(value, new(nameSet), 0) }
+
+func uniqueIn(value []byte, names *nameSet, depth int) bool {
+	switch {
+	case depth > maxDepth:
+		return false
+	case value[0] == '{':
+		if !names.unique(value) {
+			return false
+		}
+		for _, inner := range jsonMembers(value) {
+			if !uniqueIn(inner, names, depth+1) {
+				return false
+			}
+		}
+	case value[0] == '[':
+		for inner := range jsonElements(value) {
+			if !uniqueIn(inner, names, depth+1) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // jsonMembers are the names and values of an object.
 func jsonMembers(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {

@@ -44,7 +44,7 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	}
 	var ran results
 	if piped {
-		ran, err = readResults(stdin)
+		ran, err = readResults(stdin, stdout)
 	} else {
 		ran, err = runTests(root, module, promises)
 	}
@@ -79,19 +79,23 @@ func runTests(root, module string, promises []testindex.Promise) (results, error
 	if _, failed := errors.AsType[*exec.ExitError](err); err != nil && !failed {
 		return nil, err
 	}
-	return readResults(bytes.NewReader(out)) // which tell what failed
+	return readResults(bytes.NewReader(out), io.Discard) // which tell what failed
 }
 
 // results are the last actions of tests, by their full names.
 type results map[string][]string
 
-// readResults reads the output of go test -json.
-func readResults(r io.Reader) (results, error) {
+// readResults reads the output of go test -json. It writes to out what go test without
+// -json would print: a line for each package, and the output of the tests that fail.
+func readResults(r io.Reader, out io.Writer) (results, error) {
 	found := results{}
+	output := map[[2]string]string{} // of the tests that have not ended
 	for events := json.NewDecoder(r); ; {
 		var event struct {
-			Action string `json:"Action"`
-			Test   string `json:"Test"`
+			Action  string `json:"Action"`
+			Package string `json:"Package"`
+			Test    string `json:"Test"`
+			Output  string `json:"Output"`
 		}
 		switch err := events.Decode(&event); {
 		case errors.Is(err, io.EOF):
@@ -99,11 +103,27 @@ func readResults(r io.Reader) (results, error) {
 		case err != nil:
 			return nil, fmt.Errorf("not the output of go test -json: %w", err)
 		}
+		text, test := "", [2]string{event.Package, event.Test}
 		switch event.Action {
+		case "build-output":
+			text = event.Output
+		case "output":
+			if event.Test != "" {
+				output[test] += event.Output
+			} else if event.Output != "PASS\n" {
+				text = event.Output
+			}
 		case "pass", "fail", "skip":
 			if event.Test != "" {
 				found[event.Test] = append(found[event.Test], event.Action)
 			}
+			if event.Action == "fail" {
+				text = output[test]
+			}
+			delete(output, test)
+		}
+		if _, err := io.WriteString(out, text); err != nil {
+			return nil, err
 		}
 	}
 }

@@ -101,7 +101,10 @@ func end(ctx context.Context, run client.WorkflowRun) error {
 // may exceed.
 func settings(width int) ecstemporal.Settings {
 	return ecstemporal.Settings{
-		Rules:    fleet.Rules{MaxUnavailable: fleet.Count(width), AllowWide: true, MaxFailed: fleet.Percent(100), Canary: []int{}},
-		MinReady: -1, ReadyTimeout: time.Minute, UnknownGrace: 2 * time.Second, SendTimeout: 20 * time.Second,
+		Settings: fleet.Settings{
+			Rules:    fleet.Rules{MaxUnavailable: fleet.Count(width), AllowWide: true, MaxFailed: fleet.Percent(100), Canary: []int{}},
+			MinReady: -1, ReadyTimeout: time.Minute, UnknownGrace: 2 * time.Second,
+		},
+		SendTimeout: 20 * time.Second,
 	}
 }

@@ -102,7 +102,7 @@ func TestPauseSurvives(t *testing.T) {
 		// With that many unknown, there is room for others.
 		width = lost + 4
 	)
-	tr := try(t, "pause", size, quick(300*time.Millisecond), settings(width))
+	tr := try(t, "pause", size, quick(shortest), settings(width))
 	until(t, func() bool { return tr.TotalReboots() > 5 }, "it goes")
 	require.NoError(t, ecstemporal.Pause(t.Context(), tr.client, tr.run.GetID()))
 	tr.succeed(t)
@@ -123,7 +123,7 @@ func TestPauseSurvives(t *testing.T) {
 func TestAbortSurvives(t *testing.T) {
 	t.Parallel()
 	const size = 60
-	tr := try(t, "abort", size, quick(300*time.Millisecond), settings(4))
+	tr := try(t, "abort", size, quick(shortest), settings(4))
 	until(t, func() bool { return tr.TotalReboots() > 5 }, "it goes")
 	tr.working.kill()
 	require.NoError(t, ecstemporal.Abort(t.Context(), tr.client, tr.run.GetID()))
@@ -144,7 +144,7 @@ func TestApprovalSurvives(t *testing.T) {
 	const size = 12
 	s := settings(4)
 	s.Canary, s.ApproveCanary = []int{1, 2}, true
-	tr := try(t, "approve", size, quick(300*time.Millisecond), s)
+	tr := try(t, "approve", size, quick(shortest), s)
 	approve := func(stage int) {
 		require.NoError(t, ecstemporal.ApproveCanary(t.Context(), tr.client, tr.run.GetID(), stage))
 	}
@@ -170,12 +170,12 @@ func TestStatusWithoutWorkers(t *testing.T) {
 	s := newService(t, ecstest.Options{})
 	server := temporalServer(t)
 	c := dial(t, server)
-	plan := s.add(t, "idle", 2, quick(100*time.Millisecond))
+	plan := s.add(t, "idle", 2, quick(shortest))
 	run, err := ecstemporal.Start(t.Context(), c, plan, ecstemporal.StartOptions{WorkflowID: "idle", TaskQueue: "idle", Settings: settings(2)})
 	require.NoError(t, err)
 	_, err = ecstemporal.GetProgress(t.Context(), c, run.GetID())
 	require.ErrorIs(t, err, ecstemporal.ErrNoWorker)
-	cmd, _, stderr := command(t, "status", "-run", "idle")
+	cmd, _, stderr := command(t, "status", "idle")
 	require.Error(t, cmd.Run())
 	require.Contains(t, stderr.String(), `no worker polls the task queue "idle"`)
 	startWorker(t, server, "idle", s.URL)
@@ -188,7 +188,7 @@ func TestReportInFlight(t *testing.T) {
 	tr := try(t, "drawn", 6, quick(30*time.Second), settings(2))
 	until(t, func() bool { return tr.TotalReboots() == 2 }, "two are in flight")
 	file := filepath.Join(t.TempDir(), "report.html")
-	rolling(t, exitcode.Done, "report", "-run", "drawn", "-o", file)
+	tool(t, exitcode.Done, "report", "drawn", "-o", file)
 	page, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Contains(t, string(page), tr.plan.Targets[0].ID)
@@ -201,13 +201,13 @@ func TestReportInFlight(t *testing.T) {
 	}
 	require.NoError(t, ecstemporal.Abort(t.Context(), tr.client, "drawn"))
 	finish(t, tr.client, tr.run)
-	rolling(t, exitcode.Done, "report", "-run", "drawn", "-o", file)
+	tool(t, exitcode.Done, "report", "drawn", "-o", file)
 }
 
 // The report of a run that is over needs no worker.
 func TestReportWithoutWorkers(t *testing.T) {
 	t.Parallel()
-	tr := try(t, "alone", 3, quick(100*time.Millisecond), settings(3))
+	tr := try(t, "alone", 3, quick(shortest), settings(3))
 	require.NoError(t, tr.run.Get(t.Context(), nil))
 	tr.working.kill()
 	require.NoError(t, finish(t, tr.client, tr.run).Err())

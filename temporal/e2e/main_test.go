@@ -43,6 +43,9 @@ func TestMain(m *testing.M) {
 	if file := os.Getenv(serverFile); file != "" {
 		os.Exit(serve(os.Getenv(serverAddress), file))
 	}
+	if queue := os.Getenv(workerQueue); queue != "" {
+		os.Exit(work(queue))
+	}
 	code := m.Run()
 	if shared.server != nil {
 		_ = shared.server.Stop()
@@ -98,8 +101,8 @@ var built struct {
 	err  error
 }
 
-// programOf returns the path of a program: worker or rolling.
-func programOf(t *testing.T, name string) string {
+// programOf returns the path of the tool ecs-reboot.
+func programOf(t *testing.T) string {
 	t.Helper()
 	built.once.Do(func() {
 		if built.dir, built.err = os.MkdirTemp("", "ecsreboot-e2e-"); built.err != nil { //nolint:usetesting // shared by tests
@@ -107,11 +110,11 @@ func programOf(t *testing.T, name string) string {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 		defer cancel()
-		output, err := exec.CommandContext(ctx, "go", "-C", "..", "build", "-o", built.dir+"/", "./cmd/worker", "./cmd/rolling").CombinedOutput()
+		output, err := exec.CommandContext(ctx, "go", "-C", "../../cmd/ecs-reboot", "build", "-o", built.dir+"/", ".").CombinedOutput()
 		if err != nil {
 			built.err = fmt.Errorf("%w: %s", err, output)
 		}
 	})
 	require.NoError(t, built.err)
-	return filepath.Join(built.dir, name)
+	return filepath.Join(built.dir, "ecs-reboot")
 }

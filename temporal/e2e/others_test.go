@@ -20,7 +20,7 @@ func TestTwoRunsOfOneInstance(t *testing.T) {
 	shared := tr.plan.Targets[1]
 	until(t, func() bool { return tr.Reboots(shared.ID) > 0 }, "the first run has sent it")
 
-	rest := tr.add(t, "two-b", 2, quick(300*time.Millisecond))
+	rest := tr.add(t, "two-b", 2, quick(shortest))
 	second := fleet.Plan{Region: region, Endpoint: tr.URL, Targets: append([]fleet.Target{shared}, rest.Targets...)}
 	run, err := ecstemporal.Start(t.Context(), tr.client, second, ecstemporal.StartOptions{WorkflowID: "two-b", TaskQueue: "two", Settings: settings(3)})
 	require.NoError(t, err)
@@ -77,7 +77,7 @@ func TestInstanceThatIsGone(t *testing.T) {
 	s := newService(t, ecstest.Options{})
 	server := temporalServer(t)
 	c := dial(t, server)
-	plan := s.add(t, "gone", 4, quick(300*time.Millisecond))
+	plan := s.add(t, "gone", 4, quick(shortest))
 	gone := plan.Targets[2].ID
 	s.RemoveInstance(gone)
 	run, err := ecstemporal.Start(t.Context(), c, plan, ecstemporal.StartOptions{WorkflowID: "gone", TaskQueue: "gone", Settings: settings(4)})

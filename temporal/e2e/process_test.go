@@ -24,11 +24,16 @@ type process struct {
 // startWorker starts a worker of a task queue for the service at an endpoint.
 func startWorker(t *testing.T, temporal, queue, endpoint string, args ...string) *process {
 	t.Helper()
-	p := &process{ended: make(chan struct{})}
-	p.Cmd = exec.Command(programOf(t, "worker"), append([]string{
-		"-address", temporal, "-task-queue", queue, "-region", region, "-endpoint", endpoint, "-quiet",
-	}, args...)...)
-	p.Env = environment(t)
+	return launch(t, exec.Command(programOf(t), append([]string{
+		"worker", "--temporal", temporal, "--task-queue", queue, "--region", region, "--endpoint", endpoint, "--quiet",
+	}, args...)...))
+}
+
+// launch starts a worker that a command is. Variables go before those of environment.
+func launch(t *testing.T, command *exec.Cmd, variables ...string) *process {
+	t.Helper()
+	p := &process{Cmd: command, ended: make(chan struct{})}
+	p.Env = append(environment(t), variables...)
 	p.Stdout, p.Stderr = &p.log, &p.log
 	require.NoError(t, p.Start())
 	go func() {
@@ -49,11 +54,11 @@ func environment(t *testing.T) []string {
 	home := t.TempDir()
 	env := []string{
 		"ALIBABA_CLOUD_ACCESS_KEY_ID=testid", "ALIBABA_CLOUD_ACCESS_KEY_SECRET=testsecret", "ALIBABA_CLOUD_ECS_METADATA_DISABLED=true",
-		"HOME=" + home, "XDG_CONFIG_HOME=" + home,
+		"HOME=" + home, "XDG_CONFIG_HOME=" + home, "XDG_STATE_HOME=" + home, "XDG_RUNTIME_DIR=" + home,
 	}
 	for _, variable := range os.Environ() {
 		name, _, _ := strings.Cut(variable, "=")
-		if !strings.HasPrefix(name, "ALIBABA_CLOUD_") && !strings.HasPrefix(name, "TEMPORAL_") && name != "HOME" && name != "XDG_CONFIG_HOME" {
+		if !strings.HasPrefix(name, "ALIBABA_CLOUD_") && !strings.HasPrefix(name, "TEMPORAL_") && name != "HOME" && !strings.HasPrefix(name, "XDG_") {
 			env = append(env, variable)
 		}
 	}

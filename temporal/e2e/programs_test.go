@@ -21,7 +21,7 @@ import (
 // told is what the program prints of a run.
 type told struct {
 	ExitCode     int                 `json:"exitCode"`
-	WorkflowID   string              `json:"workflowId"`
+	Run          string              `json:"run"`
 	Instances    int                 `json:"instances"`
 	Restarted    int                 `json:"restarted"`
 	Reason       fleet.Reason        `json:"reason"`
@@ -51,13 +51,13 @@ func (o *output) String() string {
 func command(t *testing.T, name string, args ...string) (cmd *exec.Cmd, stdout, stderr *output) {
 	t.Helper()
 	stdout, stderr = new(output), new(output)
-	cmd = exec.Command(programOf(t, "rolling"), append([]string{name, "-address", temporalServer(t)}, args...)...)
+	cmd = exec.Command(programOf(t), append([]string{name, "--temporal", temporalServer(t)}, args...)...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = environment(t), stdout, stderr
 	return cmd, stdout, stderr
 }
 
-// rolling runs the program, and checks its exit code.
-func rolling(t *testing.T, want int, name string, args ...string) string {
+// tool runs the program, and checks its exit code.
+func tool(t *testing.T, want int, name string, args ...string) string {
 	t.Helper()
 	cmd, stdout, stderr := command(t, name, args...)
 	err := cmd.Run()
@@ -80,18 +80,18 @@ func read(t *testing.T, line string) told {
 // A trial needs nothing but a server.
 func TestTrial(t *testing.T) {
 	t.Parallel()
-	is := read(t, rolling(t, exitcode.Done, "run", "-emulate", "12", "-canary", "1", "-json"))
+	is := read(t, tool(t, exitcode.Done, "run", "--emulate", "12", "--canary", "1", "--json"))
 	require.Equal(t, 12, is.Restarted)
 	require.Equal(t, fleet.ReasonDone, is.Reason)
 
 	// Its report is there when all that has carried it out is gone.
-	require.Contains(t, rolling(t, exitcode.Done, "status", "-run", is.WorkflowID), "12 of 12 instances restarted, with proof")
+	require.Contains(t, tool(t, exitcode.Done, "status", is.Run), "12 of 12 instances restarted with proof")
 }
 
 // A trial that is interrupted ends in good order.
 func TestTrialInterrupted(t *testing.T) {
 	t.Parallel()
-	cmd, stdout, stderr := command(t, "run", "-emulate", "40", "-json")
+	cmd, stdout, stderr := command(t, "run", "--emulate", "40", "--json")
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
 	until(t, func() bool { return strings.Contains(stderr.String(), " restarting") }, "it restarts instances")
@@ -110,42 +110,46 @@ func TestOperator(t *testing.T) {
 	const size = 30
 	server := temporalServer(t)
 	s := newService(t, ecstest.Options{})
-	plan := s.add(t, "operator", size, quick(500*time.Millisecond))
+	plan := s.add(t, "operator", size, quick(shortest))
 	begin := []string{
-		"-region", region, "-endpoint", s.URL, "-task-queue", "operator", "-run", "operator", "-all", "-max-unavailable", "20%", "-min-ready", "0",
-		"-canary", "1", "-approve", "-yes", "-search-attributes",
+		"--region", region, "--endpoint", s.URL, "--task-queue", "operator", "--run-id", "operator", "--all", "--max-unavailable", "20%", "--min-ready", "0",
+		"--canary", "1", "--approve", "--yes", "--search-attributes", "--detach",
 	}
-	require.Equal(t, "operator\n", rolling(t, exitcode.Done, "run", begin...))
-	rolling(t, exitcode.Failed, "run", begin...) // it is already running
+	require.Equal(t, "operator\n", tool(t, exitcode.Done, "run", begin...))
+	tool(t, exitcode.Failed, "run", begin...)   // it is already running
+	tool(t, exitcode.Done, "pause", "operator") // without a worker
 	startWorker(t, server, "operator", s.URL)
+	time.Sleep(quiet)
+	require.Zero(t, s.TotalReboots(), "it is paused")
+	tool(t, exitcode.Done, "unpause", "operator")
 	until(t, func() bool {
-		status, stdout, _ := command(t, "status", "-run", "operator", "-json")
+		status, stdout, _ := command(t, "status", "operator", "--json")
 		return status.Run() == nil && read(t, stdout.String()).Restarted == 1 // a query may fail
 	}, "the canary is healthy")
-	rolling(t, exitcode.Failed, "approve", "-run", "operator", "-stage", "2")
-	rolling(t, exitcode.Done, "pause", "-run", "operator")
-	rolling(t, exitcode.Done, "approve", "-run", "operator", "-stage", "1")
+	tool(t, exitcode.Failed, "approve", "operator", "--stage", "2")
+	tool(t, exitcode.Done, "pause", "operator")
+	tool(t, exitcode.Done, "approve", "operator", "--stage", "1")
 	time.Sleep(quiet)
 	require.Equal(t, 1, s.TotalReboots(), "it is paused")
 
-	follower, _, stderr := command(t, "status", "-run", "operator", "-wait")
+	follower, _, stderr := command(t, "status", "operator", "--follow")
 	require.NoError(t, follower.Start())
 	t.Cleanup(func() { _ = follower.Process.Kill() })
-	until(t, func() bool { return strings.Contains(stderr.String(), "PAUSED") }, "it shows the pause")
+	until(t, func() bool { return strings.Contains(stderr.String(), "paused: as requested") }, "it shows the pause")
 	require.NoError(t, follower.Process.Signal(syscall.SIGINT))
 	_ = follower.Wait()
 	require.Equal(t, exitcode.Interrupted, follower.ProcessState.ExitCode())
-	require.Contains(t, stderr.String(), "The run goes on")
+	require.Contains(t, stderr.String(), "the run continues without this command")
 
-	rolling(t, exitcode.Done, "unpause", "-run", "operator")
+	tool(t, exitcode.Done, "unpause", "operator")
 	until(t, func() bool { return s.TotalReboots() > 5 }, "it goes on")
-	rolling(t, exitcode.Done, "abort", "-run", "operator")
-	is := read(t, rolling(t, exitcode.Interrupted, "status", "-run", "operator", "-wait", "-json"))
+	tool(t, exitcode.Done, "abort", "operator")
+	is := read(t, tool(t, exitcode.Interrupted, "status", "operator", "--follow", "--json"))
 	require.Equal(t, size, is.Instances)
 	require.Equal(t, s.TotalReboots(), is.Restarted)
 	require.Len(t, is.NotRestarted, size-is.Restarted)
-	require.Contains(t, rolling(t, exitcode.Done, "report", "-run", "operator"), "ended: as asked")
-	rolling(t, exitcode.Failed, "pause", "-run", "operator") // it is over
+	require.Contains(t, tool(t, exitcode.Interrupted, "status", "operator"), "stopped as requested")
+	tool(t, exitcode.Failed, "pause", "operator") // it is over
 
 	// What is left, by its ids: the same plan could be run anew as well.
 	var rest []string
@@ -153,11 +157,11 @@ func TestOperator(t *testing.T) {
 		rest = append(rest, record.ID)
 	}
 	again := []string{
-		"-region", region, "-endpoint", s.URL, "-task-queue", "operator", "-max-unavailable", "100%", "-allow-wide", "-min-ready", "0", "-canary", "none",
-		"-yes", "-wait", "-json",
+		"--region", region, "--endpoint", s.URL, "--task-queue", "operator", "--max-unavailable", "100%", "--allow-wide", "--min-ready", "0", "--canary", "none",
+		"--yes", "--json",
 	}
-	is = read(t, rolling(t, exitcode.Done, "run", append(again, rest...)...))
-	require.True(t, strings.HasPrefix(is.WorkflowID, "rolling-reboot/"+region+"/"), is.WorkflowID)
+	is = read(t, tool(t, exitcode.Done, "run", append(again, rest...)...))
+	require.True(t, strings.HasPrefix(is.Run, "rolling-reboot/"+region+"/"), is.Run)
 	for _, target := range plan.Targets {
 		require.Equal(t, 1, s.Reboots(target.ID), target.ID)
 	}

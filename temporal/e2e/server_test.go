@@ -55,7 +55,7 @@ func TestServerKilled(t *testing.T) {
 	address, kill := startServer(t, "", file)
 	s := newService(t, ecstest.Options{})
 	c := dial(t, address)
-	plan := s.add(t, "server", size, quick(500*time.Millisecond))
+	plan := s.add(t, "server", size, quick(shortest))
 	run, err := ecstemporal.Start(t.Context(), c, plan, ecstemporal.StartOptions{WorkflowID: "server", TaskQueue: "server", Settings: settings(width)})
 	require.NoError(t, err)
 	for range crewSize {

@@ -36,7 +36,7 @@ func TestSuspendedWhileSending(t *testing.T) {
 			server := temporalServer(t)
 			c := dial(t, server)
 			queue := "suspend-" + name
-			plan := s.add(t, queue, 1, quick(300*time.Millisecond))
+			plan := s.add(t, queue, 1, quick(shortest))
 			set := settings(1)
 			set.SendTimeout = 5 * time.Second
 			run, err := ecstemporal.Start(t.Context(), c, plan, ecstemporal.StartOptions{WorkflowID: queue, TaskQueue: queue, Settings: set})

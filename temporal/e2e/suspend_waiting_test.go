@@ -24,7 +24,7 @@ func TestSuspendedWhileWaiting(t *testing.T) {
 	c := dial(t, server)
 	queue := "suspended-waiting"
 	const size = 16
-	plan := s.add(t, queue, size, quick(300*time.Millisecond))
+	plan := s.add(t, queue, size, quick(shortest))
 	set := settings(size)
 	set.SendTimeout = 5 * time.Second
 	sleeper := startWorker(t, server, queue, s.URL)

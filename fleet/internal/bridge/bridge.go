@@ -20,6 +20,8 @@ type Single[Target, Event, Reason any] interface {
 	Follow(ctx context.Context, sent Sent[Target], tell func(Event)) error
 	AwaitOthers(ctx context.Context, target Target, tell func(Event)) (running bool, err error)
 	Judge(ctx context.Context, target Target, err error) (Judgement[Event, Reason], error)
+	CallHook(ctx context.Context, call func(context.Context) error) error
+	Permitted(ctx context.Context, id string, forceStop bool) (permitted, known bool)
 }
 
 // Sent is driver.Sent.
@@ -27,6 +29,8 @@ type Sent[Target any] struct {
 	Target   Target
 	Before   ecsreboot.Baseline
 	At       time.Time
+	SentAt   time.Time
+	SendID   string
 	Accepted bool
 	Down     bool
 }

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	onDryRunIgnored = "Look at the instance, then for what stands between this program and the service."
+	onDryRunIgnored = "Look at the instance, then look for a proxy between this program and the service."
 	onCredentials   = "Set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or see the manual for the other sources." //nolint:gosec // names of variables
 )
 
@@ -37,7 +37,7 @@ func OnRestart(err error, program string) string {
 	case errors.Is(err, context.Canceled), failed == nil:
 		return ""
 	case failed.Outcome == ecsreboot.OutcomeNotSent:
-		return "Nothing reached the service. Check the region, the network and the proxy; inside a VPC without internet access, use -vpc."
+		return "Nothing reached the service. Check the region, the network and the proxy; inside a VPC without internet access, use --vpc."
 	case failed.Outcome == ecsreboot.OutcomeNone:
 		return "A dry run changes nothing; run it again."
 	}
@@ -108,7 +108,7 @@ func onUnknown(failed *ecsreboot.OperationError) string {
 
 // onAccepted is for a wait that ended too early.
 func onAccepted(failed *ecsreboot.OperationError) string {
-	text := "Do not send it again, the service has accepted it: look at the instance."
+	text := "Do not resend the restart, because the service has accepted it: look at the instance."
 	waited, ok := errors.AsType[*ecsreboot.WaitError](failed)
 	switch {
 	case ok && waited.LastStatus != "" && waited.LastStatus != ecsreboot.StatusRunning:

@@ -1,54 +1,57 @@
 package check
 
-import "github.com/ecsreboot/ecsreboot/internal/cli/target"
+import (
+	page "github.com/ecsreboot/ecsreboot/internal/cli/manual"
+	"github.com/ecsreboot/ecsreboot/internal/cli/target"
+)
+
+// flags documents flags.
+func flags(names ...string) string {
+	return page.Flags(newFlagSet(new(Settings), new(bool)), names...)
+}
 
 // usage is the -h page, manual the page of help. The tests hold that the manual has
 // every flag, verdict and exit code, and that both fit 80 columns.
 const usage = `ecs-check checks whether ECS instances could be restarted now. It restarts none.
 
 Usage:
-  ecs-check -emulate [flags] <instance-id>...          without an account
-  ecs-check -region <region> [flags] <instance-id>...  check real instances
+  ecs-check --emulate [flags] <instance-id>...          without an account
+  ecs-check --region <region> [flags] <instance-id>...  check real instances
   ecs-check help                                       print the manual
 
 Flags:
-  -region <id>     region of the instances, such as cn-hangzhou
-  -force           check for a forced restart
-  -timeout <time>  limit of all checks together; default 2m
-  -json            print a line of JSON for each instance, for scripts
-  -quiet           print no progress
+  --region <id>     region of the instances, such as cn-hangzhou
+  --force           check for a forced restart
+  --timeout <time>  limit of all checks together; default 2m
+  --json            print a line of JSON for each instance, for scripts
+  --quiet           print no progress
 
 Examples:
-  ecs-check -emulate i-bp67acfmxazb4ph0001
-  ecs-check -region cn-hangzhou i-bp67acfmxazb4ph0001 i-bp67acfmxazb4ph0002
-  ecs-check -region cn-hangzhou -json -quiet i-bp67acfmxazb4ph0001
+  ecs-check --emulate i-bp67acfmxazb4ph0001
+  ecs-check --region cn-hangzhou i-bp67acfmxazb4ph0001 i-bp67acfmxazb4ph0002
+  ecs-check --region cn-hangzhou --json --quiet i-bp67acfmxazb4ph0001
 `
 
-const manual = `ecs-check checks whether ECS instances could be restarted now. It restarts none.
+var manual = `ecs-check checks whether ECS instances could be restarted now. It restarts none.
 
 Usage:
-  ecs-check -emulate [flags] <instance-id>...          without an account
-  ecs-check -region <region> [flags] <instance-id>...  check real instances
+  ecs-check --emulate [flags] <instance-id>...          without an account
+  ecs-check --region <region> [flags] <instance-id>...  check real instances
 
   Flags go before the instance ids.
 
 What to check:
-` + target.ManualFlags + `  -emulate            serve running instances with those ids in this process
-  -force              check for a forced restart
-  -timeout <time>     limit of all checks together, such as 90s; default 2m,
-                      0 for none
-
+` + target.ManualFlags + flags("emulate", "force", "timeout") + `
 What to print:
-  -json               print one line of JSON for each instance, on failure too
-  -quiet              print no progress, only the results and errors
-  -version            print the version
-  -h                  print a short page
+` + flags("json", "quiet", "version") + `  -h                    print a short page
 
 Result:
   One line on stdout for each instance, in the order given: its status, locks
-  and expiry, and the verdict. Errors and advice go to stderr. JSON fields:
-  instanceId, verdict, status, locks, startTime, expiredTime, zone, requestId,
-  code, httpStatus, error, advice, exitCode. Empty fields are left out; without
+  and expiry, the system events that are scheduled for it, with the time before
+  which the service does not carry them out, and the verdict. Errors and advice
+  go to stderr. JSON fields: instanceId, verdict, status, locks, startTime,
+  expiredTime, zone, events, eventsError, requestId, code, httpStatus, error,
+  advice, exitCode. Empty fields are left out; without
   a status, the service does not list the instance. verdict is one of:
     would be accepted  the service would accept a restart now
     would be refused   it would not: see code and advice
@@ -76,7 +79,9 @@ Safety:
 Credentials:
 ` + target.ManualSources + `  They need the RAM actions ecs:DescribeInstances and ecs:RebootInstance.
   Without the first one the service lists nothing, and does not say why.
-  -emulate uses a key of its own.
+  The scheduled events need ecs:DescribeInstancesFullStatus. Without it, the
+  check cannot show them, and its verdict is the same.
+  --emulate uses a key of its own.
 
 Environment:
 ` + target.ManualEnvironment

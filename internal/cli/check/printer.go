@@ -27,7 +27,7 @@ func (p *Printer) Page() int {
 	return exitcode.Done
 }
 
-// Progress prints what goes on, unless -quiet was given.
+// Progress prints what goes on, unless --quiet was given.
 func (p *Printer) Progress(format string, args ...any) {
 	if !p.settings.Quiet {
 		fmt.Fprintf(p.stderr, format, args...)
@@ -45,7 +45,7 @@ func (p *Printer) Print(r Result) int {
 // Failed prints an error that concerns all instances alike: once, but with a line of
 // result for each instance. It returns the exit code.
 func (p *Printer) Failed(err error) int {
-	r := NewResult(ecsreboot.Instance{}, nil, err)
+	r := NewResult(p.settings.program(), ecsreboot.Instance{}, nil, err)
 	p.printError(r)
 	if len(p.settings.InstanceIDs) == 0 && p.settings.JSON {
 		p.printResult(r)
@@ -75,5 +75,5 @@ func (p *Printer) printResult(r Result) {
 	if p.settings.JSON {
 		text = r.JSON()
 	}
-	process.PrintResult(p.stdout, p.stderr, Program, text)
+	process.PrintResult(p.stdout, p.stderr, p.settings.program(), text)
 }

@@ -23,12 +23,16 @@ type Result struct {
 	StartTime   time.Time `json:"startTime,omitzero"`
 	ExpiredTime time.Time `json:"expiredTime,omitzero"`
 	Zone        string    `json:"zone,omitempty"`
-	RequestID   string    `json:"requestId,omitempty"`
-	Code        string    `json:"code,omitempty"`
-	HTTPStatus  int       `json:"httpStatus,omitempty"`
-	Error       string    `json:"error,omitempty"`
-	Advice      string    `json:"advice,omitempty"`
-	ExitCode    int       `json:"exitCode"`
+	// Events are the system events that are scheduled for the instance. EventsError says why
+	// the events could not be read.
+	Events      []ecsreboot.ScheduledEvent `json:"events,omitempty"`
+	EventsError string                     `json:"eventsError,omitempty"`
+	RequestID   string                     `json:"requestId,omitempty"`
+	Code        string                     `json:"code,omitempty"`
+	HTTPStatus  int                        `json:"httpStatus,omitempty"`
+	Error       string                     `json:"error,omitempty"`
+	Advice      string                     `json:"advice,omitempty"`
+	ExitCode    int                        `json:"exitCode"`
 }
 
 // The verdicts.
@@ -39,9 +43,10 @@ const (
 	DryRunIgnored   = "restarted" // the service answered the dry run as a real restart
 )
 
-// NewResult returns the result of a check. The instance is what is known of it if the
+// NewResult returns the result of a check. Program is the name of the program that the
+// advice refers to for its -h page. The instance is what is known of it if the
 // check fails; checked is nil then.
-func NewResult(instance ecsreboot.Instance, checked *ecsreboot.CheckResult, err error) Result {
+func NewResult(program string, instance ecsreboot.Instance, checked *ecsreboot.CheckResult, err error) Result {
 	if checked != nil {
 		instance = checked.Instance
 	}
@@ -56,10 +61,13 @@ func NewResult(instance ecsreboot.Instance, checked *ecsreboot.CheckResult, err 
 		ExitCode:    exitcode.Of(err),
 	}
 	if err == nil {
-		r.RequestID = checked.RequestID
+		r.RequestID, r.Events, r.EventsError = checked.RequestID, checked.Events, checked.EventsError
+		if checked.EventsDenied {
+			r.EventsError += "; is the permission ecs:DescribeInstancesFullStatus missing?"
+		}
 		return r
 	}
-	r.Error, r.Advice = err.Error(), advice.OnCheck(err, Program)
+	r.Error, r.Advice = err.Error(), advice.OnCheck(err, program)
 	if answer, ok := errors.AsType[*ecsreboot.APIError](err); ok {
 		r.RequestID, r.Code, r.HTTPStatus = answer.RequestID, string(answer.Code), answer.StatusCode
 	}
@@ -107,10 +115,20 @@ func (r Result) Line() string {
 	} else if r.Verdict == WouldBeAccepted {
 		parts = append(parts, "not listed, perhaps because the permission to read it is missing")
 	}
+	for _, e := range r.Events {
+		event := "scheduled: " + e.Type + " (" + e.ID + ")"
+		if !e.NotBefore.IsZero() {
+			event += " not before " + view.Minute(e.NotBefore)
+		}
+		parts = append(parts, event)
+	}
+	if r.EventsError != "" {
+		parts = append(parts, "scheduled events are not known: "+r.EventsError)
+	}
 	text := "a restart " + r.Verdict
 	switch r.Verdict {
 	case NotFoundOut:
-		text = "whether a restart would be accepted was not found out"
+		text = "it is unknown whether a restart would be accepted"
 	case DryRunIgnored:
 		text = "restarted, although it was a dry run"
 	}

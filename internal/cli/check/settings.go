@@ -4,6 +4,7 @@
 package check
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -24,21 +25,31 @@ type Settings struct {
 	InstanceIDs []string
 	ForceStop   bool
 	JSON, Quiet bool
-	Page        string // -h, help or -version: print this and do nothing else
+	Program     string // its name, for texts; empty: [Program]
+	Page        string // -h, help or --version: print this and do nothing else
+}
+
+func (s *Settings) program() string { return cmp.Or(s.Program, Program) }
+
+// Flags returns the flags of the command line except --version.
+func (s *Settings) Flags() *flag.FlagSet {
+	flags := cmdline.NewFlagSet(Program)
+	s.AddFlags(flags)
+	flags.Lookup("timeout").Usage = "limit of all checks together, such as 90s; 0 for no limit. Default: 2m"
+	flags.BoolVar(&s.ForceStop, "force", false, "check for a forced restart")
+	flags.BoolVar(&s.JSON, "json", false, "print one line of JSON for each instance, on failure too")
+	flags.BoolVar(&s.Quiet, "quiet", false, "print no progress, only the results and errors")
+	return flags
 }
 
 func newFlagSet(s *Settings, version *bool) *flag.FlagSet {
-	flags := cmdline.NewFlagSet(Program)
-	s.AddFlags(flags)
-	flags.BoolVar(&s.ForceStop, "force", false, "")
-	flags.BoolVar(&s.JSON, "json", false, "")
-	flags.BoolVar(&s.Quiet, "quiet", false, "")
-	flags.BoolVar(version, "version", false, "")
+	flags := s.Flags()
+	flags.BoolVar(version, "version", false, "print the version")
 	return flags
 }
 
 // Parse parses the command line. With an error, which is a usage error, the settings
-// still say whether it asks for -json.
+// still say whether it asks for --json.
 func Parse(args []string) (Settings, error) {
 	var s Settings
 	if len(args) == 1 && args[0] == "help" {

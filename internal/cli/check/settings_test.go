@@ -14,7 +14,7 @@ import (
 
 func TestPages(t *testing.T) {
 	for page, commands := range map[string][][]string{
-		usage:  {{"-h"}, {"--help"}, {"-emulate", "-h", "i-1"}},
+		usage:  {{"-h"}, {"--help"}, {"--emulate", "-h", "i-1"}},
 		manual: {{"help"}},
 	} {
 		for _, args := range commands {
@@ -30,7 +30,7 @@ func TestPages(t *testing.T) {
 
 func TestManualIsComplete(t *testing.T) {
 	newFlagSet(new(Settings), new(bool)).VisitAll(func(f *flag.Flag) {
-		require.Contains(t, manual, "\n  -"+f.Name+" ", "the manual leaves -%s out", f.Name)
+		require.Contains(t, manual, "\n  --"+f.Name+" ", "the manual leaves --%s out", f.Name)
 	})
 	for _, code := range []int{
 		exitcode.Done, exitcode.Failed, exitcode.Usage, exitcode.Unknown, exitcode.Throttled, exitcode.NoCredentials, exitcode.Interrupted,
@@ -40,5 +40,5 @@ func TestManualIsComplete(t *testing.T) {
 	for _, verdict := range []string{WouldBeAccepted, WouldBeRefused, NotFoundOut, DryRunIgnored} {
 		require.Contains(t, manual, "\n    "+verdict+" ")
 	}
-	require.Contains(t, manual, "default "+strings.TrimSuffix(target.DefaultTimeout.String(), "0s")+",")
+	require.Contains(t, strings.Join(strings.Fields(manual), " "), "Default: "+strings.TrimSuffix(target.DefaultTimeout.String(), "0s"))
 }

@@ -35,9 +35,19 @@ func Parse(flags *flag.FlagSet, args []string) error {
 	case errors.Is(err, flag.ErrHelp):
 		return err
 	case err != nil:
-		return Errorf("%v", err)
+		return InvalidFlag(err)
 	}
 	return RejectEmpty(flags)
+}
+
+// InvalidFlag returns the usage error for an error of package flag, which spells flags
+// with one dash.
+func InvalidFlag(err error) error {
+	text := err.Error()
+	for _, before := range []string{"flag provided but not defined: ", "flag needs an argument: ", " for flag ", " for "} {
+		text = strings.Replace(text, before+"-", before+"--", 1)
+	}
+	return Errorf("%s", text)
 }
 
 // ParseID parses the flags and returns the only argument after them, the id of an
@@ -75,7 +85,7 @@ func CheckID(id string) error {
 
 // RejectFlags rejects an empty list of arguments, and arguments after the first one
 // that look like flags. Package flag stops at the first argument, so it would
-// ignore a -dry-run that follows.
+// ignore a --dry-run that follows.
 func RejectFlags(args []string) error {
 	if len(args) == 0 {
 		return Errorf("missing instance id")
@@ -94,7 +104,7 @@ func RejectEmpty(flags *flag.FlagSet) error {
 	var empty []string
 	flags.Visit(func(f *flag.Flag) {
 		if f.Value.String() == "" {
-			empty = append(empty, "-"+f.Name)
+			empty = append(empty, "--"+f.Name)
 		}
 	})
 	if len(empty) > 0 {

@@ -14,7 +14,7 @@ func TestArguments(t *testing.T) {
 	require.NoError(t, cmdline.RejectFlags([]string{"i-1", "i-2"}))
 	require.NoError(t, cmdline.RejectFlags([]string{"-1"}), "what the flag package let pass")
 	require.Error(t, cmdline.RejectFlags(nil))
-	require.Error(t, cmdline.RejectFlags([]string{"i-1", "-dry-run"}))
+	require.Error(t, cmdline.RejectFlags([]string{"i-1", "--dry-run"}))
 
 	require.NoError(t, cmdline.CheckID("i-1"))
 	for _, id := range []string{"", "i 1", "i-1\n", "i-\x1b[2J"} {
@@ -24,8 +24,8 @@ func TestArguments(t *testing.T) {
 
 func TestAsks(t *testing.T) {
 	require.True(t, cmdline.HasSwitch([]string{"-x", "--json", "i-1"}, "json"))
-	require.True(t, cmdline.HasSwitch([]string{"i-1", "-json=1"}, "json"))
-	require.False(t, cmdline.HasSwitch([]string{"-json=false", "json", "-json=x"}, "json"))
+	require.True(t, cmdline.HasSwitch([]string{"i-1", "--json=1"}, "json"))
+	require.False(t, cmdline.HasSwitch([]string{"--json=false", "json", "--json=x"}, "json"))
 }
 
 func TestParseID(t *testing.T) {

@@ -77,6 +77,8 @@ func setOption(f *ecstest.Fault, option string) (err error) {
 		f.Status, err = strconv.Atoi(value)
 	case "code":
 		f.Code = value
+	case "refuse":
+		f.Refuse = value
 	default:
 		return errors.New("unknown option")
 	}

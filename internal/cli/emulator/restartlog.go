@@ -25,13 +25,12 @@ func openRestartLog(name string) (*restartLog, error) {
 }
 
 func (l *restartLog) add(c ecstest.ReceivedCall) {
-	if !c.Acted || c.Action != "RebootInstance" {
-		return
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, err := fmt.Fprintf(l.file, "%s %s\n", time.Now().UTC().Format(time.RFC3339Nano), c.InstanceID); err != nil && l.err == nil {
-		l.err = err
+	for _, id := range c.Restarted {
+		if _, err := fmt.Fprintf(l.file, "%s %s\n", time.Now().UTC().Format(time.RFC3339Nano), id); err != nil && l.err == nil {
+			l.err = err
+		}
 	}
 }
 

@@ -27,27 +27,36 @@ type Settings struct {
 	RestartLog string // path of the log of restarts; empty: none
 	Page       string // -h or help: print this and do nothing else
 
-	quiet bool
+	quiet     bool
+	instances instanceFlags
+	denied    []denial
 }
 
-func newFlagSet(s *Settings, i *instanceFlags) *flag.FlagSet {
+// Flags returns the flags of the command line.
+func (s *Settings) Flags() *flag.FlagSet {
 	flags := cmdline.NewFlagSet(Program)
-	o := &s.Options
-	flags.StringVar(&o.Addr, "addr", "127.0.0.1:0", "")
-	flags.StringVar(&i.ids, "instances", "i-bp67acfmxazb4ph0001", "")
-	flags.IntVar(&i.count, "count", 0, "")
-	flags.StringVar(&i.zones, "zones", "a", "")
-	flags.Var(&i.tags, "tag", "")
-	flags.StringVar(&o.AccessKeyID, "key-id", "testid", "")
-	flags.StringVar(&o.AccessKeySecret, "key-secret", "testsecret", "")
-	flags.StringVar(&o.BearerToken, "bearer-token", "testtoken", "")
-	flags.StringVar(&o.Region, "region", "cn-hangzhou", "")
-	flags.DurationVar(&i.time, "reboot-time", 0, "")
-	flags.DurationVar(&i.jitter, "reboot-jitter", 0, "")
-	flags.IntVar(&o.LimitPerMinute, "limit", 0, "")
-	flags.StringVar(&s.RestartLog, "restart-log", "", "")
-	flags.BoolVar(&s.quiet, "quiet", false, "")
-	flags.Var((*faultList)(&s.Faults), "fault", "")
+	o, i := &s.Options, &s.instances
+	flags.StringVar(&o.Addr, "addr", "127.0.0.1:0", "loopback `address` to listen on; port 0 is any free port. Default: 127.0.0.1:0")
+	flags.StringVar(&o.Region, "region", "cn-hangzhou", "`region` of the service. Default: cn-hangzhou")
+	flags.StringVar(&o.AccessKeyID, "key-id", "testid", "`ID` of the access key that the service accepts. Default: testid")
+	flags.StringVar(&o.AccessKeySecret, "key-secret", "testsecret", "`secret` of this access key. Default: testsecret")
+	flags.StringVar(&o.SecurityToken, "security-token", "", "make the access key a temporary one, which the service accepts only with this `token`")
+	flags.StringVar(&o.BearerToken, "bearer-token", "testtoken", "bearer `token` that the service accepts; \"\" for none. Default: testtoken")
+	flags.IntVar(&o.LimitPerMinute, "limit", 0, "rate limit of each action, in `calls` per minute. Default: 0, which means no limit")
+	flags.DurationVar(&o.AuditDelay, "audit-delay", 0, "how long it takes until ActionTrail shows a call; negative: it shows a call at once. Default: 10m")
+	flags.StringVar(&i.ids, "instances", "i-bp67acfmxazb4ph0001", "`IDs` of the instances, separated by commas. Default: i-bp67acfmxazb4ph0001")
+	flags.IntVar(&i.count, "count", 0, "serve this `number` of instances: i-00000001, i-00000002 and so on")
+	flags.StringVar(&i.zones, "zones", "a", "`zones` of the region, separated by commas; the instances get them in turn. Default: a")
+	flags.Var(&i.tags, "tag", "give the instances a tag `key=value,...` of which they get the values in turn. Repeatable")
+	flags.DurationVar(&i.time, "reboot-time", 0, "how long a restart takes; negative for no time. Default: 30s, or 10s for a forced restart")
+	flags.DurationVar(&i.jitter, "reboot-jitter", 0, "let each instance take up to this much longer, at random")
+	flags.Var(&i.stopped, "stopped", "instances with these `IDs`, separated by commas, are Stopped")
+	flags.Var(&i.locked, "locked", "instances with these `IDs` are locked for security")
+	flags.Var(&i.expired, "expired", "instances with these `IDs` have expired")
+	flags.Var((*denyList)(&s.denied), "deny", "let RAM deny an `action[:id,...]` such as RebootInstance:i-1. If RAM denies a list, the response is empty. Repeatable")
+	flags.StringVar(&s.RestartLog, "restart-log", "", "append a line to this `file` for each restart that happens")
+	flags.BoolVar(&s.quiet, "quiet", false, "do not log calls")
+	flags.Var((*faultList)(&s.Faults), "fault", "make calls fail as `kind[:times][,option]...` describes. Repeatable")
 	return flags
 }
 
@@ -58,26 +67,35 @@ func Parse(args []string) (*Settings, error) {
 		s.Page = manual
 		return s, nil
 	}
-	var instances instanceFlags
-	flags := newFlagSet(s, &instances)
+	flags := s.Flags()
 	err := flags.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		s.Page = usage
 		return s, nil
 	case err != nil:
-		return nil, cmdline.Errorf("%s: %v", Program, err)
+		return nil, fmt.Errorf("%s: %w", Program, cmdline.InvalidFlag(err))
 	case flags.NArg() > 0:
 		return nil, cmdline.Errorf("%s: unexpected argument %q", Program, flags.Arg(0))
-	case instances.count < 0 || instances.jitter < 0:
-		return nil, cmdline.Errorf("%s: -count and -reboot-jitter cannot be negative", Program)
 	}
-	s.Instances = instances.all(s.Options.Region, cmdline.Given(flags)["instances"])
-	return s, nil
+	return s, s.Complete(cmdline.Given(flags)["instances"])
+}
+
+// Complete checks the flags, and makes the instances that they describe. Given says
+// whether the flag --instances was given.
+func (s *Settings) Complete(given bool) error {
+	if s.instances.count < 0 || s.instances.jitter < 0 {
+		return cmdline.Errorf("%s: --count and --reboot-jitter cannot be negative", Program)
+	}
+	s.Instances = s.instances.all(s.Options.Region, given)
+	if err := s.instances.impair(s.Instances); err != nil {
+		return err
+	}
+	return s.deny()
 }
 
 // Log makes the service log its calls and the statuses of its instances to w, unless
-// -quiet was given. Nothing that signs a call is logged.
+// --quiet was given. Nothing that signs a call is logged.
 func (s *Settings) Log(w io.Writer) {
 	if s.quiet {
 		return
@@ -91,7 +109,7 @@ func (s *Settings) Log(w io.Writer) {
 }
 
 // LogRestarts makes the service write the restarts that really happen to the file
-// of -restart-log, if there is one. The caller calls stop after the service has
+// of --restart-log, if there is one. The caller calls stop after the service has
 // ended; its error says that restarts may be missing from the file.
 func (s *Settings) LogRestarts() (stop func() error, err error) {
 	if s.RestartLog == "" {

@@ -11,7 +11,7 @@ import (
 )
 
 // The exit codes. After Unknown, a script must look at the instance before it
-// sends another restart. Every other code except Done and Halted means that the
+// sends another restart. Every other code except Done, Halted and Finished means that the
 // call restarted nothing.
 const (
 	Done          = 0   // the service accepted the restart, the restart is proven, or the check passed
@@ -21,6 +21,8 @@ const (
 	Throttled     = 4   // held back by a rate limit: the restart did not happen
 	NoCredentials = 5   // no usable credentials: nothing was sent
 	Halted        = 6   // a run over several instances halted early; some of them may have restarted
+	Busy          = 7   // another process has the journal: nothing was done
+	Finished      = 8   // the run is finished: there was nothing to do
 	Interrupted   = 130 // SIGINT, SIGTERM or SIGHUP, and the restart did not happen
 )
 
@@ -36,7 +38,8 @@ func (e *UsageError) Error() string { return e.Problem }
 // Throttled, NoCredentials, Usage and Failed: a call that was interrupted after
 // the request left is Unknown. An accepted restart that is an error nevertheless,
 // such as [ecsreboot.ErrDryRunIgnored] or a wait that was interrupted, is Unknown
-// too, and so is [ecsreboot.ErrNotProven]. Of never returns Halted.
+// too, and so is [ecsreboot.ErrNotProven]. Of never returns Halted,
+// Busy or Finished.
 func Of(err error) int {
 	_, usage := errors.AsType[*UsageError](err)
 	switch {

@@ -1,68 +1,55 @@
 package reboot
 
-import "github.com/ecsreboot/ecsreboot/internal/cli/target"
+import (
+	page "github.com/ecsreboot/ecsreboot/internal/cli/manual"
+	"github.com/ecsreboot/ecsreboot/internal/cli/target"
+)
+
+// flags documents flags.
+func flags(names ...string) string {
+	return page.Flags(newFlagSet(new(Settings), new(bool)), names...)
+}
 
 // usage is the -h page, manual the page of help. The tests hold that the manual has
 // every flag and every exit code, and that both fit 80 columns.
 const usage = `ecs-reboot restarts one Alibaba Cloud ECS instance.
 
 Usage:
-  ecs-reboot -emulate [flags] <instance-id>          practise without an account
-  ecs-reboot -region <region> [flags] <instance-id>  restart a real instance
+  ecs-reboot --emulate [flags] <instance-id>          without an account
+  ecs-reboot --region <region> [flags] <instance-id>  restart a real instance
   ecs-reboot help                                    print the manual
 
 Flags:
-  -region <id>  region of the instance, such as cn-hangzhou
-  -wait         wait until the restart is proven and the instance is Running
-  -dry-run      only check whether the service would accept the restart
-  -force        restart like a power cut
-  -json         print the result as JSON, for scripts
+  --region <id>  region of the instance, such as cn-hangzhou
+  --wait         wait until the restart is proven and the instance is Running
+  --dry-run      only check whether the service would accept the restart
+  --force        restart like a power cut
+  --json         print the result as JSON, for scripts
 
 Examples:
-  ecs-reboot -emulate -wait i-bp67acfmxazb4ph0001
-  ecs-reboot -region cn-hangzhou -dry-run i-bp67acfmxazb4ph0001
-  ecs-reboot -region cn-hangzhou -wait i-bp67acfmxazb4ph0001
+  ecs-reboot --emulate --wait i-bp67acfmxazb4ph0001
+  ecs-reboot --region cn-hangzhou --dry-run i-bp67acfmxazb4ph0001
+  ecs-reboot --region cn-hangzhou --wait i-bp67acfmxazb4ph0001
 `
 
-const manual = `ecs-reboot restarts one Alibaba Cloud ECS instance.
+var manual = `ecs-reboot restarts one Alibaba Cloud ECS instance.
 
 Usage:
-  ecs-reboot -emulate [flags] <instance-id>          practise without an account
-  ecs-reboot -region <region> [flags] <instance-id>  restart a real instance
+  ecs-reboot --emulate [flags] <instance-id>          without an account
+  ecs-reboot --region <region> [flags] <instance-id>  restart a real instance
 
   Flags go before the instance id. One call restarts one instance.
 
 Where to act:
-` + target.ManualFlags + `  -emulate            serve an instance with that id in this process and
-                      restart it; takes seconds
-
+` + target.ManualFlags + flags("emulate") + `
 What to do:
-  -dry-run            only check whether the service would accept the restart
-  -force              restart like a power cut: what the guest has not
-                      written to disk is lost
-  -yes                do not ask before -force; scripts need it
-  -timeout <time>     limit of a call that does not wait, such as 90s;
-                      default 2m, 0 for none
-
+` + flags("dry-run", "force", "yes", "timeout") + `
 Waiting:
-  -wait               follow the restart until it is proven and the instance is
-                      Running again
-  -wait-timeout <t>   limit of the restart and the wait together; default 25m,
-                      0 for none
-  -settle <time>      how long to look for signs of a restart whose response was
-                      lost; default 1m, 0 for one poll
-  -resend-unknown     resend such a restart once if no sign shows in that time.
-                      CAUTION: this may restart the instance twice, as the first
-                      request may still be on its way
-
+` + flags("wait", "wait-timeout", "unknown-grace", "resend-unknown") + `
 What to print:
-  -json               print the result as one line of JSON, on failure too; with
-                      -wait, after a line for each event
-  -quiet              print no progress, only the result and errors
-  -version            print the version
-  -h                  print a short page
+` + flags("json", "quiet", "version") + `  -h                    print a short page
 
-  With -wait, a terminal shows one line that is redrawn in place. Everything
+  With --wait, a terminal shows one line that is redrawn in place. Everything
   else, and a terminal with TERM=dumb or CI set, gets one line for each event.
   NO_COLOR disables colors.
 
@@ -72,27 +59,27 @@ Result:
   sentAt, code, httpStatus, error, advice, exitCode. Empty fields are left out.
   Only failed calls have attempts and sentAt. outcome is one of:
     accepted          the service accepted the restart. With an error: it
-                      ignored -dry-run, or with -wait, the restart was not
+                      ignored --dry-run, or with --wait, the restart was not
                       proven
-    restarted         with -wait: the restart is proven, the instance is Running
+    restarted         with --wait: the restart is proven; it is Running again
     dry run passed    the service would accept the restart; nothing restarted
     rejected          the service refused; nothing restarted
     not sent          no restart was sent; nothing restarted
     unknown           it may have restarted: look at the instance before you
                       send another restart
     none              a dry run without a response; nothing restarted
-  With -wait -json each line has a type: event, or result for the last one. An
+  With --wait --json each line has a type: event, or result for the last one. An
   event has at, instanceId, event, status, startTime, requestId and error;
-  -quiet leaves the events out. The result also has proof (status, start time,
+  --quiet leaves the events out. The result also has proof (status, start time,
   refusal), elapsedSeconds from the request to the proof, requests, sentAt,
   startTimeBefore, startTimeAfter and readings (at, status, startTime). The
   result of a failed wait has lastStatus and lastSeen.
 
 Exit codes:
-  0    accepted, or the dry run passed; with -wait: restarted, with proof
+  0    accepted, or the dry run passed; with --wait: restarted, with proof
   1    rejected or failed; nothing restarted
   2    invalid usage; nothing was sent
-  3    unknown, or sent but not proven (-wait), or a dry run restarted the
+  3    unknown, or sent but not proven (--wait), or a dry run restarted the
        instance: look at the instance
   4    throttled; nothing restarted
   5    no usable credentials; nothing was sent
@@ -104,17 +91,17 @@ Exit codes:
 
 Safety:
   Accepted is not restarted: the restart takes minutes more. The status Running
-  right after may be the one from before, so -wait accepts only these as proof:
+  right after may be the one from before, so --wait accepts only these as proof:
   Stopping, Stopped or Starting and then Running, or Running with a start time
   after the request. That proves that the instance restarted, not that this call
   was the reason. A restart that leaves neither trace ends as not proven.
   A restart is retried only while it certainly did not happen. Where that cannot
   be known, as when the connection breaks before the response, the program stops
-  with exit code 3; with -wait it first polls the instance for -settle.
+  with exit code 3; with --wait it first polls the instance for --unknown-grace.
 
 Credentials:
-` + target.ManualSources + `  They need the RAM action ecs:RebootInstance, and for -wait
-  ecs:DescribeInstances. -emulate uses a key of its own.
+` + target.ManualSources + `  They need the RAM action ecs:RebootInstance, and for --wait
+  ecs:DescribeInstances. --emulate uses a key of its own.
 
 Environment:
 ` + target.ManualEnvironment

@@ -11,8 +11,8 @@ import (
 	"github.com/ecsreboot/ecsreboot/internal/cli/view"
 )
 
-// Practice is the emulated service that -emulate restarts an instance of. Without
-// -wait it prints what that service sees.
+// Practice is the emulated service that --emulate restarts an instance of. Without
+// --wait it prints what that service sees.
 type Practice struct {
 	*service.Connection
 
@@ -28,7 +28,7 @@ func Practise(s Settings, out *Printer, connector service.Connector, restartTime
 	if restartTime == 0 {
 		restartTime = 2 * time.Second
 	}
-	profile, options := waitedFor, ecstest.Options{} // the wait shows what it observes
+	profile, options := waitedFor, service.EmulatedRecords() // the wait shows what it observes
 	show := out.stopwatch()
 	if !s.Wait {
 		profile = ecstest.RebootProfile{Graceful: restartTime, Forced: restartTime / 2}
@@ -63,7 +63,7 @@ func (p *Practice) shown(show service.Note) ecstest.Options {
 			if c.Code != "" {
 				answer += " " + c.Code
 			}
-			show("%s answered %s", c.Action, answer)
+			show("%s: response %s", c.Action, answer)
 		},
 		OnStatus: func(_ string, status ecsreboot.Status) {
 			show("%s", status)
@@ -81,8 +81,8 @@ func (p *Practice) Finish(ctx context.Context, r view.Result) {
 	back := !s.Wait && !s.Quiet && r.Restarts() && p.watch(ctx)
 	p.out.Progress("the service restarted the instance %s\n", view.Times(p.Server.Reboots(s.Request.InstanceID)))
 	if back {
-		p.out.Progress("Only as the owner of the emulated service could this program see Running again.\n" +
-			"With -region it returns once the service has accepted; -wait follows the restart to its end.\n")
+		p.out.Progress("This program saw Running again only because it serves the emulated service itself.\n" +
+			"With a real service and without a wait, it exits when the service has accepted the restart.\n")
 	}
 }
 

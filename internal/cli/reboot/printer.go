@@ -12,7 +12,7 @@ import (
 )
 
 // Printer prints what the program does: the result on stdout, everything else on
-// stderr. With -wait -json the events go to stdout too.
+// stderr. With --wait --json the events go to stdout too.
 type Printer struct {
 	settings Settings
 	streams  *terminal.Streams
@@ -32,7 +32,7 @@ func (p *Printer) Page() int {
 	return exitcode.Done
 }
 
-// Progress prints what goes on, unless -quiet was given.
+// Progress prints what goes on, unless --quiet was given.
 func (p *Printer) Progress(format string, args ...any) {
 	if !p.settings.Quiet {
 		fmt.Fprintf(p.streams.Stderr, format, args...)

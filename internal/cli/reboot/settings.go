@@ -25,34 +25,41 @@ type Settings struct {
 	view.Command
 	WaitOptions ecsreboot.WaitOptions // with Wait
 	JSON, Quiet bool
-	Page        string // -h, help or -version: print this and do nothing else
-
-	yes bool
+	Yes         bool   // do not ask
+	Page        string // -h, help or --version: print this and do nothing else
 }
 
 const (
-	defaultWaitTimeout = 25 * time.Minute
-	defaultSettle      = time.Minute
+	defaultWaitTimeout  = 25 * time.Minute
+	defaultUnknownGrace = time.Minute
 )
 
-func newFlagSet(s *Settings, version *bool) *flag.FlagSet {
+// Flags returns the flags of the command line except --version.
+func (s *Settings) Flags() *flag.FlagSet {
 	flags := cmdline.NewFlagSet(Program)
 	s.AddFlags(flags)
-	flags.BoolVar(&s.Request.ForceStop, "force", false, "")
-	flags.BoolVar(&s.yes, "yes", false, "")
-	flags.BoolVar(&s.Request.DryRun, "dry-run", false, "")
-	flags.BoolVar(&s.Wait, "wait", false, "")
-	flags.DurationVar(&s.WaitOptions.Timeout, "wait-timeout", defaultWaitTimeout, "")
-	flags.DurationVar(&s.WaitOptions.UnknownGrace, "settle", defaultSettle, "")
-	flags.BoolVar(&s.WaitOptions.ResendUnknown, "resend-unknown", false, "")
-	flags.BoolVar(&s.JSON, "json", false, "")
-	flags.BoolVar(&s.Quiet, "quiet", false, "")
-	flags.BoolVar(version, "version", false, "")
+	flags.Lookup("timeout").Usage = "limit of a call that does not wait, such as 90s; 0 for no limit. Default: 2m"
+	flags.BoolVar(&s.Request.DryRun, "dry-run", false, "only check whether the service would accept the restart")
+	flags.BoolVar(&s.Request.ForceStop, "force", false, "force the restart, like a power cut: the guest loses the data that it has not written to disk")
+	flags.BoolVar(&s.Yes, "yes", false, "do not ask; scripts need it")
+	flags.BoolVar(&s.Wait, "wait", false, "follow the restart until it is proven and the instance is Running again")
+	flags.DurationVar(&s.WaitOptions.Timeout, "wait-timeout", defaultWaitTimeout, "limit of the restart and the wait together; 0 for no limit. Default: 25m")
+	flags.DurationVar(&s.WaitOptions.UnknownGrace, "unknown-grace", defaultUnknownGrace, "how long to look for signs of a restart whose response was lost; 0 for one poll. Default: 1m")
+	flags.BoolVar(&s.WaitOptions.ResendUnknown, "resend-unknown", false, "resend such a restart once if there is no sign of it in that time. "+
+		"CAUTION: this may restart the instance twice, because the first request may still be on its way")
+	flags.BoolVar(&s.JSON, "json", false, "print the result as one line of JSON, on failure too; with --wait, after a line for each event")
+	flags.BoolVar(&s.Quiet, "quiet", false, "print no progress, only the result and errors")
+	return flags
+}
+
+func newFlagSet(s *Settings, version *bool) *flag.FlagSet {
+	flags := s.Flags()
+	flags.BoolVar(version, "version", false, "print the version")
 	return flags
 }
 
 // Parse parses the command line. With an error, which is a usage error, the settings
-// still say whether it asks for -json and -wait.
+// still say whether it asks for --json and --wait.
 func Parse(args []string) (Settings, error) {
 	s := Settings{Command: view.Command{Program: Program}}
 	if len(args) == 1 && args[0] == "help" {
@@ -88,15 +95,16 @@ func (s *Settings) parse(args []string) error {
 	if err := s.Check(); err != nil {
 		return err
 	}
-	return s.checkWait(cmdline.Given(flags))
+	return s.CheckWait(cmdline.Given(flags))
 }
 
-// checkWait rejects flags that contradict -wait, and flags that need it.
-func (s *Settings) checkWait(given map[string]bool) error {
+// CheckWait rejects flags that contradict --wait, and flags that need it. It completes the
+// options of the wait.
+func (s *Settings) CheckWait(given map[string]bool) error {
 	if !s.Wait {
-		for _, name := range []string{"wait-timeout", "settle", "resend-unknown"} {
+		for _, name := range []string{"wait-timeout", "unknown-grace", "resend-unknown"} {
 			if given[name] {
-				return cmdline.Errorf("-%s needs -wait", name)
+				return cmdline.Errorf("--%s needs --wait", name)
 			}
 		}
 		return nil
@@ -104,13 +112,13 @@ func (s *Settings) checkWait(given map[string]bool) error {
 	options := &s.WaitOptions
 	switch {
 	case s.Request.DryRun:
-		return cmdline.Errorf("-wait and -dry-run contradict each other; a dry run restarts nothing")
+		return cmdline.Errorf("--wait and --dry-run contradict each other; a dry run restarts nothing")
 	case given["timeout"]:
-		return cmdline.Errorf("-timeout limits a call that does not wait; with -wait, use -wait-timeout")
+		return cmdline.Errorf("--timeout limits a call that does not wait; to limit the wait, use --wait-timeout")
 	case options.Timeout < 0:
-		return cmdline.Errorf("-wait-timeout %v is negative; 0 means none", options.Timeout)
+		return cmdline.Errorf("--wait-timeout %v is negative; 0 means none", options.Timeout)
 	case options.UnknownGrace < 0:
-		return cmdline.Errorf("-settle %v is negative", options.UnknownGrace)
+		return cmdline.Errorf("--unknown-grace %v is negative", options.UnknownGrace)
 	}
 	options.Timeout, options.UnknownGrace = orNone(options.Timeout), orNone(options.UnknownGrace)
 	return nil

@@ -3,12 +3,16 @@
 package service
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
 	"github.com/ecsreboot/ecsreboot/internal/cli/target"
+	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
 // Connector makes connections. Tests replace its functions, such as to serve in
@@ -31,6 +35,12 @@ type Emulation struct {
 	Faults    []ecstest.Fault
 }
 
+// EmulatedRecords returns the options of an emulator that shows its records of a restart
+// soon, so that users who practice need not wait for 10 minutes.
+func EmulatedRecords() ecstest.Options {
+	return ecstest.Options{AuditDelay: 2 * time.Second, StateChangeDelay: time.Second}
+}
+
 // Note prints what goes on, for a person.
 type Note func(format string, args ...any)
 
@@ -41,20 +51,21 @@ func NoteTo(w io.Writer) Note {
 
 // Connect returns a connection to a target: for -emulate, to an emulated service
 // that Connect starts as described. Note prints which service it is, and the
-// requests that the client retries. The caller closes the connection.
-func (c Connector) Connect(to target.Target, program string, emulated Emulation, note Note) (*Connection, error) {
+// requests that the client retries. Further options of the client come last. The caller
+// closes the connection.
+func (c Connector) Connect(to target.Target, program string, emulated Emulation, note Note, more ...ecsreboot.Option) (*Connection, error) {
 	if !to.Emulate {
 		newClient := ecsreboot.NewClient
 		if c.NewClient != nil {
 			newClient = c.NewClient
 		}
-		client, err := newClient(to.Region, to.Options(program, note)...)
+		client, err := newClient(to.Region, append(to.Options(program, note), more...)...)
 		if err != nil {
-			return nil, err
+			return nil, inFlags(to, err)
 		}
 		return &Connection{Client: client}, nil
 	}
-	connection, err := c.emulate(to, program, emulated, note)
+	connection, err := c.emulate(to, program, emulated, note, more)
 	if err != nil {
 		return nil, fmt.Errorf("%s: failed to start the emulated service: %w", program, err)
 	}
@@ -62,7 +73,27 @@ func (c Connector) Connect(to target.Target, program string, emulated Emulation,
 	return connection, nil
 }
 
-func (c Connector) emulate(to target.Target, program string, emulated Emulation, note Note) (*Connection, error) {
+// inFlags turns an error about the region or an option into one about the flag that gave it.
+func inFlags(to target.Target, err error) error {
+	input, ok := errors.AsType[*ecsreboot.InputError](err)
+	if !ok {
+		return err
+	}
+	switch input.Field {
+	case "region":
+		if to.RegionFrom != "" && to.RegionFrom != "--region" {
+			return cmdline.Errorf("region %q of %s %s", to.Region, to.RegionFrom, input.Problem)
+		}
+		return cmdline.Errorf("--region %q %s", to.Region, input.Problem)
+	case "WithEndpoint":
+		return cmdline.Errorf("--endpoint %q %s", redact.Unknown(to.Endpoint, len(to.Endpoint)+1), input.Problem)
+	case "WithVPCEndpoint":
+		return cmdline.Errorf("--vpc %s", input.Problem)
+	}
+	return err
+}
+
+func (c Connector) emulate(to target.Target, program string, emulated Emulation, note Note, more []ecsreboot.Option) (*Connection, error) {
 	newServer := ecstest.NewServer
 	if c.NewServer != nil {
 		newServer = c.NewServer
@@ -78,7 +109,7 @@ func (c Connector) emulate(to target.Target, program string, emulated Emulation,
 		}
 	}
 	server.Inject(emulated.Faults...)
-	client, err := server.NewClient(to.Options(program, note)...)
+	client, err := server.NewClient(append(to.Options(program, note), more...)...)
 	if err != nil {
 		server.Close()
 		return nil, err

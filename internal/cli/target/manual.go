@@ -1,17 +1,21 @@
 package target
 
-// ManualFlags documents the flags of a [Target] except -emulate and -timeout, which
+import (
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
+	"github.com/ecsreboot/ecsreboot/internal/cli/manual"
+)
+
+// ManualFlags documents the flags of a [Target] except --emulate and --timeout, which
 // each program documents for itself.
-const ManualFlags = `  -region <id>        region of the instance, such as cn-hangzhou
-  -vpc                use the endpoint inside the region's VPCs; there is no
-                      fallback to the public one
-  -endpoint <url>     use this endpoint; needs -region too. http:// is allowed
-                      for a loopback host only
-  -signature v3|v1    v3 is ACS3-HMAC-SHA256, the default; v1 is HMAC-SHA1
-`
+var ManualFlags = func() string {
+	flags := cmdline.NewFlagSet("")
+	new(Target).AddPlaceFlags(flags)
+	return manual.Flags(flags, "region", "profile", "vpc", "endpoint", "signature", "debug")
+}()
 
 // ManualSources documents where credentials come from.
-const ManualSources = `  The default chain of credentials-go provides them, no flag does. In order:
+const ManualSources = `  --profile names a profile, see 3 and 4. Without it, the default chain of
+  credentials-go provides them, in this order:
     1. environment     ALIBABA_CLOUD_ACCESS_KEY_ID,
                        ALIBABA_CLOUD_ACCESS_KEY_SECRET, and for a temporary key
                        ALIBABA_CLOUD_SECURITY_TOKEN

@@ -7,23 +7,30 @@ import (
 	"time"
 )
 
-// retryLogger returns a logger that turns the client's warnings, one for each retry,
-// into notes for a person.
-func retryLogger(note func(format string, args ...any)) *slog.Logger {
-	return slog.New(retryNotes{note})
+// logger returns a logger that turns the client's records into notes for a person: one
+// for each retry and, for --debug, one for each change of the credentials.
+func logger(note func(format string, args ...any), debug bool) *slog.Logger {
+	return slog.New(notes{note, debug})
 }
 
-type retryNotes struct {
-	note func(format string, args ...any)
+type notes struct {
+	note  func(format string, args ...any)
+	debug bool
 }
 
-func (n retryNotes) Enabled(_ context.Context, level slog.Level) bool {
-	return n.note != nil && level >= slog.LevelWarn
+func (n notes) Enabled(_ context.Context, level slog.Level) bool {
+	return n.note != nil && (level >= slog.LevelWarn || n.debug)
 }
-func (n retryNotes) WithAttrs([]slog.Attr) slog.Handler { return n }
-func (n retryNotes) WithGroup(string) slog.Handler      { return n }
+func (n notes) WithAttrs([]slog.Attr) slog.Handler { return n }
+func (n notes) WithGroup(string) slog.Handler      { return n }
 
-func (n retryNotes) Handle(_ context.Context, record slog.Record) error {
+func (n notes) Handle(_ context.Context, record slog.Record) error {
+	switch {
+	case record.Message == "ecsreboot: credentials":
+		return n.credentials(record)
+	case record.Level < slog.LevelWarn:
+		return nil
+	}
 	var why, wait string
 	record.Attrs(func(a slog.Attr) bool {
 		switch a.Key {
@@ -37,5 +44,21 @@ func (n retryNotes) Handle(_ context.Context, record slog.Record) error {
 		return true
 	})
 	n.note("%s\nretrying in %s\n", why, wait)
+	return nil
+}
+
+// credentials notes where credentials come from. The record has the masked key id.
+func (n notes) credentials(record slog.Record) error {
+	var source, keys string
+	record.Attrs(func(a slog.Attr) bool {
+		switch a.Key {
+		case "source":
+			source = a.Value.String()
+		case "credentials":
+			keys = a.Value.String()
+		}
+		return true
+	})
+	n.note("credentials from %s: %s\n", source, keys)
 	return nil
 }

@@ -30,13 +30,13 @@ func parse(t *testing.T, args ...string) (*target.Target, error) {
 func TestContradictions(t *testing.T) {
 	for _, args := range [][]string{
 		{},
-		{"-region", ""},
-		{"-emulate", "-region", "cn-hangzhou"},
-		{"-emulate", "-endpoint", "https://ecs.local"},
-		{"-emulate", "-vpc"},
-		{"-region", "cn-hangzhou", "-vpc", "-endpoint", "https://ecs.local"},
-		{"-region", "cn-hangzhou", "-timeout", "-1s"},
-		{"-region", "cn-hangzhou", "-signature", "v2"},
+		{"--region", ""},
+		{"--emulate", "--region", "cn-hangzhou"},
+		{"--emulate", "--endpoint", "https://ecs.local"},
+		{"--emulate", "--vpc"},
+		{"--region", "cn-hangzhou", "--vpc", "--endpoint", "https://ecs.local"},
+		{"--region", "cn-hangzhou", "--timeout", "-1s"},
+		{"--region", "cn-hangzhou", "--signature", "v2"},
 	} {
 		_, err := parse(t, args...)
 		require.Equal(t, exitcode.Usage, exitcode.Of(err), "%v: %v", args, err)
@@ -45,9 +45,9 @@ func TestContradictions(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	for endpoint, args := range map[string][]string{
-		"https://ecs.cn-beijing.aliyuncs.com":     {"-region", "cn-beijing"},
-		"https://ecs-vpc.cn-beijing.aliyuncs.com": {"-region", "cn-beijing", "-vpc"},
-		"https://ecs.local":                       {"-region", "cn-beijing", "-endpoint", "https://ecs.local"},
+		"https://ecs.cn-beijing.aliyuncs.com":     {"--region", "cn-beijing"},
+		"https://ecs-vpc.cn-beijing.aliyuncs.com": {"--region", "cn-beijing", "--vpc"},
+		"https://ecs.local":                       {"--region", "cn-beijing", "--endpoint", "https://ecs.local"},
 	} {
 		where, err := parse(t, args...)
 		require.NoError(t, err)
@@ -58,12 +58,12 @@ func TestOptions(t *testing.T) {
 }
 
 func TestLimit(t *testing.T) {
-	where, err := parse(t, "-emulate", "-timeout", "1ns")
+	where, err := parse(t, "--emulate", "--timeout", "1ns")
 	require.NoError(t, err)
 	ctx, cancel := where.Limit(t.Context())
 	defer cancel()
 	<-ctx.Done()
-	require.EqualError(t, context.Cause(ctx), "-timeout 1ns is over: context deadline exceeded")
+	require.EqualError(t, context.Cause(ctx), "--timeout 1ns is over: context deadline exceeded")
 	require.ErrorIs(t, context.Cause(ctx), context.DeadlineExceeded)
 
 	where.Timeout = 0
@@ -72,7 +72,7 @@ func TestLimit(t *testing.T) {
 	_, limited := ctx.Deadline()
 	require.False(t, limited)
 
-	where, err = parse(t, "-emulate")
+	where, err = parse(t, "--emulate")
 	require.NoError(t, err)
 	ctx, cancel = where.Limit(t.Context())
 	defer cancel()

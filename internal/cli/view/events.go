@@ -52,7 +52,10 @@ type eventLine struct {
 	Status     string    `json:"status,omitempty"`
 	StartTime  time.Time `json:"startTime,omitzero"`
 	RequestID  string    `json:"requestId,omitempty"`
+	SendID     string    `json:"sendId,omitempty"`
 	Error      string    `json:"error,omitempty"`
+	// Testimony is what the witness found.
+	Testimony ecsreboot.Testimony `json:"testimony,omitzero"`
 }
 
 func (d jsonLines) Event(e ecsreboot.Event) {
@@ -64,6 +67,8 @@ func (d jsonLines) Event(e ecsreboot.Event) {
 		Status:     string(e.Status),
 		StartTime:  e.StartTime,
 		RequestID:  e.RequestID,
+		SendID:     e.SendID,
+		Testimony:  e.Testimony,
 	}
 	if e.Err != nil {
 		line.Error = e.Err.Error()
@@ -92,9 +97,21 @@ func Describe(e ecsreboot.Event) string {
 		return "poll failed: " + reason(e.Err)
 	case ecsreboot.EventProbeFailed:
 		return "probe failed: " + reason(e.Err)
+	case ecsreboot.EventWitness:
+		text := e.Testimony.String()
+		if e.Testimony.Message != "" {
+			text += ": " + e.Testimony.Message
+		}
+		return text
+	case ecsreboot.EventWitnessFailed:
+		return "witness failed: " + reason(e.Err)
+	case ecsreboot.EventAwaitsWitness:
+		return awaitsWitness
 	}
 	return string(e.Kind)
 }
+
+const awaitsWitness = "no sign of the restart, waiting for the witness"
 
 const resendRefused = "resent and refused: the first request took effect"
 

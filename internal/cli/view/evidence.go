@@ -18,6 +18,9 @@ type Evidence struct {
 	LastStatus      string    `json:"lastStatus,omitempty"` // of a failed wait
 	LastSeen        time.Time `json:"lastSeen,omitzero"`    // of a failed wait
 	Readings        []Reading `json:"readings,omitempty"`   // the polls after the request that brought news
+	SendIDs         []string  `json:"sendIds,omitempty"`    // of the requests that may have reached the service
+	// Testimony is what the witness found.
+	Testimony []ecsreboot.Testimony `json:"testimony,omitempty"`
 
 	elapsed time.Duration
 	refused bool // the service refused the second request, so that one restarted nothing
@@ -38,6 +41,13 @@ func newReadings(seen []ecsreboot.Observation) []Reading {
 	return readings
 }
 
+func sendIDs(sent []ecsreboot.SentRequest) (ids []string) {
+	for _, request := range sent {
+		ids = append(ids, request.SendID)
+	}
+	return ids
+}
+
 // NewWaitResult returns the result of a command that waited. Restarted is nil if
 // there is an error. ResendRefused is whether there was an
 // [ecsreboot.EventResendRefused].
@@ -53,6 +63,8 @@ func NewWaitResult(c Command, restarted *ecsreboot.RestartResult, err error, res
 			StartTimeBefore: restarted.Before.StartTime,
 			StartTimeAfter:  restarted.StartTimeAfter,
 			Readings:        newReadings(restarted.Observations),
+			SendIDs:         sendIDs(restarted.Sent),
+			Testimony:       restarted.Testimony,
 			elapsed:         restarted.Elapsed,
 			refused:         resendRefused,
 		}
@@ -68,6 +80,8 @@ func NewWaitResult(c Command, restarted *ecsreboot.RestartResult, err error, res
 			LastStatus:      string(waited.LastStatus),
 			LastSeen:        waited.LastSeen.UTC(),
 			Readings:        newReadings(waited.Observations),
+			SendIDs:         sendIDs(waited.Sent),
+			Testimony:       waited.Testimony,
 		}
 	}
 	return r
@@ -85,6 +99,8 @@ func (r Result) proof() string {
 		text += "status: " + joinStatuses(r.passed()) + ", then Running"
 	case ecsreboot.ProofRefusal:
 		text += "status: not Running when it was resent, then Running"
+	case ecsreboot.ProofRecord:
+		text += "record: " + joinStatuses(r.recorded()) + ", then Running"
 	case ecsreboot.ProofStartTime:
 		text += fmt.Sprintf("start time: %s, before it was %s", Minute(r.StartTimeAfter), Minute(r.StartTimeBefore))
 	default:
@@ -104,6 +120,18 @@ func (e *Evidence) passed() []ecsreboot.Status {
 	var p progress
 	for _, r := range e.Readings {
 		p.observe(ecsreboot.Event{Status: ecsreboot.Status(r.Status)})
+	}
+	return p.passed
+}
+
+// recorded returns the statuses other than Running that the witness found, in their order,
+// without repetitions.
+func (e *Evidence) recorded() []ecsreboot.Status {
+	var p progress
+	for _, t := range e.Testimony {
+		for _, o := range t.Changes {
+			p.observe(ecsreboot.Event{Status: o.Status})
+		}
 	}
 	return p.passed
 }

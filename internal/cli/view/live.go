@@ -124,10 +124,14 @@ func (p *progress) add(e ecsreboot.Event) {
 		p.doing = "response lost"
 	case ecsreboot.EventResendRefused:
 		p.doing = resendRefused
+	case ecsreboot.EventAwaitsWitness:
+		p.doing = "response lost, waiting for the witness"
+	case ecsreboot.EventWitness:
+		p.doing = Describe(e)
 	case ecsreboot.EventStatus:
 		p.failure = ""
 		p.observe(e)
-	case ecsreboot.EventPollFailed, ecsreboot.EventProbeFailed:
+	case ecsreboot.EventPollFailed, ecsreboot.EventProbeFailed, ecsreboot.EventWitnessFailed:
 		p.failure = Describe(e)
 	}
 }

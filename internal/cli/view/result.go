@@ -43,7 +43,7 @@ func (c Command) String() string {
 // Result is the outcome of a command. Its JSON is what scripts read: the keys and
 // the values of Outcome do not change.
 type Result struct {
-	Type       string    `json:"type,omitempty"` // "result" with -wait, where other lines come before it
+	Type       string    `json:"type,omitempty"` // "result" with --wait, where other lines come before it
 	InstanceID string    `json:"instanceId,omitempty"`
 	Operation  string    `json:"operation"`
 	Outcome    string    `json:"outcome"`
@@ -51,8 +51,8 @@ type Result struct {
 	DryRun     bool      `json:"dryRun,omitempty"`
 	ForceStop  bool      `json:"forceStop,omitempty"`
 	Attempts   int       `json:"attempts,omitempty"` // of a failed call that did not wait
-	SentAt     time.Time `json:"sentAt,omitzero"`    // of a failed call, or with -wait
-	*Evidence            // with -wait, once a request was sent
+	SentAt     time.Time `json:"sentAt,omitzero"`    // of a failed call, or with --wait
+	*Evidence            // with --wait, once a request was sent
 	Code       string    `json:"code,omitempty"`
 	HTTPStatus int       `json:"httpStatus,omitempty"`
 	Error      string    `json:"error,omitempty"`

@@ -1,0 +1,187 @@
+package app
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
+)
+
+// lose makes the response to the next restart of an instance disappear.
+func (b *bubble) lose(id string, f ecstest.Fault) {
+	f.Kind, f.Action, f.InstanceID = ecstest.FaultDrop, "RebootInstance", id
+	b.server.Inject(f)
+}
+
+// A witness decides what becomes of a restart whose response was lost, and its exit code.
+func TestWitness(t *testing.T) {
+	tests := map[string]struct {
+		fault   ecstest.Fault
+		names   string
+		code    int
+		state   fleet.State
+		witness string
+		says    string // of the error, or a part of what is printed
+	}{
+		"refused":       {ecstest.Fault{Refuse: "DiskError"}, "actiontrail,states", exitcode.Failed, fleet.StateFailed, "ActionTrail and CloudMonitor", "DiskError"},
+		"accepted":      {ecstest.Fault{Act: true}, "actiontrail", exitcode.Done, fleet.StateHealthy, "", ""},
+		"never arrived": {ecstest.Fault{}, "actiontrail,states", exitcode.Unknown, fleet.StateUnknown, "", "no trace"},
+		"not asked":     {ecstest.Fault{Refuse: "DiskError"}, "none", exitcode.Unknown, fleet.StateUnknown, "", ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 2, func(b *bubble) {
+				b.lose("i-1", test.fault)
+				code, m, stderr := b.do(b.first("--witness", test.names, "--max-failed", "1")...)
+				require.Equal(b, test.code, code, stderr)
+				history, err := fleet.Load(b.journal)
+				require.NoError(b, err)
+				record, _ := history.Report().Record("i-1")
+				require.Equal(b, test.state, record.State, record.Error)
+				require.Equal(b, test.witness, record.Witness)
+				require.True(b, strings.HasPrefix(record.SendID, history.Report().ID+"."), "a log has the run: %s", record.SendID)
+				require.Contains(b, record.Error, test.says)
+				if test.state == fleet.StateUnknown {
+					require.Contains(b, m.NotRestarted[0].SendID, history.Report().ID)
+				}
+			})
+		})
+	}
+}
+
+// A witness without its permission is named once, and the run goes on without it.
+func TestWitnessDenied(t *testing.T) {
+	inBubble(t, 4, func(b *bubble) {
+		for action, code := range map[string]string{"LookupEvents": "NoPermission", "DescribeCloudAssistantStatus": "Forbidden.RAM"} {
+			b.server.Inject(ecstest.Fault{Kind: ecstest.FaultError, Action: action, Code: code, Status: 403, Times: -1})
+		}
+		b.lose("i-1", ecstest.Fault{})
+		b.lose("i-2", ecstest.Fault{})
+		code, _, stderr := b.do(b.first("--witness", "actiontrail,heartbeat", "--max-failed", "2", "--max-unavailable", "3", "--allow-wide")...)
+		require.Equal(b, exitcode.Unknown, code, stderr)
+		for _, note := range []string{
+			"continuing without the witness actiontrail: the permission for the RAM action actiontrail:LookupEvents is missing",
+			"continuing without the witness heartbeat: the permission for the RAM action ecs:DescribeCloudAssistantStatus is missing",
+		} {
+			require.Equal(b, 1, strings.Count(stderr, note), stderr)
+		}
+		require.Equal(b, []int{1, 0, 0, 1}, b.reboots(4))
+	})
+}
+
+// The heartbeat and the health hook must both pass.
+func TestHeartbeatIsHealth(t *testing.T) {
+	for _, hook := range []string{"", "true", "false"} {
+		inBubble(t, 2, func(b *bubble) {
+			args := []string{"--witness", "heartbeat", "--ready-timeout", "10m"}
+			if hook != "" {
+				args = append(args, "--health-cmd", hook)
+			}
+			begin := time.Now()
+			code, m, stderr := b.do(b.first(args...)...)
+			if hook == "false" {
+				require.Equal(b, exitcode.Halted, code, stderr)
+				return
+			}
+			require.Equal(b, exitcode.Done, code, stderr)
+			require.Equal(b, 2, m.Restarted)
+			require.Greater(b, time.Since(begin), 3*time.Minute, "of both, a heartbeat after the minute in which it started is awaited")
+		})
+	}
+}
+
+// A resumed run keeps its witnesses, without a flag.
+func TestWitnessAgain(t *testing.T) {
+	inBubble(t, 3, func(b *bubble) {
+		p := b.process("", b.first("--witness", "actiontrail,heartbeat", "--witness-timeout", "12m", "--max-failed", "3")...)
+		p.interactive = true
+		p.interrupt(10 * time.Second)
+		require.Equal(b, exitcode.Interrupted, p.run(), p.stderr.String())
+		require.NotContains(b, p.summary().NotRestarted[0].Next, "health", "the heartbeat needs no value")
+		b.lose("i-2", ecstest.Fault{Refuse: "DiskError"})
+		code, m, stderr := b.do(b.later("resume", "--yes")...)
+		require.Equal(b, exitcode.Failed, code, stderr)
+		require.Equal(b, "ActionTrail", m.NotRestarted[0].Witness)
+		require.Equal(b, fleet.ReasonRefused, m.NotRestarted[0].Reason)
+
+		// A session without the heartbeat, and those after it.
+		code, _, stderr = b.do(b.later("resume", "--yes", "--witness", "none")...)
+		require.Equal(b, exitcode.Usage, code)
+		require.Contains(b, stderr, "give the hook again, or --no-health")
+		b.lose("i-2", ecstest.Fault{})
+		code, m, stderr = b.do(b.later("resume", "--yes", "--no-health", "--witness", "none")...)
+		require.Equal(b, exitcode.Unknown, code, stderr)
+		require.Contains(b, m.NotRestarted[0].Next, " --witness none")
+		require.NotContains(b, m.NotRestarted[0].Error, "trace", "nobody was asked")
+		_, m, stderr = b.do(b.later("resolve", "--unknown-grace", "1s", "--witness-timeout", "1m")...)
+		require.NotEmpty(b, m.NotRestarted, stderr)
+		require.Contains(b, m.NotRestarted[0].Error, "no trace", "the plan names the witness")
+	})
+}
+
+func TestWitnessOfOne(t *testing.T) {
+	for name, test := range map[string]struct {
+		fault ecstest.Fault
+		code  int
+		says  []string
+	}{
+		"refused":       {ecstest.Fault{Refuse: "DiskError"}, exitcode.Failed, []string{"DiskError", "ActionTrail and CloudMonitor: refused with DiskError"}},
+		"never arrived": {ecstest.Fault{}, exitcode.Unknown, []string{"waiting for the witness", "no trace"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 1, func(b *bubble) {
+				b.lose("i-0", test.fault)
+				p := b.process("", "restart", "i-0", "--region", "cn-hangzhou", "--yes", "--witness", "actiontrail,states,heartbeat")
+				require.Equal(b, test.code, p.run(), p.stderr.String())
+				for _, text := range test.says {
+					require.Contains(b, p.stdout.String()+p.stderr.String(), text)
+				}
+			})
+		})
+	}
+}
+
+func TestWitnessFlag(t *testing.T) {
+	for text, says := range map[string]string{
+		"tarot":            `unknown witness "tarot", want actiontrail, states, heartbeat or none`,
+		"none,states":      "none contradicts the other names",
+		"actiontrail,":     `unknown witness ""`,
+		"states,states":    "",
+		"states,heartbeat": "",
+	} {
+		var names witnessFlag
+		err := names.Set(text)
+		if says == "" {
+			require.NoError(t, err, text)
+			continue
+		}
+		require.ErrorContains(t, err, says, text)
+	}
+	for args, says := range map[string]string{
+		"restart --region cn-hangzhou i-1 --no-wait --witness states": "--witness contradicts --no-wait and --dry-run",
+		"restart --region cn-hangzhou i-1 --witness-timeout -1s":      "--witness-timeout -1s is negative",
+		"run --temporal 127.0.0.1:1 --all --witness states":           "--witness and --temporal contradict each other",
+		"run --region cn-hangzhou --all --witness":                    "flag needs an argument",
+		"run --region cn-hangzhou --all --witness=":                   "unknown witness",
+		"run --region cn-hangzhou --all --witness none,states":        "none contradicts",
+	} {
+		p, _, stderr := newTestProgram(t)
+		require.Equal(t, exitcode.Usage, p.run(t.Context(), strings.Fields(args)), args)
+		require.Contains(t, stderr.String(), says, args)
+	}
+	values, _ := completeWitness(nil, nil, "states,a")
+	require.Equal(t, []string{"states,actiontrail"}, values)
+	for endpoint, local := range map[string]bool{
+		"http://127.0.0.1:8080": true, "https://localhost": true, "http://[::1]:1": true, "https://ecs.cn-hangzhou.aliyuncs.com": false, "https://10.0.0.1": false,
+	} {
+		require.Equal(t, local, isLocal(endpoint), endpoint)
+	}
+}
+
+var _ ecsreboot.Witness = (*witnesses)(nil)

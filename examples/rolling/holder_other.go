@@ -1,5 +1,0 @@
-//go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd)
-
-package main
-
-func holder(string) (who string, known bool) { return "", false }

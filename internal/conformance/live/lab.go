@@ -1,0 +1,376 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxRestarts is how many requests for a restart a run sends at most, whatever happens.
+const maxRestarts = 6
+
+// maxInstances is the number that a trace has in place of a larger number of instances.
+const maxInstances = 300
+
+// lab is what the experiments of one run share.
+type lab struct {
+	ctx      context.Context //nolint:containedctx // of the one run that the lab is for
+	wire     wire
+	region   string
+	instance string
+	log      io.Writer
+	throttle bool
+	records  bool
+	// recordsDelay is how long after the first restart its records are looked for.
+	recordsDelay time.Duration
+	// oneEndpoint means that all products are at the endpoint of the wire.
+	oneEndpoint bool
+	turnedAway  *reply // of a dry run with a wrong secret
+	redactor    redactor
+	trace       trace
+	began       time.Time
+	course      map[string]*course // of the restarts, by name
+}
+
+// course is what was seen of a restart.
+type course struct {
+	accepted             *reply
+	path                 []moment
+	before, after        string // StartTime
+	busy, busyDryRun     *reply
+	firstSeen, completed time.Duration
+}
+
+// facts are what an experiment saw.
+type facts map[string]string
+
+// unexpected ends a run: what happened is no answer to the question of the experiment.
+func unexpected(format string, args ...any) error {
+	return fmt.Errorf("unexpected, so the run stops: "+format, args...)
+}
+
+// run makes all experiments in order, and stops at the first that goes wrong. The trace holds
+// what was seen until then.
+func (l *lab) run() error {
+	l.redactor.keep(l.wire.key.id, l.wire.key.secret, l.wire.key.token, l.wire.key.bearer, l.instance)
+	l.course = map[string]*course{}
+	l.began = time.Now()
+	l.trace = trace{Kit: 1, Date: time.Now().UTC().Format(time.DateOnly), Region: l.region}
+	err := l.prepare()
+	for _, e := range experiments {
+		if err != nil {
+			break
+		}
+		r := row{ID: e.id}
+		if e.skip != nil {
+			r.Skipped = e.skip(l)
+		}
+		if r.Skipped == "" {
+			fmt.Fprintf(l.log, "%6.1f s  %s\n", time.Since(l.began).Seconds(), e.id)
+			var seen facts
+			if seen, err = e.run(l); err != nil {
+				err = fmt.Errorf("%s: %w", e.id, err)
+				break
+			}
+			r.Facts = seen
+			if c := l.course[e.id]; c != nil {
+				r.Timeline = c.path
+			}
+		}
+		l.trace.Rows = append(l.trace.Rows, r)
+	}
+	if err != nil {
+		l.trace.Stopped = l.redactor.sentence(err.Error())
+	}
+	return err
+}
+
+// prepare looks at the clock and at the instance before anything is tried.
+func (l *lab) prepare() error {
+	first, err := l.do(l.list())
+	if err != nil {
+		return err
+	}
+	date, err := http.ParseTime(first.header.Get("Date"))
+	if err != nil {
+		return unexpected("the service sends no date")
+	}
+	if l.wire.offset = date.Sub(first.at).Round(time.Second); l.wire.offset.Abs() < 2*time.Second {
+		l.wire.offset = 0
+	}
+	instance, err := l.only(first)
+	if err != nil {
+		return err
+	}
+	if problem := unsuitable(instance, date); problem != "" {
+		return errors.New(problem)
+	}
+	all, err := l.do(request{action: "DescribeInstances", params: map[string]string{"RegionId": l.region, "PageSize": "1"}})
+	if err != nil {
+		return err
+	}
+	total, _ := all.fields["TotalCount"].(float64)
+	l.trace.Instances = min(int(total), maxInstances)
+	if l.records { // its record, if there is one, is visible only later
+		l.turnedAway, err = l.do(l.wrongKey(l.check()))
+	}
+	return err
+}
+
+// unsuitable says why the instance must not be used, or "".
+func unsuitable(instance any, now time.Time) string {
+	text := func(name string) string { s, _ := at(instance, name).(string); return s }
+	if status := text("Status"); status != "Running" {
+		return fmt.Sprintf("the instance is %q and not Running", status)
+	}
+	if charge := text("InstanceChargeType"); charge != "PostPaid" {
+		return fmt.Sprintf("the instance is %q and not pay-as-you-go", charge)
+	}
+	if locks, _ := at(instance, "OperationLocks", "LockReason").([]any); len(locks) > 0 {
+		return "the instance is locked"
+	}
+	start, err := parseTime(text("StartTime"))
+	if err != nil {
+		return "the instance has no StartTime"
+	}
+	if now.Sub(start) < 3*time.Minute {
+		return "the instance started less than three minutes ago; wait, because StartTime has whole minutes"
+	}
+	return ""
+}
+
+func parseTime(text string) (time.Time, error) {
+	if t, err := time.Parse("2006-01-02T15:04Z", text); err == nil {
+		return t, nil
+	}
+	return time.Parse("2006-01-02T15:04:05Z", text)
+}
+
+// list is the request that lists the instance.
+func (l *lab) list() request {
+	return request{action: "DescribeInstances", params: map[string]string{"RegionId": l.region, "InstanceIds": `["` + l.instance + `"]`}}
+}
+
+// with sets parameters of a request, and takes out those that are set to "".
+func (r request) with(pairs ...string) request {
+	r.params = maps.Clone(r.params)
+	for pair := range slices.Chunk(pairs, 2) {
+		r.params[pair[0]] = pair[1]
+	}
+	maps.DeleteFunc(r.params, func(_, value string) bool { return value == "" })
+	return r
+}
+
+// check is a dry run of a restart.
+func (l *lab) check() request {
+	return request{action: "RebootInstance", params: map[string]string{"InstanceId": l.instance, "DryRun": "true"}}
+}
+
+// only is the one instance in a list.
+func (l *lab) only(a *reply) (any, error) {
+	instances, _ := at(a.fields, "Instances", "Instance").([]any)
+	if len(instances) != 1 || at(instances[0], "InstanceId") != l.instance {
+		return nil, unexpected("the list does not hold the instance and nothing else: status %d, code %q", a.status, a.text("Code"))
+	}
+	return instances[0], nil
+}
+
+// do sends a request. A response that no experiment is about is an error.
+func (l *lab) do(r request) (*reply, error) {
+	a, err := l.wire.send(l.ctx, r)
+	if err != nil {
+		return nil, unexpected("%w", err)
+	}
+	l.redactor.learn(a.fields, "")
+	code := a.text("Code")
+	switch {
+	case strings.Contains(code, "Throttling") && !l.throttling(r):
+		return nil, unexpected("throttled: %s", code)
+	case a.status >= 500:
+		return nil, unexpected("status %d, code %q", a.status, code)
+	case a.status < http.StatusBadRequest && a.text("RequestId") == "" && a.header.Get("X-Acs-Request-Id") == "":
+		return nil, unexpected("status %d without a request ID: something else than the service answered", a.status)
+	}
+	return a, nil
+}
+
+func (l *lab) throttling(r request) bool { return l.throttle && r.action == "DescribeInstanceStatus" }
+
+// refused sends a request that must restart nothing.
+func (l *lab) refused(r request) (facts, error) {
+	a, err := l.do(r)
+	if err != nil {
+		return nil, err
+	}
+	if r.action == "RebootInstance" && a.status < 300 {
+		return nil, unexpected("the service accepted a request that should restart nothing; the instance may restart now")
+	}
+	return l.seen(a), nil
+}
+
+// seen are the facts of any response.
+func (l *lab) seen(a *reply) facts {
+	f := facts{"status": strconv.Itoa(a.status), "type": l.contentType(a), "keys": l.redactor.names(slices.Collect(maps.Keys(a.fields)))}
+	if code := a.text("Code"); code != "" {
+		f["code"] = l.redactor.name(code)
+		f["message"] = l.redactor.sentence(a.text("Message"))
+	}
+	if a.root != "" {
+		f["root"] = l.redactor.name(a.root)
+	}
+	switch id := a.header.Get("X-Acs-Request-Id"); id {
+	case "":
+		f["requestId"] = "no header"
+	case a.text("RequestId"):
+		f["requestId"] = "header and body agree"
+	default:
+		f["requestId"] = "header and body differ"
+	}
+	return f
+}
+
+var mediaType = regexp.MustCompile(`^[a-z]+/[a-z+-]+(; ?charset=[A-Za-z0-9-]{3,10})?$`)
+
+func (l *lab) contentType(a *reply) string {
+	if text := l.redactor.clean(a.header.Get("Content-Type")); mediaType.MatchString(text) {
+		return text
+	}
+	return removed
+}
+
+// brief are the facts of a refusal among others, each with a prefix.
+func (l *lab) brief(f facts, prefix string, a *reply) {
+	f[prefix+".status"] = strconv.Itoa(a.status)
+	if code := a.text("Code"); code != "" {
+		f[prefix+".code"] = l.redactor.name(code)
+	}
+}
+
+// page are the facts of a list.
+func (l *lab) page(f facts, prefix string, a *reply) {
+	l.brief(f, prefix, a)
+	if a.status != http.StatusOK {
+		return
+	}
+	instances, _ := at(a.fields, "Instances", "Instance").([]any)
+	f[prefix+".count"] = strconv.Itoa(len(instances))
+	for _, name := range []string{"PageSize", "PageNumber", "TotalCount"} {
+		if n, ok := a.fields[name].(float64); ok {
+			f[prefix+"."+name] = strconv.Itoa(min(int(n), maxInstances))
+		}
+	}
+	f[prefix+".NextToken"] = "no"
+	if a.text("NextToken") != "" {
+		f[prefix+".NextToken"] = "yes"
+	}
+}
+
+// statusOf polls the instance.
+func (l *lab) statusOf() (status, start string, at *reply, err error) {
+	a, err := l.do(l.list())
+	if err != nil {
+		return "", "", nil, err
+	}
+	instance, err := l.only(a)
+	if err != nil {
+		return "", "", nil, err
+	}
+	fields, _ := instance.(map[string]any)
+	status, _ = fields["Status"].(string)
+	start, _ = fields["StartTime"].(string)
+	return status, start, a, nil
+}
+
+// order sends a request for a restart. It is the only function that does.
+func (l *lab) order(r request) (*reply, error) {
+	if l.trace.Restarts >= maxRestarts {
+		return nil, unexpected("%d restarts were requested already", l.trace.Restarts)
+	}
+	l.trace.Restarts++
+	return l.do(r)
+}
+
+// restart restarts the instance and follows it until it is Running again. If again is true,
+// it requests a second restart at once, and a dry run while the instance is busy.
+func (l *lab) restart(name string, r request, again bool) (*course, error) {
+	const limit = 25 * time.Minute
+	status, before, _, err := l.statusOf()
+	if err != nil {
+		return nil, err
+	}
+	if status != "Running" {
+		return nil, unexpected("the instance is %q before a restart that this run did not request", status)
+	}
+	c := &course{before: before}
+	if c.accepted, err = l.order(r); err != nil {
+		return nil, err
+	}
+	if c.accepted.status != http.StatusOK {
+		return nil, unexpected("the service refused a restart: status %d, code %q", c.accepted.status, c.accepted.text("Code"))
+	}
+	if again {
+		if c.busy, err = l.order(l.check().with("DryRun", "")); err != nil {
+			return nil, err
+		}
+	}
+	left := false // the instance was seen in another status than Running
+	for {
+		status, start, poll, err := l.statusOf()
+		if err != nil {
+			return nil, err
+		}
+		elapsed := poll.at.Sub(c.accepted.at)
+		if n := len(c.path); n == 0 || c.path[n-1].Status != status {
+			c.path = append(c.path, moment{elapsed.Milliseconds(), l.redactor.name(status)})
+		}
+		if status != "Running" && !left {
+			left, c.firstSeen = true, elapsed
+			if again {
+				if c.busyDryRun, err = l.do(l.check()); err != nil {
+					return nil, err
+				}
+				if c.busyDryRun.status < http.StatusMultipleChoices {
+					return nil, unexpected("the service accepted a dry run of a busy instance; it may restart once more")
+				}
+			}
+		}
+		if status == "Running" && left {
+			c.after, c.completed = start, elapsed
+			l.course[name] = c
+			return c, nil
+		}
+		if status == "Stopped" && elapsed > 5*time.Minute || elapsed > limit {
+			return nil, unexpected("the instance is %q %v after the restart was accepted", status, elapsed.Round(time.Second))
+		}
+		if err := l.sleep(interval(elapsed)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// interval is how long to wait until the next poll.
+func interval(elapsed time.Duration) time.Duration {
+	if elapsed < 20*time.Second {
+		return 500 * time.Millisecond
+	}
+	return time.Second
+}
+
+func (l *lab) sleep(d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-l.ctx.Done():
+		return l.ctx.Err()
+	}
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/internal/endpoint"
+)
+
+// difference is a fact that the service and the fake do not share.
+type difference struct{ id, fact, service, fake string }
+
+// readTrace reads a trace and refuses what is none.
+func readTrace(data []byte) (*trace, error) {
+	var t trace
+	if err := json.Unmarshal(data, &t); err != nil {
+		return nil, fmt.Errorf("not a trace: %w", err)
+	}
+	if t.Kit != 1 || endpoint.RegionProblem(t.Region) != "" || t.Instances > maxInstances {
+		return nil, fmt.Errorf("not a trace of this kit: kit %d, region %q, %d instances", t.Kit, t.Region, t.Instances)
+	}
+	// What is printed of a trace must not control the terminal.
+	if strings.ContainsFunc(fmt.Sprint(t.Stopped, t.Rows), func(c rune) bool { return !unicode.IsPrint(c) }) {
+		return nil, errors.New("not a trace of this kit: it holds characters that cannot be printed")
+	}
+	return &t, nil
+}
+
+// replay makes the same experiments with a fake in this process, and returns what it shows.
+// It opens no socket.
+func replay(ctx context.Context, t *trace, log io.Writer) (*trace, error) {
+	seen := func(id string) bool {
+		return slices.ContainsFunc(t.Rows, func(r row) bool { return r.ID == id && r.Skipped == "" })
+	}
+	options := ecstest.Options{Region: t.Region, AccessKeyID: "testid", AccessKeySecret: "testsecret"}
+	key := credentials{id: options.AccessKeyID, secret: options.AccessKeySecret}
+	if seen("auth.bearer") {
+		options.BearerToken, key.bearer = "testbearer", "testbearer"
+	}
+	if seen("auth.token") {
+		options.SecurityToken, key.token = "testtoken", "testtoken"
+	}
+	if seen("flow.throttle") || seen("flow.quotas") {
+		options.LimitPerMinute = 400
+	}
+	options.AuditDelay, options.StateChangeDelay = -1, -1 // nobody waits for a record here
+	server, err := ecstest.NewInMemoryServer(options)
+	if err != nil {
+		return nil, err
+	}
+	defer server.Close()
+	const instance = "i-bp67acfmxazb4ph0001"
+	if err := server.AddInstance(ecstest.Instance{ID: instance}); err != nil {
+		return nil, err
+	}
+	for n := 1; n < t.Instances; n++ {
+		if err := server.AddInstance(ecstest.Instance{ID: "i-bp67acfmxazb4ph1" + strconv.Itoa(1000+n)}); err != nil {
+			return nil, err
+		}
+	}
+	client := server.HTTPClient()
+	defer client.CloseIdleConnections()
+	l := &lab{
+		ctx: ctx, wire: wire{http: client, endpoint: server.URL, key: key}, region: t.Region, instance: instance,
+		log: log, throttle: seen("flow.throttle"), records: seen("records.actiontrail"), oneEndpoint: true,
+	}
+	err = l.run()
+	return &l.trace, err
+}
+
+// compare returns the differences in the order of the rows of the service's trace. Rows that
+// one side skipped are left out.
+func compare(service, fake *trace) []difference {
+	var all []difference
+	for _, r := range service.Rows {
+		other := fake.row(r.ID)
+		if r.Skipped != "" || other.Skipped != "" {
+			continue
+		}
+		names := map[string]string{}
+		maps.Copy(names, r.Facts)
+		maps.Copy(names, other.Facts)
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			if a, b := r.Facts[name], other.Facts[name]; !strings.HasPrefix(name, "~") && !same(name, a, b) {
+				all = append(all, difference{r.ID, name, a, b})
+			}
+		}
+	}
+	return all
+}
+
+// same compares a fact. Two durations are the same if they differ by less than 2 s or by less
+// than a half.
+func same(name, a, b string) bool {
+	if !strings.HasSuffix(name, "Ms") {
+		return a == b
+	}
+	x, errX := strconv.ParseFloat(a, 64)
+	y, errY := strconv.ParseFloat(b, 64)
+	low, high := min(x, y), max(x, y)
+	return errX == nil && errY == nil && (high-low < 2000 || high < 1.5*low)
+}
+
+// print prints a difference; of lists of names, only what one side lacks.
+func (d difference) print(w io.Writer) {
+	if d.fact != "keys" && d.fact != "fields" && d.fact != "headers" {
+		fmt.Fprintf(w, "%s %s: the service has %q, the fake %q\n", d.id, d.fact, d.service, d.fake)
+		return
+	}
+	a, b := strings.Split(d.service, ","), strings.Split(d.fake, ",")
+	lacks := func(all, of []string) string {
+		return strings.Join(slices.DeleteFunc(slices.Clone(of), func(name string) bool { return slices.Contains(all, name) }), " ")
+	}
+	fmt.Fprintf(w, "%s %s: only the service has %q, only the fake has %q\n", d.id, d.fact, lacks(b, a), lacks(a, b))
+}

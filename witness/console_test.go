@@ -1,0 +1,59 @@
+package witness_test
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/witness"
+)
+
+// The console shows the end of the output, without control characters and secrets.
+func TestConsole(t *testing.T) {
+	bubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
+		s.RemoveInstance(id)
+		require.NoError(t, s.AddInstance(ecstest.Instance{ID: id, ConsoleOutput: strings.Repeat("[ 1.0] a line of the kernel\r\n", 2000) +
+			"\x1b[1;31mfailed\x1b[0m\tto mount /data\x00\n" +
+			"cloud-init: password: hunter2 set\nroot password is: \"two words\"\nAuthorization: Bearer abc.def\nAccessKeySecret=s3cr3t LTAI5tAbCdEfGhIjKlMn\n" +
+			"-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----\nemergency mode ü\xff\n"}))
+		output, err := witness.Console(t.Context(), region, id, s.options(t))
+		require.NoError(t, err)
+		require.True(t, output.Cut)
+		require.LessOrEqual(t, len(output.Text), 16<<10)
+		require.True(t, utf8.ValidString(output.Text))
+		require.True(t, strings.HasPrefix(output.Text, "[ 1.0] a line of the kernel\n"))
+		require.True(t, strings.HasSuffix(output.Text, "kernel\nfailed to mount /data\ncloud-init: password: *** set\nroot password is: ***\n"+
+			"Authorization: ***\nAccessKeySecret=*** ***\n***\nemergency mode ü?\n"), output.Text[len(output.Text)-300:])
+		require.WithinDuration(t, time.Now(), output.UpdatedAt, 48*time.Hour)
+	})
+	bubble(t, ecstest.Options{Allow: func(action, _ string) bool { return action != "GetInstanceConsoleOutput" }}, func(t *testing.T, s *stage) {
+		_, err := witness.Console(t.Context(), region, id, s.options(t))
+		require.ErrorIs(t, err, ecsreboot.ErrAccessDenied)
+		require.ErrorContains(t, err, "ecs:GetInstanceConsoleOutput")
+		_, err = witness.Console(t.Context(), region, "", s.options(t))
+		require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
+	})
+}
+
+func TestConsoleUnreadable(t *testing.T) {
+	for body, problem := range map[string]string{
+		`{"ConsoleOutput":"%"}`:                     "the output cannot be read",
+		`{"InstanceId":"i-2","ConsoleOutput":"eA"}`: "for another instance",
+		`{"ConsoleOutput":7}`:                       "the response cannot be read",
+	} {
+		_, err := witness.Console(t.Context(), region, id, of(t, func(*http.Request) (int, string) { return 200, body }))
+		require.ErrorContains(t, err, problem)
+	}
+	output, err := witness.Console(t.Context(), region, id, of(t, func(*http.Request) (int, string) {
+		return 200, `{"ConsoleOutput":"` + base64.StdEncoding.EncodeToString([]byte("-----BEGIN RSA PRIVATE KEY-----\nabc")) + `","LastUpdateTime":"soon"}`
+	}))
+	require.NoError(t, err)
+	require.Equal(t, witness.ConsoleOutput{Text: "***"}, output)
+}
