@@ -2,6 +2,7 @@ package ecstemporal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -93,14 +94,18 @@ func (s *service) tick() { s.env.RegisterDelayedCallback(s.tick, time.Second) }
 // time: the bubble does.
 const idleActivity = "Idle"
 
-func rollingInBubble(ctx workflow.Context, head runHead, packed []byte) ([]byte, error) {
+// underWay does a workflow's work while the idle activity is under way, and ends when the
+// environment has run again what waited to be tried again: it would leave their goroutines.
+func underWay[Out any](ctx workflow.Context, end func(), do func() (Out, error)) (Out, error) {
 	workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: forEver}), idleActivity)
-	return rollingReboot(ctx, head, packed)
+	out, err := do()
+	end()
+	detached, _ := workflow.NewDisconnectedContext(ctx)
+	return out, errors.Join(err, workflow.Sleep(detached, retryInterval+time.Second))
 }
 
-// register registers the activities of a worker. They end with the test, as they do with
-// a worker.
-func (s *service) register() (stop func()) {
+// register registers the activities of a worker. They end with the run.
+func (s *service) register() (end, stop func()) {
 	client, err := s.NewClient(s.options...)
 	require.NoError(s.t, err)
 	stopping, end := context.WithCancel(context.Background())
@@ -122,7 +127,7 @@ func (s *service) register() (stop func()) {
 		<-stopping.Done()
 		return temporal.NewNonRetryableApplicationError("the test is over", "Over", nil)
 	}, activity.RegisterOptions{Name: idleActivity})
-	return func() {
+	return end, func() {
 		end()
 		synctest.Wait()
 		client.CloseIdleConnections()
@@ -145,13 +150,15 @@ func until[In, Out any](stopping context.Context, do func(context.Context, In) (
 // run runs the plan, and returns the report and the events.
 func (s *service) run(settings Settings) (*fleet.Report, trace) {
 	s.t.Helper()
-	stop := s.register()
+	end, stop := s.register()
 	RegisterWorkflows(s.env)
 	settings, err := settings.forPlan(s.plan)
 	require.NoError(s.t, err)
 	packed, err := packPlan(s.plan, settings)
 	require.NoError(s.t, err)
-	s.env.ExecuteWorkflow(rollingInBubble, runHead{Settings: settings, Digest: s.plan.Digest()}, packed)
+	s.env.ExecuteWorkflow(func(ctx workflow.Context, head runHead, packed []byte) ([]byte, error) {
+		return underWay(ctx, end, func() ([]byte, error) { return rollingReboot(ctx, head, packed) })
+	}, runHead{Settings: settings, Digest: s.plan.Digest()}, packed)
 	stop()
 	require.NoError(s.t, s.env.GetWorkflowError())
 	require.NoError(s.t, s.env.GetWorkflowResult(&packed))
@@ -166,13 +173,12 @@ func (s *service) run(settings Settings) (*fleet.Report, trace) {
 // one runs a RebootOne, and returns its status.
 func (s *service) one(in oneInput) (status targetStatus) {
 	s.t.Helper()
-	stop := s.register()
+	end, stop := s.register()
 	RegisterWorkflows(s.env)
 	s.env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(nil)
 	s.env.SetStartTime(time.Now())
 	s.env.ExecuteWorkflow(func(ctx workflow.Context, in oneInput) (targetStatus, error) {
-		workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: forEver}), idleActivity)
-		return rebootOne(ctx, in)
+		return underWay(ctx, end, func() (targetStatus, error) { return rebootOne(ctx, in) })
 	}, in)
 	stop()
 	require.NoError(s.t, s.env.GetWorkflowError())
