@@ -29,11 +29,16 @@ type lab struct {
 	log      io.Writer
 	throttle bool
 	records  bool
-	// recordsDelay is how long after the first restart its records are looked for.
+	commands bool
+	denied   credentials // a key without permissions, or none
+	// recordsDelay is how long after a restart or a refusal its event is looked for.
 	recordsDelay time.Duration
 	// oneEndpoint means that all products are at the endpoint of the wire.
 	oneEndpoint bool
+	machine     any    // the instance as it was listed at the beginning
 	turnedAway  *reply // of a dry run with a wrong secret
+	throttled   *reply // the first call above a limit
+	guest       guest
 	redactor    redactor
 	trace       trace
 	began       time.Time
@@ -46,6 +51,7 @@ type course struct {
 	path                 []moment
 	before, after        string // StartTime
 	busy, busyDryRun     *reply
+	command              *reply // of a command for the restarting instance
 	firstSeen, completed time.Duration
 }
 
@@ -60,7 +66,7 @@ func unexpected(format string, args ...any) error {
 // run makes all experiments in order, and stops at the first that goes wrong. The trace holds
 // what was seen until then.
 func (l *lab) run() error {
-	l.redactor.keep(l.wire.key.id, l.wire.key.secret, l.wire.key.token, l.wire.key.bearer, l.instance)
+	l.redactor.keep(l.wire.key.id, l.wire.key.secret, l.wire.key.token, l.wire.key.bearer, l.instance, l.denied.id, l.denied.secret)
 	l.course = map[string]*course{}
 	l.began = time.Now()
 	l.trace = trace{Kit: 1, Date: time.Now().UTC().Format(time.DateOnly), Region: l.region}
@@ -87,6 +93,7 @@ func (l *lab) run() error {
 		}
 		l.trace.Rows = append(l.trace.Rows, r)
 	}
+	err = errors.Join(err, l.disarm())
 	if err != nil {
 		l.trace.Stopped = l.redactor.sentence(err.Error())
 	}
@@ -113,6 +120,7 @@ func (l *lab) prepare() error {
 	if problem := unsuitable(instance, date); problem != "" {
 		return errors.New(problem)
 	}
+	l.machine = instance
 	all, err := l.do(request{action: "DescribeInstances", params: map[string]string{"RegionId": l.region, "PageSize": "1"}})
 	if err != nil {
 		return err
@@ -189,29 +197,41 @@ func (l *lab) do(r request) (*reply, error) {
 	if err != nil {
 		return nil, unexpected("%w", err)
 	}
+	return a, l.take(r, a)
+}
+
+// take learns what to hide from a response, and refuses one that no experiment is about.
+func (l *lab) take(r request, a *reply) error {
 	l.redactor.learn(a.fields, "")
 	code := a.text("Code")
 	switch {
-	case strings.Contains(code, "Throttling") && !l.throttling(r):
-		return nil, unexpected("throttled: %s", code)
+	case strings.Contains(code, "Throttling") && !r.floods:
+		return unexpected("throttled: %s", code)
 	case a.status >= 500:
-		return nil, unexpected("status %d, code %q", a.status, code)
+		return unexpected("status %d, code %q", a.status, code)
 	case a.status < http.StatusBadRequest && a.text("RequestId") == "" && a.header.Get("X-Acs-Request-Id") == "":
-		return nil, unexpected("status %d without a request ID: something else than the service answered", a.status)
+		return unexpected("status %d without a request ID: something else than the service answered", a.status)
 	}
-	return a, nil
+	return nil
 }
 
-func (l *lab) throttling(r request) bool { return l.throttle && r.action == "DescribeInstanceStatus" }
-
-// refused sends a request that must restart nothing.
-func (l *lab) refused(r request) (facts, error) {
+// harmless sends a request that must restart nothing.
+func (l *lab) harmless(r request) (*reply, error) {
 	a, err := l.do(r)
 	if err != nil {
 		return nil, err
 	}
-	if r.action == "RebootInstance" && a.status < 300 {
+	if strings.HasPrefix(r.action, "Reboot") && a.status < http.StatusMultipleChoices {
 		return nil, unexpected("the service accepted a request that should restart nothing; the instance may restart now")
+	}
+	return a, nil
+}
+
+// refused returns the facts of a request that must restart nothing.
+func (l *lab) refused(r request) (facts, error) {
+	a, err := l.harmless(r)
+	if err != nil {
+		return nil, err
 	}
 	return l.seen(a), nil
 }
@@ -339,6 +359,11 @@ func (l *lab) restart(name string, r request, again bool) (*course, error) {
 				}
 				if c.busyDryRun.status < http.StatusMultipleChoices {
 					return nil, unexpected("the service accepted a dry run of a busy instance; it may restart once more")
+				}
+				if l.guest.ran {
+					if c.command, err = l.command(l.script("Once", "busy")); err != nil {
+						return nil, err
+					}
 				}
 			}
 		}

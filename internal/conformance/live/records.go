@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"math"
 	"net/http"
@@ -81,7 +82,8 @@ func (l *lab) console() (facts, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := facts{"fields": l.fields(a), "hours": "other format"}
+	output, err := base64.StdEncoding.DecodeString(a.text("ConsoleOutput"))
+	f := facts{"fields": l.fields(a), "hours": "other format", "base64": yes(err == nil), "~outputBytes": strconv.Itoa(len(output))}
 	l.brief(f, "known", a)
 	if updated, err := time.Parse(time.DateTime, a.text("LastUpdateTime")); err == nil {
 		f["hours"] = strconv.Itoa(int(math.Round(updated.Sub(a.at.Add(l.wire.offset)).Hours())))
@@ -122,6 +124,53 @@ func (l *lab) quotas() (facts, error) {
 	}
 	l.brief(f, "largePage", a)
 	return f, nil
+}
+
+// quotaNames looks for all rate limits that are named like an operation.
+func (l *lab) quotaNames() (facts, error) {
+	r := request{
+		endpoint: l.product("quotas"), version: "2020-05-10", action: "ListProductQuotas",
+		params: map[string]string{"ProductCode": "ecs", "QuotaCategory": "FlowControl", "MaxResults": "100"},
+	}
+	f := facts{}
+	var alike []string // names and codes of all quotas that have to do with RebootInstance
+	const maxPages = 10
+	for range maxPages {
+		a, err := l.do(r)
+		if err != nil {
+			return nil, err
+		}
+		l.brief(f, "list", a)
+		quotas, _ := a.fields["Quotas"].([]any)
+		for _, quota := range quotas {
+			text := func(name string) string { s, _ := at(quota, name).(string); return s }
+			name, code := text("QuotaName"), text("QuotaActionCode")
+			for _, action := range []string{"RebootInstance", "DescribeInstances"} {
+				if name == action {
+					f.count(action + ".names")
+					f[action+".unit"] = l.redactor.name(text("QuotaUnit"))
+				}
+				if code == action {
+					f.count(action + ".codes")
+				}
+			}
+			if strings.Contains(name+code+text("QuotaDescription"), "RebootInstance") {
+				alike = append(alike, name, code)
+			}
+		}
+		if a.text("NextToken") == "" {
+			break
+		}
+		r = r.with("NextToken", a.text("NextToken"))
+	}
+	f["~alike"] = l.redactor.names(alike)
+	return f, nil
+}
+
+// count adds one to a fact that is a number.
+func (f facts) count(name string) {
+	n, _ := strconv.Atoi(f[name]) // 0 if there is none
+	f[name] = strconv.Itoa(n + 1)
 }
 
 // events looks up events in ActionTrail, which allows two such calls in a second.
@@ -191,9 +240,12 @@ func (l *lab) actionTrail() (facts, error) {
 	return f, nil
 }
 
-// refusedCalls looks for the events of calls that the service refused.
+// refusedCalls looks for the events of calls that the service refused, after recordsDelay.
 func (l *lab) refusedCalls() (facts, error) {
 	f, c := facts{}, l.course["reboot.accepted-xml"]
+	if err := l.sleep(time.Until(c.busyDryRun.at.Add(l.recordsDelay))); err != nil {
+		return nil, err
+	}
 	if err := l.event(f, "busy", c.busy); err != nil {
 		return nil, err
 	}
@@ -318,6 +370,35 @@ func (l *lab) cloudMonitor() (facts, error) {
 	}
 	f["states"], f["~changes"] = strings.Join(states, " "), strconv.Itoa(len(all))
 	return f, nil
+}
+
+// changesDelay measures how long it takes until the end of the last restart is visible.
+func (l *lab) changesDelay() (facts, error) {
+	const limit = 5 * time.Minute
+	last := l.course["reboot.forced"]
+	// The restart before ended at most when this one began.
+	from := last.accepted.at.Add(l.wire.offset + last.completed/2).UnixMilli()
+	for {
+		a, err := l.do(l.changes())
+		if err != nil {
+			return nil, err
+		}
+		f := facts{}
+		l.brief(f, "lookup", a)
+		for _, c := range changesIn(a) {
+			if c.at >= from && c.state == "Running" {
+				f["visible"], f["delayMs"] = "yes", milliseconds(a.at.Add(l.wire.offset).Sub(time.UnixMilli(c.at)))
+				return f, nil
+			}
+		}
+		if a.status != http.StatusOK || a.at.Sub(last.accepted.at) > last.completed+limit {
+			f["visible"] = "no"
+			return f, nil
+		}
+		if err := l.sleep(2 * time.Second); err != nil {
+			return nil, err
+		}
+	}
 }
 
 func (l *lab) changesOrder() (facts, error) {

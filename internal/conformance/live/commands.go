@@ -1,0 +1,387 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxCommands is how many commands a run sends to the guest at most, whatever happens.
+const maxCommands = 12
+
+// script is the only command that runs in the guest. It prints the boot ID and changes nothing.
+const script = "cat /proc/sys/kernel/random/boot_id"
+
+// bootTimeout is how long to wait for a command that runs at a boot.
+const bootTimeout = 3 * time.Minute
+
+// guest is what the kit knows of the commands in the guest.
+type guest struct {
+	ran               bool // the first command ran
+	once, next, every string
+	bootID            string // before the first restart
+	token             string // of this run; each ClientToken begins with it
+	armed             []string
+	sent              int
+}
+
+// inGuest returns an experiment that runs commands in the guest.
+func inGuest(id string, commands int, run func(*lab) (facts, error)) experiment {
+	return experiment{id: id, commands: commands, run: run, skip: func(l *lab) string {
+		switch {
+		case !l.commands:
+			return "-commands is not given"
+		case id != "command.run" && !l.guest.ran:
+			return "the first command did not run in the guest"
+		}
+		return ""
+	}}
+}
+
+// script returns a request that runs the script in the guest.
+func (l *lab) script(mode, token string) request {
+	if l.guest.token == "" {
+		l.guest.token = newNonce()
+	}
+	return request{action: "RunCommand", params: map[string]string{
+		"RegionId": l.region, "InstanceId.1": l.instance, "Name": "ecsreboot-live", "Type": "RunShellScript", "Timeout": "30",
+		"CommandContent": base64.StdEncoding.EncodeToString([]byte(script)), "ContentEncoding": "Base64",
+		"RepeatMode": mode, "ClientToken": l.guest.token + "-" + token,
+	}}
+}
+
+// command sends a request to run a command. It is the only function that does.
+func (l *lab) command(r request) (*reply, error) {
+	if l.guest.sent >= maxCommands {
+		return nil, unexpected("%d commands were sent to the guest already", l.guest.sent)
+	}
+	l.guest.sent++
+	a, err := l.do(r)
+	if err != nil {
+		if r.params["RepeatMode"] != "Once" {
+			err = fmt.Errorf("%w; the command ecsreboot-live may wait for a reboot of the instance: look for it in Cloud Assistant and stop it", err)
+		}
+		return nil, err
+	}
+	if id := a.text("InvokeId"); id != "" && r.params["RepeatMode"] != "Once" && !slices.Contains(l.guest.armed, id) {
+		l.guest.armed = append(l.guest.armed, id)
+	}
+	return a, nil
+}
+
+// stop ends a command that waits for a reboot.
+func (l *lab) stop(id string) (*reply, error) {
+	a, err := l.do(request{action: "StopInvocation", params: map[string]string{"RegionId": l.region, "InvokeId": id, "InstanceId.1": l.instance}})
+	if err == nil && a.status == http.StatusOK {
+		l.ended(id)
+	}
+	return a, err
+}
+
+// ended notes that a command does not wait for a reboot any more.
+func (l *lab) ended(id string) {
+	l.guest.armed = slices.DeleteFunc(l.guest.armed, func(armed string) bool { return armed == id })
+}
+
+// disarm ends the commands that still wait for a reboot, even after an interrupt.
+func (l *lab) disarm() error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), 30*time.Second)
+	defer cancel()
+	l.ctx = ctx
+	var left []error
+	for _, id := range slices.Clone(l.guest.armed) {
+		if a, err := l.stop(id); err != nil || a.status != http.StatusOK {
+			left = append(left, fmt.Errorf("the command %s may still run at a reboot of the instance: stop it in Cloud Assistant", id))
+		}
+	}
+	return errors.Join(left...)
+}
+
+// results reads the results of a command on the instance.
+func (l *lab) results(id string, more ...string) (*reply, []any, error) {
+	r := request{action: "DescribeInvocationResults", params: map[string]string{
+		"RegionId": l.region, "InvokeId": id, "InstanceId": l.instance, "MaxResults": "50", "ContentEncoding": "Base64",
+	}}
+	a, err := l.do(r.with(more...))
+	if err != nil {
+		return nil, nil, err
+	}
+	results, _ := at(a.fields, "Invocation", "InvocationResults", "InvocationResult").([]any)
+	return a, results, nil
+}
+
+// result reads the result of a command until done returns true, and returns the last one
+// that it read before the limit.
+func (l *lab) result(id string, limit time.Duration, done func(result any) bool) (any, error) {
+	begin := time.Now()
+	for {
+		_, results, err := l.results(id)
+		if err != nil {
+			return nil, err
+		}
+		var result any
+		if len(results) > 0 {
+			result = results[0]
+		}
+		if done(result) || time.Since(begin) > limit {
+			return result, nil
+		}
+		if err := l.sleep(time.Second); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func resultText(result any, name string) string {
+	text, _ := at(result, name).(string)
+	return text
+}
+
+func repeats(result any) int {
+	n, _ := at(result, "Repeats").(float64)
+	return int(n)
+}
+
+// isEnded reports whether a command will not run any more.
+func isEnded(result any) bool {
+	return !slices.Contains([]string{"", "Pending", "Running", "Scheduled", "Stopping"}, resultText(result, "InvocationStatus"))
+}
+
+var bootIDs = regexp.MustCompile(`\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\z`)
+
+// bootID returns the boot ID in the output of a command, or "".
+func bootID(result any) string {
+	output, err := base64.StdEncoding.DecodeString(resultText(result, "Output"))
+	if id := strings.TrimSpace(string(output)); err == nil && bootIDs.MatchString(id) {
+		return id
+	}
+	return ""
+}
+
+// describe adds the facts of a result, without its output.
+func (l *lab) describe(f facts, prefix string, result any) {
+	f[prefix+".invocationStatus"] = l.redactor.name(resultText(result, "InvocationStatus"))
+	f[prefix+".recordStatus"] = l.redactor.name(resultText(result, "InvokeRecordStatus"))
+	f[prefix+".errorCode"] = l.redactor.name(resultText(result, "ErrorCode"))
+	f[prefix+".repeats"] = strconv.Itoa(repeats(result))
+	switch {
+	case bootID(result) != "":
+		f[prefix+".output"] = "a boot ID"
+	case resultText(result, "Output") == "":
+		f[prefix+".output"] = "none"
+	default:
+		f[prefix+".output"] = "something else"
+	}
+}
+
+// runCommands runs a command, repeats the request, and makes commands wait for a reboot.
+func (l *lab) runCommands() (facts, error) {
+	f := facts{}
+	send := func(name string, r request) (*reply, error) {
+		a, err := l.command(r)
+		if err == nil {
+			l.brief(f, name, a)
+		}
+		return a, err
+	}
+	once, err := send("once", l.script("Once", "once"))
+	if err != nil {
+		return nil, err
+	}
+	f["fields"], l.guest.once = l.fields(once), once.text("InvokeId")
+	if l.guest.once == "" {
+		return f, nil
+	}
+	result, err := l.result(l.guest.once, time.Minute, isEnded)
+	if err != nil {
+		return nil, err
+	}
+	l.describe(f, "once", result)
+	if l.guest.bootID = bootID(result); l.guest.bootID == "" {
+		return f, nil
+	}
+	l.guest.ran = true
+	next, err := send("next", l.script("NextRebootOnly", "next"))
+	if err != nil {
+		return nil, err
+	}
+	every, err := send("every", l.script("EveryReboot", "every"))
+	if err != nil {
+		return nil, err
+	}
+	l.guest.next, l.guest.every = next.text("InvokeId"), every.text("InvokeId")
+	for name, first := range map[string]struct {
+		r request
+		a *reply
+	}{"once": {l.script("Once", "once"), once}, "every": {l.script("EveryReboot", "every"), every}} {
+		a, err := send(name+".repeated", first.r)
+		if err != nil {
+			return nil, err
+		}
+		f[name+".repeated.sameInvokeId"] = yes(a.text("InvokeId") == first.a.text("InvokeId"))
+	}
+	for name, r := range map[string]request{
+		"otherWithToken": l.script("Once", "once").with("Name", "ecsreboot-live-2"), "badType": l.script("Once", "type").with("Type", "RunNothing"),
+		"badMode": l.script("Sometimes", "mode"), "badContent": l.script("Once", "content").with("CommandContent", "%"),
+		"unknown": l.script("Once", "unknown").with("InstanceId.1", nobody),
+	} {
+		if _, err := send(name, r); err != nil {
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// commandStatuses looks at a command that waits for a reboot, and at one that was stopped.
+func (l *lab) commandStatuses() (facts, error) {
+	f := facts{}
+	a, err := l.command(l.script("NextRebootOnly", "stopped"))
+	if err != nil {
+		return nil, err
+	}
+	l.brief(f, "armed", a)
+	id := a.text("InvokeId")
+	for name, id := range map[string]string{"next": l.guest.next, "every": l.guest.every, "armed": id} {
+		result, err := l.result(id, 15*time.Second, func(result any) bool { return resultText(result, "InvocationStatus") == "Scheduled" })
+		if err != nil {
+			return nil, err
+		}
+		l.describe(f, name, result)
+	}
+	if a, err = l.stop(id); err != nil {
+		return nil, err
+	}
+	l.brief(f, "stop", a)
+	result, err := l.result(id, 30*time.Second, isEnded)
+	if err != nil {
+		return nil, err
+	}
+	l.describe(f, "stopped", result)
+	_, results, err := l.results("")
+	if err != nil {
+		return nil, err
+	}
+	place := func(id string) int {
+		return slices.IndexFunc(results, func(result any) bool { return resultText(result, "InvokeId") == id })
+	}
+	switch newer, older := place(id), place(l.guest.once); {
+	case newer < 0 || older < 0:
+		f["first"] = "not listed"
+	case newer < older:
+		f["first"] = "newest"
+	default:
+		f["first"] = "oldest"
+	}
+	return f, nil
+}
+
+// awaitBoot waits until the agent has run the command that runs at every boot n times.
+func (l *lab) awaitBoot(n int) (any, error) {
+	return l.result(l.guest.every, bootTimeout, func(result any) bool { return repeats(result) >= n || isEnded(result) })
+}
+
+// commandBoot looks at the commands that waited for the first restart.
+func (l *lab) commandBoot() (facts, error) {
+	f := facts{}
+	next, err := l.result(l.guest.next, bootTimeout, isEnded)
+	if err != nil {
+		return nil, err
+	}
+	if isEnded(next) {
+		l.ended(l.guest.next)
+	}
+	every, err := l.awaitBoot(1)
+	if err != nil {
+		return nil, err
+	}
+	l.describe(f, "next", next)
+	l.describe(f, "every", every)
+	f["next.newBoot"], f["sameBoot"] = yes(bootID(next) != l.guest.bootID), yes(bootID(next) == bootID(every))
+	if c := l.course["reboot.accepted"]; resultText(next, "StartTime") != "" {
+		if start, err := parseTime(resultText(next, "StartTime")); err == nil {
+			f["~secondsAfterRunning"] = strconv.Itoa(int(start.Sub(c.accepted.at.Add(l.wire.offset + c.completed)).Seconds()))
+		}
+	}
+	return f, nil
+}
+
+// commandNotRunning looks at the command that was sent during the second restart.
+func (l *lab) commandNotRunning() (facts, error) {
+	f, a := facts{}, l.course["reboot.accepted-xml"].command
+	l.brief(f, "accepted", a)
+	if id := a.text("InvokeId"); id != "" {
+		result, err := l.result(id, time.Minute, isEnded)
+		if err != nil {
+			return nil, err
+		}
+		l.describe(f, "result", result)
+	}
+	_, err := l.awaitBoot(2) // before the next restart
+	return f, err
+}
+
+// commandResults reads all results after the last restart, and ends the last command.
+func (l *lab) commandResults() (facts, error) {
+	if _, err := l.awaitBoot(3); err != nil {
+		return nil, err
+	}
+	f := facts{}
+	a, last, err := l.results(l.guest.every)
+	if err != nil {
+		return nil, err
+	}
+	f["last.fields"], f["last.count"] = l.fields(a), strconv.Itoa(len(last))
+	_, history, err := l.results(l.guest.every, "IncludeHistory", "true")
+	if err != nil {
+		return nil, err
+	}
+	boots := map[string]bool{}
+	for _, result := range history {
+		boots[bootID(result)] = true
+	}
+	f["~history"] = strconv.Itoa(len(history))
+	f["history.complete"] = yes(len(last) == 1 && len(history) == repeats(last[0]))
+	f["history.boots"] = yes(len(boots) == len(history) && !boots[""] && !boots[l.guest.bootID])
+	if a, err = l.stop(l.guest.every); err != nil {
+		return nil, err
+	}
+	l.brief(f, "stop", a)
+	result, err := l.result(l.guest.every, 30*time.Second, func(result any) bool {
+		return isEnded(result) && !slices.Contains([]string{"", "Running", "Stopping"}, resultText(result, "InvokeRecordStatus"))
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.describe(f, "stopped", result)
+	delete(f, "stopped.repeats")
+	const noInvocation = "t-hz0000000nobody0"
+	if a, err = l.stop(noInvocation); err != nil {
+		return nil, err
+	}
+	l.brief(f, "stopUnknown", a)
+	a, all, err := l.results(noInvocation)
+	if err != nil {
+		return nil, err
+	}
+	l.brief(f, "resultsUnknown", a)
+	f["resultsUnknown.count"] = strconv.Itoa(len(all))
+	if a, err = l.do(request{action: "DescribeInvocations", params: map[string]string{"RegionId": l.region, "InvokeId": l.guest.once}}); err != nil {
+		return nil, err
+	}
+	l.brief(f, "invocation", a)
+	f["invocation.fields"] = l.fields(a)
+	invocations, _ := at(a.fields, "Invocations", "Invocation").([]any)
+	for _, invocation := range invocations {
+		f["invocation.invocationStatus"] = l.redactor.name(resultText(invocation, "InvocationStatus"))
+		f["invocation.invokeStatus"] = l.redactor.name(resultText(invocation, "InvokeStatus"))
+		f["invocation.mode"] = l.redactor.name(resultText(invocation, "RepeatMode"))
+	}
+	return f, nil
+}
