@@ -525,6 +525,7 @@ func TestPerturbed(t *testing.T) {
 		{"Stopping first", reboot(ecstest.RebootProfile{Path: []ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStarting}}), []string{"reboot.path"}},
 		{"late", reboot(ecstest.RebootProfile{Stale: 5 * time.Second}), []string{"reboot.lag"}},
 		{"slow", reboot(ecstest.RebootProfile{Graceful: time.Minute}), []string{"reboot.graceful"}},
+		{"slow, with records", recorded(ecstest.Instance{Reboot: ecstest.RebootProfile{Graceful: 3 * time.Minute}}, nil), []string{"reboot.graceful"}},
 		{"slow by force", reboot(ecstest.RebootProfile{Forced: 30 * time.Second}), []string{"reboot.forced"}},
 		{"StartTime stays", reboot(ecstest.RebootProfile{KeepStartTime: true}), []string{"reboot.start-time"}},
 		{"a second restart", edited(func(x exchange) bool {
