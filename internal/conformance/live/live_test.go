@@ -1045,6 +1045,7 @@ func TestNothingIsSentBeforeTheConfirmation(t *testing.T) {
 		text     string
 	}{
 		{"no account", nil, usual, instance, true, "ALIBABA_CLOUD_ACCESS_KEY_ID"},
+		{"no account, with all flags", nil, append(slices.Clone(usual), "-commands", "-records", "-throttle"), instance, true, "ALIBABA_CLOUD_ACCESS_KEY_ID"},
 		{"no region", account, usual[2:], instance, true, "missing -region"},
 		{"bad region", account, append([]string{"-region", "CN"}, usual[2:]...), instance, true, "invalid -region"},
 		{"no instance", account, usual[:2], instance, true, "missing -instance"},
