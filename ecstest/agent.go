@@ -130,6 +130,15 @@ func (r *request) agentPage(largest int) (p agentPage, refusal *answer) {
 	return p, nil
 }
 
+// total returns the TotalCount of a list, which the service shows only if the list is paged
+// by number.
+func (p agentPage) total(count int) int {
+	if p.byToken {
+		return 0
+	}
+	return count
+}
+
 // cutAgentPage returns the requested page of a sorted list, and the token of the next page.
 func cutAgentPage[T any](p agentPage, all []T, placeOf func(T) place) (page []T, next string) {
 	if !p.byToken {
@@ -192,10 +201,7 @@ func (s *Server) describeCloudAssistantStatus(req *request, _ *ReceivedCall) *an
 	}
 	slices.SortFunc(all, func(a, b placed) int { return a.compare(b.place) })
 	all = slices.CompactFunc(all, func(a, b placed) bool { return a.sequence == b.sequence })
-	body := &agentPayload{PageNumber: p.page, PageSize: p.size}
-	if !p.byToken {
-		body.TotalCount = len(all)
-	}
+	body := &agentPayload{PageNumber: p.page, PageSize: p.size, TotalCount: p.total(len(all))}
 	body.InstanceCloudAssistantStatusSet.InstanceCloudAssistantStatus = []agentView{}
 	page, next := cutAgentPage(p, all, func(v placed) place { return v.place })
 	body.NextToken = next

@@ -98,7 +98,7 @@ func validatedClaims() (validated, claims int) {
 const behaviorsHead = `# What the fake claims, and why
 
 Each row is a claim that [ecstest](testing.md) makes about the service. Today %d of %d claims (%d %%) have been
-compared with the service. [validate.md](validate.md) says how you can compare the others if you have an account.
+compared with the service. [validate.md](validate.md) says how you can compare most of the others if you have an account.
 
 The sources are pages of the vendor (page), its published API metadata (metadata), its source code (sdk), what somebody recorded of
 the service and published (recording), and our own conclusions (inference). A row of kind "ours" claims nothing about the service.

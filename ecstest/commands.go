@@ -416,16 +416,21 @@ func (s *Server) shownInvocations() []recorded[*invocation] {
 	})
 }
 
-func (s *Server) describeInvocationResults(req *request, _ *ReceivedCall) *answer {
+// invocationList reads what the lists of invocations and of their results have in common.
+func (s *Server) invocationList(req *request) (p agentPage, encode func(string) string, refusal *answer) {
 	if refusal := s.checkRegion(req); refusal != nil {
-		return refusal
+		return p, nil, refusal
 	}
+	if p, refusal = req.agentPage(50); refusal != nil {
+		return p, nil, refusal
+	}
+	encode, refusal = req.outputEncoding()
+	return p, encode, refusal
+}
+
+func (s *Server) describeInvocationResults(req *request, _ *ReceivedCall) *answer {
 	get := req.params.Get
-	p, refusal := req.agentPage(50)
-	if refusal != nil {
-		return refusal
-	}
-	encode, refusal := req.outputEncoding()
+	p, encode, refusal := s.invocationList(req)
 	if refusal != nil {
 		return refusal
 	}
@@ -469,10 +474,7 @@ func (s *Server) describeInvocationResults(req *request, _ *ReceivedCall) *answe
 	}
 	body := &resultsPayload{}
 	in := &body.Invocation
-	in.PageNumber, in.PageSize = p.page, p.size
-	if !p.byToken {
-		in.TotalCount = len(all)
-	}
+	in.PageNumber, in.PageSize, in.TotalCount = p.page, p.size, p.total(len(all))
 	in.InvocationResults.InvocationResult, in.NextToken = cutAgentPage(p, all, func(v resultView) place { return v.place })
 	return &answer{status: http.StatusOK, payload: body}
 }
@@ -580,15 +582,8 @@ func (v *invocation) view(encode func(string) string, withOutput bool) invocatio
 }
 
 func (s *Server) describeInvocations(req *request, _ *ReceivedCall) *answer {
-	if refusal := s.checkRegion(req); refusal != nil {
-		return refusal
-	}
 	get := req.params.Get
-	p, refusal := req.agentPage(50)
-	if refusal != nil {
-		return refusal
-	}
-	encode, refusal := req.outputEncoding()
+	p, encode, refusal := s.invocationList(req)
 	if refusal != nil {
 		return refusal
 	}
@@ -622,10 +617,7 @@ func (s *Server) describeInvocations(req *request, _ *ReceivedCall) *answer {
 		}
 		all = append(all, v)
 	}
-	body := &invocationsPayload{PageNumber: p.page, PageSize: p.size}
-	if !p.byToken {
-		body.TotalCount = len(all)
-	}
+	body := &invocationsPayload{PageNumber: p.page, PageSize: p.size, TotalCount: p.total(len(all))}
 	body.Invocations.Invocation, body.NextToken = cutAgentPage(p, all, func(v invocationView) place { return v.place })
 	return &answer{status: http.StatusOK, payload: body}
 }

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/witness/internal/call"
 )
@@ -58,19 +56,16 @@ var lookupEvents = call.Operation{Service: call.ActionTrail, Action: "LookupEven
 // clients and regions of an account. It spreads its calls over time: in a WitnessTimeout
 // of 15 min, it can answer for about 500 requests that were lost at the same time. An
 // ActionTrail is safe for concurrent use.
-type ActionTrail struct {
-	caller  *call.Caller
-	limiter *rate.Limiter
-}
+type ActionTrail struct{ paced *pacedCaller }
 
 // NewActionTrail returns an ActionTrail. If options are invalid, the error is an
 // [ecsreboot.InputError].
 func NewActionTrail(options Options) (*ActionTrail, error) {
-	caller, err := options.caller()
+	paced, err := options.paced(actionTrailName, trailPause)
 	if err != nil {
 		return nil, err
 	}
-	return &ActionTrail{caller, rate.NewLimiter(rate.Every(trailPause), 1)}, nil
+	return &ActionTrail{paced}, nil
 }
 
 // Testify implements [ecsreboot.Witness].
@@ -128,17 +123,11 @@ func (a *ActionTrail) events(ctx context.Context, request ecsreboot.SentRequest)
 	}
 	var all []json.RawMessage
 	for range maxTrailPages {
-		if err := a.limiter.Wait(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
-			return nil, fmt.Errorf("%w: too many calls of ActionTrail are waiting", ecsreboot.ErrThrottled)
-		}
 		var page struct {
 			Events    []json.RawMessage
 			NextToken string
 		}
-		if _, err := a.caller.Do(ctx, lookupEvents, request.Region, parameters, &page); err != nil {
+		if err := a.paced.do(ctx, lookupEvents, request.Region, parameters, &page); err != nil {
 			return nil, err
 		}
 		all = append(all, page.Events...)

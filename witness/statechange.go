@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/witness/internal/call"
 )
@@ -43,19 +41,16 @@ var describeEvents = call.Operation{
 // StateChanges needs the time of the request by the service's clock. Without this time, the
 // testimony is final and has no changes. A StateChanges is safe for concurrent use. Use one
 // for all clients and regions of an account.
-type StateChanges struct {
-	caller  *call.Caller
-	limiter *rate.Limiter
-}
+type StateChanges struct{ paced *pacedCaller }
 
 // NewStateChanges returns a StateChanges. If options are invalid, the error is an
 // [ecsreboot.InputError].
 func NewStateChanges(options Options) (*StateChanges, error) {
-	caller, err := options.caller()
+	paced, err := options.paced(stateChangeName, statePause)
 	if err != nil {
 		return nil, err
 	}
-	return &StateChanges{caller, rate.NewLimiter(rate.Every(statePause), 1)}, nil
+	return &StateChanges{paced}, nil
 }
 
 // Testify implements [ecsreboot.Witness].
@@ -96,18 +91,12 @@ func (s *StateChanges) events(ctx context.Context, request ecsreboot.SentRequest
 	}
 	var all []json.RawMessage
 	for number := 1; number <= maxStatePages; number++ {
-		if err := s.limiter.Wait(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
-			return nil, fmt.Errorf("%w: too many calls of CloudMonitor are waiting", ecsreboot.ErrThrottled)
-		}
 		parameters["PageNumber"] = strconv.Itoa(number)
 		var page struct {
 			Code, Message any
 			SystemEvents  struct{ SystemEvent []json.RawMessage }
 		}
-		if _, err := s.caller.Do(ctx, describeEvents, request.Region, parameters, &page); err != nil {
+		if err := s.paced.do(ctx, describeEvents, request.Region, parameters, &page); err != nil {
 			return nil, err
 		}
 		if code := fmt.Sprint(page.Code); page.Code != nil && code != "200" {

@@ -13,6 +13,7 @@ import (
 type experiment struct {
 	id       string
 	restarts int               // requests for a restart that it sends at most
+	commands int               // commands that it runs in the guest at most
 	skip     func(*lab) string // why it can't be made, or ""
 	run      func(*lab) (facts, error)
 }
@@ -71,6 +72,16 @@ var experiments = []experiment{
 	{id: "auth.nonce", run: func(l *lab) (facts, error) { return l.twice(l.list()) }},
 	{id: "auth.nonce-burnt", run: func(l *lab) (facts, error) { return l.twice(l.otherKey(false)) }},
 
+	{id: "auth.order", run: (*lab).checks},
+	ofDenied("auth.denied", (*lab).deniedRestart),
+	ofDenied("auth.denied-list", func(l *lab) (facts, error) {
+		return l.several(map[string]request{"list": l.asDenied(l.list())}, l.page)
+	}),
+	ofDenied("agent.denied", func(l *lab) (facts, error) {
+		return l.several(map[string]request{"agents": l.asDenied(l.agents())}, l.someAgents)
+	}),
+	ofDenied("records.denied", (*lab).deniedRecords),
+
 	{id: "list.fields", run: func(l *lab) (facts, error) {
 		a, err := l.do(l.list())
 		if err != nil {
@@ -103,6 +114,19 @@ var experiments = []experiment{
 	{id: "list.filter", run: func(l *lab) (facts, error) {
 		return l.several(map[string]request{"Running": l.list().with("Status", "Running"), "Stopped": l.list().with("Status", "Stopped")}, l.page)
 	}},
+	{id: "list.filter-bad", run: (*lab).badFilters},
+	{id: "list.times", run: (*lab).times},
+	{id: "list.order", skip: needs(func(l *lab) bool { return l.trace.Instances > 1 }, "the region has one instance"), run: (*lab).newest},
+	{id: "list.no-tags", skip: needs(func(l *lab) bool { return len(l.tags()) == 0 }, "the instance has tags"), run: func(l *lab) (facts, error) {
+		fields, _ := l.machine.(map[string]any)
+		_, has := fields["Tags"]
+		return facts{"Tags": yes(has)}, nil
+	}},
+	{id: "list.tags-one-key", skip: needs(func(l *lab) bool { return len(l.tags()) > 0 }, "the instance has no tags"), run: (*lab).twoValues},
+	{id: "list.stopped-mode", run: func(l *lab) (facts, error) {
+		mode, _ := at(l.machine, "StoppedMode").(string)
+		return facts{"running": l.redactor.name(mode)}, nil
+	}},
 	lists("list.name", func(l *lab) request { return l.list().with("InstanceName", "*") }),
 	lists("list.tags", func(l *lab) request { return l.list().with("Tag.1.Key", "ecsreboot-no-such-tag") }),
 	ask("list.dry-run", func(l *lab) request { return l.list().with("DryRun", "true") }),
@@ -131,16 +155,35 @@ var experiments = []experiment{
 		l.brief(f, "unknown", unknown)
 		return f, nil
 	}},
+	{id: "attribute.seconds", run: func(l *lab) (facts, error) {
+		a, err := l.do(request{action: "DescribeInstanceAttribute", params: map[string]string{"InstanceId": l.instance}})
+		if err != nil {
+			return nil, err
+		}
+		return facts{"CreationTime": timeFormat(a.text("CreationTime"))}, nil
+	}},
+	{id: "places.list", run: (*lab).places},
+	{id: "events.list", run: (*lab).scheduled},
+	{id: "events.selected", run: func(l *lab) (facts, error) {
+		none := l.fullStatus().with("EventId.1", "e-00000000000000000000")
+		return l.several(map[string]request{"all": l.fullStatus(), "selected": none}, l.fullStatuses)
+	}},
 
 	ask("reboot.dry-run", func(l *lab) request { return l.check() }),
 	ask("reboot.unknown-id", func(l *lab) request { return l.check().with("InstanceId", nobody) }),
 	ask("reboot.bad-id", func(l *lab) request { return l.check().with("InstanceId", "no instance") }),
 	ask("reboot.missing-id", func(l *lab) request { return l.check().with("InstanceId", "") }),
 	ask("reboot.bad-boolean", func(l *lab) request { return l.check().with("ForceStop", "maybe") }),
-	{id: "flow.throttle", skip: needs(func(l *lab) bool { return l.throttle }, "-throttle is not given"), run: (*lab).floods},
+	{id: "reboots.batch", run: (*lab).batch},
+	ofLimits("flow.throttle", (*lab).floods),
+	ofLimits("flow.hint", (*lab).hint),
+	ofLimits("flow.minute", (*lab).reopens),
+	{id: "records.events-rate", skip: needs(func(l *lab) bool { return l.throttle && l.records }, "-throttle and -records are not given"), run: (*lab).floodEvents},
 	ofRecords("flow.quotas", (*lab).quotas),
+	ofRecords("flow.quota-names", (*lab).quotaNames),
 	ofRecords("agent.status", (*lab).agent),
-	ofRecords("agent.heartbeat", (*lab).heartbeat),
+	inGuest("command.run", 10, (*lab).runCommands),
+	inGuest("command.statuses", 1, (*lab).commandStatuses),
 
 	{id: "reboot.accepted", restarts: 1, run: func(l *lab) (facts, error) {
 		c, err := l.restart("reboot.accepted", l.check().with("DryRun", ""), false)
@@ -176,6 +219,7 @@ var experiments = []experiment{
 		}
 		return f, nil
 	}},
+	inGuest("command.boot", 0, (*lab).commandBoot),
 	{id: "reboot.accepted-xml", restarts: 2, run: func(l *lab) (facts, error) {
 		r := l.check().with("DryRun", "")
 		r.v1, r.format = true, "XML"
@@ -191,6 +235,7 @@ var experiments = []experiment{
 		return f, nil
 	}},
 	{id: "reboot.busy-dry-run", run: func(l *lab) (facts, error) { return l.seen(l.course["reboot.accepted-xml"].busyDryRun), nil }},
+	inGuest("command.not-running", 1, (*lab).commandNotRunning),
 	{id: "reboot.forced", restarts: 1, run: func(l *lab) (facts, error) {
 		c, err := l.restart("reboot.forced", l.check().with("DryRun", "", "ForceStop", "true"), false)
 		if err != nil {
@@ -198,6 +243,10 @@ var experiments = []experiment{
 		}
 		return facts{"tookMs": milliseconds(c.completed)}, nil
 	}},
+	inGuest("command.results", 0, (*lab).commandResults),
+	// These end before the event of the restart is visible.
+	ofRecords("records.changes-delay", (*lab).changesDelay),
+	ofRecords("agent.heartbeat", (*lab).heartbeat),
 	ofRecords("records.actiontrail", (*lab).actionTrail),
 	ofRecords("records.refused", (*lab).refusedCalls),
 	ofRecords("records.turned-away", func(l *lab) (facts, error) {
@@ -288,6 +337,13 @@ func (l *lab) fields(a *reply) string {
 	return l.redactor.names(slices.Collect(maps.Keys(found)))
 }
 
+func yes(is bool) string {
+	if is {
+		return "yes"
+	}
+	return "no"
+}
+
 func timeFormat(text string) string {
 	for name, layout := range map[string]string{"minutes": "2006-01-02T15:04Z", "seconds": "2006-01-02T15:04:05Z"} {
 		if _, err := time.Parse(layout, text); err == nil {
@@ -301,28 +357,3 @@ func timeFormat(text string) string {
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
-
-// floods sends reads until one is throttled, for a minute at most.
-func (l *lab) floods() (facts, error) {
-	r := request{action: "DescribeInstanceStatus", params: map[string]string{"RegionId": l.region, "InstanceId.1": l.instance}}
-	begin := time.Now()
-	for n := 1; n <= 3000 && time.Since(begin) < time.Minute; n++ {
-		a, err := l.do(r)
-		if err != nil {
-			return nil, err
-		}
-		if a.status == http.StatusOK {
-			continue
-		}
-		f := l.seen(a)
-		f["~calls"] = strconv.Itoa(n)
-		f["hints"] = ""
-		for _, name := range []string{"Retry-After", "X-Acs-Retry-After", "X-Ratelimit-User", "X-Ratelimit-User-Api"} {
-			if a.header.Get(name) != "" {
-				f["hints"] += name + " "
-			}
-		}
-		return f, l.sleep(time.Minute) // until the limit is open again
-	}
-	return facts{"status": "not throttled"}, nil
-}

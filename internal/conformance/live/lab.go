@@ -29,11 +29,16 @@ type lab struct {
 	log      io.Writer
 	throttle bool
 	records  bool
-	// recordsDelay is how long after the first restart its records are looked for.
+	commands bool
+	denied   credentials // a key without permissions, or none
+	// recordsDelay is how long after a restart or a refusal its event is looked for.
 	recordsDelay time.Duration
 	// oneEndpoint means that all products are at the endpoint of the wire.
 	oneEndpoint bool
+	machine     any    // the instance as it was listed at the beginning
 	turnedAway  *reply // of a dry run with a wrong secret
+	throttled   *reply // the first call above a limit
+	guest       guest
 	redactor    redactor
 	trace       trace
 	began       time.Time
@@ -46,6 +51,7 @@ type course struct {
 	path                 []moment
 	before, after        string // StartTime
 	busy, busyDryRun     *reply
+	command              *reply // of a command for the restarting instance
 	firstSeen, completed time.Duration
 }
 
@@ -60,7 +66,7 @@ func unexpected(format string, args ...any) error {
 // run makes all experiments in order, and stops at the first that goes wrong. The trace holds
 // what was seen until then.
 func (l *lab) run() error {
-	l.redactor.keep(l.wire.key.id, l.wire.key.secret, l.wire.key.token, l.wire.key.bearer, l.instance)
+	l.redactor.keep(l.wire.key.id, l.wire.key.secret, l.wire.key.token, l.wire.key.bearer, l.instance, l.denied.id, l.denied.secret)
 	l.course = map[string]*course{}
 	l.began = time.Now()
 	l.trace = trace{Kit: 1, Date: time.Now().UTC().Format(time.DateOnly), Region: l.region}
@@ -87,6 +93,7 @@ func (l *lab) run() error {
 		}
 		l.trace.Rows = append(l.trace.Rows, r)
 	}
+	err = errors.Join(err, l.disarm())
 	if err != nil {
 		l.trace.Stopped = l.redactor.sentence(err.Error())
 	}
@@ -113,6 +120,7 @@ func (l *lab) prepare() error {
 	if problem := unsuitable(instance, date); problem != "" {
 		return errors.New(problem)
 	}
+	l.machine = instance
 	all, err := l.do(request{action: "DescribeInstances", params: map[string]string{"RegionId": l.region, "PageSize": "1"}})
 	if err != nil {
 		return err
@@ -189,29 +197,41 @@ func (l *lab) do(r request) (*reply, error) {
 	if err != nil {
 		return nil, unexpected("%w", err)
 	}
+	return a, l.take(r, a)
+}
+
+// take learns what to hide from a response, and refuses one that no experiment is about.
+func (l *lab) take(r request, a *reply) error {
 	l.redactor.learn(a.fields, "")
 	code := a.text("Code")
 	switch {
-	case strings.Contains(code, "Throttling") && !l.throttling(r):
-		return nil, unexpected("throttled: %s", code)
+	case strings.Contains(code, "Throttling") && !r.floods:
+		return unexpected("throttled: %s", code)
 	case a.status >= 500:
-		return nil, unexpected("status %d, code %q", a.status, code)
+		return unexpected("status %d, code %q", a.status, code)
 	case a.status < http.StatusBadRequest && a.text("RequestId") == "" && a.header.Get("X-Acs-Request-Id") == "":
-		return nil, unexpected("status %d without a request ID: something else than the service answered", a.status)
+		return unexpected("status %d without a request ID: something else than the service answered", a.status)
 	}
-	return a, nil
+	return nil
 }
 
-func (l *lab) throttling(r request) bool { return l.throttle && r.action == "DescribeInstanceStatus" }
-
-// refused sends a request that must restart nothing.
-func (l *lab) refused(r request) (facts, error) {
+// harmless sends a request that must restart nothing.
+func (l *lab) harmless(r request) (*reply, error) {
 	a, err := l.do(r)
 	if err != nil {
 		return nil, err
 	}
-	if r.action == "RebootInstance" && a.status < 300 {
+	if strings.HasPrefix(r.action, "Reboot") && a.status < http.StatusMultipleChoices {
 		return nil, unexpected("the service accepted a request that should restart nothing; the instance may restart now")
+	}
+	return a, nil
+}
+
+// refused returns the facts of a request that must restart nothing.
+func (l *lab) refused(r request) (facts, error) {
+	a, err := l.harmless(r)
+	if err != nil {
+		return nil, err
 	}
 	return l.seen(a), nil
 }
@@ -287,90 +307,4 @@ func (l *lab) statusOf() (status, start string, at *reply, err error) {
 	status, _ = fields["Status"].(string)
 	start, _ = fields["StartTime"].(string)
 	return status, start, a, nil
-}
-
-// order sends a request for a restart. It is the only function that does.
-func (l *lab) order(r request) (*reply, error) {
-	if l.trace.Restarts >= maxRestarts {
-		return nil, unexpected("%d restarts were requested already", l.trace.Restarts)
-	}
-	l.trace.Restarts++
-	return l.do(r)
-}
-
-// restart restarts the instance and follows it until it is Running again. If again is true,
-// it requests a second restart at once, and a dry run while the instance is busy.
-func (l *lab) restart(name string, r request, again bool) (*course, error) {
-	const limit = 25 * time.Minute
-	status, before, _, err := l.statusOf()
-	if err != nil {
-		return nil, err
-	}
-	if status != "Running" {
-		return nil, unexpected("the instance is %q before a restart that this run did not request", status)
-	}
-	c := &course{before: before}
-	if c.accepted, err = l.order(r); err != nil {
-		return nil, err
-	}
-	if c.accepted.status != http.StatusOK {
-		return nil, unexpected("the service refused a restart: status %d, code %q", c.accepted.status, c.accepted.text("Code"))
-	}
-	if again {
-		if c.busy, err = l.order(l.check().with("DryRun", "")); err != nil {
-			return nil, err
-		}
-	}
-	left := false // the instance was seen in another status than Running
-	for {
-		status, start, poll, err := l.statusOf()
-		if err != nil {
-			return nil, err
-		}
-		elapsed := poll.at.Sub(c.accepted.at)
-		if n := len(c.path); n == 0 || c.path[n-1].Status != status {
-			c.path = append(c.path, moment{elapsed.Milliseconds(), l.redactor.name(status)})
-		}
-		if status != "Running" && !left {
-			left, c.firstSeen = true, elapsed
-			if again {
-				if c.busyDryRun, err = l.do(l.check()); err != nil {
-					return nil, err
-				}
-				if c.busyDryRun.status < http.StatusMultipleChoices {
-					return nil, unexpected("the service accepted a dry run of a busy instance; it may restart once more")
-				}
-			}
-		}
-		if status == "Running" && left {
-			c.after, c.completed = start, elapsed
-			l.course[name] = c
-			return c, nil
-		}
-		if status == "Stopped" && elapsed > 5*time.Minute || elapsed > limit {
-			return nil, unexpected("the instance is %q %v after the restart was accepted", status, elapsed.Round(time.Second))
-		}
-		if err := l.sleep(interval(elapsed)); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// interval is how long to wait until the next poll.
-func interval(elapsed time.Duration) time.Duration {
-	if elapsed < 20*time.Second {
-		return 500 * time.Millisecond
-	}
-	return time.Second
-}
-
-func (l *lab) sleep(d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-l.ctx.Done():
-		return l.ctx.Err()
-	}
 }

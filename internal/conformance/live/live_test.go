@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -29,6 +31,9 @@ const (
 	region   = "cn-hangzhou"
 	instance = "i-bp67acfmxazb4ph0009"
 )
+
+// deniedKey has no permissions.
+var deniedKey = credentials{id: "nopermissions", secret: "nopermissionssecret"}
 
 // edit changes a response on its way to the kit, if it returns true. The body is that of a
 // JSON response, or nil.
@@ -84,6 +89,8 @@ type setting struct {
 	edit     edit
 	throttle bool
 	records  bool
+	commands bool
+	denied   credentials
 	key      credentials
 }
 
@@ -113,9 +120,18 @@ func (s setting) lab(t *testing.T) (*ecstest.Server, *lab) {
 	}
 	require.NoError(t, server.AddInstance(s.instance))
 	for n := range s.others {
-		require.NoError(t, server.AddInstance(ecstest.Instance{ID: "i-other" + strconv.Itoa(n)}))
+		older := time.Now().Add(-24*time.Hour - time.Duration(n+1)*time.Minute)
+		require.NoError(t, server.AddInstance(ecstest.Instance{ID: "i-other" + strconv.Itoa(n), CreationTime: older}))
 	}
 	client := server.HTTPClient()
+	if s.denied.id != "" {
+		refusing, err := ecstest.NewInMemoryServer(ecstest.Options{
+			AccessKeyID: s.denied.id, AccessKeySecret: s.denied.secret, Allow: func(string, string) bool { return false },
+		})
+		require.NoError(t, err)
+		t.Cleanup(refusing.Close)
+		client.Transport = byKey{client.Transport, refusing.HTTPClient().Transport, s.denied.id}
+	}
 	t.Cleanup(client.CloseIdleConnections)
 	if s.key.id == "" {
 		s.key = credentials{id: "testid", secret: "testsecret"}
@@ -123,6 +139,7 @@ func (s setting) lab(t *testing.T) (*ecstest.Server, *lab) {
 	return server, &lab{
 		ctx: t.Context(), wire: wire{http: &http.Client{Transport: perturbed{client.Transport, s.edit}}, endpoint: server.URL, key: s.key},
 		region: region, instance: s.instance.ID, log: io.Discard, throttle: s.throttle, records: s.records, recordsDelay: recordsDelay, oneEndpoint: true,
+		commands: s.commands, denied: s.denied,
 	}
 }
 
@@ -172,16 +189,59 @@ func TestExperimentsAreRowsOfTheTable(t *testing.T) {
 		known[b.ID] = true
 	}
 	seen := map[string]bool{}
-	restarts := 0
+	restarts, commands := 0, 0
 	for _, e := range experiments {
 		assert.True(t, known[e.id], "%s is no row of ecstest/behaviours.go", e.id)
 		assert.False(t, seen[e.id], "%s is there twice", e.id)
 		seen[e.id] = true
+		commands += e.commands
 		assert.False(t, restarts > 0 && e.restarts == 0 && e.skip == nil && !strings.HasPrefix(e.id, "reboot."), "%s restarts nothing and comes after one that does", e.id)
 		restarts += e.restarts
 	}
 	assert.LessOrEqual(t, restarts, maxRestarts)
+	assert.LessOrEqual(t, commands, maxCommands)
 	assert.GreaterOrEqual(t, len(experiments), 30)
+}
+
+// Each claim about the service has an experiment, or a reason why it has none. docs/validate.md
+// has all reasons.
+func TestEachRowHasAnExperimentOrAReason(t *testing.T) {
+	tried := map[string]bool{}
+	for _, e := range experiments {
+		tried[e.id] = true
+	}
+	why := map[string]string{}
+	var rows []string
+	for _, u := range uncovered {
+		assert.Empty(t, why[u.id], u.id)
+		assert.NotEmpty(t, u.why, u.id)
+		why[u.id] = u.why
+		rows = append(rows, "| `"+u.id+"` | "+u.why+" |")
+		for n, id := range strings.Split(u.why, "`") {
+			assert.True(t, n%2 == 0 || tried[id], "the reason of %s names %s, which is no experiment", u.id, id)
+		}
+	}
+	for _, b := range ecstest.Behaviors() {
+		switch {
+		case tried[b.ID]:
+			assert.Empty(t, why[b.ID], "%s has an experiment and a reason to have none", b.ID)
+		case b.Kind != "ours":
+			assert.NotEmpty(t, why[b.ID], "%s has neither an experiment nor a reason", b.ID)
+		default:
+			assert.Empty(t, why[b.ID], "%s claims nothing", b.ID)
+		}
+		delete(why, b.ID)
+	}
+	assert.Empty(t, why, "no rows of ecstest/behaviours.go")
+	page, err := os.ReadFile("../../../docs/validate.md")
+	require.NoError(t, err)
+	text := strings.ReplaceAll(string(page), "\r\n", "\n")
+	assert.Contains(t, text, "|---|---|\n"+strings.Join(rows, "\n")+"\n\n")
+	for _, e := range experiments {
+		if e.commands > 0 {
+			assert.Contains(t, text, "`"+e.id+"`")
+		}
+	}
 }
 
 // The fake has no differences to itself, whatever the key and however many instances.
@@ -197,6 +257,12 @@ func TestReplayFindsNoDifference(t *testing.T) {
 		"bearer":   {options: ecstest.Options{BearerToken: "a bearer token"}, key: credentials{id: "testid", secret: "testsecret", bearer: "a bearer token"}},
 		"throttle": {options: ecstest.Options{LimitPerMinute: 300}, throttle: true},
 		"records":  {options: ecstest.Options{LimitPerMinute: 300}, records: true},
+		"commands": {commands: true},
+		"denied":   {denied: deniedKey},
+		"tags":     {instance: ecstest.Instance{Tags: map[string]string{"purpose": "a test"}}},
+		"all": {
+			options: ecstest.Options{LimitPerMinute: 300}, others: 3, throttle: true, records: true, commands: true, denied: deniedKey,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			service, server, err := s.run(t)
@@ -209,6 +275,12 @@ func TestReplayFindsNoDifference(t *testing.T) {
 			for _, r := range service.Rows {
 				assert.True(t, (r.Skipped == "") == (len(r.Facts) > 0), r.ID)
 			}
+			last := time.Time{}
+			for _, call := range server.Calls() {
+				assert.True(t, s.commands || call.Action != "RunCommand" && call.Action != "StopInvocation", call.Action)
+				last = call.Time
+			}
+			assert.Less(t, last.Sub(server.Calls()[0].Time), 15*time.Minute)
 		})
 	}
 }
@@ -349,24 +421,41 @@ func refuse(action string, when func(exchange) bool, status int, code string) ed
 func TestPerturbed(t *testing.T) {
 	const list, restart = "DescribeInstances", "RebootInstance"
 	const lookup, changes, agents, quotas, console = "LookupEvents", "DescribeSystemEventAttribute", "DescribeCloudAssistantStatus", "ListProductQuotas", "GetInstanceConsoleOutput"
+	const run, results, fullStatus, events = "RunCommand", "DescribeInvocationResults", "DescribeInstancesFullStatus", "DescribeInstanceHistoryEvents"
 	recorded := func(i ecstest.Instance, e edit) setting {
 		return setting{options: ecstest.Options{LimitPerMinute: 400}, instance: i, records: true, edit: e}
 	}
 	reboot := func(p ecstest.RebootProfile) setting { return setting{instance: ecstest.Instance{Reboot: p}} }
 	edited := func(e edit) setting { return setting{edit: e} }
+	inGuest := func(e edit) setting { return setting{commands: true, edit: e} }
+	denied := func(e edit) setting { return setting{denied: deniedKey, edit: e} }
+	eachResult := func(f func(result map[string]any)) edit {
+		return eachOf(results, f, "Invocation", "InvocationResults", "InvocationResult")
+	}
+	otherID := func(when func(exchange) bool) edit { // in the header of accepted requests
+		return func(x exchange) bool {
+			if x.action == list && x.got.StatusCode == http.StatusOK && x.param("Format") != "XML" && x.body != nil && when(x) {
+				x.got.Header.Set("X-Acs-Request-Id", "another")
+			}
+			return false
+		}
+	}
+	tokens := map[string]bool{}
+	firstBoot := ""
 	nonces := map[string]bool{}
 	var turnedAway any
 	fakes := map[string]*trace{} // replays, by all that they depend on
+	found := map[string]bool{}
 	for n, test := range []struct {
 		name string
 		setting
 		ids []string
 	}{
-		{"code of a wrong secret", edited(setCode(byV3, "SignatureDoesNotMatch", "IncompleteSignature")), []string{"auth.secret"}},
+		{"code of a wrong secret", edited(setCode(byV3, "SignatureDoesNotMatch", "IncompleteSignature")), []string{"auth.order", "auth.secret"}},
 		{"code of a wrong secret, 1.0", edited(setCode(byV1, "SignatureDoesNotMatch", "IncompleteSignature")), []string{"auth.secret-v1"}},
 		{"status of an unknown key", edited(setStatus(always, "InvalidAccessKeyId.NotFound", 400)), []string{"auth.key"}},
 		{"signature method", edited(setCode(always, "InvalidSignatureMethod", "InvalidParamater")), []string{"auth.method"}},
-		{"clock in the past", edited(setCode(skewed(false), "InvalidTimeStamp.Expired", "IllegalTimestamp")), []string{"auth.clock-past"}},
+		{"clock in the past", edited(setCode(skewed(false), "InvalidTimeStamp.Expired", "IllegalTimestamp")), []string{"auth.clock-past", "auth.order"}},
 		{"clock in the future is accepted", edited(setStatus(skewed(true), "InvalidTimeStamp.Expired", 200)), []string{"auth.clock-future"}},
 		{"narrow clock", edited(func(x exchange) bool {
 			return skewed(false)(x) && refuse(list, func(x exchange) bool { return x.got.StatusCode == 200 }, 400, "InvalidTimeStamp.Expired")(x)
@@ -408,7 +497,7 @@ func TestPerturbed(t *testing.T) {
 		}), []string{"list.region"}},
 		{"bad IDs", edited(setCode(param("InstanceIds", instance), "InvalidParameter", "InvalidInstanceIds.Malformed")), []string{"list.ids-bad"}},
 		{"no IDs", edited(refuse(list, param("InstanceIds", "[]"), 400, "InvalidParameter")), []string{"list.ids-empty"}},
-		{"too many IDs", edited(setStatus(always, "InvalidParameter.TooManyInstanceIds", 400)), []string{"list.ids-many"}},
+		{"too many IDs", edited(setStatus(func(x exchange) bool { return x.action == list }, "InvalidParameter.TooManyInstanceIds", 400)), []string{"list.ids-many"}},
 		{"unknown IDs", edited(refuse(list, param("InstanceIds", `["`+nobody+`"]`), 404, "InvalidInstanceIds.NotFound")), []string{"list.ids-unknown"}},
 		{"a filter is ignored", edited(body(list, param("Status", "Stopped"), func(b map[string]any) {
 			b["Instances"] = map[string]any{"Instance": []any{map[string]any{"InstanceId": instance}}}
@@ -436,6 +525,7 @@ func TestPerturbed(t *testing.T) {
 		{"Stopping first", reboot(ecstest.RebootProfile{Path: []ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStarting}}), []string{"reboot.path"}},
 		{"late", reboot(ecstest.RebootProfile{Stale: 5 * time.Second}), []string{"reboot.lag"}},
 		{"slow", reboot(ecstest.RebootProfile{Graceful: time.Minute}), []string{"reboot.graceful"}},
+		{"slow, with records", recorded(ecstest.Instance{Reboot: ecstest.RebootProfile{Graceful: 3 * time.Minute}}, nil), []string{"reboot.graceful"}},
 		{"slow by force", reboot(ecstest.RebootProfile{Forced: 30 * time.Second}), []string{"reboot.forced"}},
 		{"StartTime stays", reboot(ecstest.RebootProfile{KeepStartTime: true}), []string{"reboot.start-time"}},
 		{"a second restart", edited(func(x exchange) bool {
@@ -445,12 +535,12 @@ func TestPerturbed(t *testing.T) {
 			return x.param("DryRun") != "" && setCode(always, "IncorrectInstanceStatus", "DryRunOperation")(x)
 		}), []string{"reboot.busy-dry-run"}},
 		{"status of throttling", setting{options: ecstest.Options{LimitPerMinute: 300}, throttle: true, edit: setStatus(always, "Throttling.User", 429)}, []string{"flow.throttle"}},
-		{"a hint", setting{options: ecstest.Options{LimitPerMinute: 300, ThrottleHint: ecstest.HintRetryAfter}, throttle: true}, []string{"flow.throttle"}},
+		{"a hint", setting{options: ecstest.Options{LimitPerMinute: 300, ThrottleHint: ecstest.HintRetryAfter}, throttle: true}, []string{"flow.hint"}},
 		{"no records", recorded(ecstest.Instance{RecordsMissing: true}, nil), []string{
-			"records.actiontrail", "records.changes-order", "records.changes-query", "records.cloudmonitor", "records.events-ends", "records.refused",
+			"records.actiontrail", "records.changes-delay", "records.changes-order", "records.changes-query", "records.cloudmonitor", "records.events-ends", "records.refused",
 		}},
 		{"late records", recorded(ecstest.Instance{RecordsLate: time.Hour}, nil), []string{
-			"records.actiontrail", "records.changes-order", "records.changes-query", "records.cloudmonitor", "records.events-ends", "records.refused",
+			"records.actiontrail", "records.changes-delay", "records.changes-order", "records.changes-query", "records.cloudmonitor", "records.events-ends", "records.refused",
 		}},
 		{"another user agent", recorded(ecstest.Instance{}, eachOf(lookup, func(e map[string]any) { e["userAgent"] = "console" }, "Events")), []string{"records.actiontrail"}},
 		{"events of refused calls without a code", recorded(ecstest.Instance{}, eachOf(lookup, func(e map[string]any) { delete(e, "errorCode") }, "Events")), []string{"records.refused"}},
@@ -490,25 +580,131 @@ func TestPerturbed(t *testing.T) {
 			at, _ := time.Parse(time.DateTime, b["LastUpdateTime"].(string))
 			b["LastUpdateTime"] = at.Add(-8 * time.Hour).Format(time.DateTime)
 		})), []string{"console.output"}},
+		{"accepted requests", edited(otherID(byV3)), []string{"auth.clock-window", "auth.v3"}},
+		{"accepted requests, 1.0", edited(otherID(byV1)), []string{"auth.v1"}},
+		{"no bearer tokens", setting{
+			options: ecstest.Options{BearerToken: "a bearer token"}, key: credentials{id: "testid", secret: "testsecret", bearer: "a bearer token"},
+			edit: refuse(list, func(x exchange) bool { return x.sent.Header.Get("X-Acs-Bearer-Token") != "" }, 400, "InvalidBearerToken"),
+		}, []string{"auth.bearer"}},
+		{"code of a missing token", setting{
+			options: ecstest.Options{AccessKeyID: "STS.id", AccessKeySecret: "testsecret", SecurityToken: "a token"},
+			key:     credentials{id: "STS.id", secret: "testsecret", token: "a token"}, edit: setCode(always, "MissingSecurityToken", "InvalidSecurityToken.Malformed"),
+		}, []string{"auth.token"}},
+		{"the key is checked before the clock", edited(func(x exchange) bool {
+			unknownKey := strings.Contains(x.sent.Header.Get("Authorization"), "LTAI0000none")
+			return x.action == list && unknownKey && setCode(always, "InvalidTimeStamp.Expired", "InvalidAccessKeyId.NotFound")(x)
+		}), []string{"auth.order"}},
+		{"code of a denied restart", denied(setCode(always, "Forbidden.RAM", "NoPermission")), []string{"agent.denied", "auth.denied"}},
+		{"no details of a denied restart", denied(func(x exchange) bool { delete(x.body, "AccessDeniedDetail"); return isError(x, "Forbidden.RAM") }), []string{"auth.denied"}},
+		{"a denied list is refused", denied(refuse(list, func(x exchange) bool {
+			return strings.Contains(x.sent.Header.Get("Authorization"), deniedKey.id)
+		}, 403, "Forbidden.RAM")), []string{"auth.denied-list"}},
+		{"a denied list of agents is empty", denied(func(x exchange) bool {
+			if x.action == agents && isError(x, "Forbidden.RAM") {
+				x.got.StatusCode = http.StatusOK
+				delete(x.body, "Code")
+			}
+			return true
+		}), []string{"agent.denied"}},
+		{"code of a denied lookup", denied(setCode(func(x exchange) bool { return x.action == lookup }, "NoPermission", "Forbidden.RAM")), []string{"records.denied"}},
+		{"code of a dry run of a list", edited(func(x exchange) bool {
+			return x.action == list && setCode(always, "DryRunOperation", "DRYRUN.SUCCESS")(x)
+		}), []string{"list.dry-run"}},
+		{"no wildcard in names", edited(body(list, param("InstanceName", "*"), func(b map[string]any) { b["Instances"] = map[string]any{"Instance": []any{}} })), []string{"list.name"}},
+		{"an unknown tag", edited(refuse(list, param("Tag.1.Key", "ecsreboot-no-such-tag"), 404, "InvalidTagKey.NotFound")), []string{"list.tags"}},
+		{"code of a bad filter", edited(setCode(always, "InvalidStatus.NotFound", "InvalidParameter")), []string{"list.filter-bad"}},
+		{"the minute is not part of the period", edited(body(list, func(x exchange) bool { return x.param("Filter.2.Key") != "" }, func(b map[string]any) {
+			b["Instances"] = map[string]any{"Instance": []any{}}
+		})), []string{"list.times"}},
+		{"the oldest instance first", setting{others: 3, edit: body(list, func(x exchange) bool { return x.param("MaxResults") == "100" }, func(b map[string]any) {
+			instances, _ := at(b, "Instances", "Instance").([]any)
+			slices.Reverse(instances)
+		})}, []string{"list.order"}},
+		{"empty tags", edited(each(func(i map[string]any) { i["Tags"] = map[string]any{"Tag": []any{}} })), []string{"list.fields", "list.no-tags"}},
+		{"either of two values", setting{instance: ecstest.Instance{Tags: map[string]string{"purpose": "a test"}}, edit: body(list, func(x exchange) bool { return x.param("Tag.2.Key") != "" }, func(b map[string]any) {
+			b["Instances"] = map[string]any{"Instance": []any{map[string]any{"InstanceId": instance}}}
+		})}, []string{"list.tags-one-key"}},
+		{"another StoppedMode", edited(each(func(i map[string]any) { i["StoppedMode"] = "" })), []string{"list.stopped-mode"}},
+		{"CreationTime in minutes", edited(body("DescribeInstanceAttribute", always, func(b map[string]any) { b["CreationTime"] = "2026-11-29T12:00Z" })), []string{"attribute.seconds"}},
+		{"no zones", edited(body("DescribeZones", always, func(b map[string]any) { b["Zones"] = map[string]any{"Zone": []any{}} })), []string{"places.list"}},
+		{"status of a bad time of events", edited(func(x exchange) bool { return x.action == fullStatus && setStatus(always, "InvalidParameter", 400)(x) }), []string{"events.list"}},
+		{"no history of events", edited(refuse(events, param("InstanceEventCycleStatus.1", "Avoided"), 403, "Forbidden")), []string{"events.list"}},
+		{"instances without the selected event", edited(body(fullStatus, func(x exchange) bool { return x.param("EventId.1") != "" }, func(b map[string]any) {
+			b["InstanceFullStatusSet"] = map[string]any{"InstanceFullStatusType": []any{map[string]any{"InstanceId": instance}}}
+		})), []string{"events.selected"}},
+		{"code of a dry run of several instances", edited(setCode(always, "DRYRUN.SUCCESS", "DryRunOperation")), []string{"reboots.batch"}},
+		{"a token bucket", setting{options: ecstest.Options{LimitPerMinute: 300, LimitBurst: 300}, throttle: true}, []string{"flow.minute"}},
+		{"code of too many lookups", setting{options: ecstest.Options{LimitPerMinute: 400}, records: true, throttle: true, edit: setCode(func(x exchange) bool { return x.action == lookup }, "Throttling.User", "Throttling.Api")}, []string{"records.events-rate"}},
+		{"codes of quotas", recorded(ecstest.Instance{}, eachOf(quotas, func(q map[string]any) { q["QuotaActionCode"] = "q_ecs_1" }, "Quotas")), []string{"flow.quota-names"}},
+		{"changes are visible late", setting{options: ecstest.Options{LimitPerMinute: 400, StateChangeDelay: 2 * time.Minute}, records: true}, []string{"records.changes-delay"}},
+		{"console output in plain text", recorded(ecstest.Instance{}, body(console, always, func(b map[string]any) { b["ConsoleOutput"] = "[ 0.0 ] Linux" })), []string{"console.output"}},
+		{"no agent for commands", setting{instance: ecstest.Instance{NoAgent: true}, commands: true}, []string{"command.run"}},
+		{"a repeated command runs again", inGuest(body(run, param("RepeatMode", "Once"), func(b map[string]any) {
+			if id, _ := b["InvokeId"].(string); tokens[id] {
+				b["InvokeId"] = "t-hz0000000another"
+			} else {
+				tokens[id] = true
+			}
+		})), []string{"command.run"}},
+		{"code of another command with a token", inGuest(setCode(always, "IdempotentParameterMismatch", "InvalidClientToken.Malformed")), []string{"command.run"}},
+		{"a command that was stopped", inGuest(eachResult(func(r map[string]any) {
+			if r["InvocationStatus"] == "Cancelled" {
+				r["InvocationStatus"] = "Terminated"
+			}
+		})), []string{"command.statuses"}},
+		{"the oldest result first", inGuest(body(results, func(x exchange) bool { return x.param("InvokeId") == "" }, func(b map[string]any) {
+			all, _ := at(b, "Invocation", "InvocationResults", "InvocationResult").([]any)
+			slices.Reverse(all)
+		})), []string{"command.statuses"}},
+		{"commands that wait are running", inGuest(eachResult(func(r map[string]any) {
+			if r["InvocationStatus"] == "Scheduled" {
+				r["InvocationStatus"] = "Running"
+			}
+		})), []string{"command.boot", "command.statuses"}},
+		{"commands run before the boot", inGuest(eachResult(func(r map[string]any) {
+			if output, _ := r["Output"].(string); firstBoot == "" {
+				firstBoot = output
+			} else if output != "" {
+				r["Output"] = firstBoot
+			}
+		})), []string{"command.boot", "command.results"}},
+		{"a command during a restart is refused", inGuest(refuse(run, func(x exchange) bool { return strings.HasSuffix(x.param("ClientToken"), "busy") }, 403, "InvalidInstance.NotRunning")), []string{"command.not-running"}},
+		{"no history of results", inGuest(body(results, param("IncludeHistory", "true"), func(b map[string]any) {
+			in, _ := at(b, "Invocation", "InvocationResults").(map[string]any)
+			all, _ := in["InvocationResult"].([]any)
+			in["InvocationResult"] = all[:1]
+		})), []string{"command.results"}},
+		{"code of an unknown invocation", inGuest(setCode(always, "InvalidInvokeId.NotFound", "InvalidParameter.InvokeId")), []string{"command.results"}},
 		{"older layer", setting{options: ecstest.Options{LegacyErrors: true}}, []string{
 			"auth.clock-format", "auth.clock-future", "auth.clock-past", "auth.key", "auth.method", "auth.missing", "auth.nonce", "auth.nonce-burnt",
-			"auth.secret", "auth.secret-v1", "call.method",
+			"auth.order", "auth.secret", "auth.secret-v1", "call.method",
 		}},
 	} {
+		for _, id := range test.ids {
+			found[id] = true
+		}
 		t.Run(test.name, func(t *testing.T) {
 			if testing.Short() && n%5 > 0 {
 				t.Skip("runs without -short")
 			}
 			service, server, err := test.run(t)
 			require.NoError(t, err)
-			setup := fmt.Sprint(service.Instances, service.row("flow.throttle").Skipped, test.records)
+			setup := strconv.Itoa(service.Instances)
+			for _, r := range service.Rows {
+				if r.Skipped != "" {
+					setup += " " + r.ID
+				}
+			}
 			if fakes[setup] == nil {
 				fakes[setup] = replayed(t, service)
 			}
-			found := compare(service, fakes[setup])
-			assert.Equal(t, test.ids, idsOf(found), "%+v", found)
+			differences := compare(service, fakes[setup])
+			assert.Equal(t, test.ids, idsOf(differences), "%+v", differences)
 			assert.LessOrEqual(t, server.TotalReboots(), maxRestarts)
 		})
+	}
+	for _, e := range experiments {
+		assert.True(t, found[e.id], "nothing above shows that the kit finds a difference of %s", e.id)
 	}
 }
 
@@ -536,6 +732,13 @@ func TestStops(t *testing.T) {
 			}
 			return false
 		}}, "may restart now", 0},
+		{"a dry run of several instances is accepted", setting{edit: func(x exchange) bool {
+			if isError(x, "DRYRUN.SUCCESS") {
+				x.got.StatusCode = http.StatusOK
+			}
+			return false
+		}}, "may restart now", 0},
+		{"the other key has permissions", setting{denied: deniedKey, edit: setCode(always, "Forbidden.RAM", "DryRunOperation")}, "the key without permissions may restart", 0},
 		{"wrong key", setting{key: credentials{id: "testid", secret: "other"}}, "SignatureDoesNotMatch", 0},
 		{"denied", setting{options: ecstest.Options{Allow: func(action, _ string) bool { return action != restart }}}, "refused a restart", 0},
 		{"another instance in the list", setting{edit: each(func(i map[string]any) { i["InstanceId"] = "i-another" })}, "does not hold the instance", 0},
@@ -574,6 +777,79 @@ func TestRestartsAreLimited(t *testing.T) {
 	})
 }
 
+func TestCommandsAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, l := setting{}.lab(t)
+		defer server.Close()
+		l.guest.sent = maxCommands
+		_, err := l.command(l.script("Once", "token"))
+		require.ErrorContains(t, err, "were sent to the guest already")
+		require.Empty(t, server.Calls())
+	})
+}
+
+// However a run ends, no command waits for a reboot after it. If the kit can't stop one, its
+// error names it.
+func TestCommandsAreStopped(t *testing.T) {
+	restart := func(x exchange) bool { return x.action == "RebootInstance" && x.param("DryRun") == "" }
+	for _, test := range []struct {
+		name    string
+		between func(usual http.RoundTripper, cancel func()) http.RoundTripper
+		text    string
+		waiting int
+	}{
+		{"the run ends", func(usual http.RoundTripper, _ func()) http.RoundTripper { return usual }, "", 0},
+		{"a restart fails", func(usual http.RoundTripper, _ func()) http.RoundTripper {
+			return perturbed{usual, refuse("RebootInstance", restart, 500, "InternalError")}
+		}, "500", 0},
+		{"an interrupt", func(usual http.RoundTripper, cancel func()) http.RoundTripper {
+			return perturbed{usual, func(x exchange) bool {
+				if restart(x) {
+					cancel()
+				}
+				return false
+			}}
+		}, "canceled", 0},
+		{"a command can't be stopped", func(usual http.RoundTripper, _ func()) http.RoundTripper { return unstoppable{usual} }, "may still run at a reboot", 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				server, l := setting{commands: true}.lab(t)
+				defer server.Close()
+				l.ctx = ctx
+				usual := l.wire.http.Transport
+				l.wire.http.Transport = test.between(usual, cancel)
+				err := l.run()
+				if test.text == "" {
+					require.NoError(t, err)
+				} else {
+					require.ErrorContains(t, err, test.text)
+					assert.NotEmpty(t, l.trace.Stopped)
+				}
+				l.wire.http.Transport, l.ctx = usual, t.Context()
+				_, all, err := l.results("")
+				require.NoError(t, err)
+				waiting := slices.DeleteFunc(all, func(result any) bool { return resultText(result, "InvocationStatus") != "Scheduled" })
+				assert.Len(t, waiting, test.waiting)
+				assert.Equal(t, test.waiting > 0, len(l.guest.armed) > 0)
+			})
+		})
+	}
+}
+
+// unstoppable refuses StopInvocation.
+type unstoppable struct{ inner http.RoundTripper }
+
+func (u unstoppable) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Header.Get("X-Acs-Action") == "StopInvocation" {
+		r = r.Clone(r.Context())
+		r.Header.Set("X-Acs-Action", "DeleteCommand")
+	}
+	return u.inner.RoundTrip(r)
+}
+
 // A request that the service may have read is never sent again: net/http repeats some itself if
 // a connection that was used before breaks.
 func TestNothingIsRepeated(t *testing.T) {
@@ -610,10 +886,12 @@ func TestTraceHoldsNoCanary(t *testing.T) {
 	key := credentials{id: "LTAI5tCanaryKeyIdentity", secret: "CanarySecretCanarySecret", token: "CanaryToken/+=CanaryToken", bearer: "CanaryBearerToken"}
 	machine := ecstest.Instance{
 		ID: "i-canaryinstance0001", Name: "canary-name", HostName: "canary-host", VPCID: "vpc-canary000000001", ResourceGroupID: "rg-canary",
-		PrivateIPs: []string{"10.77.66.55"}, PublicIPs: []string{"47.96.11.22"}, EIP: "120.55.33.44", Tags: map[string]string{"canaryKey": "canaryValue"},
+		ConsoleOutput: "login: canary-console\npassword: canary-console-password\n",
+		PrivateIPs:    []string{"10.77.66.55"}, PublicIPs: []string{"47.96.11.22"}, EIP: "120.55.33.44", Tags: map[string]string{"canaryKey": "canaryValue"},
 	}
+	denied := credentials{id: "LTAI5tCanaryDeniedKey", secret: "CanaryDeniedSecret"}
 	canaries := []string{
-		key.id, key.secret, key.token, key.bearer, machine.ID, machine.Name, machine.HostName, machine.VPCID, machine.ResourceGroupID,
+		denied.id, denied.secret, key.id, key.secret, key.token, key.bearer, machine.ID, machine.Name, machine.HostName, machine.VPCID, machine.ResourceGroupID,
 		"10.77.66.55", "47.96.11.22", "120.55.33.44", "canaryKey", "canaryValue", "1234567890123456", "200000000000000001", "fe80::1:2:3:4", "00:16:3e:0a:0b:0c",
 	}
 	plant := func(n int) edit {
@@ -634,6 +912,27 @@ func TestTraceHoldsNoCanary(t *testing.T) {
 			eachOf("LookupEvents", func(e map[string]any) { e["eventName"], e["errorCode"], e["serviceName"] = canary, canary, canary }, "Events")(x)
 			eachOf("DescribeSystemEventAttribute", func(e map[string]any) { e["Content"] = `{"state":"` + canary + `"}` }, "SystemEvents", "SystemEvent")(x)
 			eachOf("DescribeCloudAssistantStatus", func(a map[string]any) { a["CloudAssistantStatus"], a[canary] = canary, canary }, "InstanceCloudAssistantStatusSet", "InstanceCloudAssistantStatus")(x)
+			eachOf("DescribeInvocationResults", func(r map[string]any) {
+				r["InvokeRecordStatus"], r["ErrorCode"], r["ErrorInfo"], r["Username"], r[canary] = canary, canary, canary, canary, canary
+				if status := r["InvocationStatus"]; status == "Aborted" || status == "Cancelled" {
+					r["InvocationStatus"] = canary
+				}
+				if n%2 == 1 { // the first command seems to print something else, and no other runs
+					r["Output"] = base64.StdEncoding.EncodeToString([]byte(canary + " " + strings.Join(canaries, "\n")))
+				}
+			}, "Invocation", "InvocationResults", "InvocationResult")(x)
+			eachOf("DescribeInvocations", func(i map[string]any) {
+				i["InvocationStatus"], i["InvokeStatus"], i["RepeatMode"], i["CommandContent"], i[canary] = canary, canary, canary, canary, canary
+			}, "Invocations", "Invocation")(x)
+			eachOf("DescribeInstancesFullStatus", func(i map[string]any) { i["Status"] = map[string]any{"Name": canary} }, "InstanceFullStatusSet", "InstanceFullStatusType")(x)
+			if n%2 == 1 && x.action == "GetInstanceConsoleOutput" {
+				x.body["ConsoleOutput"], x.body["LastUpdateTime"] = canary, canary
+			}
+			eachOf("ListProductQuotas", func(q map[string]any) {
+				if n%2 == 1 {
+					q["QuotaActionCode"], q["QuotaUnit"], q["QuotaDescription"] = canary, canary, "RebootInstance "+canary
+				}
+			}, "Quotas")(x)
 			eachOf("ListProductQuotas", func(q map[string]any) { q["Period"] = map[string]any{"PeriodUnit": canary} }, "Quotas")(x)
 			x.body[canary] = map[string]any{canary: canary}
 			x.body["Message"] = "It was " + canary + ", '" + canary + "'; \"" + strings.Join(canaries, " ") + "\" by " + canary + "."
@@ -646,7 +945,7 @@ func TestTraceHoldsNoCanary(t *testing.T) {
 		}
 		s := setting{
 			options:  ecstest.Options{AccessKeyID: key.id, AccessKeySecret: key.secret, SecurityToken: key.token, BearerToken: key.bearer, LimitPerMinute: 400},
-			instance: machine, edit: plant(n), key: key, others: 2, records: true,
+			instance: machine, edit: plant(n), key: key, others: 2, records: true, throttle: true, commands: true, denied: denied,
 		}
 		s.options.Allow = func(action, _ string) bool { return action != "DescribeInstanceAttribute" }
 		var l *lab
@@ -655,6 +954,8 @@ func TestTraceHoldsNoCanary(t *testing.T) {
 			server, l = s.lab(t)
 			defer server.Close()
 			require.NoError(t, l.run(), canary)
+			assert.Equal(t, n%2 == 0, l.trace.row("command.results").Skipped == "", canary)
+			assert.NotEmpty(t, l.trace.row("auth.denied").Facts, canary)
 		})
 		data, err := l.redactor.write(&l.trace)
 		require.NoError(t, err, "%s %+v", canary, l.trace)
@@ -701,7 +1002,7 @@ func TestRecords(t *testing.T) {
 		hosts := map[string]int{}
 		l.wire.http.Transport = products{l.wire.http.Transport, hosts}
 		require.NoError(t, l.run())
-		assert.Equal(t, map[string]int{"quotas.aliyuncs.com": 2, "actiontrail.cn-hangzhou.aliyuncs.com": 13, "metrics.cn-hangzhou.aliyuncs.com": 8}, hosts)
+		assert.Equal(t, map[string]int{"quotas.aliyuncs.com": 3, "actiontrail.cn-hangzhou.aliyuncs.com": 13, "metrics.cn-hangzhou.aliyuncs.com": 24}, hosts)
 		first := l.course["reboot.accepted"].accepted
 		assert.GreaterOrEqual(t, time.Since(first.at), 11*time.Minute)
 		assert.Equal(t, map[string]string{
@@ -744,6 +1045,7 @@ func TestNothingIsSentBeforeTheConfirmation(t *testing.T) {
 		text     string
 	}{
 		{"no account", nil, usual, instance, true, "ALIBABA_CLOUD_ACCESS_KEY_ID"},
+		{"no account, with all flags", nil, append(slices.Clone(usual), "-commands", "-records", "-throttle"), instance, true, "ALIBABA_CLOUD_ACCESS_KEY_ID"},
 		{"no region", account, usual[2:], instance, true, "missing -region"},
 		{"bad region", account, append([]string{"-region", "CN"}, usual[2:]...), instance, true, "invalid -region"},
 		{"no instance", account, usual[:2], instance, true, "missing -instance"},
@@ -751,6 +1053,15 @@ func TestNothingIsSentBeforeTheConfirmation(t *testing.T) {
 		{"plain HTTP", account, append(slices.Clone(usual), "-endpoint", "http://ecs.cn-hangzhou.aliyuncs.com"), instance, true, "invalid -endpoint"},
 		{"-yes", account, append(slices.Clone(usual), "-yes"), instance, true, "-yes is refused"},
 		{"an argument", account, append(slices.Clone(usual), "i-other"), instance, true, "unexpected argument"},
+		{"half a second key", map[string]string{
+			"ALIBABA_CLOUD_ACCESS_KEY_ID": "testid", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "testsecret", "ECS_LIVE_DENIED_ACCESS_KEY_ID": "otherid",
+		}, usual, instance, true, "set both or none"},
+		{"the same second key", map[string]string{
+			"ALIBABA_CLOUD_ACCESS_KEY_ID": "testid", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "testsecret",
+			"ECS_LIVE_DENIED_ACCESS_KEY_ID": "testid", "ECS_LIVE_DENIED_ACCESS_KEY_SECRET": "testsecret",
+		}, usual, instance, true, "is the key of the run"},
+		{"-commands, nothing typed", account, append(slices.Clone(usual), "-commands"), "", true, "RUN A COMMAND AS ROOT IN THE GUEST"},
+		{"-commands, another ID typed", account, append(slices.Clone(usual), "-commands"), "i-other\n", true, "command.run: up to 10\n"},
 		{"a pipe", account, usual, instance, false, "no terminal"},
 		{"nothing typed", account, usual, "", true, "not confirmed"},
 		{"another ID typed", account, usual, "i-other\n", true, "not confirmed"},

@@ -7,7 +7,8 @@
 //
 //	go -C internal/conformance run ./live -replay trace.json
 //
-// docs/validate.md describes what it does and what it costs.
+// With -commands, it also runs a command as root in the guest. docs/validate.md describes
+// what it does and what it costs.
 package main
 
 import (
@@ -67,7 +68,7 @@ const recordsDelay = 11 * time.Minute
 
 type flags struct {
 	region, instance, endpoint, out, replay string
-	throttle, records, yes                  bool
+	throttle, records, commands, yes        bool
 }
 
 func (p *program) run(ctx context.Context, args []string) int {
@@ -79,8 +80,9 @@ func (p *program) run(ctx context.Context, args []string) int {
 	set.StringVar(&f.endpoint, "endpoint", "", "URL of the service; default that of the region")
 	set.StringVar(&f.out, "out", "trace.json", "file to write the trace to; it must not exist")
 	set.StringVar(&f.replay, "replay", "", "trace to compare the fake with; sends nothing")
-	set.BoolVar(&f.throttle, "throttle", false, "also use up the account's limit of DescribeInstanceStatus for a minute")
-	set.BoolVar(&f.records, "records", false, "also read the records of Cloud Assistant, Quota Center, ActionTrail and CloudMonitor, until 11 minutes after the first restart")
+	set.BoolVar(&f.throttle, "throttle", false, "also use up the account's limit of DescribeInstanceStatus for a minute, and with -records that of LookupEvents for a second")
+	set.BoolVar(&f.records, "records", false, "also read the records of Cloud Assistant, Quota Center, ActionTrail and CloudMonitor, until 11 minutes after the second restart")
+	set.BoolVar(&f.commands, "commands", false, "also RUN A COMMAND AS ROOT IN THE GUEST through Cloud Assistant: it prints the boot ID, at once and at each reboot during the run")
 	set.BoolVar(&f.yes, "yes", false, "refused: the confirmation is typed")
 	err := set.Parse(args)
 	switch {
@@ -148,12 +150,17 @@ func (p *program) live(ctx context.Context, f flags) error {
 		id: p.getenv("ALIBABA_CLOUD_ACCESS_KEY_ID"), secret: p.getenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET"),
 		token: p.getenv("ALIBABA_CLOUD_SECURITY_TOKEN"), bearer: p.getenv("ALIBABA_CLOUD_BEARER_TOKEN"),
 	}
+	denied := credentials{id: p.getenv("ECS_LIVE_DENIED_ACCESS_KEY_ID"), secret: p.getenv("ECS_LIVE_DENIED_ACCESS_KEY_SECRET")}
 	target, err := f.target()
 	switch {
 	case err != nil:
 		return err
 	case key.id == "" || key.secret == "":
 		return errors.New("ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET are not set")
+	case (denied.id == "") != (denied.secret == ""):
+		return errors.New("ECS_LIVE_DENIED_ACCESS_KEY_ID and ECS_LIVE_DENIED_ACCESS_KEY_SECRET: set both or none")
+	case denied.id == key.id:
+		return errors.New("ECS_LIVE_DENIED_ACCESS_KEY_ID is the key of the run, and not a key without permissions")
 	case !p.terminal:
 		return errors.New("standard input is no terminal: the confirmation is typed")
 	}
@@ -170,7 +177,7 @@ func (p *program) live(ctx context.Context, f flags) error {
 	}
 	l := &lab{
 		ctx: ctx, wire: wire{http: p.http, endpoint: target, key: key}, region: f.region, instance: f.instance,
-		log: p.log, throttle: f.throttle, records: f.records, recordsDelay: recordsDelay, oneEndpoint: f.endpoint != "",
+		log: p.log, throttle: f.throttle, records: f.records, commands: f.commands, denied: denied, recordsDelay: recordsDelay, oneEndpoint: f.endpoint != "",
 	}
 	runErr := l.run()
 	if runErr != nil {
@@ -220,6 +227,15 @@ func (p *program) confirm(f flags, target string) error {
 		}
 	}
 	fmt.Fprintf(p.log, "The others restart nothing, and nothing else is changed. The limit is %d restarts.\n", maxRestarts)
+	if f.commands {
+		fmt.Fprintf(p.log, "-commands: these RUN A COMMAND AS ROOT IN THE GUEST, %q, which changes nothing:\n", script)
+		for _, e := range experiments {
+			if e.commands > 0 {
+				fmt.Fprintf(p.log, "  %s: up to %d\n", e.id, e.commands)
+			}
+		}
+		fmt.Fprintf(p.log, "The limit is %d commands. Those that wait for a reboot are stopped at the end.\n", maxCommands)
+	}
 	fmt.Fprint(p.log, "Type the ID of the instance to begin: ")
 	line, err := bufio.NewReader(p.in).ReadString('\n')
 	if err != nil && line == "" {

@@ -1,9 +1,8 @@
 package main
 
 import (
-	"encoding/json"
+	"encoding/base64"
 	"math"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,7 +80,8 @@ func (l *lab) console() (facts, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := facts{"fields": l.fields(a), "hours": "other format"}
+	output, err := base64.StdEncoding.DecodeString(a.text("ConsoleOutput"))
+	f := facts{"fields": l.fields(a), "hours": "other format", "base64": yes(err == nil), "~outputBytes": strconv.Itoa(len(output))}
 	l.brief(f, "known", a)
 	if updated, err := time.Parse(time.DateTime, a.text("LastUpdateTime")); err == nil {
 		f["hours"] = strconv.Itoa(int(math.Round(updated.Sub(a.at.Add(l.wire.offset)).Hours())))
@@ -122,6 +122,53 @@ func (l *lab) quotas() (facts, error) {
 	}
 	l.brief(f, "largePage", a)
 	return f, nil
+}
+
+// quotaNames looks for all rate limits that are named like an operation.
+func (l *lab) quotaNames() (facts, error) {
+	r := request{
+		endpoint: l.product("quotas"), version: "2020-05-10", action: "ListProductQuotas",
+		params: map[string]string{"ProductCode": "ecs", "QuotaCategory": "FlowControl", "MaxResults": "100"},
+	}
+	f := facts{}
+	var alike []string // names and codes of all quotas that have to do with RebootInstance
+	const maxPages = 10
+	for range maxPages {
+		a, err := l.do(r)
+		if err != nil {
+			return nil, err
+		}
+		l.brief(f, "list", a)
+		quotas, _ := a.fields["Quotas"].([]any)
+		for _, quota := range quotas {
+			text := func(name string) string { s, _ := at(quota, name).(string); return s }
+			name, code := text("QuotaName"), text("QuotaActionCode")
+			for _, action := range []string{"RebootInstance", "DescribeInstances"} {
+				if name == action {
+					f.count(action + ".names")
+					f[action+".unit"] = l.redactor.name(text("QuotaUnit"))
+				}
+				if code == action {
+					f.count(action + ".codes")
+				}
+			}
+			if strings.Contains(name+code+text("QuotaDescription"), "RebootInstance") {
+				alike = append(alike, name, code)
+			}
+		}
+		if a.text("NextToken") == "" {
+			break
+		}
+		r = r.with("NextToken", a.text("NextToken"))
+	}
+	f["~alike"] = l.redactor.names(alike)
+	return f, nil
+}
+
+// count adds one to a fact that is a number.
+func (f facts) count(name string) {
+	n, _ := strconv.Atoi(f[name]) // 0 if there is none
+	f[name] = strconv.Itoa(n + 1)
 }
 
 // events looks up events in ActionTrail, which allows two such calls in a second.
@@ -191,9 +238,12 @@ func (l *lab) actionTrail() (facts, error) {
 	return f, nil
 }
 
-// refusedCalls looks for the events of calls that the service refused.
+// refusedCalls looks for the events of calls that the service refused, after recordsDelay.
 func (l *lab) refusedCalls() (facts, error) {
 	f, c := facts{}, l.course["reboot.accepted-xml"]
+	if err := l.sleep(time.Until(c.busyDryRun.at.Add(l.recordsDelay))); err != nil {
+		return nil, err
+	}
 	if err := l.event(f, "busy", c.busy); err != nil {
 		return nil, err
 	}
@@ -241,97 +291,5 @@ func (l *lab) eventsEnds() (facts, error) {
 			f[name] = "yes"
 		}
 	}
-	return f, nil
-}
-
-// changes returns a request for the changes of status since the run began.
-func (l *lab) changes() request {
-	stamp := func(t time.Time) string { return strconv.FormatInt(t.Add(l.wire.offset).UnixMilli(), 10) }
-	return request{
-		endpoint: l.product("metrics." + l.region), version: "2019-01-01", action: "DescribeSystemEventAttribute",
-		params: map[string]string{
-			"Product": "ECS", "Name": "Instance:StateChange", "SearchKeywords": l.instance, "PageSize": "100",
-			"StartTime": stamp(l.began), "EndTime": stamp(time.Now()),
-		},
-	}
-}
-
-// someChanges finds out whether a response has changes.
-func (l *lab) someChanges(f facts, prefix string, a *reply) {
-	l.brief(f, prefix, a)
-	if a.status == http.StatusOK {
-		f[prefix+".changes"] = "no"
-		if len(changesIn(a)) > 0 {
-			f[prefix+".changes"] = "yes"
-		}
-	}
-}
-
-// change is a change of status that CloudMonitor recorded.
-type change struct {
-	at    int64
-	state string
-}
-
-// changesIn returns the changes in a response, in its order.
-func changesIn(a *reply) []change {
-	var all []change
-	events, _ := at(a.fields, "SystemEvents", "SystemEvent").([]any)
-	for _, event := range events {
-		ms, _ := at(event, "Time").(float64)
-		text, _ := at(event, "Content").(string)
-		var content struct {
-			State string `json:"state"`
-		}
-		_ = json.Unmarshal([]byte(text), &content) // a missing state shows as a difference
-		all = append(all, change{int64(ms), content.State})
-	}
-	return all
-}
-
-func newestFirst(all []change) bool { return len(all) > 0 && all[0].at > all[len(all)-1].at }
-
-// cloudMonitor reads the changes of status during the first restart.
-func (l *lab) cloudMonitor() (facts, error) {
-	a, err := l.do(l.changes())
-	if err != nil {
-		return nil, err
-	}
-	f := facts{}
-	l.brief(f, "lookup", a)
-	first := l.course["reboot.accepted"]
-	from := first.accepted.sent.Add(l.wire.offset - 2*time.Second).UnixMilli() // the clocks may differ by as much
-	all := changesIn(a)
-	if newestFirst(all) {
-		slices.Reverse(all)
-	}
-	slices.SortStableFunc(all, func(a, b change) int { return int(a.at - b.at) })
-	var states []string
-	for _, c := range all {
-		if c.at < from {
-			continue
-		}
-		states = append(states, l.redactor.name(c.state))
-		if c.state == "Running" {
-			break // the next restart follows at once
-		}
-	}
-	f["states"], f["~changes"] = strings.Join(states, " "), strconv.Itoa(len(all))
-	return f, nil
-}
-
-func (l *lab) changesOrder() (facts, error) {
-	a, err := l.do(l.changes())
-	if err != nil {
-		return nil, err
-	}
-	f := facts{"first": "oldest"}
-	if newestFirst(changesIn(a)) {
-		f["first"] = "newest"
-	}
-	if a, err = l.do(l.changes().with("Product", "ecs")); err != nil {
-		return nil, err
-	}
-	l.someChanges(f, "lowerCase", a)
 	return f, nil
 }

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/ecsreboot/ecsreboot/ecstest"
@@ -52,29 +54,67 @@ func replay(ctx context.Context, t *trace, log io.Writer) (*trace, error) {
 	if seen("flow.throttle") || seen("flow.quotas") {
 		options.LimitPerMinute = 400
 	}
-	options.AuditDelay, options.StateChangeDelay = -1, -1 // nobody waits for a record here
+	options.AuditDelay = -1 // nobody waits for an event here
 	server, err := ecstest.NewInMemoryServer(options)
 	if err != nil {
 		return nil, err
 	}
 	defer server.Close()
 	const instance = "i-bp67acfmxazb4ph0001"
-	if err := server.AddInstance(ecstest.Instance{ID: instance}); err != nil {
+	machine := ecstest.Instance{ID: instance}
+	if seen("list.tags-one-key") {
+		machine.Tags = map[string]string{"purpose": "test"}
+	}
+	if err := server.AddInstance(machine); err != nil {
 		return nil, err
 	}
 	for n := 1; n < t.Instances; n++ {
-		if err := server.AddInstance(ecstest.Instance{ID: "i-bp67acfmxazb4ph1" + strconv.Itoa(1000+n)}); err != nil {
+		older := time.Now().Add(-24*time.Hour - time.Duration(n)*time.Minute)
+		if err := server.AddInstance(ecstest.Instance{ID: "i-bp67acfmxazb4ph1" + strconv.Itoa(1000+n), CreationTime: older}); err != nil {
 			return nil, err
 		}
 	}
 	client := server.HTTPClient()
 	defer client.CloseIdleConnections()
+	var denied credentials
+	if seen("auth.denied") {
+		denied = credentials{id: "deniedid", secret: "deniedsecret"}
+		refusing, err := ecstest.NewInMemoryServer(ecstest.Options{
+			Region: t.Region, AccessKeyID: denied.id, AccessKeySecret: denied.secret, Allow: func(string, string) bool { return false },
+		})
+		if err != nil {
+			return nil, err
+		}
+		defer refusing.Close()
+		client.Transport = byKey{client.Transport, refusing.HTTPClient().Transport, denied.id}
+	}
 	l := &lab{
 		ctx: ctx, wire: wire{http: client, endpoint: server.URL, key: key}, region: t.Region, instance: instance,
-		log: log, throttle: seen("flow.throttle"), records: seen("records.actiontrail"), oneEndpoint: true,
+		log: log, throttle: seen("flow.throttle"), records: seen("flow.quotas"), commands: seen("command.run"),
+		denied: denied, oneEndpoint: true,
 	}
 	err = l.run()
 	return &l.trace, err
+}
+
+// byKey passes the requests of one key on to another server.
+type byKey struct {
+	usual, denied http.RoundTripper
+	id            string
+}
+
+func (b byKey) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.Contains(r.Header.Get("Authorization"), "Credential="+b.id+",") {
+		return b.denied.RoundTrip(r)
+	}
+	return b.usual.RoundTrip(r)
+}
+
+// CloseIdleConnections closes those to both servers, for http.Client.
+func (b byKey) CloseIdleConnections() {
+	for _, transport := range []http.RoundTripper{b.usual, b.denied} {
+		(&http.Client{Transport: transport}).CloseIdleConnections()
+	}
 }
 
 // compare returns the differences in the order of the rows of the service's trace. Rows that

@@ -71,15 +71,21 @@ func (r *redactor) keep(secrets ...string) {
 }
 
 // naming is a name of a field whose value may say whose instance this is.
-var naming = regexp.MustCompile(`(Id|ID|Ids|Name|Address|Ip|IP|Mac|Number|Description|Owner|Key|Value|Token)$`)
+var naming = regexp.MustCompile(`(Id|ID|Ids|Name|Address|Ip|IP|Mac|Number|Description|Owner|Key|Value|Token|Output|Username)$`)
 
 // known are the names of fields whose values are the vendor's words.
 var known = []string{"RegionId", "ZoneId", "eventName", "QuotaName"}
+
+// enumerations are the names of objects whose Name is the vendor's word, such as Running.
+var enumerations = []string{"Status", "HealthStatus", "EventType", "EventCycleStatus"}
 
 // learn hides the values in a response that may say whose it is.
 func (r *redactor) learn(value any, name string) {
 	switch value := value.(type) {
 	case map[string]any:
+		if slices.Contains(enumerations, name) {
+			return
+		}
 		for name, inner := range value {
 			r.learn(inner, name)
 		}

@@ -52,6 +52,7 @@ type request struct {
 	nonce   string
 	without string // a common parameter to leave out of signature 1.0
 	hash    string // in place of the signature method of signature 1.0
+	floods  bool   // it may be throttled
 }
 
 // reply is a response, read to its end.
