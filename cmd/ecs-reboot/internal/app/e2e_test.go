@@ -89,6 +89,7 @@ func (s *site) once(server *ecstest.Server, ids []string) {
 var quick = []string{"--min-ready", "0", "--canary", "none", "--yes"}
 
 func TestRestartThree(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	server, ids := s.serve("cn-hangzhou", 4, leastReboot, ecstest.Options{})
 	d := s.start("restart", "--region", "cn-hangzhou", "--endpoint", server.URL, "--yes", "--min-ready", "0", ids[0], ids[1], ids[2])
@@ -105,6 +106,7 @@ func TestRestartThree(t *testing.T) {
 }
 
 func TestPlanRunKillResume(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	server, ids := s.serve("cn-hangzhou", 8, leastReboot, ecstest.Options{})
 	plan, journal, html := s.path("web.plan"), s.path("web.journal"), s.path("web.html")
@@ -136,6 +138,7 @@ func TestPlanRunKillResume(t *testing.T) {
 // The log has what the hooks and the service write down, in the order in which it
 // happened: drain, restart, undrain for each machine.
 func TestHooksOfCommands(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	log := s.path("log")
 	file, err := os.OpenFile(log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
@@ -171,6 +174,7 @@ func TestHooksOfCommands(t *testing.T) {
 
 // An instance that was released does not hold up the others once it is marked.
 func TestGoneIsMarked(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	server, ids := s.serve("cn-hangzhou", 4, leastReboot, ecstest.Options{})
 	journal := s.path("web.journal")
@@ -192,6 +196,7 @@ func TestGoneIsMarked(t *testing.T) {
 }
 
 func TestTwoRegions(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	hangzhou, ids := s.serve("cn-hangzhou", 3, leastReboot, ecstest.Options{})
 	shanghai, others := s.serve("cn-shanghai", 3, leastReboot, ecstest.Options{})
@@ -210,6 +215,7 @@ func TestTwoRegions(t *testing.T) {
 }
 
 func TestOtherCommandsControlARun(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	server, ids := s.serve("cn-hangzhou", 6, leastReboot, ecstest.Options{})
 	journal := s.path("web.journal")
@@ -303,6 +309,7 @@ func TestWitnessOfARun(t *testing.T) {
 // A run that is killed before the response arrives is resumed, and the send ID in the
 // journal finds the request.
 func TestWitnessAfterKill(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	server, ids := s.serve("cn-hangzhou", 2, leastReboot, ecstest.Options{AuditDelay: time.Second})
 	journal := s.path("web.journal")

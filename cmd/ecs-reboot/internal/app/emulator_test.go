@@ -34,6 +34,7 @@ func emulate(t *testing.T, args ...string) (url string) {
 
 // TestPractiseRefusals restarts what the emulator has the service refuse.
 func TestPractiseRefusals(t *testing.T) {
+	t.Parallel()
 	url := emulate(t, "--count", "5", "--stopped", "i-00000001", "--locked", "i-00000002", "--expired", "i-00000003", "--deny", "RebootInstance:i-00000004")
 	where := []string{"--region", "cn-hangzhou", "--endpoint", url, "--yes"}
 	for id, code := range map[string]string{
@@ -72,6 +73,7 @@ func TestPractiseDeniedList(t *testing.T) {
 
 // TestPractiseToken: a temporary key is refused without its token.
 func TestPractiseToken(t *testing.T) {
+	t.Parallel()
 	const token = "t0ken-of-the-emulator"
 	url := emulate(t, "--security-token", token)
 	args := []string{"restart", "i-bp67acfmxazb4ph0001", "--region", "cn-hangzhou", "--endpoint", url, "--yes"}

@@ -181,6 +181,7 @@ func (k *killedFleet) judge(reboots func(id string) int, ids []string) (restarte
 // However often the program is killed, and whenever: no instance is restarted twice,
 // and each one that was not restarted is named.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	binary(t, Name)
 	seed := *killSeed
 	if seed == 0 {
@@ -228,6 +229,7 @@ func TestKill(t *testing.T) {
 // The same against the emulator, in a process of its own, which writes down what it
 // restarted.
 func TestKillWithEmulator(t *testing.T) {
+	t.Parallel()
 	const machines, kills = 200, 8
 	log := filepath.Join(t.TempDir(), "restarts.log")
 	emulator := exec.CommandContext(t.Context(), binary(t, Name), "emulator", "--quiet", "--count", fmt.Sprint(machines), "--zones", "a,b,c",

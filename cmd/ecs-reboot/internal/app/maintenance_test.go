@@ -27,6 +27,7 @@ func addDue(t *testing.T, server *ecstest.Server, hours map[string]int) {
 // An operator plans what must restart, runs the plan, and the report proves that the events
 // were avoided.
 func TestPlanOfMaintenance(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	server, ids := s.serve("cn-hangzhou", 3, leastReboot, ecstest.Options{})
 	addDue(t, server, map[string]int{"i-soon": 5, "i-later": 80, "i-far": 500})
@@ -71,6 +72,7 @@ func TestPlanOfMaintenance(t *testing.T) {
 
 // A deadline that a restart misses is shown in every report.
 func TestDeadlineAtRisk(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	server, _ := s.serve("cn-hangzhou", 1, leastReboot, ecstest.Options{})
 	addDue(t, server, map[string]int{"i-soon": 5, "i-later": 80})
@@ -130,6 +132,7 @@ func TestMaintenanceFlags(t *testing.T) {
 
 // run --emulate practises it.
 func TestEmulatedMaintenance(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	text := s.run(exitcode.Done, "run", "--emulate", "6", "--maintenance", "--yes")
 	require.Contains(t, text, "2 of 2 instances restarted with proof")

@@ -38,6 +38,7 @@ func firstArgs(server *ecstest.Server, journal string) []string {
 }
 
 func TestSignals(t *testing.T) {
+	t.Parallel()
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(sig.String(), func(t *testing.T) {
 			if signal.Ignored(sig) {
@@ -66,6 +67,7 @@ func TestSignals(t *testing.T) {
 const patience = 30 * time.Second
 
 func TestPause(t *testing.T) {
+	t.Parallel()
 	server := serve(t, ecstest.Options{}, slow(2)...)
 	journal := filepath.Join(t.TempDir(), "run.journal")
 	d := drive(t, firstArgs(server, journal)...)
@@ -88,6 +90,7 @@ func TestPause(t *testing.T) {
 // TestTerminalSize: what is redrawn is as wide as the terminal, and 80 columns wide on one
 // that does not know its size.
 func TestTerminalSize(t *testing.T) {
+	t.Parallel()
 	for columns, want := range map[uint16]int{0: 80, 20: 20, 100: 100} {
 		terminal, tty, err := pty.Open()
 		require.NoError(t, err)
@@ -110,6 +113,7 @@ func TestTerminalSize(t *testing.T) {
 // On a terminal the lines are redrawn, Ctrl-C is a signal as ever, and the terminal
 // is left as it was.
 func TestTerminal(t *testing.T) {
+	t.Parallel()
 	terminal, tty, err := pty.Open()
 	require.NoError(t, err)
 	defer terminal.Close()

@@ -19,6 +19,7 @@ import (
 // TestNextApproval: a run that waits for approval prints the command that approves it, and
 // a shell runs that as it is.
 func TestNextApproval(t *testing.T) {
+	t.Parallel()
 	server := serve(t, ecstest.Options{}, slow(2)...)
 	var stderr buffer
 	env := append(environment(t), "PATH="+filepath.Dir(binary(t, Name))+":"+os.Getenv("PATH"))
