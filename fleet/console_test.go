@@ -44,7 +44,7 @@ func hangs(ids ...string) func(*ecstest.Instance) {
 // for no other one.
 func TestConsole(t *testing.T) {
 	const secret = "hunter2"
-	inBubble(t, 8, ecstest.Options{}, func(t *testing.T, s *service) {
+	inBubble(t, 10, ecstest.Options{}, func(t *testing.T, s *service) {
 		fault := func(id string, f ecstest.Fault) {
 			f.Action, f.InstanceID = "RebootInstance", id
 			s.Inject(f)
@@ -53,11 +53,14 @@ func TestConsole(t *testing.T) {
 		require.NoError(t, s.SetLocks("i-00003", "security"))
 		require.NoError(t, s.SetStatus("i-00004", ecsreboot.StatusStopped))
 		fault("i-00005", ecstest.Fault{Kind: ecstest.FaultDrop}) // never arrives
+		_, err := s.client.RebootInstance(context.Background(), ecsreboot.RebootInstanceRequest{InstanceID: "i-00009"}) // by others
+		require.NoError(t, err)
+		time.Sleep(10 * time.Second)
 		options := hookOptions(t)
 		options.Rules = without
 		options.Exclude = []string{"i-00006"}
 		options.Health = func(_ context.Context, target fleet.Target) error {
-			if target.ID == "i-00007" {
+			if target.ID == "i-00007" || target.ID == "i-00009" {
 				return errors.New("connection refused")
 			}
 			return nil
@@ -65,17 +68,23 @@ func TestConsole(t *testing.T) {
 		c := consoles{raw: strings.Repeat("[ 1.0] a line of the kernel\n", 1000) + "\x1b[1mroot password is: " + secret + "\x1b[0m\r\nKernel panic\x07\n"}
 		options.Console = c.read
 		var seen trace
-		options.OnEvent = collect(&seen)
+		options.OnEvent = func(e fleet.Event) {
+			seen = append(seen, e)
+			if e.Kind == fleet.EventAccepted && e.InstanceID == "i-00010" {
+				s.RemoveInstance("i-00010")
+			}
+		}
 		report, err := s.run(options)
 		require.NoError(t, err)
 		states := map[string]fleet.Reason{
 			"i-00001": fleet.ReasonNotBack, "i-00002": fleet.ReasonRefused, "i-00003": fleet.ReasonLocked, "i-00004": fleet.ReasonNotRunning,
 			"i-00005": fleet.ReasonNotProven, "i-00006": fleet.ReasonExcluded, "i-00007": fleet.ReasonNotHealthy, "i-00008": "",
+			"i-00009": fleet.ReasonNotHealthy, "i-00010": fleet.ReasonGone,
 		}
 		for id, reason := range states {
 			record, _ := report.Record(id)
 			require.Equal(t, reason, record.Reason, mustJSON(t, record))
-			if reason != fleet.ReasonNotBack && reason != fleet.ReasonNotHealthy {
+			if id != "i-00001" && id != "i-00007" {
 				require.Empty(t, record.Console+record.ConsoleError)
 				continue
 			}
