@@ -52,7 +52,7 @@ func TestConsole(t *testing.T) {
 		fault("i-00002", ecstest.Fault{Kind: ecstest.FaultError, Status: 403, Code: "DiskError"})
 		require.NoError(t, s.SetLocks("i-00003", "security"))
 		require.NoError(t, s.SetStatus("i-00004", ecsreboot.StatusStopped))
-		fault("i-00005", ecstest.Fault{Kind: ecstest.FaultDrop}) // never arrives
+		fault("i-00005", ecstest.Fault{Kind: ecstest.FaultDrop})                                                        // never arrives
 		_, err := s.client.RebootInstance(context.Background(), ecsreboot.RebootInstanceRequest{InstanceID: "i-00009"}) // by others
 		require.NoError(t, err)
 		time.Sleep(10 * time.Second)
@@ -190,7 +190,9 @@ func TestConsoleDelaysNothing(t *testing.T) {
 		console := seen.of(fleet.EventConsole)[0]
 		require.Equal(t, time.Minute, console.At.Sub(called))
 		s.restartedOnce(s.ids...)
-	}, func(i *ecstest.Instance) { i.Reboot = ecstest.RebootProfile{Hang: i.ID == "i-00001", Graceful: 9 * time.Minute} })
+	}, func(i *ecstest.Instance) {
+		i.Reboot = ecstest.RebootProfile{Hang: i.ID == "i-00001", Graceful: 9 * time.Minute}
+	})
 }
 
 // A run that has nothing else to do waits for the console for a minute at most.

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/internal/console"
 )
 
 // Whatever the services answer, the readers do not panic, and claim nothing that the
@@ -45,9 +46,9 @@ func FuzzReaders(f *testing.F) {
 		rate := rateOf(events[0], region, "RebootInstance")
 		require.GreaterOrEqual(t, rate, 0.0)
 		_ = parseTime(text)
-		console, _ := readConsole(text)
-		require.LessOrEqual(t, len(console), maxConsole)
-		require.True(t, utf8.ValidString(console))
-		require.NotContains(t, console, "\x1b")
+		output, _ := console.Clean(text)
+		require.LessOrEqual(t, len(output), console.Max)
+		require.True(t, utf8.ValidString(output))
+		require.NotContains(t, output, "\x1b")
 	})
 }
