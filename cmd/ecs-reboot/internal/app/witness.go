@@ -57,12 +57,12 @@ func (w *witnessFlag) Set(text string) error {
 
 // The help of --witness.
 const (
-	witnessUsage = "read what the cloud records, by these `names`, separated by commas. " +
-		"actiontrail: whether a request whose response was lost arrived, which is known after 10 minutes; one call every 30 seconds for such a request. " +
-		"states: whether the instance was down after such a request; as many calls. " +
-		"heartbeat: whether a restarted instance is ready, which it is 1 to 3 minutes later than without; one call for up to 100 instances. "
-	witnessUsageConsole = "console: the last output of an instance that did not come back, which goes into journal and report and may show secrets; one call. "
-	witnessUsageEnd     = "none: nothing. Each needs a permission; see help witness. Repeatable"
+	witnessUsage = "read the records of the cloud with these `names`, separated by commas. Each needs a permission; see help witness. Repeatable\n" +
+		"- actiontrail shows whether a request whose response was lost arrived. It costs no call for 10 minutes, then one every 30 s for each such request\n" +
+		"- states shows whether the instance was down after such a request. It costs a call every 30 s for each\n" +
+		"- heartbeat makes an instance healthy only when its agent has reported, 1 to 3 minutes after the start. It costs a call for up to 100 instances\n"
+	witnessUsageConsole = "- console keeps the console output of an instance that did not come back, which may show secrets. It costs one call\n"
+	witnessUsageEnd     = "- none reads nothing"
 )
 
 // addWitness adds the flags of the witnesses. Those of a durable run are flags of worker.
@@ -73,7 +73,7 @@ func (s *settings) addWitness() {
 			text = witnessUsage + witnessUsageEnd
 		}
 		if s.command == "resume" || s.command == "resolve" {
-			text += ". Default: as before"
+			text += "\nDefault: as before"
 		}
 		flags.Var(&s.witness, "witness", text)
 		if s.command == "worker" { // the settings of a run say the rest
