@@ -6,21 +6,26 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/ecsreboot/ecsreboot/fleet"
-	"github.com/ecsreboot/ecsreboot/internal/console"
 	"github.com/ecsreboot/ecsreboot/witness/internal/call"
 )
 
 var getConsoleOutput = call.Operation{Service: call.ECS, Action: "GetInstanceConsoleOutput", RAM: "ecs:GetInstanceConsoleOutput"}
 
+// maxConsole is how many bytes of a console are returned.
+const maxConsole = 16 << 10
+
 // ConsoleOutput is what the console of an instance showed during its last start, restart
 // or stop.
 type ConsoleOutput struct {
 	// Text is the end of the output, at most 16 KiB, without control characters. Values
-	// that look like passwords, keys and tokens are replaced by "***" or "[redacted]", but
-	// not every secret can be recognized: treat the text as confidential.
+	// that look like passwords, keys and tokens are replaced by "***", but not every secret
+	// can be recognized: treat the text as confidential.
 	Text string
 	// Cut reports whether earlier output is left out.
 	Cut bool
@@ -79,7 +84,48 @@ func readConsole(ctx context.Context, caller *call.Caller, region, instanceID st
 		return ConsoleOutput{}, fmt.Errorf("%s: the output cannot be read", getConsoleOutput.Action)
 	}
 	output := ConsoleOutput{}
-	output.Text, output.Cut = console.Clean(string(raw))
+	output.Text, output.Cut = cleanConsole(string(raw))
 	output.UpdatedAt, _ = time.ParseInLocation(time.DateTime, answer.LastUpdateTime, time.FixedZone("Asia/Shanghai", 8*60*60)) // zero if it cannot be read
 	return output, nil
+}
+
+var (
+	// escapes are the control sequences of a terminal.
+	escapes = regexp.MustCompile("\x1b(\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(\x07|\x1b\\\\)|[@-Z\\\\-_])")
+	// privateKeys are private keys in PEM, complete or cut off.
+	privateKeys = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\z)`)
+	// secrets are values that follow the name of a secret; keyIDs are access key IDs.
+	secrets = regexp.MustCompile(`(?i)((?:password|passwd|passphrase|secret|token|credential|api[_-]?key|access[_-]?key(?:[_-]?(?:id|secret))?|authorization)["']?(?:\s+(?:is|for\s+\S+|of\s+\S+))*\s*[:=]\s*)(?:bearer\s+|basic\s+)?("[^"\n]*"|'[^'\n]*'|\S+)`)
+	keyIDs  = regexp.MustCompile(`\b(LTAI|STS\.)[0-9A-Za-z]{12,}`)
+)
+
+// cleanConsole returns the end of a console's output, made safe to show. It scrubs before it
+// cuts, so that a secret is never separated from its name.
+//
+// A fleet cleans the output once more, by the stricter rules that internal/console of the
+// root module has. This module does not import internal packages of the root module.
+func cleanConsole(raw string) (text string, cut bool) {
+	raw = strings.ToValidUTF8(strings.ReplaceAll(escapes.ReplaceAllString(raw, ""), "\r\n", "\n"), "?")
+	raw = strings.Map(func(c rune) rune {
+		switch {
+		case c == '\n':
+			return c
+		case c == '\t', c == '\r':
+			return ' '
+		case !unicode.IsPrint(c):
+			return -1
+		}
+		return c
+	}, raw)
+	raw = privateKeys.ReplaceAllString(raw, "***")
+	raw = secrets.ReplaceAllString(raw, "${1}***")
+	raw = keyIDs.ReplaceAllString(raw, "***")
+	if len(raw) <= maxConsole {
+		return raw, false
+	}
+	raw = raw[len(raw)-maxConsole:]
+	if _, rest, found := strings.Cut(raw, "\n"); found {
+		raw = rest // starts at the beginning of a line
+	}
+	return strings.ToValidUTF8(raw, ""), true
 }

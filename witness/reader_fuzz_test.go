@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot"
-	"github.com/ecsreboot/ecsreboot/internal/console"
 )
 
 // Whatever the services answer, the readers do not panic, and claim nothing that the
@@ -46,8 +45,8 @@ func FuzzReaders(f *testing.F) {
 		rate := rateOf(events[0], region, "RebootInstance")
 		require.GreaterOrEqual(t, rate, 0.0)
 		_ = parseTime(text)
-		output, _ := console.Clean(text)
-		require.LessOrEqual(t, len(output), console.Max)
+		output, _ := cleanConsole(text)
+		require.LessOrEqual(t, len(output), maxConsole)
 		require.True(t, utf8.ValidString(output))
 		require.NotContains(t, output, "\x1b")
 	})

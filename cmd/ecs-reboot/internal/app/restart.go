@@ -20,6 +20,7 @@ import (
 	"github.com/ecsreboot/ecsreboot/internal/cli/service"
 	"github.com/ecsreboot/ecsreboot/internal/cli/terminal"
 	"github.com/ecsreboot/ecsreboot/internal/cli/view"
+	"github.com/ecsreboot/ecsreboot/internal/console"
 )
 
 func restartCommand(p *program) *cobra.Command {
@@ -233,6 +234,7 @@ func (r *restart) printConsole(ctx context.Context, result view.Result) {
 	defer cancel()
 	id := r.one.Request.InstanceID
 	output, err := r.console(limited, fleet.Target{ID: id})
+	output, _ = console.Clean(output) // as a run does
 	lines := consoleLines(output)
 	switch {
 	case errors.Is(err, ecsreboot.ErrAccessDenied): // the witness has said so
