@@ -256,3 +256,16 @@ func TestConsolePanics(t *testing.T) {
 		})
 	}, hangs("i-00001"))
 }
+
+// An engine records the events until the end of an instance only, so a driver reads no console.
+func TestConsoleOfADriver(t *testing.T) {
+	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
+		c := consoles{raw: "Kernel panic"}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer cancel()
+		var seen trace
+		require.NoError(t, s.driver(fleet.Options{Console: c.read}).Follow(ctx, s.sent(), collect(&seen)))
+		require.Equal(t, []fleet.EventKind{fleet.EventDown, fleet.EventFailed}, seen.kinds(s.ids[0]))
+		require.Empty(t, c.log)
+	}, hangs("i-00001"))
+}
