@@ -133,7 +133,7 @@
 //
 //   - The events of the run, which name no instance, change no state, except "resume",
 //     which changes the states that the table lists for it.
-//   - The events "held", "hooked" and "maintenance" change no state.
+//   - The events "held", "hooked", "console" and "maintenance" change no state.
 //   - The event "hook" for Undrain or Failed changes no state; for Drain, the table
 //     applies.
 //

@@ -42,6 +42,7 @@ const (
 	EventSkipped  EventKind = "skipped"  // the run leaves it alone: Reason, Code, Unavailable
 	EventHook     EventKind = "hook"     // a hook is about to be called: Hook. The journal has this event before the hook runs
 	EventHooked   EventKind = "hooked"   // a hook has returned: Hook, Error
+	EventConsole  EventKind = "console"  // Options.Console has returned for an instance that did not come back: Console or Error
 	EventMarked   EventKind = "marked"   // an operator marked it between two sessions: Mark, Reason, Note; see [MarkInstances]
 )
 
@@ -65,6 +66,7 @@ type Event struct {
 	Running     bool                `json:"running,omitempty"`     // of an instance that awaits a witness, or that failed and certainly was not restarted: the last poll showed it Running, and it is not drained, so it is not unavailable
 	Alone       bool                `json:"alone,omitempty"`       // of an instance that was denied: a dry run for another instance passed
 	Hook        Hook                `json:"hook,omitempty"`
+	Console     string              `json:"console,omitempty"` // the end of the console output, at most 16 KiB; see Options.Console
 	Mark        Mark                `json:"mark,omitempty"`
 	Note        string              `json:"note,omitempty"`  // the operator's reason for a mark, or what is remarkable about a session
 	Stage       int                 `json:"stage,omitempty"` // the canary stage, from 1

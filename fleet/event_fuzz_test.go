@@ -25,6 +25,7 @@ var eventSeeds = []string{
 	`{"kind":"marked","at":"2026-03-14T02:00:00Z","id":"i-2","mark":"not restarted","reason":"marked as not restarted","note":"ActionTrail has no event"}`,
 	`{"kind":"hook","at":"2026-03-14T02:00:00Z","id":"i-2","hook":"drain"}`,
 	`{"kind":"hooked","at":"2026-03-14T02:00:00Z","id":"i-2","hook":"drain","error":"no such backend"}`,
+	`{"kind":"console","at":"2026-03-14T02:00:00Z","id":"i-2","console":"[ 1.0] Kernel panic\n\u003cnot\u003e syncing"}`,
 	`{"kind":"pace","at":"2026-03-14T02:00:00Z","accepted":3,"throttled":1,"rate":1e-320}`,
 	`{"kind":"down","at":"0000-01-01T00:00:00Z","id":"i-1"}`,
 	`{"KIND":"up","At":"9999-12-31T23:59:59.999999999-23:59","id":"i-1","stage":-9223372036854775808,"unknown":[{}]}`,

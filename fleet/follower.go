@@ -35,6 +35,7 @@ type follower struct {
 	drained      bool                    // Options.Drain was called, and no Options.Undrain has passed since
 	undrained    bool                    // Options.Undrain was called in this session, or has passed in this attempt
 	failedCalled bool                    // likewise Options.Failed
+	consoleRead  bool                    // likewise Options.Console
 	giveUp       context.CancelCauseFunc // ends the wait; nil if it is not to be ended
 }
 
@@ -261,6 +262,7 @@ func (f *follower) tellEnd(ctx context.Context, err error) {
 		return
 	}
 	f.tell(e)
+	f.readConsole(ctx, e)
 	f.callFailed(ctx, e)
 	if e.Reason == ReasonNotUndrained {
 		return // it is proven; a resumed run calls Undrain once more

@@ -154,7 +154,7 @@ func FuzzReport(f *testing.F) {
 	kinds := []fleet.EventKind{
 		fleet.EventIntent, fleet.EventAccepted, fleet.EventDoubt, fleet.EventAwaiting, fleet.EventHeld, fleet.EventUnsent, fleet.EventDown, fleet.EventUp,
 		fleet.EventHealthy, fleet.EventFailed, fleet.EventUnknown, fleet.EventSkipped, fleet.EventResume, fleet.EventStage, fleet.EventPause,
-		fleet.EventContinue, fleet.EventStop, fleet.EventHalt, fleet.EventPace, fleet.EventEnd, fleet.EventRun, fleet.EventMarked, fleet.EventHook, fleet.EventHooked, fleet.EventMaintenance, "of a later version",
+		fleet.EventContinue, fleet.EventStop, fleet.EventHalt, fleet.EventPace, fleet.EventEnd, fleet.EventRun, fleet.EventMarked, fleet.EventHook, fleet.EventHooked, fleet.EventMaintenance, fleet.EventConsole, "of a later version",
 	}
 	reasons := []fleet.Reason{
 		"", fleet.ReasonNotRunning, fleet.ReasonLocked, fleet.ReasonUptime, fleet.ReasonOthers, fleet.ReasonNotSent, fleet.ReasonRefused,

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/ecsreboot/ecsreboot/internal/console"
 	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
 
@@ -200,6 +202,44 @@ func (f *follower) giveBack(ctx context.Context, e Event) Event {
 		return Event{}
 	}
 	return Event{Kind: EventFailed, Reason: ReasonNotUndrained, Error: text(err), Witness: e.Witness}
+}
+
+// consoleTimeout limits a call of Options.Console.
+const consoleTimeout = time.Minute
+
+// readConsole calls Options.Console after an end that means that the instance did not come
+// back, once in an attempt. It does not wait: the instance is polled meanwhile, and may come
+// back. If the caller's context ends, no result is recorded, and a resumed run calls Console.
+func (f *follower) readConsole(work context.Context, e Event) {
+	read := f.session.options.Console
+	if read == nil || f.consoleRead || !f.settled || e.Kind != EventFailed {
+		return
+	}
+	switch e.Reason {
+	case ReasonNotBack, ReasonStopped, ReasonNotHealthy:
+	default: // it was not restarted, is up, or cannot be read
+		return
+	}
+	f.consoleRead = true
+	ctx := hookContext(work)
+	f.session.start(func() {
+		var output string
+		err := callHook(ctx, consoleTimeout, func(ctx context.Context) (err error) {
+			output, err = read(ctx, f.target)
+			return err
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		found := Event{Kind: EventConsole, Error: hookText(err)}
+		if err == nil {
+			found.Console, _ = console.Clean(output)
+		}
+		if err == nil && strings.TrimSpace(found.Console) == "" {
+			found.Console, found.Error = "", "the console output is empty"
+		}
+		f.tell(found)
+	})
 }
 
 // undrainAgain calls Options.Undrain for an instance that was not restarted in an earlier

@@ -21,7 +21,8 @@ func add[T ~string](attributes []slog.Attr, key string, text T) []slog.Attr {
 }
 
 // LogValue gives slog, under stable keys, the fields of the event that are set. It gives
-// only the number of instances from a plan, and nothing from the settings.
+// only the number of instances from a plan, only the length of a console output, and
+// nothing from the settings.
 func (e Event) LogValue() slog.Value {
 	attributes := []slog.Attr{slog.String("kind", string(e.Kind)), slog.Time("at", e.At)}
 	attributes = add(attributes, "id", e.InstanceID)
@@ -48,6 +49,9 @@ func (e Event) LogValue() slog.Value {
 		attributes = append(attributes, slog.Bool("alone", true))
 	}
 	attributes = add(attributes, "hook", e.Hook)
+	if e.Console != "" {
+		attributes = append(attributes, slog.Int("console_bytes", len(e.Console)))
+	}
 	attributes = add(attributes, "mark", e.Mark)
 	attributes = add(attributes, "note", e.Note)
 	if e.Stage > 0 {
@@ -126,6 +130,10 @@ func (r Record) LogValue() slog.Value {
 	attributes = add(attributes, "code", r.Code)
 	attributes = add(attributes, "error", r.Error)
 	attributes = add(attributes, "note", r.Note)
+	if r.Console != "" {
+		attributes = append(attributes, slog.Int("console_bytes", len(r.Console)))
+	}
+	attributes = add(attributes, "console_error", r.ConsoleError)
 	attributes = add(attributes, "request_id", r.RequestID)
 	attributes = add(attributes, "proof", r.Proof)
 	attributes = append(attributes, slog.Int("attempts", r.Attempts), slog.Bool("failed", r.Failed))

@@ -65,12 +65,12 @@ func TestPrintable(t *testing.T) {
 	record := fleet.Record{
 		Target: target, State: fleet.StateFailed, Reason: fleet.ReasonRefused, Code: ecsreboot.ErrForbiddenRAM, Error: "no", Note: "I looked", Attempts: 1,
 		Before: &before, SentAt: at, Accepted: at, DownAt: at, UpAt: at, EndedAt: at,
-		Hooks: []fleet.HookCall{{Hook: fleet.HookDrain, At: at, Ended: at, Error: "no"}},
+		Hooks: []fleet.HookCall{{Hook: fleet.HookDrain, At: at, Ended: at, Error: "no"}}, Console: "0xc\n", ConsoleError: "no",
 	}
 	for _, values := range [][2]any{
 		{fleet.Event{}, fleet.Event{
 			Kind: fleet.EventRun, At: at, InstanceID: "i-1", Attempt: 1, Before: &before, RequestID: "R", Proof: ecsreboot.ProofStatus, Reason: fleet.ReasonRefused,
-			Code: ecsreboot.ErrForbiddenRAM, Error: "no", Unavailable: true, Running: true, Alone: true, Hook: fleet.HookDrain, Mark: fleet.MarkGone, Note: "released", Stage: 1, Plan: &plan, Settings: &settings, Hooks: []fleet.Hook{fleet.HookHealth}, Program: "0.1.0",
+			Code: ecsreboot.ErrForbiddenRAM, Error: "no", Unavailable: true, Running: true, Alone: true, Hook: fleet.HookDrain, Console: "Kernel panic: 0xc\n", Mark: fleet.MarkGone, Note: "released", Stage: 1, Plan: &plan, Settings: &settings, Hooks: []fleet.Hook{fleet.HookHealth}, Program: "0.1.0",
 		}},
 		{fleet.Event{Kind: fleet.EventEnd}, fleet.Event{Kind: fleet.EventPace, Accepted: 1, Throttled: 2, Rate: 3}},
 		{fleet.Action{}, fleet.Action{Kind: fleet.ActionApprove, InstanceID: "i-1", Stage: 1, Reason: fleet.ReasonUser}},

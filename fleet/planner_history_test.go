@@ -123,7 +123,7 @@ func (s *simulation) resumed(history []fleet.Event) []fleet.Action {
 func (s *simulation) tellNonsense() {
 	kinds := []fleet.EventKind{
 		fleet.EventIntent, fleet.EventHeld, fleet.EventMaintenance, fleet.EventAccepted, fleet.EventDoubt, fleet.EventAwaiting, fleet.EventUnsent, fleet.EventDown, fleet.EventUp, fleet.EventHealthy, fleet.EventFailed,
-		fleet.EventUnknown, fleet.EventSkipped, fleet.EventMarked, fleet.EventHook, fleet.EventHooked, fleet.EventStage, fleet.EventPause, fleet.EventStop, fleet.EventHalt, fleet.EventRun, "nonsense", "",
+		fleet.EventUnknown, fleet.EventSkipped, fleet.EventMarked, fleet.EventHook, fleet.EventHooked, fleet.EventConsole, fleet.EventStage, fleet.EventPause, fleet.EventStop, fleet.EventHalt, fleet.EventRun, "nonsense", "",
 	}
 	e := fleet.Event{Kind: kinds[s.upTo(len(kinds))], Attempt: 1, Stage: s.upTo(4)}
 	if e.Kind == fleet.EventHook {

@@ -133,7 +133,7 @@ func (m *model) legal(e fleet.Event) bool {
 	if e.Kind == fleet.EventHook && e.Hook == fleet.HookDrain {
 		return s.state == fleet.StateWaiting || s.state == fleet.StateRestarting && !s.intended && !s.sent
 	}
-	could := []fleet.EventKind{fleet.EventHeld, fleet.EventMaintenance, fleet.EventHook, fleet.EventHooked}
+	could := []fleet.EventKind{fleet.EventHeld, fleet.EventMaintenance, fleet.EventHook, fleet.EventHooked, fleet.EventConsole}
 	if s.mayCome() || s.kept {
 		could = append(could, fleet.EventUnsent)
 	}
@@ -208,7 +208,7 @@ func (m *model) applyTarget(s *modelTarget, e fleet.Event) {
 		s.last = m.blocked
 	}
 	switch {
-	case s.state == fleet.StateWaiting && e.Kind == fleet.EventUnsent, e.Kind == fleet.EventHeld, e.Kind == fleet.EventMaintenance, e.Kind == fleet.EventHooked,
+	case s.state == fleet.StateWaiting && e.Kind == fleet.EventUnsent, e.Kind == fleet.EventHeld, e.Kind == fleet.EventMaintenance, e.Kind == fleet.EventHooked, e.Kind == fleet.EventConsole,
 		e.Kind == fleet.EventHook && e.Hook != fleet.HookDrain, e.Kind == fleet.EventAwaiting && s.isBroken():
 		return // there is no event for its turn
 	case s.state == fleet.StateWaiting && e.Kind != fleet.EventMarked:

@@ -270,7 +270,7 @@ func (s *simulation) happens(id string, choice int) fleet.Event {
 	kinds := []fleet.EventKind{
 		best, fleet.EventHealthy, fleet.EventFailed, fleet.EventUnknown, fleet.EventSkipped, fleet.EventUnsent,
 		fleet.EventIntent, fleet.EventIntent, fleet.EventAccepted, fleet.EventAccepted, fleet.EventDoubt, fleet.EventDown, fleet.EventUp,
-		fleet.EventAwaiting, fleet.EventAwaiting, fleet.EventHook, fleet.EventHook, fleet.EventHooked,
+		fleet.EventAwaiting, fleet.EventAwaiting, fleet.EventHook, fleet.EventHook, fleet.EventHooked, fleet.EventConsole,
 	}
 	e := fleet.Event{
 		Kind: kinds[choice%len(kinds)], InstanceID: id, Attempt: target.attempts + 1, Unavailable: choice >= len(kinds), Reason: fleet.ReasonNotRunning,

@@ -103,6 +103,7 @@ func plannerTransitions(t *testing.T) map[transition]bool {
 		{Kind: EventHook, Hook: HookFailed},
 		{Kind: EventHooked, Hook: HookDrain},
 		{Kind: EventMaintenance},
+		{Kind: EventConsole, Console: "Kernel panic"},
 		{Kind: EventFailed, Reason: ReasonNotUndrained},
 		{Kind: EventFailed, Running: true},
 		{Kind: EventFailed, Witness: "ActionTrail"},

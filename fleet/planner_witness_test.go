@@ -48,7 +48,7 @@ func newWitness(plan fleet.Plan, rules fleet.Rules) *witness {
 // sees takes in what happens.
 func (w *witness) sees(e fleet.Event) {
 	id := e.InstanceID
-	if e.Kind == fleet.EventHeld || e.Kind == fleet.EventMaintenance || e.Kind == fleet.EventHooked || e.Kind == fleet.EventHook && e.Hook != fleet.HookDrain ||
+	if e.Kind == fleet.EventHeld || e.Kind == fleet.EventMaintenance || e.Kind == fleet.EventHooked || e.Kind == fleet.EventConsole || e.Kind == fleet.EventHook && e.Hook != fleet.HookDrain ||
 		e.Kind == fleet.EventAwaiting && (w.unknown[id] || w.failed[id] && !w.healthy[id]) {
 		return
 	}

@@ -55,6 +55,10 @@ type Record struct {
 	UpAt      time.Time           `json:"upAt,omitzero"`    // first seen Running after DownAt
 	EndedAt   time.Time           `json:"endedAt,omitzero"` // when it entered its current state
 	Hooks     []HookCall          `json:"hooks,omitempty"`  // the last call of each hook, in the last attempt
+	// Console is the end of the console output, read after the instance had failed in the last
+	// attempt; see Options.Console. If it could not be read, ConsoleError says why.
+	Console      string `json:"console,omitempty"`
+	ConsoleError string `json:"consoleError,omitempty"`
 }
 
 func newReport(plan Plan) *Report {
@@ -217,6 +221,9 @@ func apply(r *Record, e Event) {
 		r.UpAt = e.At
 		return
 	case EventAwaiting:
+		return
+	case EventConsole:
+		r.Console, r.ConsoleError = e.Console, e.Error
 		return
 	case EventHeld:
 		r.Reason, r.Error = e.Reason, e.Error

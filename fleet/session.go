@@ -212,6 +212,7 @@ func (s *session) act(work context.Context, a Action) []Event {
 		follower := s.follower(a.InstanceID)
 		record, _ := s.report.Record(a.InstanceID)
 		follower.undrained, follower.failedCalled = record.Call(HookUndrain).passed(), record.Call(HookFailed).passed()
+		follower.consoleRead = record.Console != ""
 		s.start(func() { follower.work(work, a.Kind == ActionFollow) })
 	case ActionEnd:
 	}

@@ -26,6 +26,7 @@ func newSingle(client *ecsreboot.Client, options Options) (bridge.Single[Target,
 		return nil, err
 	}
 	options.Control, options.Window = new(Control), nil // nothing is sent here
+	options.Console = nil                               // only a run records its output
 	return &single{client: client, options: options}, nil
 }
 

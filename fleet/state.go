@@ -162,7 +162,12 @@ var nextStates = map[EventKind]map[targetState]targetState{
 // isNote reports whether the event says something of an instance that changes its state
 // in no way. Of the hooks, only a drain does.
 func (e Event) isNote() bool {
-	return e.Kind == EventHeld || e.Kind == EventMaintenance || e.Kind == EventHooked || e.Kind == EventHook && e.Hook != HookDrain
+	switch e.Kind {
+	case EventHeld, EventMaintenance, EventHooked, EventConsole:
+		return true
+	default:
+		return e.Kind == EventHook && e.Hook != HookDrain
+	}
 }
 
 // after returns the state after an event, and whether the event can happen in s.

@@ -1,6 +1,7 @@
 package witness
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/ecsreboot/ecsreboot/fleet"
 	"github.com/ecsreboot/ecsreboot/witness/internal/call"
 )
 
@@ -35,11 +37,34 @@ type ConsoleOutput struct {
 // Console reads the console output of an instance, which may show why the instance does not
 // come back from a restart. Console needs the permission ecs:GetInstanceConsoleOutput.
 // Windows instances have no console output.
+//
+// In a fleet, use [ConsoleIn].
 func Console(ctx context.Context, region, instanceID string, options Options) (ConsoleOutput, error) {
 	caller, err := options.caller()
 	if err != nil {
 		return ConsoleOutput{}, err
 	}
+	return readConsole(ctx, caller, region, instanceID)
+}
+
+// ConsoleIn returns a function for [fleet.Options].Console, which adds the console output of
+// an instance that did not come back to the report of a run. Region is the region of the
+// targets that have none, as in a plan of one region.
+func ConsoleIn(region string, options Options) (func(context.Context, fleet.Target) (string, error), error) {
+	caller, err := options.caller()
+	if err != nil {
+		return nil, err
+	}
+	if err := call.CheckRegion(region); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, target fleet.Target) (string, error) {
+		output, err := readConsole(ctx, caller, cmp.Or(target.Region, region), target.ID)
+		return output.Text, err
+	}, nil
+}
+
+func readConsole(ctx context.Context, caller *call.Caller, region, instanceID string) (ConsoleOutput, error) {
 	if err := errors.Join(call.CheckRegion(region), call.CheckID(instanceID)); err != nil {
 		return ConsoleOutput{}, err
 	}
@@ -59,7 +84,7 @@ func Console(ctx context.Context, region, instanceID string, options Options) (C
 		return ConsoleOutput{}, fmt.Errorf("%s: the output cannot be read", getConsoleOutput.Action)
 	}
 	output := ConsoleOutput{}
-	output.Text, output.Cut = readConsole(string(raw))
+	output.Text, output.Cut = cleanConsole(string(raw))
 	output.UpdatedAt, _ = time.ParseInLocation(time.DateTime, answer.LastUpdateTime, time.FixedZone("Asia/Shanghai", 8*60*60)) // zero if it cannot be read
 	return output, nil
 }
@@ -74,9 +99,12 @@ var (
 	keyIDs  = regexp.MustCompile(`\b(LTAI|STS\.)[0-9A-Za-z]{12,}`)
 )
 
-// readConsole returns the end of a console's output, made safe to show. It scrubs before it
+// cleanConsole returns the end of a console's output, made safe to show. It scrubs before it
 // cuts, so that a secret is never separated from its name.
-func readConsole(raw string) (text string, cut bool) {
+//
+// A fleet cleans the output once more, by the stricter rules that internal/console of the
+// root module has. This module does not import internal packages of the root module.
+func cleanConsole(raw string) (text string, cut bool) {
 	raw = strings.ToValidUTF8(strings.ReplaceAll(escapes.ReplaceAllString(raw, ""), "\r\n", "\n"), "?")
 	raw = strings.Map(func(c rune) rune {
 		switch {

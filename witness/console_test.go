@@ -12,6 +12,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/fleet"
 	"github.com/ecsreboot/ecsreboot/witness"
 )
 
@@ -40,6 +41,41 @@ func TestConsole(t *testing.T) {
 		_, err = witness.Console(t.Context(), region, "", s.options(t))
 		require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
 	})
+}
+
+// In a fleet, the console of each instance that did not come back is read once, in the region
+// of the instance, and is in the report.
+func TestConsoleInAFleet(t *testing.T) {
+	bubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
+		for other, console := range map[string]string{"i-hangs": "\x1b[1mroot password is: hunter2\x1b[0m\r\nKernel panic\n", "i-windows": ""} {
+			require.NoError(t, s.AddInstance(ecstest.Instance{ID: other, ConsoleOutput: console, Reboot: ecstest.RebootProfile{Hang: true}}))
+		}
+		s.Inject(ecstest.Fault{Kind: ecstest.FaultError, Action: "GetInstanceConsoleOutput", InstanceID: "i-windows", Code: "NotSupported", Status: 403})
+		read, err := witness.ConsoleIn(region, s.options(t))
+		require.NoError(t, err)
+		plan, err := fleet.NewPlan(t.Context(), s.client, fleet.Selection{InstanceIDs: []string{id, "i-hangs", "i-windows"}})
+		require.NoError(t, err)
+		report, err := fleet.Run(t.Context(), s.client, plan, fleet.Options{
+			Settings: fleet.Settings{Rules: fleet.Rules{AllowWide: true, Canary: []int{}, MaxUnavailable: fleet.Percent(100), MaxFailed: fleet.Percent(100)}},
+			Console:  read,
+		})
+		require.NoError(t, err)
+		require.Equal(t, 1, report.Count(fleet.StateHealthy))
+		record, _ := report.Record("i-hangs")
+		require.Equal(t, fleet.ReasonNotBack, record.Reason)
+		require.Equal(t, "root password is: ***\nKernel panic\n", record.Console)
+		record, _ = report.Record("i-windows")
+		require.Empty(t, record.Console)
+		require.Contains(t, record.ConsoleError, "NotSupported")
+		require.Equal(t, 2, s.calls("GetInstanceConsoleOutput"))
+
+		_, err = read(t.Context(), fleet.Target{ID: "i-hangs", Region: "no region"})
+		require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
+	})
+	_, err := witness.ConsoleIn("", witness.Options{Credential: static(t, secret)})
+	require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
+	_, err = witness.ConsoleIn(region, witness.Options{Endpoint: "ftp://x"})
+	require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
 }
 
 func TestConsoleUnreadable(t *testing.T) {

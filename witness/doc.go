@@ -17,7 +17,8 @@
 //     a heartbeat since the start.
 //   - [Quotas] reads the account's rate limits, so that a client respects them from the
 //     first call.
-//   - [Console] reads the console of an instance that did not come back.
+//   - [Console] reads the console of an instance that did not come back. [ConsoleIn] does
+//     that for the report of a fleet's run.
 //
 // Package bootid compares the boot ID of the guest before and after a restart. It is a
 // separate package because it runs commands as root on the instance.

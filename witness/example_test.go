@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/fleet"
 	"github.com/ecsreboot/ecsreboot/witness"
 )
 
@@ -92,4 +93,31 @@ func TestDocs(t *testing.T) {
 		}
 	}
 	require.Equal(t, 2, programs)
+}
+
+// The report of a run has the console output of each instance that did not come back.
+func ExampleConsoleIn() { //nolint:testableexamples // it needs an account
+	client, err := ecsreboot.NewClient("cn-hangzhou")
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	plan, err := fleet.NewPlan(ctx, client, fleet.Selection{Names: []string{"web-*"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	console, err := witness.ConsoleIn(client.Region(), witness.Options{Credential: client.Credential()})
+	if err != nil {
+		log.Fatal(err)
+	}
+	report, err := fleet.Run(ctx, client, plan, fleet.Options{Console: console})
+	if err != nil {
+		log.Print(err)
+	}
+	if report == nil {
+		return
+	}
+	for _, record := range report.NotRestarted() {
+		fmt.Printf("%s\n%s\n", record, record.Console)
+	}
 }

@@ -45,9 +45,9 @@ func FuzzReaders(f *testing.F) {
 		rate := rateOf(events[0], region, "RebootInstance")
 		require.GreaterOrEqual(t, rate, 0.0)
 		_ = parseTime(text)
-		console, _ := readConsole(text)
-		require.LessOrEqual(t, len(console), maxConsole)
-		require.True(t, utf8.ValidString(console))
-		require.NotContains(t, console, "\x1b")
+		output, _ := cleanConsole(text)
+		require.LessOrEqual(t, len(output), maxConsole)
+		require.True(t, utf8.ValidString(output))
+		require.NotContains(t, output, "\x1b")
 	})
 }

@@ -39,7 +39,7 @@ type lane struct {
 func (l *lane) add(e fleet.Event, at time.Time) {
 	next := phaseNone
 	switch e.Kind {
-	case fleet.EventHook, fleet.EventHooked, fleet.EventAwaiting:
+	case fleet.EventHook, fleet.EventHooked, fleet.EventAwaiting, fleet.EventConsole:
 		return // what the instance goes through stays the same
 	case fleet.EventIntent:
 		next = phaseAsking

@@ -39,6 +39,22 @@ func TestEscapes(t *testing.T) {
 	require.Greater(t, strings.Count(text, "&lt;script&gt;alert(1)&lt;/script&gt;"), 40)
 }
 
+// The console output of an instance is folded and escaped, and an error takes its place.
+func TestConsoleOutput(t *testing.T) {
+	plan := fleet.Plan{Region: "cn-hangzhou", Targets: []fleet.Target{{ID: "i-1"}, {ID: "i-2"}, {ID: "i-3"}}}
+	var events []fleet.Event
+	for _, target := range plan.Targets {
+		events = append(events, fleet.Event{Kind: fleet.EventIntent, InstanceID: target.ID, Attempt: 1},
+			fleet.Event{Kind: fleet.EventAccepted, InstanceID: target.ID}, fleet.Event{Kind: fleet.EventFailed, InstanceID: target.ID, Reason: fleet.ReasonNotBack})
+	}
+	events = append(events, fleet.Event{Kind: fleet.EventConsole, InstanceID: "i-1", Console: "[ 1.0] </pre><script>alert(1)</script>\n  Kernel panic\n"},
+		fleet.Event{Kind: fleet.EventConsole, InstanceID: "i-2", Error: "Forbidden.RAM <b>"})
+	text := write(t, script(plan, events...), report.Options{})
+	require.Equal(t, 1, strings.Count(text, `<details class="console">`))
+	require.Contains(t, text, `<details class="console"><summary>console output</summary><pre>[ 1.0] &lt;/pre&gt;&lt;script&gt;alert(1)&lt;/script&gt;`+"\n  Kernel panic\n</pre></details>")
+	require.Equal(t, 1, strings.Count(text, "<small>failed to read the console output: Forbidden.RAM &lt;b&gt;</small>"))
+}
+
 func TestNeedsNothingElse(t *testing.T) {
 	text := write(t, simulate(t, samples["three hundred"]), options)
 	require.NotRegexp(t, `(?i)https?://|\bsrc=|@import|<link|<iframe|<object`, text)

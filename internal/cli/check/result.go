@@ -63,7 +63,7 @@ func NewResult(program string, instance ecsreboot.Instance, checked *ecsreboot.C
 	if err == nil {
 		r.RequestID, r.Events, r.EventsError = checked.RequestID, checked.Events, checked.EventsError
 		if checked.EventsDenied {
-			r.EventsError += "; is the permission ecs:DescribeInstancesFullStatus missing?"
+			r.EventsError += "; the permission ecs:DescribeInstancesFullStatus may be missing"
 		}
 		return r
 	}

@@ -43,10 +43,14 @@ func Flag(name, value, text string) string {
 	return Entry(name, text, column)
 }
 
-// Entry returns a term with its text, which begins at a column.
+// Entry returns a term with its text, which begins at a column. A line feed in the text
+// begins a new line.
 func Entry(term, text string, column int) string {
 	var b strings.Builder
-	lines := Wrap(text, width-column)
+	var lines []string
+	for paragraph := range strings.SplitSeq(text, "\n") {
+		lines = append(lines, Wrap(paragraph, width-column)...)
+	}
 	if len(term)+2 < column-1 {
 		fmt.Fprintf(&b, "  %-*s%s\n", column-2, term, lines[0])
 		lines = lines[1:]

@@ -98,6 +98,9 @@ func (s *settings) checkDurable() error {
 		}
 		return nil
 	}
+	if err := s.checkConsole(); err != nil {
+		return err
+	}
 	for _, name := range localOnly {
 		if s.has(name) {
 			return cmdline.Errorf("--%s and --temporal contradict each other: give the flag to the workers, and --hook or --notify here", name)

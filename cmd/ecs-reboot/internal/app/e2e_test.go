@@ -306,6 +306,38 @@ func TestWitnessOfARun(t *testing.T) {
 	}
 }
 
+// The console output of an instance that did not come back is in the result of a run, and
+// restart prints it for one instance.
+func TestConsoleOfAHangingInstance(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	server, ids := s.serve("cn-hangzhou", 1, leastReboot, ecstest.Options{})
+	for _, id := range []string{"i-hangs", "i-stuck"} {
+		require.NoError(t, server.AddInstance(ecstest.Instance{
+			ID: id, Name: "stuck", ConsoleOutput: "root password is: hunter2\nKernel panic\n", Reboot: ecstest.RebootProfile{Hang: true},
+		}))
+	}
+	journal := s.path("web.journal")
+	where := []string{"--region", "cn-hangzhou", "--endpoint", server.URL, "--witness", "console"}
+	d := s.start(append(append([]string{"run", ids[0], "i-hangs", "--journal", journal, "--max-failed", "1", "--ready-timeout", "4s"}, quick...), where...)...)
+	require.Equal(t, exitcode.Failed, d.code(t), d.stderr.String())
+	require.Contains(t, d.stdout.String(), "    its console output ends with:\n      | root password is: ***\n      | Kernel panic\n")
+	text, err := os.ReadFile(journal)
+	require.NoError(t, err)
+	require.Contains(t, string(text), `"console":"root password is: ***\nKernel panic\n"`)
+	require.NotContains(t, string(text), "hunter2")
+	require.Contains(t, s.run(exitcode.Failed, "status", journal, "--json"), `"console":"root password is: ***\nKernel panic\n"`)
+
+	d = s.start(append([]string{"restart", "i-stuck", "--yes", "--wait-timeout", "2s"}, where...)...)
+	require.Equal(t, exitcode.Unknown, d.code(t), d.stderr.String())
+	require.Contains(t, d.stderr.String(), "the end of the console output of i-stuck:\n      | root password is: ***\n      | Kernel panic\n")
+
+	d = s.start("restart", ids[0], "--region", "cn-hangzhou", "--yes", "--witness", "bogus")
+	require.Equal(t, exitcode.Usage, d.code(t))
+	require.Contains(t, d.stderr.String(), `--witness`)
+	require.Contains(t, d.stderr.String(), `unknown witness "bogus", want actiontrail, states, heartbeat, console or none`)
+}
+
 // A run that is killed before the response arrives is resumed, and the send ID in the
 // journal finds the request.
 func TestWitnessAfterKill(t *testing.T) {

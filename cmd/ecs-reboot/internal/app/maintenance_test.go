@@ -105,7 +105,7 @@ func TestCheckShowsEvents(t *testing.T) {
 	require.Regexp(t, ids[0]+`: Running[^;]*; no locks; [^;]*; a restart would be accepted\n`, text)
 	require.Regexp(t, `"events":\[\{"id":"e-i-soon","instanceId":"i-soon","type":"SystemMaintenance.Reboot","status":"Scheduled","notBefore":"20`, s.run(exitcode.Done, append(args, "--json")...))
 	denied = true
-	require.Contains(t, s.run(exitcode.Done, args...), "scheduled events are not known: the service does not list the status of i-soon; is the permission ecs:DescribeInstancesFullStatus missing?")
+	require.Contains(t, s.run(exitcode.Done, args...), "scheduled events are not known: the service does not list the status of i-soon; the permission ecs:DescribeInstancesFullStatus may be missing")
 	require.Contains(t, s.run(exitcode.Done, append(args, "--json")...), `"eventsError":"the service does not list`)
 }
 

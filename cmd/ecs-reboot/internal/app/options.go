@@ -49,6 +49,7 @@ func (p *program) options(ctx context.Context, s *settings, clients *connections
 			return fleet.Options{}, err
 		}
 		options.Witness, options.Health = asked.asked(), asked.health(options.Health)
+		options.Console = asked.console()
 	}
 	if s.approve {
 		options.Approve = func(context.Context, int) error { return nil } // carryOut replaces it

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -18,6 +19,8 @@ import (
 	"github.com/ecsreboot/ecsreboot/internal/cli/reboot"
 	"github.com/ecsreboot/ecsreboot/internal/cli/service"
 	"github.com/ecsreboot/ecsreboot/internal/cli/terminal"
+	"github.com/ecsreboot/ecsreboot/internal/cli/view"
+	"github.com/ecsreboot/ecsreboot/internal/console"
 )
 
 func restartCommand(p *program) *cobra.Command {
@@ -77,6 +80,7 @@ type restart struct {
 	one     *reboot.Settings // also of several, where the flags are the same
 	several *settings
 	noWait  bool
+	console func(context.Context, fleet.Target) (string, error) // of one instance; nil: is not read
 }
 
 func (r *restart) run(ctx context.Context, args []string) error {
@@ -195,6 +199,7 @@ func (r *restart) restartOne(ctx context.Context) error {
 			return out.fail(err)
 		}
 		result := reboot.Restart(ctx, *r.one, practice.Client, out.Printer)
+		r.printConsole(ctx, result)
 		practice.Finish(ctx, result)
 		return exit(result.ExitCode)
 	}
@@ -211,7 +216,47 @@ func (r *restart) restartOne(ctx context.Context) error {
 			return out.fail(err)
 		}
 	}
-	return exit(reboot.Restart(ctx, *r.one, connection.Client, out.Printer).ExitCode)
+	result := reboot.Restart(ctx, *r.one, connection.Client, out.Printer)
+	r.printConsole(ctx, result)
+	return exit(result.ExitCode)
+}
+
+// consoleTimeout is how long restart waits for the console output of one instance.
+const consoleTimeout = 30 * time.Second
+
+// printConsole prints the console output of an instance that did not come back on stderr:
+// there is no report that has it.
+func (r *restart) printConsole(ctx context.Context, result view.Result) {
+	if r.console == nil || ctx.Err() != nil || !isAway(result) {
+		return
+	}
+	limited, cancel := context.WithTimeout(ctx, consoleTimeout)
+	defer cancel()
+	id := r.one.Request.InstanceID
+	output, err := r.console(limited, fleet.Target{ID: id})
+	output, _ = console.Clean(output) // as a run does
+	lines := consoleLines(output)
+	switch {
+	case errors.Is(err, ecsreboot.ErrAccessDenied): // the witness has said so
+	case err != nil:
+		r.note("failed to read the console output of %s: %v", id, err)
+	case len(lines) == 0:
+		r.note("the console output of %s is empty", id)
+	default:
+		fmt.Fprintf(r.stderr, "the end of the console output of %s:\n%s", id, indented(lines))
+	}
+}
+
+// isAway reports whether the restart failed, and polls have shown the instance in a status
+// of a restart.
+func isAway(r view.Result) bool {
+	sent := r.Outcome == ecsreboot.OutcomeAccepted.String() || r.Outcome == ecsreboot.OutcomeUnknown.String()
+	if r.Error == "" || !sent || r.Evidence == nil {
+		return false
+	}
+	return slices.ContainsFunc(r.Readings, func(reading view.Reading) bool {
+		return reading.Status != "" && reading.Status != string(ecsreboot.StatusRunning)
+	})
 }
 
 // watchOne adds the witnesses to the options of the wait.
@@ -224,6 +269,7 @@ func (r *restart) watchOne(connection *service.Connection, out onePrinter) error
 		return err
 	}
 	r.one.WaitOptions.Witness, r.one.WaitOptions.Probe = w.asked(), w.probe(r.one.Request.InstanceID)
+	r.console = w.console()
 	return nil
 }
 

@@ -99,6 +99,9 @@ func (p *program) runPlan(ctx context.Context, s *settings) *result {
 			return &result{err: err}
 		}
 		plan = &read
+		if s.temporal.Given() && s.asks(witnessConsole) { // by a label of the plan
+			p.note("the plan has --witness console, but a durable run keeps no console output")
+		}
 	}
 	if err := p.checkNew(s); err != nil {
 		return &result{err: err}

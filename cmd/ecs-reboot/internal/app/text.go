@@ -32,6 +32,7 @@ func text(s *settings, r *result) string {
 			continue
 		}
 		fmt.Fprintf(&b, "  %s\n", screen.Clean(describe(record)))
+		writeConsole(&b, record)
 		steps.add(record.ID, next(s, r, record))
 	}
 	if len(waiting) > 0 {
@@ -61,6 +62,37 @@ func text(s *settings, r *result) string {
 	}
 	if s.htmlFile != "" {
 		fmt.Fprintf(&b, "report: %s\n", s.htmlFile)
+	}
+	return b.String()
+}
+
+// consoleShown is how many lines of a console output the result shows for an instance.
+const consoleShown = 12
+
+// writeConsole shows the end of the console output of an instance that did not come back.
+func writeConsole(b *strings.Builder, r fleet.Record) {
+	lines := consoleLines(r.Console)
+	switch n := len(lines); {
+	case r.ConsoleError != "":
+		fmt.Fprintf(b, "    failed to read its console output: %s\n", screen.Clean(r.ConsoleError))
+	case n == 0:
+	case n > consoleShown:
+		fmt.Fprintf(b, "    its console output ends with (%d lines; --json and --report have all):\n%s", n, indented(lines[n-consoleShown:]))
+	default:
+		fmt.Fprintf(b, "    its console output ends with:\n%s", indented(lines))
+	}
+}
+
+// consoleLines returns the lines of a console output that are not empty.
+func consoleLines(output string) []string {
+	return slices.DeleteFunc(strings.Split(output, "\n"), func(line string) bool { return strings.TrimSpace(line) == "" })
+}
+
+// indented sets lines apart from those of the program.
+func indented(lines []string) string {
+	var b strings.Builder
+	for _, line := range lines {
+		fmt.Fprintf(&b, "      | %s\n", screen.Clean(strings.TrimRight(line, " ")))
 	}
 	return b.String()
 }

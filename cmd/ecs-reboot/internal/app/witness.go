@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
 	"github.com/ecsreboot/ecsreboot/internal/cli/service"
 	"github.com/ecsreboot/ecsreboot/witness"
 )
@@ -25,10 +27,11 @@ const (
 	witnessTrail     = "actiontrail"
 	witnessStates    = "states"
 	witnessHeartbeat = "heartbeat"
+	witnessConsole   = "console"
 	witnessNone      = "none"
 )
 
-var witnessNames = []string{witnessTrail, witnessStates, witnessHeartbeat, witnessNone}
+var witnessNames = []string{witnessTrail, witnessStates, witnessHeartbeat, witnessConsole, witnessNone}
 
 // witnessFlag lists witnesses, each once.
 type witnessFlag []string
@@ -41,7 +44,7 @@ func (w *witnessFlag) Set(text string) error {
 		name = strings.TrimSpace(name)
 		switch {
 		case !slices.Contains(witnessNames, name):
-			return fmt.Errorf("unknown witness %q, want actiontrail, states, heartbeat or none", name)
+			return fmt.Errorf("unknown witness %q, want actiontrail, states, heartbeat, console or none", name)
 		case !slices.Contains(*w, name):
 			*w = append(*w, name)
 		}
@@ -52,13 +55,25 @@ func (w *witnessFlag) Set(text string) error {
 	return nil
 }
 
+// The help of --witness.
+const (
+	witnessUsage = "read the records of the cloud with these `names`, separated by commas. Each needs a permission; see help witness. Repeatable\n" +
+		"- actiontrail shows whether a request whose response was lost arrived. It costs no call for 10 minutes, then one every 30 s for each such request\n" +
+		"- states shows whether the instance was down after such a request. It costs a call every 30 s for each\n" +
+		"- heartbeat makes an instance healthy only when its agent has reported, 1 to 3 minutes after the start. It costs a call for up to 100 instances\n"
+	witnessUsageConsole = "- console keeps the console output of an instance that did not come back, which may show secrets. It costs one call\n"
+	witnessUsageEnd     = "- none reads nothing"
+)
+
 // addWitness adds the flags of the witnesses. Those of a durable run are flags of worker.
 func (s *settings) addWitness() {
 	s.add(groupWitness, func(flags *pflag.FlagSet) {
-		text := "ask these `names`, separated by commas; see help witness: actiontrail and states about a request whose response was lost, " +
-			"heartbeat whether a restarted instance is ready; or none. Repeatable"
+		text := witnessUsage + witnessUsageConsole + witnessUsageEnd
+		if s.command == "worker" {
+			text = witnessUsage + witnessUsageEnd
+		}
 		if s.command == "resume" || s.command == "resolve" {
-			text += ". Default: as before"
+			text += "\nDefault: as before"
 		}
 		flags.Var(&s.witness, "witness", text)
 		if s.command == "worker" { // the settings of a run say the rest
@@ -70,13 +85,16 @@ func (s *settings) addWitness() {
 }
 
 // completeWitness completes the last name in a value of --witness.
-func completeWitness(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+func completeWitness(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 	before, last := "", typed
 	if i := strings.LastIndexByte(typed, ','); i >= 0 {
 		before, last = typed[:i+1], typed[i+1:]
 	}
 	var values []string
 	for _, name := range witnessNames {
+		if name == witnessConsole && cmd.Name() == "worker" {
+			continue
+		}
 		if strings.HasPrefix(name, last) && !slices.Contains(strings.Split(before, ","), name) {
 			values = append(values, before+name)
 		}
@@ -86,6 +104,15 @@ func completeWitness(_ *cobra.Command, _ []string, typed string) ([]string, cobr
 
 // asks reports whether --witness names a witness.
 func (s *settings) asks(name string) bool { return slices.Contains(s.witness, name) }
+
+// checkConsole refuses --witness console for durable runs, which keep no console output: it
+// would not fit into their histories.
+func (s *settings) checkConsole() error {
+	if s.temporal.Given() && s.asks(witnessConsole) {
+		return cmdline.Errorf("--witness console is not for durable runs, which keep no console output")
+	}
+	return nil
+}
 
 // heartbeats reports whether the heartbeat is a health check of the session.
 func (s *settings) heartbeats() bool {
@@ -117,6 +144,8 @@ type witnesses struct {
 type regionWitnesses struct {
 	asked ecsreboot.Witness // nil: none
 	beats *witness.Heartbeats
+	// console reads the console of an instance; nil: none.
+	console func(context.Context, fleet.Target) (string, error)
 }
 
 // newWitnesses makes the witnesses that a command line names.
@@ -133,6 +162,11 @@ func (p *program) newWitnesses(s *settings, clients *connections, note service.N
 		var err error
 		if s.heartbeats() {
 			if one.beats, err = witness.NewHeartbeats(own); err != nil {
+				return nil, err
+			}
+		}
+		if s.asks(witnessConsole) {
+			if one.console, err = witness.ConsoleIn(connection.Region(), own); err != nil {
 				return nil, err
 			}
 		}
@@ -235,6 +269,22 @@ func (w *witnesses) probe(id string) func(context.Context, ecsreboot.Observation
 	}
 }
 
+// console returns the function that reads the console of an instance that did not come
+// back, or nil.
+func (w *witnesses) console() func(context.Context, fleet.Target) (string, error) {
+	if w.byRegion[w.first].console == nil {
+		return nil
+	}
+	var denied sync.Once
+	return func(ctx context.Context, target fleet.Target) (string, error) {
+		output, err := w.byRegion[cmp.Or(target.Region, w.first)].console(ctx, target)
+		if errors.Is(err, ecsreboot.ErrAccessDenied) {
+			denied.Do(func() { w.note("%s\n", withoutWitness(witnessConsole, err)) })
+		}
+		return output, err
+	}
+}
+
 // withoutWitness says that a permission is missing.
 func withoutWitness(name string, err error) string {
 	text := "continuing without the witness " + name + ": "
@@ -301,14 +351,21 @@ func witnessTopic() *cobra.Command {
                has sent a heartbeat, which takes up to two minutes. It must
                pass like --health-cmd and --health-url. Needs
                ecs:DescribeCloudAssistantStatus
+  console      the console output of an instance that was restarted and did
+               not come back, which may show why. It is read once, after the
+               instance has failed. The last 16 KiB go into journal and
+               report, without values that look like secrets. Not every
+               secret is recognized. For one instance, restart prints the
+               output. Not for durable runs. Needs
+               ecs:GetInstanceConsoleOutput
 
 If a permission is missing, the command says so once and continues without the
 witness: an instance is then healthy without a heartbeat. If the witnesses have no
 trace of a request, this proves nothing, and the instance stays unknown.
 
 The witnesses use the credentials of the command. ActionTrail and CloudMonitor are
-called at their public endpoints, even with --vpc or --endpoint. The heartbeat is
-asked at the endpoint of ECS. If that endpoint is on a loopback address, it is an
+called at their public endpoints, even with --vpc or --endpoint. Heartbeat and console
+are read from the endpoint of ECS. If that endpoint is on a loopback address, it is an
 emulator, and all witnesses ask it.
 
 Each restart request has a send ID, in its User-Agent as send/ID. To find the requests

@@ -1,10 +1,12 @@
 package app
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot"
@@ -147,9 +149,123 @@ func TestWitnessOfOne(t *testing.T) {
 	}
 }
 
+// hang replaces an instance by one whose restart hangs and that has a console.
+func (b *bubble) hang(id, console string) {
+	b.server.RemoveInstance(id)
+	require.NoError(b, b.server.AddInstance(ecstest.Instance{ID: id, ConsoleOutput: console, Reboot: ecstest.RebootProfile{Hang: true}}))
+}
+
+// The console output of an instance that did not come back is in all results of a run and
+// of its resumption, and is read once.
+func TestConsoleOfARun(t *testing.T) {
+	inBubble(t, 3, func(b *bubble) {
+		b.hang("i-1", strings.Repeat("[ 1.0] a line\n", 20)+"root password is: hunter2\n\x1b[1mKernel panic\x1b[0m\n")
+		html := b.journal + ".html"
+		code, m, stderr := b.do(b.first("--witness", "console", "--max-failed", "2", "--ready-timeout", "5m", "--max-unavailable", "2", "--allow-wide", "--report", html)...)
+		require.Equal(b, exitcode.Failed, code, stderr)
+		require.Len(b, m.NotRestarted, 1)
+		console := m.NotRestarted[0].Console
+		require.True(b, strings.HasSuffix(console, "line\nroot password is: ***\nKernel panic\n"), console)
+		require.Contains(b, stderr, "i-1 console output was read")
+		page, err := os.ReadFile(html)
+		require.NoError(b, err)
+		require.Contains(b, string(page), "Kernel panic\n</pre></details>")
+
+		p := b.process("", "status", b.journal)
+		p.run()
+		require.Contains(b, p.stdout.String(), "    its console output ends with (22 lines; --json and --report have all):\n      | [ 1.0] a line\n")
+		require.Contains(b, p.stdout.String(), "      | root password is: ***\n      | Kernel panic\n")
+		require.Equal(b, consoleShown, strings.Count(p.stdout.String(), "      | "))
+
+		code, m, stderr = b.do(b.later("resume", "--yes", "--ready-timeout", "5m")...)
+		require.Equal(b, exitcode.Failed, code, stderr)
+		require.Equal(b, console, m.NotRestarted[0].Console)
+		reads := 0
+		for _, call := range b.server.Calls() {
+			if call.Action == "GetInstanceConsoleOutput" {
+				require.Equal(b, "i-1", call.InstanceID)
+				reads++
+			}
+		}
+		require.Equal(b, 1, reads)
+	})
+}
+
+// A missing permission is named once, and is in the result of each instance.
+func TestConsoleDenied(t *testing.T) {
+	inBubble(t, 3, func(b *bubble) {
+		b.hang("i-1", "Kernel panic")
+		b.hang("i-2", "Kernel panic")
+		b.server.Inject(ecstest.Fault{Kind: ecstest.FaultError, Action: "GetInstanceConsoleOutput", Code: "Forbidden.RAM", Status: 403, Times: -1})
+		code, m, stderr := b.do(b.first("--witness", "console", "--max-failed", "2", "--ready-timeout", "5m", "--max-unavailable", "3", "--allow-wide")...)
+		require.Equal(b, exitcode.Failed, code, stderr)
+		require.Equal(b, 1, strings.Count(stderr, "continuing without the witness console: the permission for the RAM action ecs:GetInstanceConsoleOutput is missing"), stderr)
+		require.Len(b, m.NotRestarted, 2)
+		for _, left := range m.NotRestarted {
+			require.Empty(b, left.Console)
+			require.Contains(b, left.ConsoleError, "Forbidden.RAM")
+		}
+		p := b.process("", "status", b.journal)
+		p.run()
+		require.Equal(b, 2, strings.Count(p.stdout.String(), "    failed to read its console output: "), p.stdout.String())
+	})
+}
+
+// For one instance, restart prints the console output, unless the instance is up.
+func TestConsoleOfOne(t *testing.T) {
+	for name, test := range map[string]struct {
+		prepare func(b *bubble)
+		code    int
+		says    string
+	}{
+		"hangs": {func(b *bubble) { b.hang("i-0", "root password is: hunter2\nKernel panic\x07\n") }, exitcode.Unknown, "the end of the console output of i-0:\n      | root password is: ***\n      | Kernel panic\n"},
+		"empty": {func(b *bubble) { b.hang("i-0", "") }, exitcode.Unknown, "the console output of i-0 is empty"},
+		"denied": {func(b *bubble) {
+			b.hang("i-0", "Kernel panic")
+			b.server.Inject(ecstest.Fault{Kind: ecstest.FaultError, Action: "GetInstanceConsoleOutput", Code: "Forbidden.RAM", Status: 403, Times: -1})
+		}, exitcode.Unknown, "continuing without the witness console"},
+		"fails": {func(b *bubble) {
+			b.hang("i-0", "Kernel panic")
+			b.server.Inject(ecstest.Fault{Kind: ecstest.FaultHang, Action: "GetInstanceConsoleOutput", Times: -1})
+		}, exitcode.Unknown, "failed to read the console output of i-0: GetInstanceConsoleOutput: no response within 15s"},
+		"healthy": {func(*bubble) {}, exitcode.Done, ""},
+		"refused": {func(b *bubble) {
+			b.server.Inject(ecstest.Fault{Kind: ecstest.FaultError, Action: "RebootInstance", Code: "DiskError", Status: 403})
+		}, exitcode.Failed, ""},
+		"unknown": {func(b *bubble) { b.lose("i-0", ecstest.Fault{}) }, exitcode.Unknown, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 1, func(b *bubble) {
+				test.prepare(b)
+				p := b.process("", "restart", "i-0", "--region", "cn-hangzhou", "--yes", "--witness", "console", "--wait-timeout", "5m")
+				require.Equal(b, test.code, p.run(), p.stderr.String())
+				require.Contains(b, p.stderr.String(), test.says)
+				require.Equal(b, name == "hangs", strings.Contains(p.stderr.String(), "      | "), p.stderr.String())
+				reads := false
+				for _, call := range b.server.Calls() {
+					reads = reads || call.Action == "GetInstanceConsoleOutput"
+				}
+				require.Equal(b, test.says != "", reads)
+			})
+		})
+	}
+}
+
+// A plan of --witness console may become a durable run, which says that it has no console.
+func TestConsoleOfADurablePlan(t *testing.T) {
+	inBubble(t, 1, func(b *bubble) {
+		plan := b.journal + ".plan"
+		p := b.process("", "plan", "--region", "cn-hangzhou", "--all", "--canary", "none", "--witness", "console,states", "-o", plan)
+		require.Equal(b, exitcode.Done, p.run(), p.stderr.String())
+		p = b.process("", "run", "--plan", plan, "--temporal", "127.0.0.1:1", "--yes")
+		require.NotEqual(b, exitcode.Done, p.run())
+		require.Contains(b, p.stderr.String(), "the plan has --witness console, but a durable run keeps no console output")
+	})
+}
+
 func TestWitnessFlag(t *testing.T) {
 	for text, says := range map[string]string{
-		"tarot":            `unknown witness "tarot", want actiontrail, states, heartbeat or none`,
+		"tarot":            `unknown witness "tarot", want actiontrail, states, heartbeat, console or none`,
 		"none,states":      "none contradicts the other names",
 		"actiontrail,":     `unknown witness ""`,
 		"states,states":    "",
@@ -164,19 +280,26 @@ func TestWitnessFlag(t *testing.T) {
 		require.ErrorContains(t, err, says, text)
 	}
 	for args, says := range map[string]string{
-		"restart --region cn-hangzhou i-1 --no-wait --witness states": "--witness contradicts --no-wait and --dry-run",
-		"restart --region cn-hangzhou i-1 --witness-timeout -1s":      "--witness-timeout -1s is negative",
-		"run --temporal 127.0.0.1:1 --all --witness states":           "--witness and --temporal contradict each other",
-		"run --region cn-hangzhou --all --witness":                    "flag needs an argument",
-		"run --region cn-hangzhou --all --witness=":                   "unknown witness",
-		"run --region cn-hangzhou --all --witness none,states":        "none contradicts",
+		"restart --region cn-hangzhou i-1 --no-wait --witness states":  "--witness contradicts --no-wait and --dry-run",
+		"restart --region cn-hangzhou i-1 --witness-timeout -1s":       "--witness-timeout -1s is negative",
+		"run --temporal 127.0.0.1:1 --all --witness states":            "--witness and --temporal contradict each other",
+		"restart --region cn-hangzhou i-1 --witness bogus":             `--witness" flag: unknown witness "bogus"`,
+		"run --temporal 127.0.0.1:1 --all --witness console":           "--witness console is not for durable runs",
+		"worker --temporal 127.0.0.1:1 --region r-1 --witness console": "--witness console is not for durable runs",
+		"run --region cn-hangzhou --all --witness":                     "flag needs an argument",
+		"run --region cn-hangzhou --all --witness=":                    "unknown witness",
+		"run --region cn-hangzhou --all --witness none,states":         "none contradicts",
 	} {
 		p, _, stderr := newTestProgram(t)
 		require.Equal(t, exitcode.Usage, p.run(t.Context(), strings.Fields(args)), args)
 		require.Contains(t, stderr.String(), says, args)
 	}
-	values, _ := completeWitness(nil, nil, "states,a")
+	values, _ := completeWitness(&cobra.Command{Use: "run"}, nil, "states,a")
 	require.Equal(t, []string{"states,actiontrail"}, values)
+	values, _ = completeWitness(&cobra.Command{Use: "run"}, nil, "c")
+	require.Equal(t, []string{"console"}, values)
+	values, _ = completeWitness(&cobra.Command{Use: "worker"}, nil, "c")
+	require.Empty(t, values)
 	for endpoint, local := range map[string]bool{
 		"http://127.0.0.1:8080": true, "https://localhost": true, "http://[::1]:1": true, "https://ecs.cn-hangzhou.aliyuncs.com": false, "https://10.0.0.1": false,
 	} {

@@ -60,6 +60,9 @@ resolves a restart that the worker was sending, and does not resend it.`,
 		if !s.temporal.Given() {
 			return cmdline.Errorf("missing --temporal")
 		}
+		if err := s.checkConsole(); err != nil {
+			return err
+		}
 		if !(rate >= 0 && rate <= math.MaxInt32) {
 			return cmdline.Errorf("--rate %v: want a number of restarts a minute; 0 means none", rate)
 		}

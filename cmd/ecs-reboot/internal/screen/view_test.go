@@ -151,5 +151,7 @@ func TestWords(t *testing.T) {
 	require.Equal(t, "1 instance", Plural(1, "instance"))
 	require.Equal(t, "0 instances", Plural(0, "instance"))
 	require.Equal(t, "stop: as requested", EventLine(fleet.Event{Kind: fleet.EventStop, Reason: fleet.ReasonUser}))
+	require.Equal(t, "i-1 console output was read", EventLine(fleet.Event{Kind: fleet.EventConsole, InstanceID: "i-1", Console: "Kernel panic"}))
+	require.Equal(t, "i-1 console output was not read: denied", EventLine(fleet.Event{Kind: fleet.EventConsole, InstanceID: "i-1", Error: "denied"}))
 	require.Equal(t, "halt: limit used up (--max-unavailable)", EventLine(fleet.Event{Kind: fleet.EventHalt, Reason: fleet.ReasonWidth}))
 }

@@ -103,6 +103,11 @@ func EventLine(e fleet.Event) string {
 			return ""
 		}
 		return line + " " + string(e.Hook) + " failed: " + e.Error
+	case fleet.EventConsole:
+		if e.Error != "" {
+			return line + " console output was not read: " + e.Error
+		}
+		return line + " console output was read"
 	case fleet.EventStage:
 		return fmt.Sprintf("canary stage %d passed", e.Stage)
 	case fleet.EventRun, fleet.EventResume:
