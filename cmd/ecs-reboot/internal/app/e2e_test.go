@@ -230,13 +230,13 @@ func TestOtherCommandsControlARun(t *testing.T) {
 	s.run(exitcode.Done, "approve", journal)
 	s.until(func() bool { return strings.Contains(s.run(exitcode.Done, "status", journal), "paused") })
 	require.Equal(t, 1, server.TotalReboots())
-	s.run(exitcode.Done, "unpause")
+	s.run(exitcode.Done, "unpause", journal)
 	s.until(func() bool { return server.TotalReboots() > 1 })
-	s.run(exitcode.Done, "abort")
+	s.run(exitcode.Done, "abort", journal)
 	require.Equal(t, exitcode.Interrupted, d.code(t), d.stderr.String())
 	n := server.TotalReboots()
 	require.Less(t, n, len(ids))
-	s.run(exitcode.Failed, "pause") // there is no run any more
+	s.run(exitcode.Failed, "pause", journal) // there is no run any more
 	s.run(exitcode.Done, "resume", journal, "--yes", "--no-approve")
 	s.once(server, ids)
 }
