@@ -16,7 +16,7 @@ import (
 // TestForecastOfTime compares the forecast with runs whose restarts take almost no time:
 // a run is not faster, and slower only by what the polls of each round take.
 func TestForecastOfTime(t *testing.T) {
-	const minReady = 10 * time.Minute
+	const minReady = 2 * time.Minute
 	const perRound = 30 * time.Second
 	quick := func(i *ecstest.Instance) { i.Reboot = ecstest.RebootProfile{Graceful: time.Second} }
 	lopsided := func(i *ecstest.Instance) { // 30 in one zone, 6 in another

@@ -78,11 +78,15 @@ func TestStopSettles(t *testing.T) {
 // TestLeaveAndResume ends the context at any moment, again and again, as a second
 // signal does.
 func TestLeaveAndResume(t *testing.T) {
+	n := 30
+	if testing.Short() {
+		n = 10
+	}
 	for _, after := range []time.Duration{
 		0, 500 * time.Millisecond, 1500 * time.Millisecond, 3 * time.Second, 20 * time.Second, 45 * time.Second, 70 * time.Second,
 	} {
 		t.Run(after.String(), func(t *testing.T) {
-			inBubble(t, 30, ecstest.Options{}, func(t *testing.T, s *service) {
+			inBubble(t, n, ecstest.Options{}, func(t *testing.T, s *service) {
 				s.Inject(ecstest.Fault{Kind: ecstest.FaultDelay, Action: "RebootInstance", Delay: 300 * time.Millisecond, Times: -1})
 				path := filepath.Join(t.TempDir(), "run.journal")
 				rules := atOnce

@@ -82,6 +82,9 @@ func TestReadingsAreGathered(t *testing.T) {
 		{1000, 0, 0.98},
 		{1000, minute, 0.97},
 	} {
+		if testing.Short() && c.restarts > 100 {
+			continue
+		}
 		calls := readsOf(t, c.restarts, c.spread, true)
 		saved := 1 - float64(calls)/(alone*float64(c.restarts))
 		t.Logf("%d restarts within %v: %d calls, %.1f %% fewer than %.1f each", c.restarts, c.spread, calls, 100*saved, alone)
