@@ -13,7 +13,7 @@ import (
 func TestPlannerHistories(t *testing.T) {
 	seeds := 3000
 	if testing.Short() {
-		seeds = 300
+		seeds = 1000
 	}
 	reached := make(map[string]int)
 	for seed := range seeds {
