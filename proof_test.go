@@ -301,6 +301,7 @@ func TestJudge(t *testing.T) {
 		"accepted, and denied":           {facts: begun(askable(0, "s"), deniedAt(1), testified(60, "s", FindingAccepted, "")), options: saying(), want: failed, err: errDenied, outcome: OutcomeAccepted},
 		"it was refused":                 {facts: begun(askable(0, "s"), running(60), testified(60, "s", FindingRefused, ErrOperationConflict)), options: saying(), want: failed, err: ErrOperationConflict, outcome: OutcomeRejected},
 		"another request was refused":    {facts: begun(askable(0, "s"), running(60), testified(60, "t", FindingRefused, ErrOperationConflict)), options: saying(), outcome: OutcomeUnknown},
+		"another request was accepted":   {facts: begun(askable(0, "s"), running(60), testified(60, "t", FindingAccepted, "")), options: saying(), outcome: OutcomeUnknown},
 		"refused, but down":              {facts: begun(askable(0, "s"), saw(60, StatusStopping, elevenOClock), testified(60, "s", FindingRefused, ErrOperationConflict)), options: saying(), want: failed, err: ErrNotProven, outcome: OutcomeUnknown},
 		"refused, but moved":             {facts: begun(askable(0, "s"), saw(130, StatusRunning, restarted), testified(131, "s", FindingRefused, ErrOperationConflict)), options: saying(), pending: true, want: failed, err: ErrOperationConflict, outcome: OutcomeUnknown},
 		"accepted by one, refused by one": {
