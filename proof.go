@@ -177,12 +177,14 @@ func (e *evidence) testify(f fact) {
 	if f.final || t.Finding != FindingNoTrace {
 		e.unanswered = without(e.unanswered, t.SendID)
 	}
-	for _, change := range t.Changes {
+	for i, change := range t.Changes {
 		sent := e.serviceTimeAt(e.firstSentAt)
 		if e.hasClock && change.At.After(f.At.Add(e.clockAway+futureMargin)) {
 			continue // nobody can have seen it
 		}
-		if change.Status.isDown() && !sent.IsZero() && !change.At.Before(sent) && !e.recorded {
+		// When it became Running, it was down until then.
+		wasDown := change.Status.isDown() || i > 0 && change.Status == StatusRunning && t.Changes[i-1].Status.isDown()
+		if wasDown && !sent.IsZero() && !change.At.Before(sent) && !e.recorded {
 			e.recorded, e.recordedAt = true, f.At
 		}
 	}

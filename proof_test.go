@@ -324,6 +324,13 @@ func TestJudge(t *testing.T) {
 		"a change to Running": {
 			facts: begun(askable(0, "s"), testified(60, "s", FindingNoTrace, "", Observation{At: atSecond(9), Status: StatusRunning}), running(61)), options: saying(), outcome: OutcomeUnknown,
 		},
+		"a change to Running from Starting": {
+			facts: begun(askable(0, "s"), testified(60, "s", FindingNoTrace, "", Observation{At: atSecond(0.5), Status: StatusStarting}, Observation{At: atSecond(9), Status: StatusRunning}), running(61)), options: saying(),
+			want: proven, proof: ProofRecord, outcome: OutcomeUnknown,
+		},
+		"a change to Running from Starting, both before the request": {
+			facts: begun(askable(0, "s"), testified(60, "s", FindingNoTrace, "", Observation{At: atSecond(0.2), Status: StatusStarting}, Observation{At: atSecond(0.5), Status: StatusRunning}), running(61)), options: saying(), outcome: OutcomeUnknown,
+		},
 		"refused, but recorded": {
 			facts: begun(askable(0, "s"), testified(60, "s", FindingRefused, ErrOperationConflict, Observation{At: atSecond(2), Status: StatusStopping})), options: saying(),
 			want: failed, err: ErrOperationConflict, outcome: OutcomeUnknown,

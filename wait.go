@@ -238,8 +238,8 @@ const (
 	// showed that. Any other refusal of the resend proves nothing.
 	ProofRefusal Proof = "refusal"
 	// ProofRecord means that [WaitOptions.Witness] reported that the instance was Stopping,
-	// Stopped or Starting after the request, by the service's clock, and that a later poll
-	// showed the instance Running.
+	// Stopped or Starting after the request, by the service's clock, or became Running again
+	// after it, and that a later poll showed the instance Running.
 	ProofRecord Proof = "record"
 )
 

@@ -67,7 +67,8 @@ type Testimony struct {
 	Message   string    `json:"message,omitempty"`
 	At        time.Time `json:"at,omitzero"` // the time of the record, by the service's clock
 	// Changes are the recorded changes of the instance's status since the request, by the
-	// service's clock, whoever caused them. See [ProofRecord].
+	// service's clock, whoever caused them, in order. A change before the request may come
+	// first, because it shows which status ended with the next one. See [ProofRecord].
 	Changes []Observation `json:"changes,omitempty"`
 	// AskAgain is how long to wait until Testify is called again, because a record may
 	// become visible by then; at least a second. If AskAgain is 0, the testimony is final.

@@ -23,6 +23,9 @@ const (
 	maxStatePages = 10
 	// stateMargin extends the period of the query, because the service's time is not known exactly.
 	stateMargin = 15 * time.Minute
+	// stateBefore is how long before the request a query begins. The service's time of the
+	// request is late by a second and more, and a restart may begin within that second.
+	stateBefore = time.Minute
 )
 
 var describeEvents = call.Operation{
@@ -81,12 +84,12 @@ type systemEvent struct {
 	Content    json.RawMessage `json:"Content"` // a text that holds JSON
 }
 
-// events returns the events that mention the instance since the request.
+// events returns the events that mention the instance since shortly before the request.
 func (s *StateChanges) events(ctx context.Context, request ecsreboot.SentRequest) ([]json.RawMessage, error) {
 	end := latest(request)
 	parameters := map[string]string{
 		"Product": "ECS", "Name": "Instance:StateChange", "SearchKeywords": request.InstanceID,
-		"StartTime": strconv.FormatInt(request.ServiceTime.UnixMilli(), 10), "EndTime": strconv.FormatInt(end.UnixMilli(), 10),
+		"StartTime": strconv.FormatInt(request.ServiceTime.Add(-stateBefore).UnixMilli(), 10), "EndTime": strconv.FormatInt(end.UnixMilli(), 10),
 		"PageSize": strconv.Itoa(statePageSize),
 	}
 	var all []json.RawMessage
@@ -115,9 +118,10 @@ func latest(request ecsreboot.SentRequest) time.Time {
 	return request.ServiceTime.Add(max(0, time.Since(request.SentAt)) + stateMargin)
 }
 
-// changesOf returns the changes of the request's instance since the request, in order. It
-// skips events that cannot be read or that are dated in the future, because they prove
-// nothing.
+// changesOf returns the changes of the request's instance since the request, in order, and
+// before them the one to the status that the first of them ended, unless this was Running.
+// It skips events that cannot be read or that are dated in the
+// future, because they prove nothing.
 func changesOf(events []json.RawMessage, request ecsreboot.SentRequest) []ecsreboot.Observation {
 	var changes []ecsreboot.Observation
 	for _, raw := range events {
@@ -130,12 +134,20 @@ func changesOf(events []json.RawMessage, request ecsreboot.SentRequest) []ecsreb
 		if err != nil || status == "" {
 			continue
 		}
-		if at := time.UnixMilli(milliseconds); !at.Before(request.ServiceTime) && !at.After(latest(request)) {
+		if at := time.UnixMilli(milliseconds); !at.Before(request.ServiceTime.Add(-stateBefore)) && !at.After(latest(request)) {
 			changes = append(changes, ecsreboot.Observation{At: at, Status: status})
 		}
 	}
 	slices.SortStableFunc(changes, func(a, b ecsreboot.Observation) int { return a.At.Compare(b.At) })
-	return slices.CompactFunc(changes, func(a, b ecsreboot.Observation) bool { return a.At.Equal(b.At) && a.Status == b.Status })
+	changes = slices.CompactFunc(changes, func(a, b ecsreboot.Observation) bool { return a.At.Equal(b.At) && a.Status == b.Status })
+	first := slices.IndexFunc(changes, func(o ecsreboot.Observation) bool { return !o.At.Before(request.ServiceTime) })
+	switch {
+	case first < 0:
+		return nil
+	case first > 0 && changes[first-1].Status != ecsreboot.StatusRunning:
+		first-- // which ended after the request
+	}
+	return changes[first:]
 }
 
 // status returns the status that the event shows. It returns an empty status if the event

@@ -58,6 +58,42 @@ func TestStateChanges(t *testing.T) {
 	})
 }
 
+// The service's time of a request is late by up to a second, and a restart may begin in it.
+func TestStateChangesBeginsInTheSecondOfTheRequest(t *testing.T) {
+	at := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	type change struct {
+		after  time.Duration
+		status ecsreboot.Status
+	}
+	for name, c := range map[string]struct{ changes, want []change }{
+		"it ends after the request":  {[]change{{-time.Second, "Starting"}, {time.Second, "Running"}}, []change{{-time.Second, "Starting"}, {time.Second, "Running"}}},
+		"it ends before the request": {[]change{{-time.Second, "Starting"}, {-time.Millisecond, "Running"}}, nil},
+		"another one before it":      {[]change{{-time.Second, "Starting"}, {-time.Millisecond, "Running"}, {time.Second, "Starting"}}, []change{{time.Second, "Starting"}}},
+		"it has not ended":           {[]change{{-time.Second, "Starting"}}, nil},
+		"it began long before":       {[]change{{-2 * time.Minute, "Starting"}, {time.Second, "Running"}}, []change{{time.Second, "Running"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var events []any
+			for _, e := range c.changes {
+				events = append(events, object{
+					"Name": "Instance:StateChange", "Time": at.Add(e.after).UnixMilli(), "Content": object{"resourceId": id, "state": string(e.status)},
+				})
+			}
+			changes, err := witness.NewStateChanges(of(t, func(*http.Request) (int, string) {
+				return 200, encode(t, object{"Code": "200", "SystemEvents": object{"SystemEvent": events}})
+			}))
+			require.NoError(t, err)
+			testimony, err := changes.Testify(t.Context(), ecsreboot.SentRequest{InstanceID: id, Region: region, SentAt: at, ServiceTime: at})
+			require.NoError(t, err)
+			var got []change
+			for _, o := range testimony.Changes {
+				got = append(got, change{o.At.Sub(at), o.Status})
+			}
+			require.Equal(t, c.want, got)
+		})
+	}
+}
+
 // Without the time of the request by the service's clock, there is no call.
 func TestStateChangesWithoutClock(t *testing.T) {
 	changes, err := witness.NewStateChanges(of(t, func(*http.Request) (int, string) {
