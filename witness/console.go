@@ -89,14 +89,34 @@ func readConsole(ctx context.Context, caller *call.Caller, region, instanceID st
 	return output, nil
 }
 
+const (
+	// space stands before a value, which may be on the next line, behind the kernel's time.
+	space = `(?:\s*\[\s*\d+\.\d+\])?\s*`
+	value = `(?:bearer\s+|basic\s+)?(?:"(?:\\.|[^"\\\n])*"?|'[^'\n]*'|\S+)`
+)
+
 var (
-	// escapes are the control sequences of a terminal.
-	escapes = regexp.MustCompile("\x1b(\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(\x07|\x1b\\\\)|[@-Z\\\\-_])")
+	// escapes are the control sequences of a terminal, and the texts that it does not show.
+	escapes = regexp.MustCompile("(?:\x1b\\[|\u009b)[0-?]*[ -/]*[@-~]|\x1b[\\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\\\)|\x1b[ -/]*[0-~]")
 	// privateKeys are private keys in PEM, complete or cut off.
-	privateKeys = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\z)`)
-	// secrets are values that follow the name of a secret; keyIDs are access key IDs.
-	secrets = regexp.MustCompile(`(?i)((?:password|passwd|passphrase|secret|token|credential|api[_-]?key|access[_-]?key(?:[_-]?(?:id|secret))?|authorization)["']?(?:\s+(?:is|for\s+\S+|of\s+\S+))*\s*[:=]\s*)(?:bearer\s+|basic\s+)?("[^"\n]*"|'[^'\n]*'|\S+)`)
-	keyIDs  = regexp.MustCompile(`\b(LTAI|STS\.)[0-9A-Za-z]{12,}`)
+	privateKeys = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\z)`)
+	// keyIDs are access key IDs, and hashes are those of passwords, as in /etc/shadow.
+	keyIDs = regexp.MustCompile(`\b(LTAI|STS\.)[0-9A-Za-z]{12,}`)
+	hashes = regexp.MustCompile(`\$(?:[1567]|2[abxy]|g?y)\$[./0-9A-Za-z$=,-]{8,}`)
+	// secrets are values that follow the name of a secret: directly, in the rest of a line
+	// that names a password, in a sentence, in Chinese, as the argument of a command, and
+	// as the input of chpasswd.
+	secrets = []*regexp.Regexp{
+		regexp.MustCompile(`(?i)((?:password|passwd|passphrase|passcode|psk|secret|token|credential|api[_-]?key|access[_-]?key(?:[_-]?(?:id|secret))?|authorization)s?["']?(?:\s+(?:is|for\s+\S+|of\s+\S+))*\s*[:=：＝|][:=>]*` + space + `)` + value),
+		regexp.MustCompile(`(?i)((?:password|passwd|passphrase|passcode)\s[^\n:=：＝]{0,80}[:=：＝]` + space + `)[^\n]+`),
+		regexp.MustCompile(`(?i)((?:password|passwd|passphrase|passcode)\s+(?:(?:has|been|was|is|now|set|reset|changed)\s+)*(?:is|was|to)\s` + space + `)(?:"[^"\n]*"?|[^\s:=：＝]\S*)`),
+		regexp.MustCompile(`((?:密码|口令|密钥|令牌)[^\n:=：＝]{0,40}?[为是:=：＝]+` + space + `)` + value),
+		regexp.MustCompile(`(?i)((?:\s--?[a-z-]*(?:password|passwd|passphrase|secret|token|key)\s|\bsshpass\s+-p)\s*)` + value),
+	}
+	chpasswd = regexp.MustCompile(`(\S+:)\S+(["']?\s*\|\s*(?:sudo\s+)?chpasswd)`)
+	// passwords ends a line after which cloud-init lists users and their passwords.
+	passwords = regexp.MustCompile(`(?i)passwords\W*$`)
+	account   = regexp.MustCompile(`^((?:.*\s)?["']?[\w.-]+:)[^\s:]\S*\s*$`)
 )
 
 // cleanConsole returns the end of a console's output, made safe to show. It scrubs before it
@@ -105,21 +125,15 @@ var (
 // A fleet cleans the output once more, by the stricter rules that internal/console of the
 // root module has. This module does not import internal packages of the root module.
 func cleanConsole(raw string) (text string, cut bool) {
-	raw = strings.ToValidUTF8(strings.ReplaceAll(escapes.ReplaceAllString(raw, ""), "\r\n", "\n"), "?")
-	raw = strings.Map(func(c rune) rune {
-		switch {
-		case c == '\n':
-			return c
-		case c == '\t', c == '\r':
-			return ' '
-		case !unicode.IsPrint(c):
-			return -1
-		}
-		return c
-	}, raw)
+	raw = printable(raw)
 	raw = privateKeys.ReplaceAllString(raw, "***")
-	raw = secrets.ReplaceAllString(raw, "${1}***")
 	raw = keyIDs.ReplaceAllString(raw, "***")
+	raw = hashes.ReplaceAllString(raw, "***")
+	raw = withoutPasswords(raw)
+	for _, secret := range secrets {
+		raw = secret.ReplaceAllString(raw, "${1}***")
+	}
+	raw = chpasswd.ReplaceAllString(raw, "${1}***${2}")
 	if len(raw) <= maxConsole {
 		return raw, false
 	}
@@ -128,4 +142,34 @@ func cleanConsole(raw string) (text string, cut bool) {
 		raw = rest // starts at the beginning of a line
 	}
 	return strings.ToValidUTF8(raw, ""), true
+}
+
+// printable returns a text as a terminal shows it, in lines of printable characters.
+func printable(raw string) string {
+	raw = strings.ToValidUTF8(strings.ReplaceAll(escapes.ReplaceAllString(raw, ""), "\r\n", "\n"), "?")
+	shown := make([]rune, 0, len(raw))
+	for _, c := range raw {
+		switch last := len(shown) - 1; {
+		case c == '\n', unicode.IsPrint(c):
+			shown = append(shown, c)
+		case c == '\t', c == '\r':
+			shown = append(shown, ' ')
+		case c == '\b' && last >= 0 && shown[last] != '\n':
+			shown = shown[:last]
+		}
+	}
+	return string(shown)
+}
+
+// withoutPasswords replaces the passwords that cloud-init lists.
+func withoutPasswords(text string) string {
+	lines, listed := strings.Split(text, "\n"), false
+	for i, line := range lines {
+		if listed = listed && account.MatchString(line); listed {
+			lines[i] = account.ReplaceAllString(line, "${1}***")
+			continue
+		}
+		listed = passwords.MatchString(line)
+	}
+	return strings.Join(lines, "\n")
 }

@@ -87,6 +87,21 @@ func TestConsoleUnreadable(t *testing.T) {
 		_, err := witness.Console(t.Context(), region, id, of(t, func(*http.Request) (int, string) { return 200, body }))
 		require.ErrorContains(t, err, problem)
 	}
+	const password = "tiger-lamp"
+	for _, text := range []string{
+		"Set the following 'random' passwords\nroot:" + password + "\n",
+		"A temporary password is generated for root@localhost: " + password,
+		"初始密码：" + password,
+		"kubeadm join 10.0.0.1:6443 --token " + password,
+		"pass\x1b(Bword: " + password,
+		"p\bpassword: " + password,
+	} {
+		output, err := witness.Console(t.Context(), region, id, of(t, func(*http.Request) (int, string) {
+			return 200, `{"ConsoleOutput":"` + base64.StdEncoding.EncodeToString([]byte(text)) + `"}`
+		}))
+		require.NoError(t, err)
+		require.NotContains(t, output.Text, password)
+	}
 	output, err := witness.Console(t.Context(), region, id, of(t, func(*http.Request) (int, string) {
 		return 200, `{"ConsoleOutput":"` + base64.StdEncoding.EncodeToString([]byte("-----BEGIN RSA PRIVATE KEY-----\nabc")) + `","LastUpdateTime":"soon"}`
 	}))
