@@ -15,10 +15,16 @@ import (
 	"github.com/ecsreboot/ecsreboot/witness/internal/call"
 )
 
-var getConsoleOutput = call.Operation{Service: call.ECS, Action: "GetInstanceConsoleOutput", RAM: "ecs:GetInstanceConsoleOutput"}
+const consoleName = "GetInstanceConsoleOutput"
 
-// maxConsole is how many bytes of a console are returned.
-const maxConsole = 16 << 10
+var getConsoleOutput = call.Operation{Service: call.ECS, Action: consoleName, RAM: "ecs:GetInstanceConsoleOutput"}
+
+const (
+	// maxConsole is how many bytes of a console are returned.
+	maxConsole = 16 << 10
+	// consolePause spreads the calls of a run, of which many instances may fail at once.
+	consolePause = 100 * time.Millisecond
+)
 
 // ConsoleOutput is what the console of an instance showed during its last start, restart
 // or stop.
@@ -40,18 +46,19 @@ type ConsoleOutput struct {
 //
 // In a fleet, use [ConsoleIn].
 func Console(ctx context.Context, region, instanceID string, options Options) (ConsoleOutput, error) {
-	caller, err := options.caller()
+	paced, err := options.paced(consoleName, 0)
 	if err != nil {
 		return ConsoleOutput{}, err
 	}
-	return readConsole(ctx, caller, region, instanceID)
+	return readConsole(ctx, paced, region, instanceID)
 }
 
 // ConsoleIn returns a function for [fleet.Options].Console, which adds the console output of
 // an instance that did not come back to the report of a run. Region is the region of the
-// targets that have none, as in a plan of one region.
+// targets that have none, as in a plan of one region. The function makes at most ten calls a
+// second.
 func ConsoleIn(region string, options Options) (func(context.Context, fleet.Target) (string, error), error) {
-	caller, err := options.caller()
+	paced, err := options.paced(consoleName, consolePause)
 	if err != nil {
 		return nil, err
 	}
@@ -59,12 +66,12 @@ func ConsoleIn(region string, options Options) (func(context.Context, fleet.Targ
 		return nil, err
 	}
 	return func(ctx context.Context, target fleet.Target) (string, error) {
-		output, err := readConsole(ctx, caller, cmp.Or(target.Region, region), target.ID)
+		output, err := readConsole(ctx, paced, cmp.Or(target.Region, region), target.ID)
 		return output.Text, err
 	}, nil
 }
 
-func readConsole(ctx context.Context, caller *call.Caller, region, instanceID string) (ConsoleOutput, error) {
+func readConsole(ctx context.Context, paced *pacedCaller, region, instanceID string) (ConsoleOutput, error) {
 	if err := errors.Join(call.CheckRegion(region), call.CheckID(instanceID)); err != nil {
 		return ConsoleOutput{}, err
 	}
@@ -73,7 +80,7 @@ func readConsole(ctx context.Context, caller *call.Caller, region, instanceID st
 		ConsoleOutput  string
 		LastUpdateTime string
 	}
-	if _, err := caller.Do(ctx, getConsoleOutput, region, map[string]string{"RegionId": region, "InstanceId": instanceID}, &answer); err != nil {
+	if err := paced.do(ctx, getConsoleOutput, region, map[string]string{"RegionId": region, "InstanceId": instanceID}, &answer); err != nil {
 		return ConsoleOutput{}, err
 	}
 	if answer.InstanceID != "" && answer.InstanceID != instanceID {

@@ -1,13 +1,18 @@
 package witness_test
 
 import (
+	"context"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode/utf8"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot"
@@ -76,6 +81,35 @@ func TestConsoleInAFleet(t *testing.T) {
 	require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
 	_, err = witness.ConsoleIn(region, witness.Options{Endpoint: "ftp://x"})
 	require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
+}
+
+// Many instances of a run may fail at once. The calls for them are spread, and a call whose
+// turn would come too late is not made.
+func TestConsoleInIsPaced(t *testing.T) {
+	bubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
+		read, err := witness.ConsoleIn(region, s.options(t))
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		var late atomic.Int32
+		var group sync.WaitGroup
+		for range 100 {
+			group.Go(func() {
+				if _, err := read(ctx, fleet.Target{ID: id}); errors.Is(err, ecsreboot.ErrThrottled) {
+					late.Add(1)
+				} else if ctx.Err() == nil {
+					assert.NoError(t, err)
+				}
+			})
+		}
+		group.Wait()
+		calls := s.Calls()
+		require.InDelta(t, 50, len(calls), 2)
+		require.InDelta(t, 50, int(late.Load()), 2)
+		for i := range len(calls) - 1 {
+			require.GreaterOrEqual(t, calls[i+1].Time.Sub(calls[i].Time), 99*time.Millisecond)
+		}
+	})
 }
 
 func TestConsoleUnreadable(t *testing.T) {
