@@ -213,6 +213,25 @@ func TestConsoleAtTheEnd(t *testing.T) {
 	}, hangs("i-00001"))
 }
 
+// A call that does not end with its context does not keep the run from its end.
+func TestConsoleDoesNotReturn(t *testing.T) {
+	inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
+		begin, over := time.Now(), make(chan struct{})
+		defer close(over)
+		report, err := s.run(fleet.Options{
+			Settings: fleet.Settings{Rules: atOnce},
+			Console: func(context.Context, fleet.Target) (string, error) {
+				<-over
+				return "late", nil
+			},
+		})
+		require.NoError(t, err)
+		require.Equal(t, "the call did not return when its context ended", report.Records[0].ConsoleError)
+		require.Empty(t, report.Records[0].Console)
+		require.Less(t, time.Since(begin), time.Hour)
+	}, hangs("i-00001"))
+}
+
 // A run that is interrupted while it reads a console records no result, and a resumed run
 // reads the console.
 func TestConsoleInterrupted(t *testing.T) {

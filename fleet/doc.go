@@ -122,7 +122,8 @@
 //	-down      a skipped instance is not Running, and is unavailable
 //	-up        a failed instance is Running as before, and is not unavailable. sent-up: the
 //	           instance was last seen Running, it is not drained, and the run waits for a
-//	           witness of the request, so the instance is not unavailable
+//	           witness of the request, so the instance is not unavailable. A resumed run
+//	           polls it first: until then, it is unavailable
 //	-gone      the service does not list a failed instance, and it is not unavailable
 //
 // The fields of the events "skipped", "failed" and "awaiting" set the endings; the events
@@ -189,5 +190,5 @@
 //	marked    unknown-sent unknown-accepted skipped* deferred* gone          -> skipped
 //	marked    chosen drained intended sent* unknown-sent                     -> waiting
 //	marked    failed-chosen* failed-intended* failed-sent*                   -> waiting
-//	resume    chosen intended                                                -> sent
+//	resume    chosen intended sent-up                                        -> sent
 package fleet

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ecsreboot/ecsreboot/internal/apart"
 	"github.com/ecsreboot/ecsreboot/internal/console"
 	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
@@ -207,9 +208,14 @@ func (f *follower) giveBack(ctx context.Context, e Event) Event {
 // consoleTimeout limits a call of Options.Console.
 const consoleTimeout = time.Minute
 
+// errConsoleDeaf is of an Options.Console that runs on after its context has ended.
+var errConsoleDeaf = errors.New("the call did not return when its context ended")
+
 // readConsole calls Options.Console after an end that means that the instance did not come
-// back, once in an attempt. It does not wait: the instance is polled meanwhile, and may come
-// back. If the caller's context ends, no result is recorded, and a resumed run calls Console.
+// back, once in an attempt. It does not wait: the instance is polled in the meantime, and may
+// come back. If the caller's context ends, no result is recorded, and a resumed run calls
+// Console. The output matters less than the end of the run, so a call that does not return
+// when its context ends is abandoned.
 func (f *follower) readConsole(work context.Context, e Event) {
 	read := f.session.options.Console
 	if read == nil || f.consoleRead || !f.settled || e.Kind != EventFailed {
@@ -223,17 +229,28 @@ func (f *follower) readConsole(work context.Context, e Event) {
 	f.consoleRead = true
 	ctx := hookContext(work)
 	f.session.start(func() {
-		var output string
+		type result struct {
+			output string
+			err    error
+		}
+		var got result
 		err := callHook(ctx, consoleTimeout, func(ctx context.Context) (err error) {
-			output, err = read(ctx, f.target)
-			return err
+			var returned bool
+			got, returned = apart.Do(ctx, func() (r result) {
+				r.output, r.err = read(ctx, f.target)
+				return r
+			})
+			if !returned {
+				return errConsoleDeaf
+			}
+			return got.err
 		})
 		if ctx.Err() != nil {
 			return
 		}
 		found := Event{Kind: EventConsole, Error: hookText(err)}
 		if err == nil {
-			found.Console, _ = console.Clean(output)
+			found.Console, _ = console.Clean(got.output)
 		}
 		if err == nil && strings.TrimSpace(found.Console) == "" {
 			found.Console, found.Error = "", "the console output is empty"

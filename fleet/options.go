@@ -79,9 +79,9 @@ type Options struct {
 	// Of the output, the run keeps the last 16 KiB without control characters, and replaces
 	// values that look like secrets. Not every secret can be recognized, so journal and report
 	// are as confidential as the output. The context of a call ends after a minute. The run
-	// waits for a call only at its end. Console is called in several goroutines at once. The
-	// function ConsoleIn of module witness reads the output from the cloud. If Console is nil,
-	// no output is read.
+	// waits for a call only at its end, and not for one that does not return when its context
+	// ends. Console is called in several goroutines at once. The function ConsoleIn of module
+	// witness reads the output from the cloud. If Console is nil, no output is read.
 	Console func(ctx context.Context, target Target) (string, error)
 	// DryRuns is how many dry runs [Preflight] sends, each for a different instance, spread
 	// over the plan. If some are denied, Preflight sends more, up to 100 in total, to

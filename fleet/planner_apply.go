@@ -44,7 +44,7 @@ func (p *Planner) replayResume() {
 	clear(p.paused)
 	clear(p.looking)
 	for i := range p.targets {
-		p.targets[i].state = p.targets[i].state.resumed() // restarting before and after: no count changes
+		p.move(i, p.targets[i].state.resumed())
 	}
 }
 

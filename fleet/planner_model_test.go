@@ -182,7 +182,7 @@ func (m *model) apply(e fleet.Event) {
 		m.stopping, m.ended, m.live, m.asked, m.denied = "", false, false, false, 0
 		clear(m.paused)
 		for _, s := range m.states {
-			s.looking = false
+			s.looking, s.up = false, false
 			s.sent = s.sent || s.state == fleet.StateRestarting && !s.drained
 		}
 	case fleet.EventStage:

@@ -54,6 +54,10 @@ func (w *witness) sees(e fleet.Event) {
 	}
 	if e.Kind == fleet.EventResume {
 		w.again = maps.Clone(w.drained)
+		for up := range w.up { // nobody polls it between two sessions
+			w.down[up] = true
+		}
+		clear(w.up)
 	}
 	if id != "" {
 		delete(w.drained, id)

@@ -229,9 +229,10 @@ func (s targetState) marked(as Mark) (next targetState, ok bool) {
 }
 
 // resumed returns the state in which a resumed run takes an instance up. If its turn
-// had come, nobody saw whether the request left.
+// had come, nobody saw whether the request left. If it was Running, nobody has polled it
+// since.
 func (s targetState) resumed() targetState {
-	if s == chosen || s == intended {
+	if s == chosen || s == intended || s == sentUp {
 		return sent
 	}
 	return s

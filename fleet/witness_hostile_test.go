@@ -138,3 +138,32 @@ func TestRefusedAgainAndAgain(t *testing.T) {
 		s.restartedOnce()
 	})
 }
+
+// A resumed run polls an instance that waited for a witness, before another one takes its
+// place: it may have gone down since.
+func TestResumeAwaitingThatWentDown(t *testing.T) {
+	inBubble(t, 4, ecstest.Options{}, func(t *testing.T, s *service) {
+		s.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", InstanceID: s.ids[0]})
+		options := fleet.Options{Settings: fleet.Settings{Rules: oneByOne}, Witness: trail{service: s}, Journal: filepath.Join(t.TempDir(), "run.journal")}
+		ctx, cancel := context.WithCancel(context.Background())
+		during := options
+		during.OnEvent = func(e fleet.Event) {
+			if e.Kind == fleet.EventAwaiting {
+				require.True(t, e.Running)
+				cancel()
+			}
+		}
+		_, err := fleet.Run(ctx, s.client, s.plan(), during)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Zero(t, s.TotalReboots())
+		require.NoError(t, s.SetStatus(s.ids[0], ecsreboot.StatusStopped))
+		time.AfterFunc(3*time.Minute, func() {
+			require.Zero(t, s.TotalReboots(), "MaxUnavailable")
+			require.NoError(t, s.SetStatus(s.ids[0], ecsreboot.StatusRunning))
+		})
+		report, err := fleet.Resume(context.Background(), s.client, s.plan(), options)
+		require.NoError(t, err)
+		require.Equal(t, 4, report.Count(fleet.StateHealthy), mustJSON(t, report.Records))
+		s.restartedOnce(s.ids[1:]...)
+	})
+}

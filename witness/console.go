@@ -15,10 +15,16 @@ import (
 	"github.com/ecsreboot/ecsreboot/witness/internal/call"
 )
 
-var getConsoleOutput = call.Operation{Service: call.ECS, Action: "GetInstanceConsoleOutput", RAM: "ecs:GetInstanceConsoleOutput"}
+const consoleName = "GetInstanceConsoleOutput"
 
-// maxConsole is how many bytes of a console are returned.
-const maxConsole = 16 << 10
+var getConsoleOutput = call.Operation{Service: call.ECS, Action: consoleName, RAM: "ecs:GetInstanceConsoleOutput"}
+
+const (
+	// maxConsole is how many bytes of a console are returned.
+	maxConsole = 16 << 10
+	// consolePause spreads the calls of a run, of which many instances may fail at once.
+	consolePause = 100 * time.Millisecond
+)
 
 // ConsoleOutput is what the console of an instance showed during its last start, restart
 // or stop.
@@ -40,18 +46,19 @@ type ConsoleOutput struct {
 //
 // In a fleet, use [ConsoleIn].
 func Console(ctx context.Context, region, instanceID string, options Options) (ConsoleOutput, error) {
-	caller, err := options.caller()
+	paced, err := options.paced(consoleName, 0)
 	if err != nil {
 		return ConsoleOutput{}, err
 	}
-	return readConsole(ctx, caller, region, instanceID)
+	return readConsole(ctx, paced, region, instanceID)
 }
 
 // ConsoleIn returns a function for [fleet.Options].Console, which adds the console output of
 // an instance that did not come back to the report of a run. Region is the region of the
-// targets that have none, as in a plan of one region.
+// targets that have none, as in a plan of one region. The function makes at most ten calls a
+// second.
 func ConsoleIn(region string, options Options) (func(context.Context, fleet.Target) (string, error), error) {
-	caller, err := options.caller()
+	paced, err := options.paced(consoleName, consolePause)
 	if err != nil {
 		return nil, err
 	}
@@ -59,12 +66,12 @@ func ConsoleIn(region string, options Options) (func(context.Context, fleet.Targ
 		return nil, err
 	}
 	return func(ctx context.Context, target fleet.Target) (string, error) {
-		output, err := readConsole(ctx, caller, cmp.Or(target.Region, region), target.ID)
+		output, err := readConsole(ctx, paced, cmp.Or(target.Region, region), target.ID)
 		return output.Text, err
 	}, nil
 }
 
-func readConsole(ctx context.Context, caller *call.Caller, region, instanceID string) (ConsoleOutput, error) {
+func readConsole(ctx context.Context, paced *pacedCaller, region, instanceID string) (ConsoleOutput, error) {
 	if err := errors.Join(call.CheckRegion(region), call.CheckID(instanceID)); err != nil {
 		return ConsoleOutput{}, err
 	}
@@ -73,7 +80,7 @@ func readConsole(ctx context.Context, caller *call.Caller, region, instanceID st
 		ConsoleOutput  string
 		LastUpdateTime string
 	}
-	if _, err := caller.Do(ctx, getConsoleOutput, region, map[string]string{"RegionId": region, "InstanceId": instanceID}, &answer); err != nil {
+	if err := paced.do(ctx, getConsoleOutput, region, map[string]string{"RegionId": region, "InstanceId": instanceID}, &answer); err != nil {
 		return ConsoleOutput{}, err
 	}
 	if answer.InstanceID != "" && answer.InstanceID != instanceID {
@@ -89,14 +96,34 @@ func readConsole(ctx context.Context, caller *call.Caller, region, instanceID st
 	return output, nil
 }
 
+const (
+	// space stands before a value, which may be on the next line, behind the kernel's time.
+	space = `(?:\s*\[\s*\d+\.\d+\])?\s*`
+	value = `(?:bearer\s+|basic\s+)?(?:"(?:\\.|[^"\\\n])*"?|'[^'\n]*'|\S+)`
+)
+
 var (
-	// escapes are the control sequences of a terminal.
-	escapes = regexp.MustCompile("\x1b(\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(\x07|\x1b\\\\)|[@-Z\\\\-_])")
+	// escapes are the control sequences of a terminal, and the texts that it does not show.
+	escapes = regexp.MustCompile("(?:\x1b\\[|\u009b)[0-?]*[ -/]*[@-~]|\x1b[\\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\\\)|\x1b[ -/]*[0-~]")
 	// privateKeys are private keys in PEM, complete or cut off.
-	privateKeys = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\z)`)
-	// secrets are values that follow the name of a secret; keyIDs are access key IDs.
-	secrets = regexp.MustCompile(`(?i)((?:password|passwd|passphrase|secret|token|credential|api[_-]?key|access[_-]?key(?:[_-]?(?:id|secret))?|authorization)["']?(?:\s+(?:is|for\s+\S+|of\s+\S+))*\s*[:=]\s*)(?:bearer\s+|basic\s+)?("[^"\n]*"|'[^'\n]*'|\S+)`)
-	keyIDs  = regexp.MustCompile(`\b(LTAI|STS\.)[0-9A-Za-z]{12,}`)
+	privateKeys = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\z)`)
+	// keyIDs are access key IDs, and hashes are those of passwords, as in /etc/shadow.
+	keyIDs = regexp.MustCompile(`\b(LTAI|STS\.)[0-9A-Za-z]{12,}`)
+	hashes = regexp.MustCompile(`\$(?:[1567]|2[abxy]|g?y)\$[./0-9A-Za-z$=,-]{8,}`)
+	// secrets are values that follow the name of a secret: directly, in the rest of a line
+	// that names a password, in a sentence, in Chinese, as the argument of a command, and
+	// as the input of chpasswd.
+	secrets = []*regexp.Regexp{
+		regexp.MustCompile(`(?i)((?:password|passwd|passphrase|passcode|psk|secret|token|credential|api[_-]?key|access[_-]?key(?:[_-]?(?:id|secret))?|authorization)s?["']?(?:\s+(?:is|for\s+\S+|of\s+\S+))*\s*[:=：＝|][:=>]*` + space + `)` + value),
+		regexp.MustCompile(`(?i)((?:password|passwd|passphrase|passcode)\s[^\n:=：＝]{0,80}[:=：＝]` + space + `)[^\n]+`),
+		regexp.MustCompile(`(?i)((?:password|passwd|passphrase|passcode)\s+(?:(?:has|been|was|is|now|set|reset|changed)\s+)*(?:is|was|to)\s` + space + `)(?:"[^"\n]*"?|[^\s:=：＝]\S*)`),
+		regexp.MustCompile(`((?:密码|口令|密钥|令牌)[^\n:=：＝]{0,40}?[为是:=：＝]+` + space + `)` + value),
+		regexp.MustCompile(`(?i)((?:\s--?[a-z-]*(?:password|passwd|passphrase|secret|token|key)\s|\bsshpass\s+-p)\s*)` + value),
+	}
+	chpasswd = regexp.MustCompile(`(\S+:)\S+(["']?\s*\|\s*(?:sudo\s+)?chpasswd)`)
+	// passwords ends a line after which cloud-init lists users and their passwords.
+	passwords = regexp.MustCompile(`(?i)passwords\W*$`)
+	account   = regexp.MustCompile(`^((?:.*\s)?["']?[\w.-]+:)[^\s:]\S*\s*$`)
 )
 
 // cleanConsole returns the end of a console's output, made safe to show. It scrubs before it
@@ -105,21 +132,15 @@ var (
 // A fleet cleans the output once more, by the stricter rules that internal/console of the
 // root module has. This module does not import internal packages of the root module.
 func cleanConsole(raw string) (text string, cut bool) {
-	raw = strings.ToValidUTF8(strings.ReplaceAll(escapes.ReplaceAllString(raw, ""), "\r\n", "\n"), "?")
-	raw = strings.Map(func(c rune) rune {
-		switch {
-		case c == '\n':
-			return c
-		case c == '\t', c == '\r':
-			return ' '
-		case !unicode.IsPrint(c):
-			return -1
-		}
-		return c
-	}, raw)
+	raw = printable(raw)
 	raw = privateKeys.ReplaceAllString(raw, "***")
-	raw = secrets.ReplaceAllString(raw, "${1}***")
 	raw = keyIDs.ReplaceAllString(raw, "***")
+	raw = hashes.ReplaceAllString(raw, "***")
+	raw = withoutPasswords(raw)
+	for _, secret := range secrets {
+		raw = secret.ReplaceAllString(raw, "${1}***")
+	}
+	raw = chpasswd.ReplaceAllString(raw, "${1}***${2}")
 	if len(raw) <= maxConsole {
 		return raw, false
 	}
@@ -128,4 +149,34 @@ func cleanConsole(raw string) (text string, cut bool) {
 		raw = rest // starts at the beginning of a line
 	}
 	return strings.ToValidUTF8(raw, ""), true
+}
+
+// printable returns a text as a terminal shows it, in lines of printable characters.
+func printable(raw string) string {
+	raw = strings.ToValidUTF8(strings.ReplaceAll(escapes.ReplaceAllString(raw, ""), "\r\n", "\n"), "?")
+	shown := make([]rune, 0, len(raw))
+	for _, c := range raw {
+		switch last := len(shown) - 1; {
+		case c == '\n', unicode.IsPrint(c):
+			shown = append(shown, c)
+		case c == '\t', c == '\r':
+			shown = append(shown, ' ')
+		case c == '\b' && last >= 0 && shown[last] != '\n':
+			shown = shown[:last]
+		}
+	}
+	return string(shown)
+}
+
+// withoutPasswords replaces the passwords that cloud-init lists.
+func withoutPasswords(text string) string {
+	lines, listed := strings.Split(text, "\n"), false
+	for i, line := range lines {
+		if listed = listed && account.MatchString(line); listed {
+			lines[i] = account.ReplaceAllString(line, "${1}***")
+			continue
+		}
+		listed = passwords.MatchString(line)
+	}
+	return strings.Join(lines, "\n")
 }

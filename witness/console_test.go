@@ -1,13 +1,18 @@
 package witness_test
 
 import (
+	"context"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode/utf8"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot"
@@ -78,6 +83,35 @@ func TestConsoleInAFleet(t *testing.T) {
 	require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)
 }
 
+// Many instances of a run may fail at once. The calls for them are spread, and a call whose
+// turn would come too late is not made.
+func TestConsoleInIsPaced(t *testing.T) {
+	bubble(t, ecstest.Options{}, func(t *testing.T, s *stage) {
+		read, err := witness.ConsoleIn(region, s.options(t))
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		var late atomic.Int32
+		var group sync.WaitGroup
+		for range 100 {
+			group.Go(func() {
+				if _, err := read(ctx, fleet.Target{ID: id}); errors.Is(err, ecsreboot.ErrThrottled) {
+					late.Add(1)
+				} else if ctx.Err() == nil {
+					assert.NoError(t, err)
+				}
+			})
+		}
+		group.Wait()
+		calls := s.Calls()
+		require.InDelta(t, 50, len(calls), 2)
+		require.InDelta(t, 50, int(late.Load()), 2)
+		for i := range len(calls) - 1 {
+			require.GreaterOrEqual(t, calls[i+1].Time.Sub(calls[i].Time), 99*time.Millisecond)
+		}
+	})
+}
+
 func TestConsoleUnreadable(t *testing.T) {
 	for body, problem := range map[string]string{
 		`{"ConsoleOutput":"%"}`:                     "the output cannot be read",
@@ -86,6 +120,21 @@ func TestConsoleUnreadable(t *testing.T) {
 	} {
 		_, err := witness.Console(t.Context(), region, id, of(t, func(*http.Request) (int, string) { return 200, body }))
 		require.ErrorContains(t, err, problem)
+	}
+	const password = "tiger-lamp"
+	for _, text := range []string{
+		"Set the following 'random' passwords\nroot:" + password + "\n",
+		"A temporary password is generated for root@localhost: " + password,
+		"初始密码：" + password,
+		"kubeadm join 10.0.0.1:6443 --token " + password,
+		"pass\x1b(Bword: " + password,
+		"p\bpassword: " + password,
+	} {
+		output, err := witness.Console(t.Context(), region, id, of(t, func(*http.Request) (int, string) {
+			return 200, `{"ConsoleOutput":"` + base64.StdEncoding.EncodeToString([]byte(text)) + `"}`
+		}))
+		require.NoError(t, err)
+		require.NotContains(t, output.Text, password)
 	}
 	output, err := witness.Console(t.Context(), region, id, of(t, func(*http.Request) (int, string) {
 		return 200, `{"ConsoleOutput":"` + base64.StdEncoding.EncodeToString([]byte("-----BEGIN RSA PRIVATE KEY-----\nabc")) + `","LastUpdateTime":"soon"}`

@@ -12,20 +12,46 @@ import (
 const (
 	// Max is how many bytes of the output are kept.
 	Max = 16 << 10
-	// maxRead is how many bytes of the output are read. It bounds the time of Clean.
-	maxRead = 64 << 10
+	// maxRead is how many bytes of the output are read, and maxScrubbed how many of them,
+	// without control characters, are searched for secrets. They bound the time of Clean.
+	// Package redact reads no more than maxScrubbed of a line.
+	maxRead     = 256 << 10
+	maxScrubbed = 32 << 10
+	// margin is how much is left out after a cut that comes before the search for secrets:
+	// it may be the value of a name before the cut.
+	margin = 1 << 10
+)
+
+const (
+	// space stands before a value, which may be on the next line, behind the kernel's time.
+	space = `(?:\s*\[\s*\d+\.\d+\])?\s*`
+	value = `(?:bearer\s+|basic\s+)?(?:"(?:\\.|[^"\\\n])*"?|'[^'\n]*'|\S+)`
 )
 
 var (
-	// escapes are the control sequences of a terminal.
-	escapes = regexp.MustCompile("\x1b(\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(\x07|\x1b\\\\)|[@-Z\\\\-_])")
+	// escapes are the control sequences of a terminal, and the texts that it does not show.
+	escapes = regexp.MustCompile("(?:\x1b\\[|\u009b)[0-?]*[ -/]*[@-~]|\x1b[\\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\\\)|\x1b[ -/]*[0-~]")
 	// privateKeys are private keys in PEM, complete or cut off.
 	// headless is a text up to the end of a private key whose beginning is missing.
-	privateKeys = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\z)`)
-	headless    = regexp.MustCompile(`(?s)\A.*?-----END [A-Z ]*PRIVATE KEY-----`)
-	// secrets are values that follow the name of a secret; keyIDs are access key IDs.
-	secrets = regexp.MustCompile(`(?i)((?:password|passwd|passphrase|secret|token|credential|api[_-]?key|access[_-]?key(?:[_-]?(?:id|secret))?|authorization)["']?(?:\s+(?:is|for\s+\S+|of\s+\S+))*\s*[:=]\s*)(?:bearer\s+|basic\s+)?("[^"\n]*"|'[^'\n]*'|\S+)`)
-	keyIDs  = regexp.MustCompile(`\b(LTAI|STS\.)[0-9A-Za-z]{12,}`)
+	privateKeys = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\z)`)
+	headless    = regexp.MustCompile(`(?s)\A.*?-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----`)
+	// keyIDs are access key IDs, and hashes are those of passwords, as in /etc/shadow.
+	keyIDs = regexp.MustCompile(`\b(LTAI|STS\.)[0-9A-Za-z]{12,}`)
+	hashes = regexp.MustCompile(`\$(?:[1567]|2[abxy]|g?y)\$[./0-9A-Za-z$=,-]{8,}`)
+	// secrets are values that follow the name of a secret: directly, in the rest of a line
+	// that names a password, in a sentence, in Chinese, as the argument of a command, and
+	// as the input of chpasswd.
+	secrets = []*regexp.Regexp{
+		regexp.MustCompile(`(?i)((?:password|passwd|passphrase|passcode|psk|secret|token|credential|api[_-]?key|access[_-]?key(?:[_-]?(?:id|secret))?|authorization)s?["']?(?:\s+(?:is|for\s+\S+|of\s+\S+))*\s*[:=：＝|][:=>]*` + space + `)` + value),
+		regexp.MustCompile(`(?i)((?:password|passwd|passphrase|passcode)\s[^\n:=：＝]{0,80}[:=：＝]` + space + `)[^\n]+`),
+		regexp.MustCompile(`(?i)((?:password|passwd|passphrase|passcode)\s+(?:(?:has|been|was|is|now|set|reset|changed)\s+)*(?:is|was|to)\s` + space + `)(?:"[^"\n]*"?|[^\s:=：＝]\S*)`),
+		regexp.MustCompile(`((?:密码|口令|密钥|令牌)[^\n:=：＝]{0,40}?[为是:=：＝]+` + space + `)` + value),
+		regexp.MustCompile(`(?i)((?:\s--?[a-z-]*(?:password|passwd|passphrase|secret|token|key)\s|\bsshpass\s+-p)\s*)` + value),
+	}
+	chpasswd = regexp.MustCompile(`(\S+:)\S+(["']?\s*\|\s*(?:sudo\s+)?chpasswd)`)
+	// passwords ends a line after which cloud-init lists users and their passwords.
+	passwords = regexp.MustCompile(`(?i)passwords\W*$`)
+	account   = regexp.MustCompile(`^((?:.*\s)?["']?[\w.-]+:)[^\s:]\S*\s*$`)
 )
 
 // Clean returns the end of a console's output, at most Max bytes, without control
@@ -36,39 +62,71 @@ var (
 // name.
 func Clean(raw string) (text string, cut bool) {
 	if len(raw) > maxRead {
-		raw, cut = tail(raw, maxRead), true
+		raw, cut = afterMargin(tail(raw, maxRead)), true
 	}
-	raw = strings.ToValidUTF8(strings.ReplaceAll(escapes.ReplaceAllString(raw, ""), "\r\n", "\n"), "?")
-	raw = strings.Map(func(c rune) rune {
-		switch {
-		case c == '\n':
-			return c
-		case c == '\t', c == '\r':
-			return ' '
-		case !unicode.IsPrint(c):
-			return -1
-		}
-		return c
-	}, raw)
+	raw = printable(raw)
+	if len(raw) > maxScrubbed {
+		raw, cut = afterMargin(tail(raw, maxScrubbed)), true
+	}
 	if key := headless.FindString(raw); cut && key != "" && !privateKeys.MatchString(key) {
 		raw = "***" + raw[len(key):]
 	}
 	raw = privateKeys.ReplaceAllString(raw, "***")
 	raw = keyIDs.ReplaceAllString(raw, "***")
+	raw = hashes.ReplaceAllString(raw, "***")
 	raw = redactLines(raw)
-	raw = secrets.ReplaceAllString(raw, "${1}***")
+	for _, secret := range secrets {
+		raw = secret.ReplaceAllString(raw, "${1}***")
+	}
+	raw = chpasswd.ReplaceAllString(raw, "${1}***${2}")
 	if len(raw) > Max {
 		raw, cut = tail(raw, Max), true
 	}
-	return raw, cut
+	return strings.Clone(raw), cut // without the rest in memory
+}
+
+// printable returns a text as a terminal shows it, in lines of printable characters.
+func printable(raw string) string {
+	raw = strings.ToValidUTF8(strings.ReplaceAll(escapes.ReplaceAllString(raw, ""), "\r\n", "\n"), "?")
+	shown := make([]rune, 0, len(raw))
+	for _, c := range raw {
+		switch last := len(shown) - 1; {
+		case c == '\n', unicode.IsPrint(c):
+			shown = append(shown, c)
+		case c == '\t', c == '\r':
+			shown = append(shown, ' ')
+		case c == '\b' && last >= 0 && shown[last] != '\n':
+			shown = shown[:last]
+		}
+	}
+	return string(shown)
+}
+
+// afterMargin returns a text without the lines in its margin. If a line is longer than the
+// margin, the text begins with one of its words.
+func afterMargin(text string) string {
+	if len(text) <= margin {
+		return ""
+	}
+	from := margin - 1
+	if end := strings.IndexByte(text[from:min(len(text), 2*margin)], '\n'); end >= 0 {
+		return text[from+end+1:]
+	}
+	_, text, _ = strings.Cut(text[from:], " ")
+	return text
 }
 
 // redactLines removes from each line what package redact finds. The spaces of the other
 // lines stay as they are.
 func redactLines(text string) string {
-	lines := strings.Split(text, "\n")
+	lines, listed := strings.Split(text, "\n"), false
 	for i, line := range lines {
-		if scrubbed := redact.Unknown(line, maxRead); scrubbed != strings.Join(strings.Fields(line), " ") {
+		if listed = listed && account.MatchString(line); listed {
+			lines[i] = account.ReplaceAllString(line, "${1}***")
+			continue
+		}
+		listed = passwords.MatchString(line)
+		if scrubbed := redact.Unknown(line, maxScrubbed); scrubbed != strings.Join(strings.Fields(line), " ") {
 			lines[i] = scrubbed
 		}
 	}

@@ -28,6 +28,9 @@ func TestClean(t *testing.T) {
 		"-----BEGIN RSA PRIVATE KEY-----\n" + pem + "\n":           "***",
 		"root=UUID=1d6e8c4c-5b6f-4a1a-9a59-0d2f2f6e9d52 ro":        "root=UUID=1d6e8c4c-5b6f-4a1a-9a59-0d2f2f6e9d52 ro",
 		"Kernel panic - not syncing: VFS":                          "Kernel panic - not syncing: VFS",
+
+		"Started Forward Password Requests to Wall Directory Watch.": "Started Forward Password Requests to Wall Directory Watch.",
+		"no key for token ring, secret sauce":                        "no key for token ring, secret sauce",
 	} {
 		text, cut := console.Clean(raw)
 		require.Equal(t, want, text)
@@ -35,6 +38,67 @@ func TestClean(t *testing.T) {
 		again, _ := console.Clean(text)
 		require.Equal(t, want, again, "a text that was cleaned stays as it is")
 	}
+}
+
+// Programs that run at boot print passwords in many ways, and terminals take part in them.
+func TestCleanSecrets(t *testing.T) {
+	const secret = "tiger-lamp"
+	for _, raw := range []string{
+		"cloud-init[812]: Set the following 'random' passwords\nroot:" + secret + "\nubuntu:" + secret + "\n",
+		"[ 12.3] cloud-init[812]: Set the following 'random' passwords\n[ 12.3] cloud-init[812]: root:" + secret + "\n",
+		"A temporary password is generated for root@localhost: " + secret,
+		"The generated password for the elastic built-in superuser is : " + secret,
+		"Password for user admin (uid=0): " + secret,
+		"Please use the following password to proceed:\n\n" + secret + "\n",
+		"[ 1.2] password:\n[ 1.3] " + secret,
+		"root password set to " + secret,
+		"your password is " + secret,
+		"password: :" + secret,
+		`password="a\"` + secret + `"`,
+		"| password | " + secret + " |",
+		"password：" + secret,
+		"初始密码：" + secret,
+		"root 密码为 " + secret,
+		"kubeadm join 10.0.0.1:6443 --token " + secret + " --discovery-token-ca-cert-hash sha256:ab",
+		"sshpass -p " + secret + " ssh root@b",
+		"echo root:" + secret + " | chpasswd",
+		"root:$6$abcdefgh$" + strings.ReplaceAll(secret, "-", ".") + ":19000:0",
+		"-----BEGIN PGP PRIVATE KEY BLOCK-----\n" + secret + "\n-----END PGP PRIVATE KEY BLOCK-----\n",
+		"pass\x1b(Bword: " + secret,
+		"pass\x1b7word: " + secret,
+		"pass\u009b1mword: " + secret,
+		"pass\x1bP1;2q\x1b\\word: " + secret,
+		"p\bpa\bas\bss\bsw\bwo\bor\brd\bd: " + secret,
+		"p\x00a\x00s\x00s\x00w\x00o\x00r\x00d\x00:\x00 \x00" + secret,
+	} {
+		text, cut := console.Clean(raw)
+		require.NotContains(t, strings.ReplaceAll(text, ".", "-"), secret, raw)
+		require.False(t, cut)
+		again, _ := console.Clean(text)
+		require.Equal(t, text, again)
+	}
+}
+
+// What is read begins with the value of a name that is not read.
+func TestCleanAfterTheCut(t *testing.T) {
+	const secret = "tiger-lamp"
+	for _, size := range []int{32 << 10, 64 << 10, 256 << 10} {
+		for rest, name := range map[string]string{
+			secret + "\n":              "password: ",
+			":\n" + secret + "\n":      "password",
+			": " + secret + " ":        "password",
+			"word:\n\n" + secret + " ": "pass",
+		} {
+			for _, fill := range []string{"\x00", "\x1b[K", "\x1b[K\n", " "} {
+				behind := strings.Repeat(fill, (size-len(rest))/len(fill))
+				text, _ := console.Clean(name + rest + behind)
+				require.NotContains(t, text, secret)
+			}
+		}
+	}
+	text, cut := console.Clean(strings.Repeat("a line of the kernel\n", 1000) + strings.Repeat("\x1b[K", 60_000) + "the end\n")
+	require.True(t, cut)
+	require.True(t, strings.HasSuffix(text, "a line of the kernel\nthe end\n"), text)
 }
 
 func TestCleanBounds(t *testing.T) {
@@ -56,6 +120,8 @@ func TestCleanBounds(t *testing.T) {
 	}
 	text, _ := console.Clean(strings.Repeat("x\n", 10_000) + "the end\n")
 	require.True(t, strings.HasSuffix(text, "x\nthe end\n"), "the end is kept")
+	text, _ = console.Clean(strings.Repeat("word ", 10_000) + "the end")
+	require.True(t, strings.HasSuffix(text, " word the end"), "also of a long line")
 }
 
 func FuzzClean(f *testing.F) {

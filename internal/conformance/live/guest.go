@@ -64,6 +64,9 @@ func (l *lab) command(r request) (*reply, error) {
 	}
 	l.guest.sent++
 	a, err := l.do(r)
+	if err == nil && a.status == http.StatusOK && a.text("InvokeId") == "" {
+		err = unexpected("the service accepted a command and names no ID of it")
+	}
 	if err != nil {
 		if r.params["RepeatMode"] != "Once" {
 			err = fmt.Errorf("%w; the command ecsreboot-live may wait for a reboot of the instance: look for it in Cloud Assistant and stop it", err)
