@@ -501,44 +501,29 @@ func TestResendIsJudgedByTheNewestEvidence(t *testing.T) {
 	assert.False(t, w.resendIsDue(resendRequest{asked, stands}), "the first send has taken effect")
 }
 
-// The waits between readings are short until the instance is seen down, and never
-// long.
+// The wait before a poll is a second, and grows with the time since the restart was sent.
 func TestPollWait(t *testing.T) {
-	for n, want := range []time.Duration{1, 2, 3} {
-		assert.Equal(t, want*time.Second, (&schedule{polls: n}).delay())
-	}
-	for n := range 50 {
-		for _, down := range []bool{false, true} {
-			longest := 6 * time.Second
-			if down {
-				longest = 12 * time.Second
+	assert.Equal(t, time.Second, pollWait(0, 0))
+	for _, c := range []struct {
+		elapsed         time.Duration
+		shortest, below float64 // seconds; a tenth is jitter
+	}{
+		{3 * time.Second, 1.2, 1.32},
+		{15 * time.Second, 2, 2.2},
+		{time.Minute, 2.5, 2.75},
+		{140 * time.Second, 5, 5.5},
+		{7 * time.Minute, 15, 16.5},
+		{20 * time.Minute, 20, 22},
+		{100 * time.Hour, 20, 22},
+	} {
+		for failures, shortest := range []float64{0: c.shortest, 1: 2 * c.shortest, 2: 4 * c.shortest, 3: 8 * c.shortest, 63: 0} {
+			if shortest == 0 && failures < 63 {
+				continue
 			}
-			wait := (&schedule{polls: n, down: down}).delay()
-			assert.GreaterOrEqual(t, wait, time.Second)
-			assert.LessOrEqual(t, wait, longest)
-			if n >= 3 {
-				assert.GreaterOrEqual(t, wait, longest*2/3)
-			}
+			shortest = max(c.shortest, min(shortest, 10))
+			wait := pollWait(c.elapsed, failures).Seconds()
+			assert.GreaterOrEqual(t, wait, shortest, "%v, %d", c.elapsed, failures)
+			assert.LessOrEqual(t, wait, shortest*1.1, "%v, %d", c.elapsed, failures)
 		}
 	}
-}
-
-// The schedule begins anew once, when the instance is first seen down, and after a poll
-// at once.
-func TestScheduleBeginsAnew(t *testing.T) {
-	var s schedule
-	s.observe("")
-	s.observe(StatusRunning)
-	assert.Equal(t, time.Second, s.delay())
-	assert.Equal(t, 2*time.Second, s.delay())
-	s.beginAtOnce()
-	assert.Equal(t, 2*time.Second, s.delay())
-	s.observe(StatusStopping)
-	assert.Equal(t, 2*time.Second, s.delay())
-	s.observe(StatusStarting)
-	assert.Equal(t, 3*time.Second, s.delay())
-	s.observe(StatusRunning)
-	assert.GreaterOrEqual(t, s.delay(), 4*time.Second)
-	s.beginAtOnce()
-	assert.Equal(t, 3*time.Second, s.delay())
 }

@@ -510,34 +510,15 @@ func causeOf(err error) error {
 	return err
 }
 
-// schedule is a watch's plan of its polls. The waits between them are short until the
-// instance was seen down, for a forced restart is over in seconds, and longer until it is
-// up. They grow with each poll.
-type schedule struct {
-	down  bool // a poll showed another status than Running
-	polls int  // planned since the schedule began, or began anew
-}
-
-// delay returns the wait before the next poll.
-func (s *schedule) delay() time.Duration {
-	waits := [...]time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second}
-	if s.down {
-		waits = [...]time.Duration{2 * time.Second, 3 * time.Second, 5 * time.Second, 10 * time.Second}
-	}
-	wait := waits[min(s.polls, len(waits)-1)]
-	s.polls++
-	if wait >= 5*time.Second { // many waits must not fall into step
-		wait += rand.N(wait*2/5) - wait/5 //nolint:gosec // jitter needs no secrecy
-	}
-	return wait
-}
-
-// beginAtOnce begins the schedule anew with a poll at once in place of the first wait.
-func (s *schedule) beginAtOnce() { s.polls = 1 }
-
-// observe begins the schedule anew when the instance is first seen down.
-func (s *schedule) observe(status Status) {
-	if !s.down && status != "" && status != StatusRunning {
-		s.down, s.polls = true, 0
-	}
+// pollWait returns the wait before the next poll: a second and a fifteenth of the time
+// since the restart was sent, at most 2.5 s, or later a 28th of that time, at most 20 s.
+// After failed polls it backs off, so that a short outage does not end the wait.
+//
+// The jitter keeps clients from polling in step. The clock seeds it, so that a program
+// that runs in virtual time does the same each time.
+func pollWait(elapsed time.Duration, failures int) time.Duration {
+	wait := min(max(min(time.Second+elapsed/15, 2500*time.Millisecond), elapsed/28), 20*time.Second)
+	wait = max(wait, min(wait<<failures, 10*time.Second))
+	jitter := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0)) //nolint:gosec // jitter needs no secrecy
+	return wait + time.Duration(jitter.Int64N(int64(min(wait, elapsed)/10)+1))
 }

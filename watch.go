@@ -186,15 +186,15 @@ func (w *watch) closeToOthers() {
 // run does the work until ctx ends or there is nothing left to do.
 func (w *watch) run(ctx context.Context) {
 	id, polls := w.request.InstanceID, &w.client.poller
-	var plan schedule
+	begin, failures := time.Now(), 0
 	var next *poll
 	if w.send {
 		if !w.first(ctx) {
 			return
 		}
-		next = polls.pollWithin(ctx, id, plan.delay())
+		begin = time.Now()
+		next = polls.pollWithin(ctx, id, pollWait(0, 0))
 	} else { // it was sent some time ago
-		plan.beginAtOnce()
 		next = polls.pollSoon(ctx, id, false)
 	}
 	resends := w.resends
@@ -212,8 +212,8 @@ func (w *watch) run(ctx context.Context) {
 				if !w.second(ctx) {
 					return
 				}
-				plan.beginAtOnce()
-				next = polls.pollWithin(ctx, id, 0)
+				begin = time.Now()
+				next = polls.pollWithin(ctx, id, pollWait(0, 0))
 			}
 		case <-ctx.Done():
 		}
@@ -222,8 +222,10 @@ func (w *watch) run(ctx context.Context) {
 			return
 		}
 		w.add(f)
-		plan.observe(f.Status)
-		next = polls.pollWithin(ctx, id, plan.delay())
+		if failures++; f.Kind == EventStatus {
+			failures = 0
+		}
+		next = polls.pollWithin(ctx, id, pollWait(time.Since(begin), failures))
 	}
 }
 
