@@ -32,6 +32,8 @@ const (
 	// more than a few hundred waits, their polls wait for one another, and few calls
 	// suffice.
 	minPollPause = 350 * time.Millisecond
+	// maxPollPause limits how long polls wait because of the calls before.
+	maxPollPause = 30 * time.Second
 	// pollShare is the share of a known rate limit that these calls and those for
 	// baselines take together. The rest is for other programs. It is less than half, as
 	// the pacer may take the limit for somewhat higher than it is.
@@ -174,10 +176,8 @@ func (p *poller) hasLeft(call *pollCall) {
 	if state := p.client.describeGate.state(); state.RatePerMinute > 0 && !state.Seeking {
 		pause = max(pause, time.Duration(float64(time.Minute)/pollShare/state.RatePerMinute))
 	}
-	if p.resumes.Before(call.left) {
-		p.resumes = call.left
-	}
-	p.resumes = p.resumes.Add(pause)
+	ahead := max(0, p.resumes.Sub(call.left)) + pause
+	p.resumes = call.left.Add(min(ahead, maxPollPause))
 	p.departLocked()
 }
 

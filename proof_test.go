@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -501,29 +502,64 @@ func TestResendIsJudgedByTheNewestEvidence(t *testing.T) {
 	assert.False(t, w.resendIsDue(resendRequest{asked, stands}), "the first send has taken effect")
 }
 
-// The wait before a poll is a second, and grows with the time since the restart was sent.
-func TestPollWait(t *testing.T) {
-	assert.Equal(t, time.Second, pollWait(0, 0))
+// The wait before a poll is a second, and grows with the time since the restart.
+func TestSchedule(t *testing.T) {
 	for _, c := range []struct {
-		elapsed         time.Duration
-		shortest, below float64 // seconds; a tenth is jitter
+		elapsed      time.Duration
+		unseen, down float64   // seconds; up to a tenth of it is jitter
+		downVain     []float64 // after polls in vain
 	}{
-		{3 * time.Second, 1.2, 1.32},
-		{15 * time.Second, 2, 2.2},
-		{time.Minute, 2.5, 2.75},
-		{140 * time.Second, 5, 5.5},
-		{7 * time.Minute, 15, 16.5},
-		{20 * time.Minute, 20, 22},
-		{100 * time.Hour, 20, 22},
+		{elapsed: 0, unseen: 1, down: 1, downVain: []float64{2, 4, 8, 10, 10}},
+		{elapsed: 3 * time.Second, unseen: 1.2, down: 1.2, downVain: []float64{2.4, 4.8, 9.6, 10}},
+		{elapsed: 15 * time.Second, unseen: 2, down: 2, downVain: []float64{4, 8, 10}},
+		{elapsed: time.Minute, unseen: 2.6, down: 2.6, downVain: []float64{5.2, 10}},
+		{elapsed: 140 * time.Second, unseen: 5, down: 5, downVain: []float64{10, 10}},
+		{elapsed: 7 * time.Minute, unseen: 5, down: 15, downVain: []float64{15, 15}},
+		{elapsed: 100 * time.Hour, unseen: 5, down: 20, downVain: []float64{20, 20}},
 	} {
-		for failures, shortest := range []float64{0: c.shortest, 1: 2 * c.shortest, 2: 4 * c.shortest, 3: 8 * c.shortest, 63: 0} {
-			if shortest == 0 && failures < 63 {
-				continue
+		synctest.Test(t, func(t *testing.T) {
+			plan := schedule{begun: time.Now()}
+			time.Sleep(c.elapsed)
+			holds := func(want float64) {
+				t.Helper()
+				for range 20 {
+					wait := plan.delay().Seconds()
+					assert.GreaterOrEqual(t, wait, want)
+					assert.LessOrEqual(t, wait, 1e-6+want+min(want, c.elapsed.Seconds())/10)
+					time.Sleep(1) // the clock seeds the jitter
+				}
 			}
-			shortest = max(c.shortest, min(shortest, 10))
-			wait := pollWait(c.elapsed, failures).Seconds()
-			assert.GreaterOrEqual(t, wait, shortest, "%v, %d", c.elapsed, failures)
-			assert.LessOrEqual(t, wait, shortest*1.1, "%v, %d", c.elapsed, failures)
-		}
+			holds(c.unseen)
+			plan.down = true
+			holds(c.down)
+			for _, want := range c.downVain {
+				plan.observe("")
+				holds(want)
+			}
+			for range 100 {
+				plan.observe("")
+			}
+			holds(max(c.down, c.downVain[len(c.downVain)-1]))
+			plan.observe(StatusRunning)
+			holds(c.down)
+		})
 	}
+}
+
+// The schedule begins anew once, when the instance is first seen down.
+func TestScheduleBeginsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		plan := schedule{begun: time.Now()}
+		time.Sleep(10 * time.Minute)
+		plan.observe("")
+		plan.observe(StatusRunning)
+		assert.GreaterOrEqual(t, plan.delay(), 5*time.Second)
+		plan.observe(StatusStopping)
+		assert.Equal(t, time.Second, plan.delay())
+		time.Sleep(time.Minute)
+		plan.observe(StatusStarting)
+		assert.GreaterOrEqual(t, plan.delay(), 2600*time.Millisecond)
+		plan.observe(StatusRunning)
+		assert.GreaterOrEqual(t, plan.delay(), 2600*time.Millisecond)
+	})
 }

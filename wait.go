@@ -510,15 +510,41 @@ func causeOf(err error) error {
 	return err
 }
 
-// pollWait returns the wait before the next poll: a second and a fifteenth of the time
-// since the restart was sent, at most 2.5 s, or later a 28th of that time, at most 20 s.
-// After failed polls it backs off, so that a short outage does not end the wait.
+// schedule is a watch's plan of its polls. The time since the restart determines the wait
+// before the next poll: it is a second and a fifteenth of that time, at most 2.6 s, or later
+// a 28th of that time, at most 20 s.
 //
-// The jitter keeps clients from polling in step. The clock seeds it, so that a program
-// that runs in virtual time does the same each time.
-func pollWait(elapsed time.Duration, failures int) time.Duration {
-	wait := min(max(min(time.Second+elapsed/15, 2500*time.Millisecond), elapsed/28), 20*time.Second)
-	wait = max(wait, min(wait<<failures, 10*time.Second))
+//   - Until a poll shows the instance down, a restart may still begin, so the wait is at
+//     most 5 s. Then the plan begins anew.
+//   - After polls that failed or did not list the instance, the wait doubles, up to 10 s, so
+//     that a short outage or a late list does not end the watch.
+type schedule struct {
+	begun time.Time
+	down  bool // a poll showed another status than Running
+	vain  int  // polls in a row that did not show the instance
+}
+
+// delay returns the wait before the next poll. Its jitter keeps clients from polling in
+// step. The clock seeds the jitter, so that a program in virtual time repeats itself.
+func (s *schedule) delay() time.Duration {
+	elapsed, longest := time.Since(s.begun), 20*time.Second
+	if !s.down {
+		longest = 5 * time.Second
+	}
+	wait := min(max(min(time.Second+elapsed/15, 2600*time.Millisecond), elapsed/28), longest)
+	wait = max(wait, min(wait<<s.vain, 10*time.Second))
 	jitter := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0)) //nolint:gosec // jitter needs no secrecy
 	return wait + time.Duration(jitter.Int64N(int64(min(wait, elapsed)/10)+1))
+}
+
+// observe takes in what a poll showed: no status if it failed or did not list the instance.
+func (s *schedule) observe(status Status) {
+	switch {
+	case status == "":
+		s.vain = min(s.vain+1, 4)
+	case status != StatusRunning && !s.down:
+		*s = schedule{begun: time.Now(), down: true}
+	default:
+		s.vain = 0
+	}
 }

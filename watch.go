@@ -186,14 +186,14 @@ func (w *watch) closeToOthers() {
 // run does the work until ctx ends or there is nothing left to do.
 func (w *watch) run(ctx context.Context) {
 	id, polls := w.request.InstanceID, &w.client.poller
-	begin, failures := time.Now(), 0
+	plan := schedule{begun: time.Now()}
 	var next *poll
 	if w.send {
 		if !w.first(ctx) {
 			return
 		}
-		begin = time.Now()
-		next = polls.pollWithin(ctx, id, pollWait(0, 0))
+		plan.begun = time.Now()
+		next = polls.pollWithin(ctx, id, plan.delay())
 	} else { // it was sent some time ago
 		next = polls.pollSoon(ctx, id, false)
 	}
@@ -212,8 +212,8 @@ func (w *watch) run(ctx context.Context) {
 				if !w.second(ctx) {
 					return
 				}
-				begin = time.Now()
-				next = polls.pollWithin(ctx, id, pollWait(0, 0))
+				plan = schedule{begun: time.Now()}
+				next = polls.pollWithin(ctx, id, plan.delay())
 			}
 		case <-ctx.Done():
 		}
@@ -222,10 +222,8 @@ func (w *watch) run(ctx context.Context) {
 			return
 		}
 		w.add(f)
-		if failures++; f.Kind == EventStatus {
-			failures = 0
-		}
-		next = polls.pollWithin(ctx, id, pollWait(time.Since(begin), failures))
+		plan.observe(f.Status)
+		next = polls.pollWithin(ctx, id, plan.delay())
 	}
 }
 
