@@ -120,7 +120,7 @@ func TestTimeToKnowOfAThousand(t *testing.T) {
 }
 
 // The same waits take no more than half of the rate limit of the service, whether the client
-// was given the limit or has learned it.
+// was given the limit or has learned it. A baseline does not wait for their polls.
 func TestPollsLeaveHalfOfTheRateLimit(t *testing.T) {
 	const limit = 60
 	for name, option := range map[string]func(t *testing.T) ecsreboot.Option{
@@ -134,6 +134,16 @@ func TestPollsLeaveHalfOfTheRateLimit(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				server := newRestarts(t, 0, ecstest.Options{}, ecstest.RebootProfile{})
 				client := newClient(t, server, option(t))
+				require.NoError(t, server.AddInstance(ecstest.Instance{ID: id}))
+				var group sync.WaitGroup
+				group.Go(func() {
+					time.Sleep(30500 * time.Millisecond)
+					begin := time.Now()
+					_, err := client.TakeBaseline(t.Context(), id)
+					assert.NoError(t, err)
+					assert.LessOrEqual(t, time.Since(begin), s, "one request a second leaves")
+				})
+				defer group.Wait()
 				lag, calls := measureWaits(t, server, client)
 				most := 0
 				for i, first := range calls {
@@ -173,4 +183,19 @@ func learned(t *testing.T, limit int) pace.Pacer {
 	assert.InDelta(t, limit, pacer.State().RatePerMinute, 2)
 	assert.False(t, pacer.State().Seeking)
 	return pacer
+}
+
+// A service that answers no poll for half a minute ends no wait.
+func TestAShortOutageEndsNoWait(t *testing.T) {
+	for _, begin := range []time.Duration{0, 5 * s, 15 * s, minute, 4 * minute} {
+		waitFor(t, ecstest.RebootProfile{Path: restartPath, Graceful: begin + minute}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
+			time.AfterFunc(begin+s/2, func() {
+				server.Inject(ecstest.Fault{Kind: ecstest.FaultError, Action: "DescribeInstances", Times: -1})
+				time.AfterFunc(30*s, server.ClearFaults)
+			})
+			result, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{})
+			require.NoError(t, err, begin)
+			assert.Equal(t, ecsreboot.ProofStatus, result.Proof)
+		})
+	}
 }
