@@ -95,11 +95,11 @@ type pollCall struct {
 	left    time.Time
 }
 
-// pollWithin starts a poll that leaves after wait at the latest, and after three fifths
-// of it at the earliest.
+// pollWithin starts a poll that leaves after wait at the latest, and after half of it at
+// the earliest: so whatever the phases of two waits, they fall into step.
 func (p *poller) pollWithin(ctx context.Context, id string, wait time.Duration) *poll {
 	now := time.Now()
-	q := &poll{ctx: ctx, id: id, earliest: now.Add(wait * 3 / 5), due: now.Add(wait), done: make(chan struct{})}
+	q := &poll{ctx: ctx, id: id, earliest: now.Add(wait / 2), due: now.Add(wait), done: make(chan struct{})}
 	q.since = q.due
 	p.mu.Lock()
 	defer p.mu.Unlock()

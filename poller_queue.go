@@ -193,6 +193,7 @@ func (h *pollHeap) first() *poll { return heap.Pop(h).(*poll) }
 
 // Len, Less, Swap, Push and Pop are for container/heap.
 func (h *pollHeap) Len() int { return len(*h) }
+
 func (h *pollHeap) Less(i, j int) bool {
 	a, b := (*h)[i], (*h)[j]
 	if a.baseline != b.baseline {

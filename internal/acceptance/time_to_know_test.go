@@ -25,6 +25,7 @@ var restartPath = []ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusS
 // is virtual, and the client seeds its jitter by the clock, so each run measures the same.
 // With LONG_TESTS=1 it takes 1,000 seeds.
 func TestTimeToKnow(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		shortest, longest time.Duration
 		lag               time.Duration // mean, at most
@@ -34,7 +35,7 @@ func TestTimeToKnow(t *testing.T) {
 	}{
 		{5 * s, 20 * s, 1200 * time.Millisecond, 0, 22, 100},
 		{20 * s, minute, 1500 * time.Millisecond, 0, 34, 100},
-		{minute, 5 * minute, 0, 0.02, 75, 40},
+		{minute, 5 * minute, 0, 0.02, 75, 100},
 		{5 * minute, 20 * minute, 0, 0.02, 130, 20},
 	} {
 		if os.Getenv("LONG_TESTS") != "" {
