@@ -89,7 +89,7 @@ func NewClient(region string, options ...Option) (*Client, error) {
 		}
 		return nil, err
 	}
-	client.poller.source = client
+	client.poller.client = client
 	return client, nil
 }
 

@@ -26,14 +26,14 @@ import (
 //   - A method whose name ends in Locked is called with mu held. All others lock it
 //     themselves.
 //   - mu is held across no wait, no request and no code of the caller's. While it is
-//     held, source.pollInVain takes the lock of the client's own pacer, which never
-//     takes mu.
+//     held, inVainLocked and hasLeft take the lock of the client's own pacer, which
+//     never takes mu.
 //   - A poll is in one place: in one of the two queues, or in the call that took it
 //     along. It leaves that place for good when it is answered.
 //   - A poll's answer is written once, before done is closed. Who has seen done closed
 //     reads the answer without mu.
 type poller struct {
-	source pollSource
+	client *Client
 
 	mu       sync.Mutex
 	early    pollHeap // by when they may leave, which is not yet
@@ -41,31 +41,9 @@ type poller struct {
 	timer    *time.Timer
 	wakes    time.Time // when the timer fires; zero if it does not
 	lastLeft time.Time // when the last request left
+	resumes  time.Time // when the next one may leave, unless it is for a baseline
 	calls    int       // under way …
 	held     int       // … and of these, waiting for the pacer
-}
-
-// pollSource is where a poller gets its answers.
-type pollSource interface {
-	// pollPage describes one page of the instances that q names. If retry is false, it
-	// makes one attempt.
-	pollPage(ctx context.Context, q query, retry bool) (instancePage, error)
-	// pollInVain returns why a poll that has waited for so long need not wait for the
-	// pacer as it is now, or nil.
-	pollInVain(ctx context.Context, waited time.Duration) error
-}
-
-// pollPage and pollInVain make a client the source of its poller.
-func (c *Client) pollPage(ctx context.Context, q query, retry bool) (instancePage, error) {
-	attempts := 1
-	if retry {
-		attempts = c.retry.MaxAttempts
-	}
-	return describePage[wireReading](ctx, c, q, attempts)
-}
-
-func (c *Client) pollInVain(ctx context.Context, waited time.Duration) error {
-	return c.describeGate.inVain(ctx, max(0, c.retry.MaxThrottleWait-waited))
 }
 
 // poll asks for the state of one instance on behalf of one wait.
@@ -117,11 +95,11 @@ type pollCall struct {
 	left    time.Time
 }
 
-// pollWithin starts a poll that leaves after wait at the latest, and after three fifths
-// of it at the earliest.
+// pollWithin starts a poll that leaves after wait at the latest, and after half of it at
+// the earliest: so whatever the phases of two waits, they fall into step.
 func (p *poller) pollWithin(ctx context.Context, id string, wait time.Duration) *poll {
 	now := time.Now()
-	q := &poll{ctx: ctx, id: id, earliest: now.Add(wait * 3 / 5), due: now.Add(wait), done: make(chan struct{})}
+	q := &poll{ctx: ctx, id: id, earliest: now.Add(wait / 2), due: now.Add(wait), done: make(chan struct{})}
 	q.since = q.due
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -233,10 +211,10 @@ func (p *poller) end(call *pollCall, batch []*poll, panicked any) {
 // request answers the polls of a batch page by page, until there is none left or an
 // error. The polls for what no page lists are answered by the last page.
 func (p *poller) request(ctx context.Context, call *pollCall, batch []*poll) error {
-	q, retry := p.queryFor(call, batch)
+	q, attempts := p.queryFor(call, batch)
 	var list pager
 	for {
-		page, err := p.source.pollPage(ctx, q, retry)
+		page, err := describePage[wireReading](ctx, p.client, q, attempts)
 		if err != nil {
 			return err
 		}
@@ -254,18 +232,20 @@ func (p *poller) request(ctx context.Context, call *pollCall, batch []*poll) err
 	}
 }
 
-// queryFor returns the query that serves a batch, and whether a failed request is worth
-// a retry: only if all polls are for baselines. For all others, the next poll is the
+// queryFor returns the query that serves a batch, and its attempts: a failed request is
+// worth a retry only if all polls are for baselines. For all others, the next poll is the
 // retry.
-func (p *poller) queryFor(call *pollCall, batch []*poll) (q query, retry bool) {
+func (p *poller) queryFor(call *pollCall, batch []*poll) (q query, attempts int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	q, retry = query{ids: idsOf(batch), onLeave: func(string) { p.hasLeft(call) }}, true
+	q, attempts = query{ids: idsOf(batch), onLeave: func(string) { p.hasLeft(call) }}, p.client.retry.MaxAttempts
 	for _, each := range batch {
 		q.waited = max(q.waited, each.waited())
-		retry = retry && each.baseline
+		if !each.baseline {
+			attempts = 1
+		}
 	}
-	return q, retry
+	return q, attempts
 }
 
 // idsOf returns the ids of a batch, which is sorted by them, each once.

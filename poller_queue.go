@@ -28,6 +28,16 @@ const (
 	maxPollCalls = 8
 	// hangingPause is the time between calls then.
 	hangingPause = time.Second
+	// minPollPause is the least mean time between calls that take no baseline along: with
+	// more than a few hundred waits, their polls wait for one another, and few calls
+	// suffice.
+	minPollPause = 350 * time.Millisecond
+	// maxPollPause limits how long polls wait because of the calls before.
+	maxPollPause = 30 * time.Second
+	// pollShare is the share of a known rate limit that these calls and those for
+	// baselines take together. The rest is for other programs. It is less than half, as
+	// the pacer may take the limit for somewhat higher than it is.
+	pollShare = 0.45
 )
 
 func (p *poller) enqueueLocked(q *poll) {
@@ -52,27 +62,34 @@ func (p *poller) departLocked() {
 		q := p.early.first()
 		p.ready.add(q, q.due)
 	}
-	var next time.Time
-	if p.calls >= maxPollCalls {
-		next = p.lastLeft.Add(hangingPause)
-	}
-	for len(p.ready) > 0 && !p.ready[0].at.After(now) && !next.After(now) && p.held == 0 {
+	for len(p.ready) > 0 && p.held == 0 && !p.nextLocked().After(now) {
 		batch := make([]*poll, 0, min(len(p.ready), maxInstanceIDs))
 		for len(batch) < cap(batch) {
 			batch = append(batch, p.ready.first())
 		}
 		p.startLocked(batch)
 	}
-	switch {
-	case len(p.ready) == 0, p.held > 0:
-		next = time.Time{}
-	case p.ready[0].at.After(next):
-		next = p.ready[0].at
+	var next time.Time
+	if len(p.ready) > 0 && p.held == 0 {
+		next = p.nextLocked()
 	}
 	if len(p.early) > 0 && (next.IsZero() || p.early[0].at.Before(next)) {
 		next = p.early[0].at
 	}
 	p.wakeLocked(next)
+}
+
+// nextLocked returns when the call for the most urgent poll leaves.
+func (p *poller) nextLocked() time.Time {
+	first := p.ready[0]
+	next := first.at
+	if !first.baseline && p.resumes.After(next) {
+		next = p.resumes
+	}
+	if hanging := p.lastLeft.Add(hangingPause); p.calls >= maxPollCalls && hanging.After(next) {
+		next = hanging
+	}
+	return next
 }
 
 // wakeLocked sets the timer to a time, or stops it for the zero time.
@@ -137,7 +154,7 @@ func (p *poller) startLocked(batch []*poll) {
 // inVainLocked answers a poll that the service is known to throttle for longer than the
 // poll may wait. It reports whether it did.
 func (p *poller) inVainLocked(q *poll) bool {
-	err := p.source.pollInVain(q.ctx, q.waited())
+	err := p.client.describeGate.inVain(q.ctx, max(0, p.client.retry.MaxThrottleWait-q.waited()))
 	if err != nil {
 		q.answerLocked(observed{}, q.failed(err))
 	}
@@ -155,6 +172,12 @@ func (p *poller) hasLeft(call *pollCall) {
 	p.held--
 	call.left = time.Now()
 	p.lastLeft = call.left
+	pause := minPollPause
+	if state := p.client.describeGate.state(); state.RatePerMinute > 0 && !state.Seeking {
+		pause = max(pause, time.Duration(float64(time.Minute)/pollShare/state.RatePerMinute))
+	}
+	ahead := max(0, p.resumes.Sub(call.left)) + pause
+	p.resumes = call.left.Add(min(ahead, maxPollPause))
 	p.departLocked()
 }
 
@@ -169,8 +192,15 @@ func (h *pollHeap) add(q *poll, at time.Time) {
 func (h *pollHeap) first() *poll { return heap.Pop(h).(*poll) }
 
 // Len, Less, Swap, Push and Pop are for container/heap.
-func (h *pollHeap) Len() int           { return len(*h) }
-func (h *pollHeap) Less(i, j int) bool { return (*h)[i].at.Before((*h)[j].at) }
+func (h *pollHeap) Len() int { return len(*h) }
+
+func (h *pollHeap) Less(i, j int) bool {
+	a, b := (*h)[i], (*h)[j]
+	if a.baseline != b.baseline {
+		return a.baseline // a restart waits for it
+	}
+	return a.at.Before(b.at)
+}
 
 func (h *pollHeap) Swap(i, j int) {
 	q := *h

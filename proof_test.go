@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -508,44 +509,64 @@ func TestResendIsJudgedByTheNewestEvidence(t *testing.T) {
 	assert.False(t, w.resendIsDue(resendRequest{asked, stands}), "the first send has taken effect")
 }
 
-// The waits between readings are short until the instance is seen down, and never
-// long.
-func TestPollWait(t *testing.T) {
-	for n, want := range []time.Duration{1, 2, 3} {
-		assert.Equal(t, want*time.Second, (&schedule{polls: n}).delay())
-	}
-	for n := range 50 {
-		for _, down := range []bool{false, true} {
-			longest := 6 * time.Second
-			if down {
-				longest = 12 * time.Second
+// The wait before a poll is a second, and grows with the time since the restart.
+func TestSchedule(t *testing.T) {
+	for _, c := range []struct {
+		elapsed      time.Duration
+		unseen, down float64   // seconds; up to a tenth of it is jitter
+		downVain     []float64 // after polls in vain
+	}{
+		{elapsed: 0, unseen: 1, down: 1, downVain: []float64{2, 4, 8, 10, 10}},
+		{elapsed: 3 * time.Second, unseen: 1.2, down: 1.2, downVain: []float64{2.4, 4.8, 9.6, 10}},
+		{elapsed: 15 * time.Second, unseen: 2, down: 2, downVain: []float64{4, 8, 10}},
+		{elapsed: time.Minute, unseen: 2.6, down: 2.6, downVain: []float64{5.2, 10}},
+		{elapsed: 140 * time.Second, unseen: 5, down: 5, downVain: []float64{10, 10}},
+		{elapsed: 7 * time.Minute, unseen: 5, down: 15, downVain: []float64{15, 15}},
+		{elapsed: 100 * time.Hour, unseen: 5, down: 20, downVain: []float64{20, 20}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			plan := schedule{begun: time.Now()}
+			time.Sleep(c.elapsed)
+			holds := func(want float64) {
+				t.Helper()
+				for range 20 {
+					wait := plan.delay().Seconds()
+					assert.GreaterOrEqual(t, wait, want)
+					assert.LessOrEqual(t, wait, 1e-6+want+min(want, c.elapsed.Seconds())/10)
+					time.Sleep(time.Nanosecond) // the clock seeds the jitter
+				}
 			}
-			wait := (&schedule{polls: n, down: down}).delay()
-			assert.GreaterOrEqual(t, wait, time.Second)
-			assert.LessOrEqual(t, wait, longest)
-			if n >= 3 {
-				assert.GreaterOrEqual(t, wait, longest*2/3)
+			holds(c.unseen)
+			plan.down = true
+			holds(c.down)
+			for _, want := range c.downVain {
+				plan.observe("")
+				holds(want)
 			}
-		}
+			for range 100 {
+				plan.observe("")
+			}
+			holds(max(c.down, c.downVain[len(c.downVain)-1]))
+			plan.observe(StatusRunning)
+			holds(c.down)
+		})
 	}
 }
 
-// The schedule begins anew once, when the instance is first seen down, and after a poll
-// at once.
+// The schedule begins anew once, when the instance is first seen down.
 func TestScheduleBeginsAnew(t *testing.T) {
-	var s schedule
-	s.observe("")
-	s.observe(StatusRunning)
-	assert.Equal(t, time.Second, s.delay())
-	assert.Equal(t, 2*time.Second, s.delay())
-	s.beginAtOnce()
-	assert.Equal(t, 2*time.Second, s.delay())
-	s.observe(StatusStopping)
-	assert.Equal(t, 2*time.Second, s.delay())
-	s.observe(StatusStarting)
-	assert.Equal(t, 3*time.Second, s.delay())
-	s.observe(StatusRunning)
-	assert.GreaterOrEqual(t, s.delay(), 4*time.Second)
-	s.beginAtOnce()
-	assert.Equal(t, 3*time.Second, s.delay())
+	synctest.Test(t, func(t *testing.T) {
+		plan := schedule{begun: time.Now()}
+		time.Sleep(10 * time.Minute)
+		plan.observe("")
+		plan.observe(StatusRunning)
+		assert.GreaterOrEqual(t, plan.delay(), 5*time.Second)
+		plan.observe(StatusStopping)
+		assert.Equal(t, time.Second, plan.delay())
+		time.Sleep(time.Minute)
+		plan.observe(StatusStarting)
+		assert.GreaterOrEqual(t, plan.delay(), 2600*time.Millisecond)
+		plan.observe(StatusRunning)
+		assert.GreaterOrEqual(t, plan.delay(), 2600*time.Millisecond)
+	})
 }

@@ -186,15 +186,15 @@ func (w *watch) closeToOthers() {
 // run does the work until ctx ends or there is nothing left to do.
 func (w *watch) run(ctx context.Context) {
 	id, polls := w.request.InstanceID, &w.client.poller
-	var plan schedule
+	plan := schedule{begun: time.Now()}
 	var next *poll
 	if w.send {
 		if !w.first(ctx) {
 			return
 		}
+		plan.begun = time.Now()
 		next = polls.pollWithin(ctx, id, plan.delay())
 	} else { // it was sent some time ago
-		plan.beginAtOnce()
 		next = polls.pollSoon(ctx, id, false)
 	}
 	resends := w.resends
@@ -212,8 +212,8 @@ func (w *watch) run(ctx context.Context) {
 				if !w.second(ctx) {
 					return
 				}
-				plan.beginAtOnce()
-				next = polls.pollWithin(ctx, id, 0)
+				plan = schedule{begun: time.Now()}
+				next = polls.pollWithin(ctx, id, plan.delay())
 			}
 		case <-ctx.Done():
 		}

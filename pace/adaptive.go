@@ -274,6 +274,7 @@ func (g *Adaptive) State() State {
 func (g *Adaptive) state() State {
 	return State{
 		RatePerMinute: g.pace.rate * paceWindow.Seconds(),
+		Seeking:       g.pace.seeking,
 		Closed:        !g.pace.until.IsZero(),
 		Until:         g.pace.until,
 		Asked:         g.pace.byHint && !g.pace.until.IsZero(),

@@ -571,7 +571,7 @@ func TestGateState(t *testing.T) {
 		require.NoError(t, err)
 		throttle(g, p, time.Minute)
 		state := g.State()
-		assert.Equal(t, State{Closed: true, Until: time.Now().Add(time.Minute), Asked: true, Throttled: 1, RatePerMinute: state.RatePerMinute}, state)
+		assert.Equal(t, State{Closed: true, Until: time.Now().Add(time.Minute), Asked: true, Throttled: 1, RatePerMinute: state.RatePerMinute, Seeking: true}, state)
 		assert.Positive(t, state.RatePerMinute)
 		p, err = enter(t.Context(), g, patient)
 		require.NoError(t, err)

@@ -42,7 +42,7 @@ func TestWaitJSON(t *testing.T) {
 				},
 			},
 		}, lines)
-		require.GreaterOrEqual(t, lines[5]["elapsedSeconds"], 3.0)
+		require.GreaterOrEqual(t, lines[5]["elapsedSeconds"], 2.0)
 	})
 }
 

@@ -196,8 +196,8 @@ func TestEmulateWait(t *testing.T) {
 			b.Live = live
 			code := b.run(t.Context(), []string{"--emulate", "--wait", id})
 			require.Equal(t, exitcode.Done, code)
-			require.LessOrEqual(t, time.Since(begin), 7*time.Second)
-			require.Regexp(t, `^`+id+`: restarted, proven after [46]\.0 s by its status: Stopping, (Starting, )?then Running \(request [0-9A-F-]{36}\)\n$`, b.stdout.String())
+			require.LessOrEqual(t, time.Since(begin), 5*time.Second)
+			require.Regexp(t, `^`+id+`: restarted, proven after 4\.\d s by its status: Stopping, (Starting, )?then Running \(request [0-9A-F-]{36}\)\n$`, b.stdout.String())
 			lines := screen.lines
 			require.Contains(t, lines[0], "emulated service at ")
 			require.Equal(t, []string{"the service restarted the instance once", ""}, lines[len(lines)-2:])

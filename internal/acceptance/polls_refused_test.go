@@ -292,7 +292,7 @@ func TestMixedRefusals(t *testing.T) {
 					for server.TotalReboots() < 40 {
 						time.Sleep(s / 10)
 					}
-					time.Sleep(2 * s) // until they are in step
+					time.Sleep(8 * s) // until they are in step
 					server.Inject(refuse)
 					group.Wait()
 					assert.True(t, failed.Load())

@@ -148,11 +148,13 @@ type model struct {
 type reading struct {
 	lo, hi       time.Duration
 	nth          int  // of all
-	wait         int  // which of the waits follows
-	down         bool // not Running, which is what the waits go by
+	down         bool // not Running, when the waits began anew
 	passed       bool // in a status of a restart
 	moved        bool
 	absent, bad  int
+	vain         int           // in a row that did not show the instance
+	begun        time.Duration // since when the waits grow, at least …
+	begunHi      time.Duration // … and at most
 	heldUntilAdd time.Duration // the gate is shut for so long after the last one
 }
 
@@ -192,7 +194,7 @@ func (x scenario) expect() []verdict {
 		return m.verdicts
 	}
 	first := m.known + time.Second
-	m.read(reading{lo: first, hi: first, wait: 1})
+	m.read(reading{lo: first, hi: first, begun: m.known, begunHi: m.known})
 	return m.verdicts
 }
 
@@ -272,6 +274,7 @@ func (m *model) one(r reading) {
 		return
 	}
 	r.heldUntilAdd = 0
+	r.vain++
 	seen := at(m.shown, r.lo)
 	if m.poll.hits(r.nth) {
 		switch m.poll.does {
@@ -307,9 +310,9 @@ func (m *model) one(r reading) {
 		m.next(r)
 		return
 	}
-	r.absent = 0
+	r.absent, r.vain = 0, 0
 	if !r.down && seen.status != ecsreboot.StatusRunning {
-		r.down, r.wait = true, 0
+		r.down, r.begun, r.begunHi = true, r.lo, r.hi
 	}
 	r.passed = r.passed || slices.Contains([]ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStopped, ecsreboot.StatusStarting}, seen.status)
 	r.moved = r.moved || seen.minute > m.base && seen.minute >= m.sent
@@ -340,21 +343,33 @@ func (m *model) one(r reading) {
 	}
 }
 
+// pause is how long the client waits for its next reading, at least and at most.
+func (r reading) pause(elapsed time.Duration) (shortest, longest time.Duration) {
+	elapsed = max(elapsed, 0)
+	wait := max(min(time.Second+elapsed/15, 13*time.Second/5), elapsed/28)
+	if !r.down {
+		wait = min(wait, 5*time.Second)
+	}
+	wait = min(wait, 20*time.Second)
+	backoff := wait
+	for range r.vain {
+		backoff = min(2*backoff, 10*time.Second)
+	}
+	wait = max(wait, backoff)
+	return wait, wait + min(wait, elapsed)/10
+}
+
 // next takes the reading after this one.
 func (m *model) next(r reading) {
-	waits := []time.Duration{1, 2, 3, 5}
-	if r.down {
-		waits = []time.Duration{2, 3, 5, 10}
+	elapsed, elapsedHi := r.lo-r.begunHi, r.hi-r.begun
+	if r.begun == r.lo { // at this reading
+		elapsedHi = 0
 	}
-	wait := waits[min(r.wait, len(waits)-1)] * time.Second
-	lo, hi := wait, wait
-	if wait >= 5*time.Second {
-		lo, hi = wait*8/10, wait*12/10
-	}
+	lo, _ := r.pause(elapsed)
+	_, hi := r.pause(elapsedHi)
 	r.lo += max(lo, r.heldUntilAdd)
 	r.hi += max(hi, r.heldUntilAdd)
 	r.nth++
-	r.wait++
 	m.read(r)
 }
 
@@ -371,7 +386,9 @@ func (m *model) again(r reading) {
 			r.lo, r.hi = r.lo+m.send.answered, r.hi+m.send.answered
 		}
 		n.known, n.knownHi = r.lo, r.hi
-		r.nth, r.wait = r.nth+1, 1
+		r.lo, r.hi = r.lo+time.Second, r.hi+time.Second
+		r.begun, r.begunHi, r.vain, r.down = n.known, n.knownHi, 0, false
+		r.nth++
 		n.read(r)
 		m.verdicts = n.verdicts
 		return
@@ -394,7 +411,7 @@ func (m *model) again(r reading) {
 	if n.known >= n.deadline {
 		n.timeOver()
 	} else {
-		n.read(reading{lo: n.known, hi: n.known, nth: r.nth + 1, wait: 1})
+		n.read(reading{lo: n.known + time.Second, hi: n.known + time.Second, begun: n.known, begunHi: n.known, nth: r.nth + 1})
 	}
 	m.verdicts = n.verdicts
 }

@@ -1,0 +1,205 @@
+package acceptance_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/pace"
+)
+
+// restartPath is what a restart passes through before the instance is Running again.
+var restartPath = []ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStarting}
+
+// A lone wait returns soon after the instance is Running again, and takes few requests. Time
+// is virtual, and the client seeds its jitter by the clock, so each run measures the same.
+// With LONG_TESTS=1 it takes 1,000 seeds.
+func TestTimeToKnow(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		shortest, longest time.Duration
+		lag               time.Duration // mean, at most
+		share             float64       // of the restart, mean, at most; if lag is 0
+		requests          int           // of each wait, at most: the baseline, the restart and the polls
+		seeds             uint64
+	}{
+		{5 * s, 20 * s, 1200 * time.Millisecond, 0, 22, 100},
+		{20 * s, minute, 1500 * time.Millisecond, 0, 34, 100},
+		{minute, 5 * minute, 0, 0.02, 75, 100},
+		{5 * minute, 20 * minute, 0, 0.02, 130, 20},
+	} {
+		if os.Getenv("LONG_TESTS") != "" {
+			c.seeds = 1000
+		}
+		t.Run(fmt.Sprintf("%v to %v", c.shortest, c.longest), func(t *testing.T) {
+			t.Parallel()
+			var lags time.Duration
+			var shares float64
+			var total, most int
+			for seed := range c.seeds {
+				random := rand.New(rand.NewPCG(seed, uint64(c.longest)))
+				restart := c.shortest + time.Duration(random.Int64N(int64(c.longest-c.shortest)))
+				lag, requests := timeToKnow(t, restart, time.Duration(random.Int64N(int64(minute))))
+				lags += lag
+				shares += float64(lag) / float64(restart)
+				total += requests
+				most = max(most, requests)
+			}
+			n := float64(c.seeds)
+			lag, share := time.Duration(float64(lags)/n), shares/n
+			t.Logf("%v to %v: lag %.2f s (%.2f %% of the restart), %.1f requests, at most %d", c.shortest, c.longest, lag.Seconds(), 100*share, float64(total)/n, most)
+			if c.lag > 0 {
+				assert.LessOrEqual(t, lag, c.lag)
+			} else {
+				assert.LessOrEqual(t, share, c.share)
+			}
+			assert.LessOrEqual(t, most, c.requests)
+		})
+	}
+}
+
+// timeToKnow restarts an instance, and returns how long after it was Running again the call
+// returned, and the requests that this took.
+func timeToKnow(t *testing.T, restart, begin time.Duration) (lag time.Duration, requests int) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(begin)
+		server := newRestarts(t, 1, ecstest.Options{}, ecstest.RebootProfile{Path: restartPath, Graceful: restart})
+		result, err := restartNth(t, newClient(t, server), 0)
+		require.NoError(t, err)
+		assert.Equal(t, ecsreboot.ProofStatus, result.Proof)
+		lag, requests = time.Since(result.SentAt)-restart, len(server.Calls())
+		polls := reads(server)
+		for i := range polls[1:] {
+			assert.GreaterOrEqual(t, polls[i+1].Time.Sub(polls[i].Time), s)
+		}
+	})
+	return lag, requests
+}
+
+// measureWaits restarts 1,000 instances at once, each for 30 to 90 s, and returns how long
+// after they were Running again the calls returned, in the mean, and the reads.
+func measureWaits(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) (lag time.Duration, calls []ecstest.ReceivedCall) {
+	t.Helper()
+	random := rand.New(rand.NewPCG(17, 1))
+	var sum atomic.Int64
+	var group sync.WaitGroup
+	const n = 1000
+	for i := range n {
+		restart := 30*s + time.Duration(random.Int64N(int64(minute)))
+		require.NoError(t, server.AddInstance(ecstest.Instance{ID: nth(i), Reboot: ecstest.RebootProfile{Path: restartPath, Graceful: restart}, CreationTime: nthNewest(i)}))
+		group.Go(func() {
+			if result, err := restartNth(t, client, i); assert.NoError(t, err) {
+				sum.Add(int64(time.Since(result.SentAt) - restart))
+			}
+		})
+	}
+	group.Wait()
+	assert.Equal(t, n, server.TotalReboots())
+	return time.Duration(sum.Load() / n), reads(server)
+}
+
+// A thousand waits that begin at once take few requests, and each of them returns soon.
+func TestTimeToKnowOfAThousand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newRestarts(t, 0, ecstest.Options{}, ecstest.RebootProfile{})
+		lag, calls := measureWaits(t, server, newClient(t, server))
+		t.Logf("lag %.2f s, %d requests", lag.Seconds(), len(calls))
+		assert.LessOrEqual(t, lag, 2*s)
+		assert.LessOrEqual(t, len(calls), 250)
+	})
+}
+
+// The same waits take no more than half of the rate limit of the service, whether the client
+// was given the limit or has learned it. A baseline does not wait for their polls.
+func TestPollsLeaveHalfOfTheRateLimit(t *testing.T) {
+	const limit = 60
+	for name, option := range map[string]func(t *testing.T) ecsreboot.Option{
+		"hint": func(*testing.T) ecsreboot.Option { return ecsreboot.WithRateHint(pace.DescribeInstances, limit) },
+		"learned": func(t *testing.T) ecsreboot.Option {
+			t.Helper()
+			return ecsreboot.WithPacer(pace.DescribeInstances, learned(t, limit))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := newRestarts(t, 0, ecstest.Options{}, ecstest.RebootProfile{})
+				client := newClient(t, server, option(t))
+				require.NoError(t, server.AddInstance(ecstest.Instance{ID: id}))
+				var group sync.WaitGroup
+				group.Go(func() {
+					time.Sleep(30 * s)
+					for range 8 {
+						time.Sleep(2700 * time.Millisecond)
+						begin := time.Now()
+						_, err := client.TakeBaseline(t.Context(), id)
+						assert.NoError(t, err)
+						assert.LessOrEqual(t, time.Since(begin), s, "one request a second leaves")
+					}
+				})
+				defer group.Wait()
+				lag, calls := measureWaits(t, server, client)
+				most := 0
+				for i, first := range calls {
+					within := 0
+					for _, call := range calls[i:] {
+						if call.Time.Sub(first.Time) < minute {
+							within++
+						}
+					}
+					most = max(most, within)
+				}
+				t.Logf("lag %.2f s, %d requests, at most %d within a minute; %v", lag.Seconds(), len(calls), most, client.Pace(pace.DescribeInstances))
+				assert.LessOrEqual(t, most, limit/2)
+				assert.GreaterOrEqual(t, most, limit/2-5, "nor much less")
+			})
+		})
+	}
+}
+
+// learned returns a pacer after five minutes in which a program always had requests for a
+// service with such a limit a minute.
+func learned(t *testing.T, limit int) pace.Pacer {
+	t.Helper()
+	pacer := new(pace.Adaptive)
+	answered := map[time.Time]int{} // in each minute
+	for begin := time.Now(); time.Since(begin) < 5*minute; {
+		reservation, err := pacer.Acquire(t.Context(), pace.Request{MaxWait: time.Hour})
+		require.NoError(t, err)
+		result := pace.Result{Response: pace.Answered, ServiceTime: time.Now()}
+		if this := time.Now().Truncate(minute); answered[this] < limit {
+			answered[this]++
+		} else {
+			result.Response = pace.Throttled
+		}
+		reservation.Report(result)
+	}
+	assert.InDelta(t, limit, pacer.State().RatePerMinute, 2)
+	assert.False(t, pacer.State().Seeking)
+	return pacer
+}
+
+// A service that answers no poll for half a minute ends no wait.
+func TestAShortOutageEndsNoWait(t *testing.T) {
+	for _, begin := range []time.Duration{0, 5 * s, 15 * s, minute, 4 * minute} {
+		waitFor(t, ecstest.RebootProfile{Path: restartPath, Graceful: begin + minute}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
+			time.AfterFunc(begin+s/2, func() {
+				server.Inject(ecstest.Fault{Kind: ecstest.FaultError, Action: "DescribeInstances", Times: -1})
+				time.AfterFunc(30*s, server.ClearFaults)
+			})
+			result, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{})
+			require.NoError(t, err, begin)
+			assert.Equal(t, ecsreboot.ProofStatus, result.Proof)
+		})
+	}
+}
