@@ -200,17 +200,15 @@ func during(requests, rate float64) time.Duration {
 	if rate <= 0 {
 		return 0
 	}
-	return time.Duration(min(requests/rate*float64(time.Minute), math.MaxInt64/2))
+	return time.Duration(min(requests/rate*float64(time.Minute), float64(longest)))
 }
 
-// plus adds durations, of which clocks that were wrong by centuries may make more than can
-// be counted.
-func plus(a, b time.Duration) time.Duration {
-	if b > math.MaxInt64-a {
-		return math.MaxInt64
-	}
-	return a + b
-}
+// longest is the longest bound. Clocks that were wrong by centuries would lead to more, which
+// JSON could not hold as seconds.
+const longest = 100 * 365 * 24 * time.Hour
+
+// plus adds durations of at least zero, up to the longest.
+func plus(a, b time.Duration) time.Duration { return min(min(a, longest)+min(b, longest), longest) }
 
 // lineUp returns how long the restarts of a plan take if the planner decides and nothing
 // else delays it: each restart begins as soon as the planner asks for it, and the planner

@@ -37,8 +37,8 @@ func (m *paceMeter) read() []Event {
 			e.PollRate += state.RatePerMinute
 			polled++
 		}
-		e.Accepted += int(now.Answered - m.begin[i].Answered)            //nolint:gosec // counts of calls
-		e.Throttled += int(now.Throttled - m.begin[i].Throttled)         //nolint:gosec // counts of calls
+		e.Accepted += int(now.Answered - m.begin[i].Answered)    //nolint:gosec // counts of calls
+		e.Throttled += int(now.Throttled - m.begin[i].Throttled) //nolint:gosec // counts of calls
 		if rate := now.RatePerMinute; isRate(rate) {
 			e.Rate += rate
 			paced++

@@ -39,7 +39,9 @@ type timing struct {
 	bounds fleet.Bounds
 	width  time.Duration // Bounds.Width by the restarts' own times, which only the service knows
 	polls  int
-	lag    time.Duration // mean time from the end of a place to the report of it
+	// throttled is how many restart requests the service throttled.
+	throttled int
+	lag       time.Duration // mean time from the end of a place to the report of it
 }
 
 // ratio is the time of the run to its largest bound. The service's own times are less than
@@ -75,7 +77,12 @@ func (r timedRun) run(t *testing.T) (m timing) {
 		m.took, m.bounds = report.Ended.Sub(report.Begun), report.Bounds
 		m.width = fleet.Ideal(plan, rules, func(id string) time.Duration { return restart[id] + r.minReady })
 		for _, call := range s.Calls() {
-			m.polls += map[string]int{"DescribeInstances": 1}[call.Action]
+			switch {
+			case call.Action == "DescribeInstances":
+				m.polls++
+			case call.Action == "RebootInstance" && call.Code != "":
+				m.throttled++
+			}
 		}
 		for _, record := range report.Records {
 			m.lag += (record.EndedAt.Sub(record.SentAt) - restart[record.ID] - r.minReady) / time.Duration(r.n)
@@ -144,6 +151,7 @@ func BenchmarkTimeToDone(b *testing.B) {
 			b.ReportMetric(m.bounds.Polls.Minutes(), "polls-min")
 			b.ReportMetric(m.ratio(), "of-largest")
 			b.ReportMetric(m.lag.Seconds(), "late-s")
+			b.ReportMetric(float64(m.throttled), "throttled")
 			require.LessOrEqual(b, m.ratio(), nearBound)
 		})
 	}
