@@ -126,13 +126,13 @@ func (k *knownLimit) mean() float64 {
 // bounds returns the bounds of the run.
 func (r *Report) bounds() Bounds {
 	planner, err := NewPlanner(r.Plan, r.Settings.Rules)
-	if err != nil {
+	if err != nil || r.index == nil { // a decoded report takes in no events of instances
 		return Bounds{}
 	}
 	inOrder := r.Plan
 	inOrder.Targets = nil
 	for i := range r.Records {
-		if r.Records[i].isProven() {
+		if isProven(&r.Records[i]) {
 			inOrder.Targets = append(inOrder.Targets, r.Records[i].Target)
 		}
 	}
@@ -140,7 +140,7 @@ func (r *Report) bounds() Bounds {
 	b := Bounds{Polls: leastPolls(sent, planner.Width(), max(0, r.Settings.MinReady), r.limits.polls.mean())}
 	b.Width = lineUp(planner, queue{}, func(id string) (time.Duration, bool, Event) {
 		record := &r.Records[r.index[id]]
-		return plus(record.timeIn(HookDrain), r.place(record)), record.isProven(), Event{Kind: EventSkipped, InstanceID: id, Reason: ReasonExcluded}
+		return plus(timeIn(record, HookDrain), r.place(record)), isProven(record), Event{Kind: EventSkipped, InstanceID: id, Reason: ReasonExcluded}
 	})
 	if r.limits.paced == 0 {
 		return b
@@ -164,7 +164,7 @@ func newCanaryPlanner(plan Plan, rules Rules) (*Planner, error) {
 	return NewPlanner(plan, Rules{MaxUnavailable: Percent(100), AllowWide: true, Canary: rules.Canary})
 }
 
-func (r *Record) isProven() bool { return r.State == StateHealthy && !r.SentAt.IsZero() }
+func isProven(r *Record) bool { return r.State == StateHealthy && !r.SentAt.IsZero() }
 
 // place returns how long the restart of an instance takes; see Bounds.Width.
 func (r *Report) place(record *Record) time.Duration {
@@ -173,11 +173,11 @@ func (r *Report) place(record *Record) time.Duration {
 		return whole
 	}
 	up := plus(max(0, record.UpAt.Sub(record.SentAt)), max(0, r.Settings.MinReady))
-	return min(whole, plus(up, record.timeIn(HookUndrain)))
+	return min(whole, plus(up, timeIn(record, HookUndrain)))
 }
 
 // timeIn returns how long the last call of a hook took.
-func (r *Record) timeIn(hook Hook) time.Duration {
+func timeIn(r *Record, hook Hook) time.Duration {
 	call := r.Call(hook)
 	if call.Ended.IsZero() {
 		return 0
