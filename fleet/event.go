@@ -18,7 +18,7 @@ const (
 	EventContinue EventKind = "continue" // the pause for this reason has ended: Reason
 	EventStop     EventKind = "stop"     // the caller stopped the run, and nothing more is sent: Reason
 	EventHalt     EventKind = "halt"     // a failure halted the run, and nothing more is sent: Reason, Error
-	EventPace     EventKind = "pace"     // counts of restart requests since the session began: Accepted, Throttled, Rate
+	EventPace     EventKind = "pace"     // counts of restart requests since the session began, and the rate limits: Accepted, Throttled, Rate, PollRate
 	EventEnd      EventKind = "end"      // the session has ended: Reason
 	// EventMaintenance is emitted at the end of a session. With an instance, it has the
 	// current status of the instance's maintenance events: Maintenance. Without an instance,
@@ -72,7 +72,8 @@ type Event struct {
 	Stage       int                 `json:"stage,omitempty"` // the canary stage, from 1
 	Accepted    int                 `json:"accepted,omitempty"`
 	Throttled   int                 `json:"throttled,omitempty"`
-	Rate        float64             `json:"rate,omitempty"` // requests a minute that the pace allows; 0 if it sets no limit
+	Rate        float64             `json:"rate,omitempty"`     // requests a minute that the pace allows; 0 if it sets no limit
+	PollRate    float64             `json:"pollRate,omitempty"` // the same for polls; 0 also while the limit is a guess
 	Plan        *Plan               `json:"plan,omitempty"`
 	Settings    *Settings           `json:"settings,omitempty"`    // complete
 	Hooks       []Hook              `json:"hooks,omitempty"`       // those that the session has

@@ -58,7 +58,7 @@ func (e Event) LogValue() slog.Value {
 		attributes = append(attributes, slog.Int("stage", e.Stage))
 	}
 	if e.Kind == EventPace {
-		attributes = append(attributes, slog.Int("accepted", e.Accepted), slog.Int("throttled", e.Throttled), slog.Float64("rate", e.Rate))
+		attributes = append(attributes, slog.Int("accepted", e.Accepted), slog.Int("throttled", e.Throttled), slog.Float64("rate", e.Rate), slog.Float64("poll_rate", e.PollRate))
 	}
 	if e.Plan != nil {
 		attributes = append(attributes, slog.Int("instances", len(e.Plan.Targets)))
@@ -205,7 +205,7 @@ func (f *Forecast) LogValue() slog.Value {
 	}
 	attributes := []slog.Attr{
 		slog.Any("plan", f.Plan), slog.String("digest", f.Digest), slog.Int("width", f.Width), slog.Int("findings", len(f.Findings)),
-		slog.Int("dry_runs", f.DryRuns), slog.Int("asked", f.Asked), slog.Duration("at_least", f.AtLeast),
+		slog.Int("dry_runs", f.DryRuns), slog.Int("asked", f.Asked), slog.Duration("at_least", f.AtLeast), slog.Int("rounds", f.Rounds), slog.Any("bounds", f.Bounds),
 	}
 	if !f.OpensAt.IsZero() {
 		attributes = append(attributes, slog.Time("opens_at", f.OpensAt))
@@ -239,4 +239,12 @@ func (f *Forecast) UnmarshalJSON(text []byte) error {
 	*f = Forecast(decoded.plainForecast)
 	f.AtLeast = time.Duration(decoded.AtLeast)
 	return nil
+}
+
+// counted is a number with its noun.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }

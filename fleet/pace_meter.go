@@ -22,17 +22,24 @@ func newPaceMeter(clients []*ecsreboot.Client) *paceMeter {
 	return m
 }
 
+// isRate reports whether a rate limits anything: the State of any Pacer may have it.
+func isRate(rate float64) bool { return rate > 0 && !math.IsInf(rate, 0) }
+
 // read returns an event of what there is since the session began, if anything has
 // changed since the last time. Its Rate is what all clients are paced to; there is none
-// while one of them is not paced.
+// while one of them is not paced. PollRate is the same for polls, without guesses.
 func (m *paceMeter) read() []Event {
 	e := Event{Kind: EventPace}
-	paced := 0
+	paced, polled := 0, 0
 	for i, client := range m.clients {
 		now := client.Pace(pace.RebootInstance)
-		e.Accepted += int(now.Answered - m.begin[i].Answered)            //nolint:gosec // counts of calls
-		e.Throttled += int(now.Throttled - m.begin[i].Throttled)         //nolint:gosec // counts of calls
-		if rate := now.RatePerMinute; rate > 0 && !math.IsInf(rate, 0) { // as any Pacer's State may have it
+		if state := client.Pace(pace.DescribeInstances); !state.Seeking && isRate(state.RatePerMinute) {
+			e.PollRate += state.RatePerMinute
+			polled++
+		}
+		e.Accepted += int(now.Answered - m.begin[i].Answered)    //nolint:gosec // counts of calls
+		e.Throttled += int(now.Throttled - m.begin[i].Throttled) //nolint:gosec // counts of calls
+		if rate := now.RatePerMinute; isRate(rate) {
 			e.Rate += rate
 			paced++
 		}
@@ -40,7 +47,10 @@ func (m *paceMeter) read() []Event {
 	if paced < len(m.clients) {
 		e.Rate = 0
 	}
-	if e.Accepted == m.last.Accepted && e.Throttled == m.last.Throttled && e.Rate == m.last.Rate {
+	if polled < len(m.clients) {
+		e.PollRate = 0
+	}
+	if e.Accepted == m.last.Accepted && e.Throttled == m.last.Throttled && e.Rate == m.last.Rate && e.PollRate == m.last.PollRate {
 		return nil
 	}
 	m.last = e

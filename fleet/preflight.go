@@ -31,9 +31,15 @@ type Forecast struct {
 	// OpensAt is when the maintenance window opens; zero if the window is open, or if
 	// there is no window.
 	OpensAt time.Time `json:"opensAt,omitzero"`
-	// AtLeast is how long the run would take if restarts took no time: MinReady for each
-	// instance that would be restarted, with as many instances at a time as the width, the
-	// groups and the canaries allow.
+	// Rounds is how many restarts follow one another: in each round, as many instances restart
+	// at a time as the width, the groups and the canaries allow. A run takes Rounds times as
+	// long as a restart, and MinReady, if all restarts take equally long.
+	Rounds int `json:"rounds,omitempty"`
+	// Bounds are the bounds of the run if restarts took no time. For the rate limits, Bounds
+	// uses what the clients know now, by a hint or because the service throttled.
+	Bounds Bounds `json:"bounds"`
+	// AtLeast is the largest of the Bounds: how long the run would take at least if restarts
+	// took no time.
 	AtLeast time.Duration `json:"-"`
 }
 
@@ -90,7 +96,7 @@ func Preflight(ctx context.Context, client *ecsreboot.Client, plan Plan, options
 		return nil, err
 	}
 	f.sum()
-	f.AtLeast = f.atLeast(options.MinReady)
+	f.forecastTime(clients, options.MinReady)
 	return f, nil
 }
 
@@ -233,9 +239,12 @@ func (f *Forecast) String() string {
 	if !f.OpensAt.IsZero() {
 		fmt.Fprintf(&b, "  the maintenance window opens at %s\n", f.OpensAt.Format(time.RFC3339))
 	}
-	fmt.Fprintf(&b, "  %d at a time", f.Width)
+	fmt.Fprintf(&b, "  %d at a time, in %s", f.Width, counted(f.Rounds, "round", "rounds"))
 	if f.AtLeast > 0 {
 		fmt.Fprintf(&b, "; takes at least %v, besides the restarts themselves", f.AtLeast.Round(time.Second))
+	}
+	if f.Bounds.Requests > 0 || f.Bounds.Polls > 0 {
+		fmt.Fprintf(&b, "\n  least time by each limit: %v", f.Bounds)
 	}
 	b.WriteString("\n")
 	for _, problem := range f.Problems {

@@ -38,7 +38,7 @@ func TestPreflight(t *testing.T) {
   group "cn-hangzhou-i": at most 1 of 20 unavailable
   group "cn-hangzhou-j": at most 1 of 20 unavailable
   dry runs passed: 5 of 5
-  1 at a time; takes at least 30m0s, besides the restarts themselves
+  1 at a time, in 60 rounds; takes at least 30m0s, besides the restarts themselves
 `, forecast.String())
 		require.Equal(t, 60, s.preflight(plan, fleet.Options{DryRuns: 1000}).DryRuns)
 		require.Zero(t, s.preflight(plan, fleet.Options{DryRuns: -1}).DryRuns)

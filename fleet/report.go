@@ -28,8 +28,12 @@ type Report struct {
 	// maintenance events of the plan; see [Report.Maintenance].
 	MaintenanceError string   `json:"maintenanceError,omitempty"`
 	Records          []Record `json:"records,omitzero"` // in the order of the plan
+	// Bounds are lower bounds of the time from Begun to Ended; zero until Ended is set.
+	Bounds Bounds `json:"bounds,omitzero"`
 
-	index map[string]int
+	index     map[string]int
+	limits    limits
+	hasHealth bool // the last session has Options.Health
 }
 
 // Record is what is known of one instance of a run. Fields that no event has set are
@@ -182,7 +186,9 @@ func (r *Report) Add(e Event) {
 			r.Begun, r.ID = e.At, e.Session
 		}
 		r.Sessions++
-		r.Ended, r.Reason, r.Error, r.MaintenanceError = time.Time{}, "", "", ""
+		r.Ended, r.Reason, r.Error, r.MaintenanceError, r.Bounds = time.Time{}, "", "", "", Bounds{}
+		r.hasHealth = slices.Contains(e.Hooks, HookHealth)
+		r.limits.begin()
 		if e.Settings != nil {
 			r.Settings = *e.Settings
 		}
@@ -192,7 +198,10 @@ func (r *Report) Add(e Event) {
 		r.MaintenanceError = e.Error
 	case EventEnd:
 		r.Ended, r.Reason = e.At, e.Reason
-	default: // pauses, stages and the pace leave nothing behind
+		r.Bounds = r.bounds()
+	case EventPace:
+		r.limits.add(e)
+	default: // pauses and stages leave nothing behind
 	}
 }
 

@@ -11,11 +11,6 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet/journal"
 )
 
-// maxSending bounds how many restarts are on their way to the service at once:
-// enough for what it lets pass in a minute, and so few that the readings before
-// them are fresh when they leave.
-const maxSending = 16
-
 // Run restarts the instances of a plan, a few at a time. It returns when nothing is in
 // progress any more: when all instances are done, or when the run was stopped or halted
 // and all restarts that were sent have reached their end.

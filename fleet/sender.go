@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/pace"
 )
 
 const (
@@ -38,7 +39,7 @@ type sender struct {
 	thought   time.Duration // how long the blocker took for it
 	first     time.Time     // the StartTime when its turn had come
 	departure *Departure    // of the send under way
-	onWay     bool          // a token of session.sending is ours
+	onWay     bool          // a slot of the session is ours
 }
 
 func newSender(f *follower) *sender {
@@ -85,7 +86,7 @@ func (s *sender) restart(ctx context.Context) error {
 			return &withheldError{reason: reason}
 		}
 		err := s.rebootAndWait(ctx)
-		s.leaveWay()
+		s.leaveWay(false)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -158,7 +159,7 @@ func (s *sender) rebootAndWait(ctx context.Context) error {
 	seen := options.OnEvent
 	options.OnEvent = func(e ecsreboot.Event) {
 		if e.Kind == ecsreboot.EventAccepted || e.Kind == ecsreboot.EventOutcomeUnknown {
-			s.leaveWay()
+			s.leaveWay(e.Kind == ecsreboot.EventAccepted)
 		}
 		before := s.follower.settled
 		seen(e)
@@ -192,7 +193,7 @@ func (s *sender) takeWay(ctx context.Context) Reason {
 			return reason
 		}
 		select {
-		case s.session.sending <- struct{}{}:
+		case s.session.slots.taken <- struct{}{}:
 			s.onWay = true
 			return ""
 		case <-changed:
@@ -202,11 +203,11 @@ func (s *sender) takeWay(ctx context.Context) Reason {
 	}
 }
 
-// leaveWay makes room for the next.
-func (s *sender) leaveWay() {
+// leaveWay makes room for the next. If accepted, the service has accepted the restart.
+func (s *sender) leaveWay(accepted bool) {
 	if s.onWay {
 		s.onWay = false
-		<-s.session.sending
+		s.session.slots.leave(s.follower.client.Pace(pace.RebootInstance), accepted)
 	}
 }
 

@@ -26,7 +26,7 @@ type session struct {
 
 	denials denials
 	told    *mailbox
-	sending chan struct{} // has a token for each restart that is on its way
+	slots   *sendSlots
 	brake   brake
 	working sync.WaitGroup
 
@@ -61,7 +61,7 @@ func newSession(client *ecsreboot.Client, plan Plan, options Options) (*session,
 // newBareSession returns a session without a plan, for what is done to one instance
 // outside of a run.
 func newBareSession(of clients, options Options) *session {
-	return &session{clients: of, options: options, told: newMailbox(), sending: make(chan struct{}, maxSending)}
+	return &session{clients: of, options: options, told: newMailbox(), slots: newSendSlots()}
 }
 
 // operationID begins the send IDs of the run, so that one search of the cloud's audit log

@@ -33,6 +33,8 @@ type Summary struct {
 	Sessions int          `json:"sessions"`
 	// ActiveSeconds is how long the sessions took, without the time between them.
 	ActiveSeconds float64 `json:"activeSeconds"`
+	// Bounds are lower bounds of the time of the run. They are zero until Ended is set.
+	Bounds fleet.Bounds `json:"bounds,omitzero"`
 
 	Instances int                 `json:"instances"`
 	States    map[fleet.State]int `json:"states"` // every state, including those without instances

@@ -105,6 +105,11 @@ func TestCountsAgree(t *testing.T) {
 			}
 			require.Equal(t, d.Summary.Accepted, accepted)
 			require.Equal(t, d.Summary.Throttled, throttled)
+			require.Equal(t, history.Report().Bounds, d.Summary.Bounds)
+			require.Equal(t, d.Summary.Ended.IsZero(), d.Summary.Bounds.Width == 0)
+			require.LessOrEqual(t, d.Summary.Bounds.Width, d.Summary.Last.Sub(d.Summary.Begun))
+			require.Equal(t, c.perMinute > 0 && !d.Summary.Ended.IsZero(), d.Summary.Bounds.Requests > 0)
+			require.Equal(t, d.Summary.Bounds.Width > 0, strings.Contains(text, "<dt>Least time</dt>") && strings.Contains(text, "<small>width "))
 			require.Contains(t, text, fmt.Sprintf(`data-accepted="%d" data-throttled="%d"`, accepted, throttled))
 		})
 	}

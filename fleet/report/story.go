@@ -253,7 +253,7 @@ func (s *story) summary() Summary {
 		Region: r.Plan.Region, Endpoint: r.Plan.Endpoint, FurtherRegions: r.Plan.FurtherRegions, ForceStop: r.Plan.ForceStop, Digest: r.Digest,
 		Version: s.version, Settings: r.Settings,
 		Begun: r.Begun, Last: s.last, Ended: r.Ended, Ending: s.ending(), Reason: r.Reason, Error: r.Error,
-		Sessions: r.Sessions, ActiveSeconds: s.active().Seconds(),
+		Sessions: r.Sessions, ActiveSeconds: s.active().Seconds(), Bounds: r.Bounds,
 		Instances: len(r.Records), States: make(map[fleet.State]int, len(states)),
 		Failures: s.planner.Failed(), MaxFailed: r.Settings.MaxFailed.Of(len(r.Records)),
 		InFlight: s.inFlight,

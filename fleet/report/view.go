@@ -249,6 +249,7 @@ func (v *view) state(zone *time.Location) {
 		{"Failures", number(v.Failures), fmt.Sprintf("of %s allowed", number(v.MaxFailed))},
 		{"Unavailable at most", number(v.Peak), fmt.Sprintf("of %s allowed", number(v.MaxUnavailable))},
 		{"Time taken", seconds(v.ActiveSeconds), count(v.Sessions, "session", "sessions")},
+		{"Least time", orUnknown(v.Bounds.Largest()), bounds(v.Bounds)},
 		{"Restarts a minute", fmt.Sprintf("%.3g", v.PerMinute), "that became healthy"},
 		{"Calls accepted", number(v.Accepted), fmt.Sprintf("%s throttled", number(v.Throttled))},
 		{"Time to healthy", map[bool]string{true: seconds(v.Settle.P50), false: "–"}[v.Settle.Measured > 0], "median"},
@@ -260,6 +261,28 @@ func (v *view) state(zone *time.Location) {
 		{"Ready after", orNone(v.Settings.MinReady), "within " + orNone(v.Settings.ReadyTimeout)},
 		{"Plan", v.Digest[:12], map[bool]string{true: "by force stop", false: "regular restarts"}[v.ForceStop] + version(v.Version)},
 	}
+}
+
+// orUnknown is a lower bound in words.
+func orUnknown(d time.Duration) string {
+	if d == 0 {
+		return "–"
+	}
+	return seconds(d.Seconds())
+}
+
+// bounds are the lower bounds that are known, one after the other.
+func bounds(b fleet.Bounds) string {
+	var parts []string
+	for _, part := range []struct {
+		name string
+		time time.Duration
+	}{{"width", b.Width}, {"restart requests", b.Requests}, {"polls", b.Polls}} {
+		if part.time > 0 {
+			parts = append(parts, part.name+" "+seconds(part.time.Seconds()))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // orNone is a duration of the settings in words.

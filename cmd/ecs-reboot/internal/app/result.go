@@ -47,6 +47,7 @@ type summary struct {
 	Ended          *time.Time          `json:"ended,omitempty"`
 	Sessions       int                 `json:"sessions,omitempty"`
 	ElapsedSeconds float64             `json:"elapsedSeconds,omitempty"`
+	Bounds         fleet.Bounds        `json:"bounds,omitzero"`   // lower bounds of the time of the run
 	Running        string              `json:"running,omitempty"` // who drives the run
 	Held           []fleet.Reason      `json:"held,omitempty"`    // why nothing is sent for now
 	Hooks          []fleet.Hook        `json:"hooks,omitempty"`   // what must be given again to resume
@@ -191,6 +192,7 @@ func summarize(s *settings, r *result, code int) summary {
 	}
 	m.Instances, m.Digest, m.Sessions = len(r.report.Records), r.report.Digest, r.report.Sessions
 	m.Reason, m.Report, m.ElapsedSeconds = r.report.Reason, s.htmlFile, r.took.Seconds()
+	m.Bounds = r.report.Bounds
 	m.Begun = &r.report.Begun
 	if !r.report.Ended.IsZero() {
 		m.Ended = &r.report.Ended

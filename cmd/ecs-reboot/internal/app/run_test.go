@@ -88,6 +88,7 @@ func TestTextResult(t *testing.T) {
 			"--dry-runs", "0", "--max-unavailable", "2", "--allow-wide")
 		require.Equal(b, exitcode.Failed, p.run(), p.stderr.String())
 		require.Regexp(b, `^3 of 4 instances restarted with proof, 1 left alone \(1 failed\), in [0-9ms.]+\n`+
+			`  lower bounds of the time: width 2m[0-9]+s\n`+
 			`  i-1 failed: refused, DiskError: .*request [-0-9A-F]{36}.*\nnext:\n`+
 			`  i-1: it did not restart; when the cause is gone\n      ecs-reboot resume .*run.journal --yes\njournal: `, p.stdout.String())
 		require.Equal(b, []int{1, 0, 1, 1}, b.reboots(4))

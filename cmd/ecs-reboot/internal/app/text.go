@@ -20,6 +20,9 @@ func text(s *settings, r *result) string {
 	var b strings.Builder
 	b.WriteString(headline(r))
 	b.WriteString("\n")
+	if bounds := r.report.Bounds; r.took > 0 && bounds.Width > 0 && len(r.report.Records) > 1 {
+		fmt.Fprintf(&b, "  lower bounds of the time: %v\n", bounds)
+	}
 	writeMaintenance(&b, r.report.Maintenance(time.Now(), fleet.DeadlineMargin))
 	var steps nextSteps
 	var waiting []fleet.Record

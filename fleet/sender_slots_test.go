@@ -1,0 +1,49 @@
+package fleet_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/pace"
+)
+
+// TestSlots: the restarts of a wide run leave soon, and few are on their way to a service
+// that throttles.
+func TestSlots(t *testing.T) {
+	rules := fleet.Rules{MaxUnavailable: fleet.Percent(100), AllowWide: true, Canary: []int{}}
+	most := 0 // restarts that wait for the rate limit, from the third minute on
+	run := func(t *testing.T, s *service) (sends []time.Time) {
+		t.Helper()
+		begin := time.Now()
+		options := fleet.Options{Settings: fleet.Settings{Rules: rules}}
+		options.OnEvent = func(e fleet.Event) {
+			if e.Kind == fleet.EventAccepted {
+				sends = append(sends, e.At)
+			}
+			if time.Since(begin) > 2*time.Minute {
+				most = max(most, s.client.Pace(pace.RebootInstance).Waiting)
+			}
+		}
+		_, err := s.run(options)
+		require.NoError(t, err)
+		return sends
+	}
+	t.Run("open", func(t *testing.T) {
+		inBubble(t, 500, ecstest.Options{}, func(t *testing.T, s *service) {
+			sends := run(t, s)
+			require.Len(t, sends, 500)
+			require.Less(t, sends[499].Sub(sends[0]), 4*time.Second)
+		})
+	})
+	t.Run("throttled", func(t *testing.T) {
+		inBubble(t, 400, ecstest.Options{LimitPerMinute: 90}, func(t *testing.T, s *service) {
+			require.Len(t, run(t, s), 400)
+			require.LessOrEqual(t, most, 16)
+			require.Positive(t, most)
+		})
+	})
+}
