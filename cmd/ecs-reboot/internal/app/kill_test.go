@@ -180,7 +180,7 @@ func (k *killedFleet) judge(reboots func(id string) int, ids []string) (restarte
 
 // However often the program is killed, and whenever: no instance is restarted twice,
 // and each one that was not restarted is named.
-func TestKill(t *testing.T) {
+func TestKill(t *testing.T) { //nolint:tparallel // the group of fleets is waited for
 	t.Parallel()
 	binary(t, Name)
 	seed := *killSeed

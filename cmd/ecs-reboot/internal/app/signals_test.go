@@ -38,7 +38,6 @@ func firstArgs(server *ecstest.Server, journal string) []string {
 }
 
 func TestSignals(t *testing.T) {
-	t.Parallel()
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(sig.String(), func(t *testing.T) {
 			if signal.Ignored(sig) {
