@@ -49,7 +49,7 @@ type WaitOptions struct {
 	// is still running. OnEvent, BeforeSend, a [CallObserver] and a log handler delay the
 	// return further if they block. Default 25 min, because the vendor documents that a
 	// restart usually takes 3 to 5 minutes and never more than 20; negative: only the
-	// context ends the wait.
+	// context limits the wait.
 	Timeout time.Duration
 	// UnknownGrace is how long to look for signs of a restart whose response was lost.
 	// Default 60 s; negative: poll once.
