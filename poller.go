@@ -13,90 +13,91 @@ import (
 )
 
 // poller gathers the polls of all waits of a client, so that one request serves up to a
-// hundred of them. poller_queue.go decides when which polls leave, and which
+// hundred polls. The code in poller_queue.go decides when each poll leaves, and which polls
 // fail when a request fails.
 //
-// The poller has no goroutines except those of its calls, and a timer only while a poll
+// The poller has one goroutine for each call in progress, and a timer only while a poll
 // waits to leave.
 //
 // The lock rules:
 //
-//   - mu guards the queues, the timer and the counters of the poller, every pollCall,
-//     and of a poll all that changes after it was made.
+//   - mu guards the queues, the timer and the counters of the poller, every pollCall, and
+//     the fields of a poll that change after the poll was made.
 //   - A method whose name ends in Locked is called with mu held. All others lock it
 //     themselves.
-//   - mu is held across no wait, no request and no code of the caller's. While it is
-//     held, inVainLocked and hasLeft take the lock of the client's own pacer, which
+//   - No wait, no request and no function of the caller runs while mu is held. With mu
+//     held, inVainLocked and hasLeft take the lock of the client's internal pacer, which
 //     never takes mu.
-//   - A poll is in one place: in one of the two queues, or in the call that took it
-//     along. It leaves that place for good when it is answered.
-//   - A poll's answer is written once, before done is closed. Who has seen done closed
-//     reads the answer without mu.
+//   - A poll is in one place: in one of the two queues, or in the call that took it along.
+//     An answered poll is in no queue.
+//   - The answer of a poll is written once, before done is closed. A goroutine that has
+//     seen done closed reads the answer without mu.
 type poller struct {
 	client *Client
 
 	mu       sync.Mutex
-	early    pollHeap // by when they may leave, which is not yet
-	ready    pollHeap // by when they must leave
+	early    pollHeap // the polls that may not leave yet, by when they may
+	ready    pollHeap // the polls that may leave, by when they must
 	timer    *time.Timer
 	wakes    time.Time // when the timer fires; zero if it does not
 	lastLeft time.Time // when the last request left
-	resumes  time.Time // when the next one may leave, unless it is for a baseline
-	calls    int       // under way …
-	held     int       // … and of these, waiting for the pacer
+	resumes  time.Time // when the next request may leave, unless it is for a baseline
+	calls    int       // calls in progress
+	held     int       // calls in progress that wait for the pacer
 }
 
 // poll asks for the state of one instance on behalf of one wait.
 type poll struct {
 	ctx      context.Context //nolint:containedctx // a call that takes the poll along has its values
 	id       string
-	baseline bool // worth several attempts, as no other poll follows
+	baseline bool // for a baseline, so it is retried: no other poll follows
 
-	earliest, due time.Time // when it may and when it must leave
+	earliest, due time.Time // when the poll may and when it must leave
 	since         time.Time // when the wait for the service began
-	at            time.Time // what orders the heap that it is in
+	at            time.Time // the key in the heap that the poll is in
 	index         int       // in that heap
-	call          *pollCall // that took it along; nil while it waits
-	gone          bool      // nobody waits for it any more
+	call          *pollCall // the call that took the poll along; nil while the poll waits
+	gone          bool      // no caller waits for the poll any more
 
-	done     chan struct{} // closed once there is an answer:
+	done     chan struct{} // closed once the answer is in the fields below
 	observed observed
 	err      error
 	panicked any // the value of a panic in the call
 }
 
-// observed is the result of a poll: an instance at a time.
+// observed is the result of a poll.
 type observed struct {
 	instance Instance  // without a status if the service does not list it
-	left     time.Time // when the request was let go
-	sentAt   time.Time // when it left, after all retries, by our clock
-	clock    time.Time // the service's, zero if the answer did not tell
+	left     time.Time // when the pacer let the first attempt go
+	sentAt   time.Time // when the last attempt was sent, by the local clock
+	clock    time.Time // the service's clock in the response; zero if the response has none
 }
 
-// clockThen is what the service's clock showed when the request was let go: the response
-// has the time of the last attempt. It is zero if the response did not have it.
+// clockThen returns the time of left by the service's clock, or zero if the response has no
+// time. The time in the response is that of the last attempt.
 func (o observed) clockThen() time.Time {
 	if o.clock.IsZero() {
 		return time.Time{}
 	}
-	return o.clock.Add(o.left.Sub(o.sentAt).Truncate(time.Second)) // which is what a Date tells
+	return o.clock.Add(o.left.Sub(o.sentAt).Truncate(time.Second)) // a Date has whole seconds
 }
 
-// now is the time of the answer by the service's clock, or else by ours.
+// now returns the time of the response by the service's clock, or the local time if the
+// response has no time.
 func (o observed) now() time.Time { return instancePage{clock: o.clock}.now() }
 
-// pollCall is one call that takes polls along. It lives while somebody waits for one of
-// them.
+// pollCall is one call that answers a batch of polls. It is canceled once no caller waits
+// for any of its polls.
 type pollCall struct {
 	cancel  context.CancelCauseFunc
-	waiting int  // polls without an answer that somebody waits for
-	held    bool // its next request waits for the pacer
-	read    bool // one of its requests was answered with a list
+	waiting int  // unanswered polls that a caller waits for
+	held    bool // the next request of the call waits for the pacer
+	read    bool // a request of the call was answered with a list
 	left    time.Time
 }
 
-// pollWithin starts a poll that leaves after wait at the latest, and after half of it at
-// the earliest: so whatever the phases of two waits, they fall into step.
+// pollWithin starts a poll that leaves after wait at the latest, and after half of wait at
+// the earliest, so that the polls of several waits soon share their requests.
 func (p *poller) pollWithin(ctx context.Context, id string, wait time.Duration) *poll {
 	now := time.Now()
 	q := &poll{ctx: ctx, id: id, earliest: now.Add(wait / 2), due: now.Add(wait), done: make(chan struct{})}
@@ -115,18 +116,18 @@ func (p *poller) pollSoon(ctx context.Context, id string, baseline bool) *poll {
 	defer p.mu.Unlock()
 	now := time.Now()
 	q.earliest, q.since, q.due = now, now, p.lastLeft.Add(gatherTime)
-	if q.due.Before(now) { // polls that are overdue go first
+	if q.due.Before(now) { // so that overdue polls are more urgent
 		q.due = now
 	}
-	if p.held > 0 && p.inVainLocked(q) { // behind a call that waits for the pacer, it would not find out
+	if p.held > 0 && p.inVainLocked(q) { // enqueued behind a call that waits for the pacer, q would not be refused
 		return q
 	}
 	p.enqueueLocked(q)
 	return q
 }
 
-// recall takes a poll back. It reports false if a call has taken the poll along or the
-// poll is answered.
+// recall removes a poll from its queue. It returns false if a call has taken the poll
+// along, or if the poll is answered.
 func (p *poller) recall(q *poll) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -155,8 +156,8 @@ func (p *poller) await(ctx context.Context, q *poll) (observed, error) {
 	return q.observed, q.err
 }
 
-// leave gives a poll up. It reports whether an answer comes nevertheless, and soon: it
-// is there, or nobody else waited for the call, which ends now for that reason.
+// leave abandons a poll. It returns true if an answer is there or comes at once, because no
+// other caller waits for the call, and leave has canceled it.
 func (p *poller) leave(q *poll, why error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -176,10 +177,10 @@ func (p *poller) leave(q *poll, why error) bool {
 	return true
 }
 
-// carry makes one call and answers its polls.
+// carry makes the requests of one call and answers its polls.
 func (p *poller) carry(ctx context.Context, call *pollCall, batch []*poll) {
 	var panicked any
-	defer func() { p.end(call, batch, panicked) }() // also if the goroutine is ended
+	defer func() { p.end(call, batch, panicked) }() // also after runtime.Goexit
 	apart.Catch(func() {
 		slices.SortStableFunc(batch, func(a, b *poll) int { return strings.Compare(a.id, b.id) })
 		switch err := p.request(ctx, call, batch); {
@@ -189,10 +190,11 @@ func (p *poller) carry(ctx context.Context, call *pollCall, batch []*poll) {
 		default:
 			p.settle(call, batch, err)
 		}
-	}, func(value any) { panicked = value }) // of a RoundTripper or credential of the caller's
+	}, func(value any) { panicked = value }) // from a RoundTripper or a credential provider of the caller
 }
 
-// end ends a call. The polls that it left without an answer have met a panic in it.
+// end ends a call. A panic or runtime.Goexit in the call leaves polls without an answer; end
+// answers them.
 func (p *poller) end(call *pollCall, batch []*poll, panicked any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -208,8 +210,8 @@ func (p *poller) end(call *pollCall, batch []*poll, panicked any) {
 	p.departLocked()
 }
 
-// request answers the polls of a batch page by page, until there is none left or an
-// error. The polls for what no page lists are answered by the last page.
+// request answers the polls of a batch page by page, until no poll is left or a page
+// fails. The last page answers the polls for instances that no page lists.
 func (p *poller) request(ctx context.Context, call *pollCall, batch []*poll) error {
 	q, attempts := p.queryFor(call, batch)
 	var list pager
@@ -232,8 +234,8 @@ func (p *poller) request(ctx context.Context, call *pollCall, batch []*poll) err
 	}
 }
 
-// queryFor returns the query that serves a batch, and its attempts: a failed request is
-// worth a retry only if all polls are for baselines. For all others, the next poll is the
+// queryFor returns the query for a batch, and its number of attempts. A failed request is
+// retried only if all polls are for baselines. For every other poll, the next poll is the
 // retry.
 func (p *poller) queryFor(call *pollCall, batch []*poll) (q query, attempts int) {
 	p.mu.Lock()
@@ -248,7 +250,7 @@ func (p *poller) queryFor(call *pollCall, batch []*poll) (q query, attempts int)
 	return q, attempts
 }
 
-// idsOf returns the ids of a batch, which is sorted by them, each once.
+// idsOf returns the distinct ids of a batch. The batch is sorted by id.
 func idsOf(batch []*poll) []string {
 	ids := make([]string, len(batch))
 	for i, q := range batch {
@@ -257,8 +259,8 @@ func idsOf(batch []*poll) []string {
 	return slices.Compact(ids)
 }
 
-// handOut answers the polls for what a page lists, and reports whether somebody waits
-// for others. The batch is sorted by id.
+// handOut answers the polls for the instances that a page lists, and reports whether a
+// caller waits for other polls of the call. The batch is sorted by id.
 func (p *poller) handOut(call *pollCall, batch []*poll, page instancePage) (wanted bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -272,7 +274,7 @@ func (p *poller) handOut(call *pollCall, batch []*poll, page instancePage) (want
 	return call.waiting > 0
 }
 
-// handOutRest answers the polls for what no page lists.
+// handOutRest answers the polls for the instances that no page lists.
 func (p *poller) handOutRest(call *pollCall, batch []*poll, page instancePage) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -285,13 +287,13 @@ func (call *pollCall) observed(i Instance, page instancePage) observed {
 	return observed{instance: i, left: call.left, sentAt: page.sentAt, clock: page.clock}
 }
 
-// unansweredLocked returns the polls of a batch that are still the call's and have no
+// unansweredLocked returns the polls of a batch that still belong to the call and have no
 // answer.
 func (call *pollCall) unansweredLocked(batch []*poll) []*poll {
 	return slices.DeleteFunc(slices.Clone(batch), func(q *poll) bool { return q.call != call || q.answered() })
 }
 
-// waited is for how long the service has kept the poll waiting.
+// waited returns how long the service has kept the poll waiting.
 func (q *poll) waited() time.Duration { return max(0, time.Since(q.since)) }
 
 func (q *poll) answered() bool {
@@ -303,7 +305,7 @@ func (q *poll) answered() bool {
 	}
 }
 
-// answerLocked answers a poll, unless it has an answer.
+// answerLocked answers a poll that has no answer yet.
 func (q *poll) answerLocked(o observed, err error) {
 	if q.answered() {
 		return
@@ -315,7 +317,7 @@ func (q *poll) answerLocked(o observed, err error) {
 	close(q.done)
 }
 
-// failed is the error of the poll.
+// failed returns the error of the poll with the cause err.
 func (q *poll) failed(err error) error {
 	return &OperationError{Operation: "DescribeInstances", InstanceID: q.id, Err: err}
 }

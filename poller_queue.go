@@ -8,35 +8,34 @@ import (
 	"time"
 )
 
-// When polls leave.
+// The first part of this file decides when polls leave.
 //
-// Like the timer slack of a kernel, a poll has a time from which on it may leave and one
-// at which it must. A call leaves when the first poll must, and takes along those that
-// may, the most urgent first. So waits fall into step, while a lone wait is polled when
-// it would be without the others.
+// As with the timer slack of a kernel, a poll has an earliest and a latest time to leave. A
+// call leaves at the latest time of any poll, and takes along the polls that may leave, the
+// most urgent first. So the polls of several waits soon share their requests, and a single
+// wait is not delayed.
 //
-// While a call waits for the pacer, no other one departs: polls gather for the next
-// call, which departs once that one has left.
+// While a call waits for the pacer, no other call starts. Polls gather for the next call,
+// which starts once the request of the first call has left.
 
 const (
-	// gatherTime is how long a poll that should leave at once waits for others after a
-	// request that could not take it along.
+	// gatherTime is how long after the last request a poll that should leave at once waits
+	// for other polls.
 	gatherTime = 500 * time.Millisecond
-	// maxPollCalls is how many calls may be under way before further ones leave only
-	// every hangingPause: it takes a service that hangs to have so many. The polls that
-	// are due gather then, as a new call is as likely to hang.
+	// maxPollCalls is how many calls may be in progress before further calls leave only
+	// every hangingPause. So many calls are in progress only if the service hangs, and a new
+	// call would probably hang too, so due polls gather.
 	maxPollCalls = 8
-	// hangingPause is the time between calls then.
+	// hangingPause is the time between calls while the service hangs.
 	hangingPause = time.Second
-	// minPollPause is the least mean time between calls that take no baseline along: with
-	// more than a few hundred waits, their polls wait for one another, and few calls
-	// suffice.
+	// minPollPause is the least mean time between calls without baselines. With more than a
+	// few hundred waits, polls wait for this pause, and so more of them share a call.
 	minPollPause = 350 * time.Millisecond
-	// maxPollPause limits how long polls wait because of the calls before.
+	// maxPollPause limits how long polls wait because of earlier calls.
 	maxPollPause = 30 * time.Second
-	// pollShare is the share of a known rate limit that these calls and those for
-	// baselines take together. The rest is for other programs. It is less than half, as
-	// the pacer may take the limit for somewhat higher than it is.
+	// pollShare is the share of a known rate limit that all calls of the poller take. The
+	// rest is for other programs. The share is less than half, because the pacer may
+	// estimate the limit somewhat too high.
 	pollShare = 0.45
 )
 
@@ -45,7 +44,7 @@ func (p *poller) enqueueLocked(q *poll) {
 	p.departLocked()
 }
 
-// dequeueLocked takes a poll out of the queue in which it waits.
+// dequeueLocked removes a poll from the queue in which it waits.
 func (p *poller) dequeueLocked(q *poll) {
 	if q.index < len(p.ready) && p.ready[q.index] == q {
 		heap.Remove(&p.ready, q.index)
@@ -55,7 +54,7 @@ func (p *poller) dequeueLocked(q *poll) {
 	p.departLocked()
 }
 
-// departLocked starts the calls that must leave now, and sets the timer for the next.
+// departLocked starts the calls that must leave now, and sets the timer for the next call.
 func (p *poller) departLocked() {
 	now := time.Now()
 	for len(p.early) > 0 && !p.early[0].at.After(now) {
@@ -92,7 +91,7 @@ func (p *poller) nextLocked() time.Time {
 	return next
 }
 
-// wakeLocked sets the timer to a time, or stops it for the zero time.
+// wakeLocked sets the timer to a time, or stops the timer if the time is zero.
 func (p *poller) wakeLocked(at time.Time) {
 	if at.Equal(p.wakes) {
 		return
@@ -116,8 +115,8 @@ func (p *poller) onTime() {
 	p.departLocked()
 }
 
-// startLocked starts a call for those of the polls that somebody waits for, and not in
-// vain.
+// startLocked starts a call for the polls that a caller waits for. It answers a poll at
+// once if the service is known to throttle for longer than the poll may wait.
 func (p *poller) startLocked(batch []*poll) {
 	batch = slices.DeleteFunc(batch, func(q *poll) bool { return q.gone || p.inVainLocked(q) })
 	if len(batch) == 0 {
@@ -127,7 +126,7 @@ func (p *poller) startLocked(batch []*poll) {
 	p.held++
 	limit, limited := time.Time{}, true
 	for _, q := range batch {
-		if q.call != nil { // one that failed for other polls
+		if q.call != nil { // the earlier call failed and left the poll to this one
 			q.call.waiting--
 		}
 		q.call = call
@@ -140,7 +139,7 @@ func (p *poller) startLocked(batch []*poll) {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(batch[0].ctx))
 	call.cancel = cancel
 	release := context.CancelFunc(func() {})
-	if limited { // or else it would wait for a throttled service that nobody can wait for
+	if limited { // otherwise it could wait for a throttled service longer than any caller can
 		ctx, release = context.WithDeadline(ctx, limit)
 	}
 	p.calls++
@@ -151,8 +150,8 @@ func (p *poller) startLocked(batch []*poll) {
 	}()
 }
 
-// inVainLocked answers a poll that the service is known to throttle for longer than the
-// poll may wait. It reports whether it did.
+// inVainLocked answers a poll with an error if the service is known to throttle for longer
+// than the poll may wait. It reports whether it has answered the poll.
 func (p *poller) inVainLocked(q *poll) bool {
 	err := p.client.describeGate.inVain(q.ctx, max(0, p.client.retry.MaxThrottleWait-q.waited()))
 	if err != nil {
@@ -161,7 +160,7 @@ func (p *poller) inVainLocked(q *poll) bool {
 	return err != nil
 }
 
-// hasLeft is called when the pacer has let a request of the call go.
+// hasLeft records that the pacer has let a request of the call go.
 func (p *poller) hasLeft(call *pollCall) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -227,10 +226,12 @@ func (h *pollHeap) Pop() any {
 // If the service refused the request, possibly because of an id in it, narrow finds the ids
 // to blame. Otherwise settle fails the polls, or starts another call for some of them.
 
-// settle fails the polls that a failed request left without an answer, except two kinds,
-// for which it starts another call: polls that have more patience than the one for which
-// the request gave up, and baselines that shared the request with other polls, and so
-// had one attempt.
+// settle fails the polls that a failed request left without an answer. It starts another
+// call for two kinds of polls instead:
+//
+//   - polls that may still wait for a throttled service, if the request ended because the
+//     poll that had waited longest may not;
+//   - baselines that shared the request with other polls, and so had only one attempt.
 func (p *poller) settle(call *pollCall, batch []*poll, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -246,7 +247,7 @@ func (p *poller) settle(call *pollCall, batch []*poll, err error) {
 	hasPatience := func(q *poll) bool { return q.waited() < longest-gatherTime }
 	var again []*poll
 	switch {
-	case call.waiting == 0: // nobody is left but the one who ended it
+	case call.waiting == 0: // only the poll whose end ended the call is left
 	case isHeldBack(err) && slices.ContainsFunc(rest, hasPatience):
 		again, rest = split(rest, hasPatience)
 	case slices.ContainsFunc(rest, isBaseline) && slices.ContainsFunc(rest, isOther):
@@ -258,7 +259,7 @@ func (p *poller) settle(call *pollCall, batch []*poll, err error) {
 	}
 }
 
-// split parts polls by whether they are chosen.
+// split divides polls by whether chosen returns true.
 func split(batch []*poll, chosen func(*poll) bool) (yes, no []*poll) {
 	for _, q := range batch {
 		if chosen(q) {
@@ -270,8 +271,8 @@ func split(batch []*poll, chosen func(*poll) bool) (yes, no []*poll) {
 	return yes, no
 }
 
-// mayBlameID reports a refusal that may be due to one of the ids: to its form, or to a
-// missing permission to read it.
+// mayBlameID reports whether the cause of a refusal may be one of the ids: a bad form, or a
+// missing permission to read that instance.
 func mayBlameID(err error) bool {
 	refusal, ok := errors.AsType[*APIError](err)
 	if !ok || refusal.StatusCode/100 != 4 || errors.Is(err, ErrThrottled) || errors.Is(err, ErrUnauthenticated) {
@@ -286,14 +287,13 @@ func mayBlameID(err error) bool {
 	return rowOf(refusal.Code, "").effect != effectFailed
 }
 
-// enoughDenied is how many ids must be refused by themselves until the service is taken
-// to refuse all.
+// enoughDenied is how many ids must be refused alone until all ids are treated as refused.
 const enoughDenied = 3
 
-// isSingle reports a batch for one id. Batches are sorted by id.
+// isSingle reports whether a batch is for one id. Batches are sorted by id.
 func isSingle(batch []*poll) bool { return batch[0].id == batch[len(batch)-1].id }
 
-// halve parts a batch by its ids, of which there are several.
+// halve divides a batch with several ids into two halves by id.
 func halve(batch []*poll) (left, right []*poll) {
 	ids := idsOf(batch)
 	middle := ids[(len(ids)+1)/2]
@@ -301,20 +301,19 @@ func halve(batch []*poll) (left, right []*poll) {
 	return batch[:i], batch[i:]
 }
 
-// narrow finds the ids to blame for a refused request, so that only their polls fail.
-// It asks for both halves of what was refused, and goes on with a half that is refused
-// again, until each of these ids stands alone.
+// narrow finds the ids that are the cause of a refused request, so that only their polls
+// fail. It requests both halves of a refused batch, and halves a refused half again, until
+// each refused id is alone.
 //
-// Each of k such ids among n makes at most ⌈log2 n⌉ requests fail that ask for several,
-// and each of them is followed by two: 1 + 2·k·⌈log2 n⌉ requests in all.
+// Each of k such ids among n makes at most ⌈log2 n⌉ requests for several ids fail, and two
+// requests follow each of these: 1 + 2·k·⌈log2 n⌉ requests in total.
 //
-// An identity without any permission would cost two requests an id. So once three ids
-// have been refused by themselves, and nothing was read, all are taken to be. Both halves
-// are asked for before one is parted, and one is parted to the end before the other: so
-// the three come after 3 + 2·⌈log2 n⌉ requests at most, and not because of three ids
-// alone. To get there without anything read, each half that was passed by on the way down
-// must have been refused as well, and so hold another id to blame: that takes more than
-// ⌊log2 n⌋ of them.
+// An identity without any permission would cost two requests for each id. So once three ids
+// have been refused alone, and no instance was read, all ids are treated as refused. narrow
+// requests both halves before it divides one of them, and divides one half to the end before
+// the other. So the third id is refused alone after 3 + 2·⌈log2 n⌉ requests at most. Three
+// bad ids do not suffice for this: as long as nothing was read, each half that narrow left
+// for later was refused too and so has a bad id, which makes more than ⌊log2 n⌋ bad ids.
 func (p *poller) narrow(ctx context.Context, call *pollCall, batch []*poll, refusal error) {
 	p.discount(call, batch)
 	refused := [][]*poll{batch}
@@ -330,7 +329,7 @@ func (p *poller) narrow(ctx context.Context, call *pollCall, batch []*poll, refu
 			p.discount(call, batch)
 			switch {
 			case err == nil:
-			case ctx.Err() != nil: // nobody waits any more
+			case ctx.Err() != nil: // no caller waits any more
 				p.fail(call, batch, err)
 				return
 			case !mayBlameID(err):
@@ -348,9 +347,10 @@ func (p *poller) narrow(ctx context.Context, call *pollCall, batch []*poll, refu
 	}
 }
 
-// hold returns the polls of a part that somebody waits for, which the next request
-// serves: until the pacer lets it go, other polls gather. Once nobody waits for the call,
-// it returns all, as the poll whose end ended the call needs an answer.
+// hold returns the polls of a part that a caller waits for. The next request serves them;
+// until the pacer lets this request go, other polls gather. If no caller waits for the call
+// any more, hold returns all unanswered polls of the part, because the poll whose end ended
+// the call needs an answer.
 func (p *poller) hold(call *pollCall, part []*poll) []*poll {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -365,12 +365,12 @@ func (p *poller) hold(call *pollCall, part []*poll) []*poll {
 	return part
 }
 
-// discount takes the time since the last request left off what the polls have waited for
-// the service to stop throttling.
+// discount subtracts the time since the last request left from the time for which the polls
+// have waited for a throttled service.
 func (p *poller) discount(call *pollCall, batch []*poll) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if call.held { // it did not leave
+	if call.held { // the request did not leave
 		return
 	}
 	for _, q := range call.unansweredLocked(batch) {

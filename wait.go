@@ -48,11 +48,11 @@ type WaitOptions struct {
 	// of the timeout, or of the end of its context, even if a RoundTripper or the Probe
 	// is still running. OnEvent, BeforeSend, a [CallObserver] and a log handler delay the
 	// return further if they block. Default 25 min, because the vendor documents that a
-	// restart usually takes 3 to 5 minutes and never more than 20; negative: only the context ends the
-	// wait.
+	// restart usually takes 3 to 5 minutes and never more than 20; negative: only the
+	// context limits the wait.
 	Timeout time.Duration
 	// UnknownGrace is how long to look for signs of a restart whose response was lost.
-	// Default 60 s; negative: the first poll decides.
+	// Default 60 s; negative: poll once.
 	UnknownGrace time.Duration
 	// MaxPollFailures is how many polls in a row may fail before the wait ends.
 	// Throttled polls are not failures. Default 5; negative: the first failure ends
@@ -106,8 +106,8 @@ type WaitOptions struct {
 	//   - Accepted: the outcome is no longer unknown, and the wait continues, because only
 	//     polls show that the instance is Running again.
 	//   - Refused: the wait ends with [ErrRejected] and the code of the refusal. Nothing is
-	//     resent. If there are signs of a restart all the same, the wait ends with
-	//     [ErrNotProven] and [ErrOutcomeUnknown], and the error names both.
+	//     resent. If there are signs of a restart nevertheless, the wait ends with
+	//     [ErrNotProven] and [ErrOutcomeUnknown], and the error text has both findings.
 	//   - No trace: the outcome stays unknown. A missing record proves nothing.
 	//   - Changes of status since the request are signs of a restart; see [ProofRecord].
 	//
@@ -124,16 +124,16 @@ type WaitOptions struct {
 }
 
 const (
-	// defaultWaitTimeout is more than the 20 minutes that the vendor documents for a
-	// restart at most.
+	// defaultWaitTimeout is more than the 20 minutes that the vendor documents as the
+	// longest time of a restart.
 	defaultWaitTimeout     = 25 * time.Minute
 	defaultUnknownGrace    = time.Minute
 	defaultMaxPollFailures = 5
 	defaultWitnessTimeout  = 15 * time.Minute
-	// joinLimit is for how long a restart may be joined from when its first call began.
+	// joinLimit is how long after the first call of a restart began other calls may join it.
 	joinLimit = 10 * time.Minute
-	// baselineLifetime is how old a baseline may be when the restart is let go by the
-	// pacer and has its credentials.
+	// baselineLifetime is how old a baseline may be once the pacer has let the restart go
+	// and the client has its credentials.
 	baselineLifetime = 5 * time.Second
 )
 
@@ -145,7 +145,7 @@ func (o WaitOptions) withDefaults() WaitOptions {
 	return o
 }
 
-// unprobed is the result of the probe before it was asked.
+// unprobed returns the result to assume before the probe has run.
 func (o WaitOptions) unprobed() ProbeResult {
 	if o.Probe != nil {
 		return ProbePending
@@ -219,14 +219,14 @@ type Proof string
 
 // The proofs. Each needs the instance Running in the end.
 const (
-	// ProofStatus means that a poll after the send showed the instance Stopping,
+	// ProofStatus means that a poll after the request showed the instance Stopping,
 	// Stopped or Starting. No other status is a sign of a restart.
 	ProofStatus Proof = "status"
 	// ProofStartTime means that StartTime is in a later minute than the baseline's
-	// StartTime, and not before the minute of the send by the service's clock. Without a
-	// baseline, it means that StartTime is in a later minute than the send.
+	// StartTime, and not before the minute of the request by the service's clock. Without a
+	// baseline, it means that StartTime is in a later minute than the request.
 	//
-	// If someone else restarted the instance in the same minute as the send, and the
+	// If someone else restarted the instance in the same minute as the request, and the
 	// baseline does not show that restart yet, that restart is mistaken for the caller's.
 	ProofStartTime Proof = "start time"
 	// ProofProbe means that [WaitOptions.Probe] returned [ProbeRestarted].
@@ -252,7 +252,7 @@ type RestartResult struct {
 	Requests       int           `json:"requests"`                // how often this client sent the restart
 	Before         Baseline      `json:"before,omitzero"`         // the baseline; [Client.Resolve] takes it from the error, if the error has one
 	StartTimeAfter time.Time     `json:"startTimeAfter,omitzero"` // to the minute
-	Observations   []Observation `json:"observations,omitempty"`  // the polls after the send, except those that showed nothing new
+	Observations   []Observation `json:"observations,omitempty"`  // the polls after the request, except those that showed nothing new
 	SentAt         time.Time     `json:"sentAt,omitzero"`         // when the last restart request was sent; zero after [Client.WaitUntilRestarted]
 	Sent           []SentRequest `json:"sent,omitempty"`          // the requests that may have reached the service, the last one last
 	Testimony      []Testimony   `json:"testimony,omitempty"`     // what the Witness found
@@ -267,7 +267,7 @@ type WaitError struct {
 	Requests     int           `json:"requests"`             // how often the restart was sent
 	RequestID    string        `json:"requestId,omitempty"`  // of the response that accepted the restart
 	Before       Baseline      `json:"before,omitzero"`
-	Observations []Observation `json:"observations,omitempty"` // the polls after the send, except those that showed nothing new
+	Observations []Observation `json:"observations,omitempty"` // the polls after the request, except those that showed nothing new
 	Locks        []string      `json:"locks,omitempty"`        // see [Instance].Locks; from the last poll that listed the instance, otherwise from Before
 	// Sent has the requests that may have reached the service, the last one last. If other
 	// calls still shared the restart when this one ended, and the outcome is unknown, one
@@ -276,7 +276,7 @@ type WaitError struct {
 	Testimony []Testimony   `json:"testimony,omitempty"` // what the Witness found
 	Err       error         `json:"-"`                   // why the wait ended
 
-	at time.Time // when that was
+	at time.Time // when the wait ended
 }
 
 // Error returns why the wait ended, what the last poll showed, and which locks the
@@ -312,47 +312,50 @@ func (e *WaitError) Unwrap() error { return e.Err }
 // If the response to the restart is lost, the call polls. A change within UnknownGrace
 // proves the restart. If there is no change, the wait ends with [ErrNotProven] and
 // [ErrOutcomeUnknown]. With ResendUnknown, the call resends the restart once instead. With
-// a Witness, the call does neither before the Witness has answered.
+// a Witness, the call does neither before the testimony of the Witness is final or
+// WitnessTimeout has passed.
 //
-// ProofStartTime needs the time of the send by the service's clock: the baseline's
-// ServiceTime plus the time that passed until the send, so a wrong local clock does no
-// harm. Without ServiceTime, the client derives the time of the send from the Date header
-// of each poll. A Date has only whole seconds, so in both cases the client adds one second
-// to be safe. The calculated time of the send is therefore later than the true time, by
-// up to one second plus the time that the response took. If the calculated time falls
-// into the next minute, a StartTime in the minute of the true send proves nothing: a
-// restart that started the instance within that minute is proven only if a poll showed
-// the restart. If no response has a plausible Date, StartTime proves nothing.
+// ProofStartTime needs the time of the request by the service's clock: the baseline's
+// ServiceTime plus the time that passed until the request was sent, so a wrong local clock
+// does no harm. Without ServiceTime, the client derives the time of the request from the
+// Date header of each poll. A Date has only whole seconds, so in both cases the client
+// adds one second to be safe. The calculated time of the request is therefore later than
+// the true time, by up to one second plus the time that the response took. If the
+// calculated time falls into the next minute, a StartTime in the true minute of the
+// request proves nothing: a restart that started the instance within that minute is
+// proven only if a poll, a probe or the Witness showed the restart. If no response has a
+// plausible Date, StartTime proves nothing.
 //
 // The result is nil on error. The error is an [OperationError] with the outcome of the
-// send. If a request was sent, the OperationError wraps a [WaitError] with the evidence.
-// Denied access, a vanished instance and a lock end the wait at once; throttled polls
-// slow the wait.
+// request. If a request was sent, the OperationError wraps a [WaitError] with the
+// evidence. Denied access and a new lock end the wait at once, and so do two polls in a
+// row that do not list the instance. Throttled polls slow the wait.
 //
 // Overlapping calls for the same instance and the same ForceStop share one restart and
-// its polls, except calls with BeforeSend, which send their own. Each call obeys its own
-// context and options, and a resend by ResendUnknown is sent once for all of these calls.
-// So a call may return a restart that was sent before the call began. A call does not
-// join a restart that is proven or that began more than 10 minutes ago. If a call ends
-// while other calls still share its restart, its outcome is unknown even if nothing has
-// been sent yet, because the restart may still be sent.
+// its polls, except calls with BeforeSend, each of which sends a separate restart. Each
+// call obeys its own context and options, and a resend by ResendUnknown is sent once for
+// all of these calls. So a call may return a restart that was sent before the call began.
+// A call does not join a restart that is proven or that began more than 10 minutes ago. If
+// a call ends while other calls still share its restart, its outcome is unknown even if
+// nothing has been sent yet, because the restart may still be sent.
 //
-// The call polls a second after the response, and then at growing intervals: up to 2.6 s in
-// the first minute, and later 4 % of the time since the instance went down, at most 20 s.
-// Until a poll shows the instance down, the intervals are at most 5 s. Up to a tenth is
-// added as jitter.
+// The call polls a second after the response, and then at growing intervals: at most 2.6 s
+// for 73 s, and then 3.6 % of the elapsed time. The elapsed time begins with the response,
+// and begins again with the first poll that shows the instance down. The intervals are at
+// most 5 s before that poll, and at most 20 s after it. Up to a tenth is added as jitter.
 //
 // All waits of a client share the requests of their polls, up to 100 instances a request: a
-// thousand waits of 90 s take about 270 to 330 requests instead of forty thousand. A single
-// wait is not delayed. Many waits poll less often, because no more than about three requests
-// a second leave for polls. If the client knows the rate limit of the service, by
-// [WithRateHint] or because the service throttled it, polls take at most half of the limit.
-// If many waits begin at once, their first polls are delayed by up to half a second. If the
-// service refuses a request, and one of the instances in
-// the request may be the reason, the client splits the request and polls again, so that
-// only the waits for the refused instances fail. Once three instances have each been
-// refused alone, and no poll has succeeded, all instances of the request are treated as
-// refused.
+// thousand waits of 90 s take about 270 requests instead of forty thousand. A single wait is
+// not delayed. Many waits poll less often, because their polls take no more than about three
+// requests a second. If the client knows the rate limit of the service, from [WithRateHint]
+// or because the pacer has learned it from throttled requests, polls take at most half of
+// the limit. If many waits begin at once, their baselines are delayed by up to half a
+// second.
+//
+// If the service refuses a request of polls, and one of the instances in the request may be
+// the reason, the client splits the request and polls again, so that only the waits for the
+// refused instances fail. Once three instances have each been refused alone, and none could
+// be read, all instances of the request are treated as refused.
 //
 // A RoundTripper or a probe that ignores its context does not keep the call from
 // returning: the RoundTripper or probe continues in a separate goroutine, and its result
@@ -394,9 +397,9 @@ func (c *Client) TakeBaseline(ctx context.Context, instanceID string) (Baseline,
 	return baseline, nil
 }
 
-// readBaseline polls an instance before it is restarted, and returns with the baseline
-// the error with which the service would refuse a restart now, if any. An instance that
-// is not listed is polled twice: a list can be late.
+// readBaseline polls an instance before it is restarted. It returns the baseline, and in
+// refusal the error with which the service would refuse a restart now, if any. An instance
+// that is not listed is polled a second time, because the list may lag behind.
 func (c *Client) readBaseline(ctx context.Context, id string) (baseline Baseline, refusal, err error) {
 	for again := range 2 {
 		if again > 0 {
@@ -421,8 +424,8 @@ func (c *Client) readBaseline(ctx context.Context, id string) (baseline Baseline
 // whoever restarted the instance. WaitUntilRestarted sends no restart; its errors have no
 // outcome.
 //
-// As there is no send, [ProofStartTime] compares StartTime with the minute of the
-// baseline's ServiceTime. Keep ServiceTime when you store a baseline: without
+// WaitUntilRestarted knows no time of a request, so [ProofStartTime] compares StartTime
+// with the minute of the baseline's ServiceTime. Keep ServiceTime when you store a baseline: without
 // ServiceTime, StartTime proves nothing.
 func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, options WaitOptions) (*RestartResult, error) {
 	const operation = "WaitUntilRestarted"
@@ -432,8 +435,8 @@ func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, opti
 	case baseline.TakenAt.IsZero():
 		err = &InputError{Field: "Baseline", Problem: "was not taken: it has no TakenAt"}
 	case baseline.Status != StatusRunning:
-		// It would be Running some time, without any restart.
-		err = &InputError{Field: "Baseline", Problem: fmt.Sprintf("shows the instance %s; only what was Running can be seen to restart", baseline.Status)}
+		// The instance may become Running without a restart.
+		err = &InputError{Field: "Baseline", Problem: fmt.Sprintf("shows the instance %s; a restart can be proven only for an instance that was Running", baseline.Status)}
 	}
 	if err != nil {
 		return nil, &OperationError{Operation: operation, InstanceID: baseline.InstanceID, Err: err}
@@ -444,8 +447,8 @@ func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, opti
 
 // Resolve determines whether a restart of unknown outcome took place: Resolve polls until
 // the instance is Running with [ProofStatus], [ProofStartTime], [ProofRecord] or
-// [ProofProbe]. Resolve polls at least once. If UnknownGrace since the send has passed and
-// no poll has shown such a sign, Resolve returns an error that is [ErrNotProven] and still
+// [ProofProbe]. Resolve polls at least once. If UnknownGrace since the request has passed
+// without a sign of a restart, Resolve returns an error that is [ErrNotProven] and still
 // [ErrOutcomeUnknown]. If the Witness of the options finds that the service refused the
 // request, the error is [ErrRejected]. If it finds that the service accepted the request,
 // Resolve polls until Timeout, and an error is [ErrAccepted]. Resolve sends no restart.
@@ -462,7 +465,7 @@ func (c *Client) WaitUntilRestarted(ctx context.Context, baseline Baseline, opti
 //     ServiceTime, Resolve depends on SentAt, which is by the local clock of the sender.
 //     Resolve such an error on the same machine, or on a machine whose clock agrees. If
 //     the sender's clock was d behind that of the machine that resolves, a start up to d
-//     before the send is mistaken for one after the send; if the clock was ahead, a
+//     before the request is mistaken for one after the request; if the clock was ahead, a
 //     restart may be missed.
 //   - If a call of RebootAndWait ended before the request was sent, and other calls still
 //     shared the restart, the error has no baseline, and SentAt is when the call ended.
@@ -510,7 +513,8 @@ func (c *Client) Resolve(ctx context.Context, unknown error, options WaitOptions
 	return w.wait(ctx, operation, options)
 }
 
-// causeOf takes the layer off an error of a call that is a part of another.
+// causeOf returns the cause of an [OperationError], for a call that is a part of another
+// call.
 func causeOf(err error) error {
 	if failed, ok := errors.AsType[*OperationError](err); ok {
 		return failed.Err
@@ -518,22 +522,23 @@ func causeOf(err error) error {
 	return err
 }
 
-// schedule is a watch's plan of its polls. The time since the restart determines the wait
-// before the next poll: it is a second and a fifteenth of that time, at most 2.6 s, or later
-// a 28th of that time, at most 20 s.
+// schedule plans the polls of a watch. The wait before the next poll depends on the time
+// since begun: it is a second plus a fifteenth of that time, at most 2.6 s, or a 28th of
+// that time if that is longer, at most 20 s.
 //
 //   - Until a poll shows the instance down, a restart may still begin, so the wait is at
-//     most 5 s. Then the plan begins anew.
-//   - After polls that failed or did not list the instance, the wait doubles, up to 10 s, so
-//     that a short outage or a late list does not end the watch.
+//     most 5 s. The first poll that shows the instance down sets begun again.
+//   - With each poll that fails or does not list the instance, the wait doubles, up to 10 s,
+//     so that a short outage or a late list does not end the watch.
 type schedule struct {
-	begun time.Time
-	down  bool // a poll showed another status than Running
-	vain  int  // polls in a row that did not show the instance
+	begun time.Time // when the watch began, the restart was sent, or a poll first showed the instance down
+	down  bool      // a poll showed another status than Running
+	vain  int       // polls in a row that failed or did not list the instance
 }
 
-// delay returns the wait before the next poll. Its jitter keeps clients from polling in
-// step. The clock seeds the jitter, so that a program in virtual time repeats itself.
+// delay returns the wait before the next poll. The jitter keeps clients from polling at the
+// same times. The clock seeds the jitter, so that a test in virtual time gives the same
+// result each time.
 func (s *schedule) delay() time.Duration {
 	elapsed, longest := time.Since(s.begun), 20*time.Second
 	if !s.down {
@@ -545,7 +550,8 @@ func (s *schedule) delay() time.Duration {
 	return wait + time.Duration(jitter.Int64N(int64(min(wait, elapsed)/10)+1))
 }
 
-// observe takes in what a poll showed: no status if it failed or did not list the instance.
+// observe records the status that a poll showed, or "" if the poll failed or did not list
+// the instance.
 func (s *schedule) observe(status Status) {
 	switch {
 	case status == "":

@@ -8,11 +8,11 @@ type Behavior struct {
 	ID string
 	// Does says what the server does.
 	Does string
-	// Kind is what the claim rests on: "page", a page of the vendor; "metadata",
-	// the vendor's published API metadata; "sdk", source code of the vendor;
-	// "recording", what somebody recorded of the service and published;
-	// "inference", a conclusion of ours; "ours", no claim about the service but a
-	// convenience of the server.
+	// Kind is what the claim is based on: "page", a page of the vendor's documentation;
+	// "metadata", the vendor's published API metadata; "sdk", the vendor's source code;
+	// "recording", a published recording of what the service did; "inference", our
+	// conclusion from other sources. Kind "ours" means that the row is a feature of the
+	// server and claims nothing about the service.
 	Kind string
 	// Source is a link in Markdown, or a sentence.
 	Source string

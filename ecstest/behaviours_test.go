@@ -97,11 +97,18 @@ func validatedClaims() (validated, claims int) {
 
 const behaviorsHead = `# What the fake claims, and why
 
-Each row is a claim that [ecstest](testing.md) makes about the service. Today %d of %d claims (%d %%) have been
-compared with the service. [validate.md](validate.md) says how you can compare most of the others if you have an account.
+Each row describes what [ecstest](testing.md) does. Except for the rows of kind "ours", this is a claim about the service. Today
+%d of %d claims (%d %%) have been compared with the service. [validate.md](validate.md) describes how you can compare most of the others if
+you have an account.
 
-The sources are pages of the vendor (page), its published API metadata (metadata), its source code (sdk), what somebody recorded of
-the service and published (recording), and our own conclusions (inference). A row of kind "ours" claims nothing about the service.
+| kind | what the claim is based on |
+|---|---|
+| page | a page of the vendor's documentation |
+| metadata | the vendor's published API metadata |
+| sdk | the vendor's source code |
+| recording | a published recording of what the service did, such as in an issue |
+| inference | our conclusions from other sources |
+| ours | a feature of the fake. The row claims nothing about the service |
 
 <!-- This page is generated from ecstest/behaviours.go by: make docs -->
 

@@ -42,7 +42,7 @@ const (
 	EventSkipped  EventKind = "skipped"  // the run leaves it alone: Reason, Code, Unavailable
 	EventHook     EventKind = "hook"     // a hook is about to be called: Hook. The journal has this event before the hook runs
 	EventHooked   EventKind = "hooked"   // a hook has returned: Hook, Error
-	EventConsole  EventKind = "console"  // Options.Console has returned for an instance that did not come back: Console or Error
+	EventConsole  EventKind = "console"  // the console of an instance that did not come back was read, or could not be read: Console or Error
 	EventMarked   EventKind = "marked"   // an operator marked it between two sessions: Mark, Reason, Note; see [MarkInstances]
 )
 

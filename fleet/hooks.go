@@ -208,14 +208,14 @@ func (f *follower) giveBack(ctx context.Context, e Event) Event {
 // consoleTimeout limits a call of Options.Console.
 const consoleTimeout = time.Minute
 
-// errConsoleDeaf is of an Options.Console that runs on after its context has ended.
+// errConsoleDeaf means that Options.Console still runs after its context has ended.
 var errConsoleDeaf = errors.New("the call did not return when its context ended")
 
-// readConsole calls Options.Console after an end that means that the instance did not come
-// back, once in an attempt. It does not wait: the instance is polled in the meantime, and may
-// come back. If the caller's context ends, no result is recorded, and a resumed run calls
-// Console. The output matters less than the end of the run, so a call that does not return
-// when its context ends is abandoned.
+// readConsole starts a call of Options.Console if e means that the instance did not come back,
+// once for each attempt. It does not wait for the call, because the run still polls the
+// instance, which may come back. If the caller's context ends, no result is recorded, and a
+// resumed run calls Console again. A call that does not return when its context ends is
+// abandoned, so that it does not delay the end of the run.
 func (f *follower) readConsole(work context.Context, e Event) {
 	read := f.session.options.Console
 	if read == nil || f.consoleRead || !f.settled || e.Kind != EventFailed {
@@ -223,7 +223,7 @@ func (f *follower) readConsole(work context.Context, e Event) {
 	}
 	switch e.Reason {
 	case ReasonNotBack, ReasonStopped, ReasonNotHealthy:
-	default: // it was not restarted, is up, or cannot be read
+	default: // the instance was not restarted, is up, or cannot be read
 		return
 	}
 	f.consoleRead = true

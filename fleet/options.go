@@ -70,18 +70,19 @@ type Options struct {
 	// goroutines at once. If Witness is nil, polls alone decide.
 	Witness ecsreboot.Witness
 	// Console returns the console output of an instance, which may show why the instance did
-	// not come back. It is called for an instance that was restarted, or may have been, and
-	// that failed as [ReasonNotBack], [ReasonStopped] or [ReasonNotHealthy]: at most once in a
-	// session and attempt, and not again once the journal has an output. [Resolve] also calls
-	// Console. The run emits [EventConsole] with the output, which is then in the report, or
-	// with the error, which has no other effect.
+	// not come back. The run calls Console for an instance that was or may have been restarted
+	// and that failed as [ReasonNotBack], [ReasonStopped] or [ReasonNotHealthy]: at most once
+	// for each attempt in a session, and not again once the journal has an output. [Resolve]
+	// also calls Console. The run emits [EventConsole] with the output or the error, and the
+	// report shows it. An error has no other effect.
 	//
-	// Of the output, the run keeps the last 16 KiB without control characters, and replaces
-	// values that look like secrets. Not every secret can be recognized, so journal and report
-	// are as confidential as the output. The context of a call ends after a minute. The run
-	// waits for a call only at its end, and not for one that does not return when its context
-	// ends. Console is called in several goroutines at once. The function ConsoleIn of module
-	// witness reads the output from the cloud. If Console is nil, no output is read.
+	// The run keeps the last 16 KiB of the output without control characters except line ends,
+	// and replaces values that look like secrets. Not every secret can be recognized, so
+	// journal and report are as confidential as the output. The context of a call ends after a
+	// minute. The run waits for a call only when the run ends, and abandons a call that does
+	// not return when its context ends. Console is called in several goroutines at once. The
+	// function ConsoleIn of module witness reads the output from the cloud. If Console is nil,
+	// no output is read.
 	Console func(ctx context.Context, target Target) (string, error)
 	// DryRuns is how many dry runs [Preflight] sends, each for a different instance, spread
 	// over the plan. If some are denied, Preflight sends more, up to 100 in total, to

@@ -59,8 +59,9 @@ type Record struct {
 	UpAt      time.Time           `json:"upAt,omitzero"`    // first seen Running after DownAt
 	EndedAt   time.Time           `json:"endedAt,omitzero"` // when it entered its current state
 	Hooks     []HookCall          `json:"hooks,omitempty"`  // the last call of each hook, in the last attempt
-	// Console is the end of the console output, read after the instance had failed in the last
-	// attempt; see Options.Console. If it could not be read, ConsoleError says why.
+	// Console is the end of the console output, which the run read after the instance had
+	// failed in the last attempt; see Options.Console. If the output could not be read,
+	// ConsoleError is the reason.
 	Console      string `json:"console,omitempty"`
 	ConsoleError string `json:"consoleError,omitempty"`
 }

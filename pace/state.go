@@ -14,8 +14,9 @@ import (
 type State struct {
 	// RatePerMinute is how many requests a minute the pacer lets go; 0 means no limit.
 	RatePerMinute float64 `json:"ratePerMinute"`
-	// Seeking reports whether RatePerMinute is a guess. While calls wait, the pacer raises
-	// it quickly until the service throttles again.
+	// Seeking reports whether RatePerMinute is a guess, because the pacer does not know a number
+	// near the rate limit. While calls wait, the pacer then raises RatePerMinute quickly, until
+	// the service throttles again.
 	Seeking bool `json:"seeking,omitzero"`
 	// Closed reports whether the service throttles, so that the pacer lets only single
 	// probes go.

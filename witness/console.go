@@ -22,18 +22,18 @@ var getConsoleOutput = call.Operation{Service: call.ECS, Action: consoleName, RA
 const (
 	// maxConsole is how many bytes of a console are returned.
 	maxConsole = 16 << 10
-	// consolePause spreads the calls of a run, of which many instances may fail at once.
+	// consolePause is the time between calls, because many instances of a run may fail at once.
 	consolePause = 100 * time.Millisecond
 )
 
 // ConsoleOutput is what the console of an instance showed during its last start, restart
 // or stop.
 type ConsoleOutput struct {
-	// Text is the end of the output, at most 16 KiB, without control characters. Values
-	// that look like passwords, keys and tokens are replaced by "***", but not every secret
-	// can be recognized: treat the text as confidential.
+	// Text is the end of the output, at most 16 KiB, without control characters except line
+	// ends. Values that look like passwords, keys and tokens are replaced by "***", but not
+	// every secret can be recognized: treat the text as confidential.
 	Text string
-	// Cut reports whether earlier output is left out.
+	// Cut reports whether Text lacks earlier output.
 	Cut bool
 	// UpdatedAt is the time of the last line, by the service's clock; zero if the service
 	// does not report it.
@@ -54,9 +54,9 @@ func Console(ctx context.Context, region, instanceID string, options Options) (C
 }
 
 // ConsoleIn returns a function for [fleet.Options].Console, which adds the console output of
-// an instance that did not come back to the report of a run. Region is the region of the
-// targets that have none, as in a plan of one region. The function makes at most ten calls a
-// second.
+// an instance that did not come back to the report of a run. The argument region is used for
+// targets without a region, as in a plan of one region. The function makes at most ten calls
+// a second, for all targets together.
 func ConsoleIn(region string, options Options) (func(context.Context, fleet.Target) (string, error), error) {
 	paced, err := options.paced(consoleName, consolePause)
 	if err != nil {
@@ -92,27 +92,27 @@ func readConsole(ctx context.Context, paced *pacedCaller, region, instanceID str
 	}
 	output := ConsoleOutput{}
 	output.Text, output.Cut = cleanConsole(string(raw))
-	output.UpdatedAt, _ = time.ParseInLocation(time.DateTime, answer.LastUpdateTime, time.FixedZone("Asia/Shanghai", 8*60*60)) // zero if it cannot be read
+	output.UpdatedAt, _ = time.ParseInLocation(time.DateTime, answer.LastUpdateTime, time.FixedZone("Asia/Shanghai", 8*60*60)) // zero if the time cannot be parsed
 	return output, nil
 }
 
 const (
-	// space stands before a value, which may be on the next line, behind the kernel's time.
+	// space matches what may stand before a value: spaces and line ends, and the kernel's time at
+	// the beginning of the next line.
 	space = `(?:\s*\[\s*\d+\.\d+\])?\s*`
 	value = `(?:bearer\s+|basic\s+)?(?:"(?:\\.|[^"\\\n])*"?|'[^'\n]*'|\S+)`
 )
 
 var (
-	// escapes are the control sequences of a terminal, and the texts that it does not show.
+	// escapes matches the control sequences of a terminal, and the texts that it does not show.
 	escapes = regexp.MustCompile("(?:\x1b\\[|\u009b)[0-?]*[ -/]*[@-~]|\x1b[\\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\\\)|\x1b[ -/]*[0-~]")
-	// privateKeys are private keys in PEM, complete or cut off.
+	// privateKeys matches private keys in PEM, complete or cut off.
 	privateKeys = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\z)`)
-	// keyIDs are access key IDs, and hashes are those of passwords, as in /etc/shadow.
+	// keyIDs matches access key IDs. hashes matches password hashes, as in /etc/shadow.
 	keyIDs = regexp.MustCompile(`\b(LTAI|STS\.)[0-9A-Za-z]{12,}`)
 	hashes = regexp.MustCompile(`\$(?:[1567]|2[abxy]|g?y)\$[./0-9A-Za-z$=,-]{8,}`)
-	// secrets are values that follow the name of a secret: directly, in the rest of a line
-	// that names a password, in a sentence, in Chinese, as the argument of a command, and
-	// as the input of chpasswd.
+	// secrets match values that follow the name of a secret: directly, in the rest of a line
+	// that names a password, in a sentence, in Chinese, and as the argument of a command.
 	secrets = []*regexp.Regexp{
 		regexp.MustCompile(`(?i)((?:password|passwd|passphrase|passcode|psk|secret|token|credential|api[_-]?key|access[_-]?key(?:[_-]?(?:id|secret))?|authorization)s?["']?(?:\s+(?:is|for\s+\S+|of\s+\S+))*\s*[:=：＝|][:=>]*` + space + `)` + value),
 		regexp.MustCompile(`(?i)((?:password|passwd|passphrase|passcode)\s[^\n:=：＝]{0,80}[:=：＝]` + space + `)[^\n]+`),
@@ -120,17 +120,19 @@ var (
 		regexp.MustCompile(`((?:密码|口令|密钥|令牌)[^\n:=：＝]{0,40}?[为是:=：＝]+` + space + `)` + value),
 		regexp.MustCompile(`(?i)((?:\s--?[a-z-]*(?:password|passwd|passphrase|secret|token|key)\s|\bsshpass\s+-p)\s*)` + value),
 	}
+	// chpasswd matches a password in the input of the command chpasswd.
 	chpasswd = regexp.MustCompile(`(\S+:)\S+(["']?\s*\|\s*(?:sudo\s+)?chpasswd)`)
-	// passwords ends a line after which cloud-init lists users and their passwords.
+	// passwords matches the end of a line after which cloud-init lists users and their
+	// passwords. account matches one line of this list.
 	passwords = regexp.MustCompile(`(?i)passwords\W*$`)
 	account   = regexp.MustCompile(`^((?:.*\s)?["']?[\w.-]+:)[^\s:]\S*\s*$`)
 )
 
-// cleanConsole returns the end of a console's output, made safe to show. It scrubs before it
-// cuts, so that a secret is never separated from its name.
+// cleanConsole returns the end of a console's output without secrets and control characters.
+// It removes secrets before it cuts, so that a secret is never separated from its name.
 //
-// A fleet cleans the output once more, by the stricter rules that internal/console of the
-// root module has. This module does not import internal packages of the root module.
+// A fleet run cleans the output again, by the stricter rules of internal/console in the root
+// module. This module does not import internal packages of the root module.
 func cleanConsole(raw string) (text string, cut bool) {
 	raw = printable(raw)
 	raw = privateKeys.ReplaceAllString(raw, "***")
@@ -146,12 +148,12 @@ func cleanConsole(raw string) (text string, cut bool) {
 	}
 	raw = raw[len(raw)-maxConsole:]
 	if _, rest, found := strings.Cut(raw, "\n"); found {
-		raw = rest // starts at the beginning of a line
+		raw = rest // begin with a complete line
 	}
 	return strings.ToValidUTF8(raw, ""), true
 }
 
-// printable returns a text as a terminal shows it, in lines of printable characters.
+// printable returns a text as a terminal shows it: printable characters and line ends.
 func printable(raw string) string {
 	raw = strings.ToValidUTF8(strings.ReplaceAll(escapes.ReplaceAllString(raw, ""), "\r\n", "\n"), "?")
 	shown := make([]rune, 0, len(raw))

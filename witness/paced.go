@@ -11,7 +11,7 @@ import (
 	"github.com/ecsreboot/ecsreboot/witness/internal/call"
 )
 
-// pacedCaller calls one service with pauses between the calls of all goroutines.
+// pacedCaller calls one service. All goroutines together make one call in each pause.
 type pacedCaller struct {
 	caller  *call.Caller
 	limiter *rate.Limiter
@@ -26,8 +26,8 @@ func (o Options) paced(service string, pause time.Duration) (*pacedCaller, error
 	return &pacedCaller{caller, rate.NewLimiter(rate.Every(pause), 1), service}, nil
 }
 
-// do waits for its turn, and makes a call. If the turn comes after the deadline of ctx, the
-// error is in the class [ecsreboot.ErrThrottled].
+// do waits for its turn, and makes a call. If the turn would come after the deadline of ctx,
+// do returns at once with an error in the class [ecsreboot.ErrThrottled].
 func (p *pacedCaller) do(ctx context.Context, operation call.Operation, region string, parameters map[string]string, answer any) error {
 	if err := p.limiter.Wait(ctx); err != nil {
 		if ctx.Err() != nil {

@@ -15,16 +15,17 @@ import (
 
 const (
 	stateChangeName = "CloudMonitor"
-	// stateInterval is the time between calls for a request.
+	// stateInterval is the time between calls about the same request.
 	stateInterval = 30 * time.Second
-	// statePause spreads the calls.
+	// statePause is the time between any two calls.
 	statePause    = 100 * time.Millisecond
 	statePageSize = 100
 	maxStatePages = 10
-	// stateMargin extends the period of the query, because the service's time is not known exactly.
+	// stateMargin makes the period of a query end later, because the service's time is not known
+	// exactly.
 	stateMargin = 15 * time.Minute
-	// stateBefore is how long before the request a query begins. The service's time of the
-	// request is late by a second and more, and a restart may begin within that second.
+	// stateBefore is how long before the request the period of a query begins. ServiceTime may
+	// be a second or more later than the request, and the restart may begin before it.
 	stateBefore = time.Minute
 )
 
@@ -36,10 +37,10 @@ var describeEvents = call.Operation{
 // from the system events of CloudMonitor. It needs the permission
 // cms:DescribeSystemEventAttribute.
 //
-// The changes prove a restart that all polls missed; see [ecsreboot.ProofRecord]. They do
-// not show who caused them, so the finding of StateChanges is always no trace. The vendor
-// does not document how soon an event is visible; StateChanges makes a call about every
-// 30 s.
+// The changes can prove a restart that no poll showed; see [ecsreboot.ProofRecord]. They do
+// not show who caused them, so the finding of StateChanges is always
+// [ecsreboot.FindingNoTrace]. The vendor does not document how soon an event is visible;
+// StateChanges makes a call about every 30 s for each request.
 //
 // StateChanges needs the time of the request by the service's clock. Without this time, the
 // testimony is final and has no changes. A StateChanges is safe for concurrent use. Use one
@@ -75,7 +76,7 @@ func (s *StateChanges) Testify(ctx context.Context, request ecsreboot.SentReques
 	return testimony, nil
 }
 
-// systemEvent has the fields of a CloudMonitor event that matter here.
+// systemEvent has the fields of a CloudMonitor event that StateChanges reads.
 type systemEvent struct {
 	Name       string          `json:"Name"`
 	RegionID   string          `json:"RegionId"`
@@ -113,15 +114,15 @@ func (s *StateChanges) events(ctx context.Context, request ecsreboot.SentRequest
 	return all, nil // these events are enough
 }
 
-// latest returns a time by the service's clock that is not yet over.
+// latest returns a time in the near future, by the service's clock.
 func latest(request ecsreboot.SentRequest) time.Time {
 	return request.ServiceTime.Add(max(0, time.Since(request.SentAt)) + stateMargin)
 }
 
-// changesOf returns the changes of the request's instance since the request, in order, and
-// before them the one to the status that the first of them ended, unless this was Running.
-// It skips events that cannot be read or that are dated in the
-// future, because they prove nothing.
+// changesOf returns the changes of the instance's status since the request, in order. If the
+// change before them was to another status than Running, the result begins with that change,
+// because this status lasted until after the request. changesOf skips events that cannot be
+// read or that are dated in the future, because they prove nothing.
 func changesOf(events []json.RawMessage, request ecsreboot.SentRequest) []ecsreboot.Observation {
 	var changes []ecsreboot.Observation
 	for _, raw := range events {
@@ -145,7 +146,7 @@ func changesOf(events []json.RawMessage, request ecsreboot.SentRequest) []ecsreb
 	case first < 0:
 		return nil
 	case first > 0 && changes[first-1].Status != ecsreboot.StatusRunning:
-		first-- // which ended after the request
+		first-- // this status ended after the request
 	}
 	return changes[first:]
 }

@@ -12,35 +12,35 @@ import (
 const (
 	// Max is how many bytes of the output are kept.
 	Max = 16 << 10
-	// maxRead is how many bytes of the output are read, and maxScrubbed how many of them,
-	// without control characters, are searched for secrets. They bound the time of Clean.
-	// Package redact reads no more than maxScrubbed of a line.
+	// maxRead is how many bytes from the end of the output are read. maxScrubbed is how many
+	// bytes are searched for secrets, once control characters are removed. Both limit the
+	// time of Clean.
 	maxRead     = 256 << 10
 	maxScrubbed = 32 << 10
-	// margin is how much is left out after a cut that comes before the search for secrets:
-	// it may be the value of a name before the cut.
+	// margin is how many bytes are left out after a cut that comes before the search for
+	// secrets. They may contain a secret whose name was cut off.
 	margin = 1 << 10
 )
 
 const (
-	// space stands before a value, which may be on the next line, behind the kernel's time.
+	// space matches what may stand before a value: spaces and line ends, and the kernel's time at
+	// the beginning of the next line.
 	space = `(?:\s*\[\s*\d+\.\d+\])?\s*`
 	value = `(?:bearer\s+|basic\s+)?(?:"(?:\\.|[^"\\\n])*"?|'[^'\n]*'|\S+)`
 )
 
 var (
-	// escapes are the control sequences of a terminal, and the texts that it does not show.
+	// escapes matches the control sequences of a terminal, and the texts that it does not show.
 	escapes = regexp.MustCompile("(?:\x1b\\[|\u009b)[0-?]*[ -/]*[@-~]|\x1b[\\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\\\)|\x1b[ -/]*[0-~]")
-	// privateKeys are private keys in PEM, complete or cut off.
-	// headless is a text up to the end of a private key whose beginning is missing.
+	// privateKeys matches private keys in PEM, complete or cut off. headless matches the text
+	// up to the end of a private key whose beginning is missing.
 	privateKeys = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\z)`)
 	headless    = regexp.MustCompile(`(?s)\A.*?-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----`)
-	// keyIDs are access key IDs, and hashes are those of passwords, as in /etc/shadow.
+	// keyIDs matches access key IDs. hashes matches password hashes, as in /etc/shadow.
 	keyIDs = regexp.MustCompile(`\b(LTAI|STS\.)[0-9A-Za-z]{12,}`)
 	hashes = regexp.MustCompile(`\$(?:[1567]|2[abxy]|g?y)\$[./0-9A-Za-z$=,-]{8,}`)
-	// secrets are values that follow the name of a secret: directly, in the rest of a line
-	// that names a password, in a sentence, in Chinese, as the argument of a command, and
-	// as the input of chpasswd.
+	// secrets match values that follow the name of a secret: directly, in the rest of a line
+	// that names a password, in a sentence, in Chinese, and as the argument of a command.
 	secrets = []*regexp.Regexp{
 		regexp.MustCompile(`(?i)((?:password|passwd|passphrase|passcode|psk|secret|token|credential|api[_-]?key|access[_-]?key(?:[_-]?(?:id|secret))?|authorization)s?["']?(?:\s+(?:is|for\s+\S+|of\s+\S+))*\s*[:=：＝|][:=>]*` + space + `)` + value),
 		regexp.MustCompile(`(?i)((?:password|passwd|passphrase|passcode)\s[^\n:=：＝]{0,80}[:=：＝]` + space + `)[^\n]+`),
@@ -48,18 +48,20 @@ var (
 		regexp.MustCompile(`((?:密码|口令|密钥|令牌)[^\n:=：＝]{0,40}?[为是:=：＝]+` + space + `)` + value),
 		regexp.MustCompile(`(?i)((?:\s--?[a-z-]*(?:password|passwd|passphrase|secret|token|key)\s|\bsshpass\s+-p)\s*)` + value),
 	}
+	// chpasswd matches a password in the input of the command chpasswd.
 	chpasswd = regexp.MustCompile(`(\S+:)\S+(["']?\s*\|\s*(?:sudo\s+)?chpasswd)`)
-	// passwords ends a line after which cloud-init lists users and their passwords.
+	// passwords matches the end of a line after which cloud-init lists users and their
+	// passwords. account matches one line of this list.
 	passwords = regexp.MustCompile(`(?i)passwords\W*$`)
 	account   = regexp.MustCompile(`^((?:.*\s)?["']?[\w.-]+:)[^\s:]\S*\s*$`)
 )
 
 // Clean returns the end of a console's output, at most Max bytes, without control
-// characters. Values that look like secrets are replaced by "***" or "[redacted]". Cut
-// reports whether earlier output is left out.
+// characters except line ends. Values that look like secrets are replaced by "***" or
+// "[redacted]". The result cut reports whether text lacks earlier output.
 //
-// Clean scrubs before it cuts the text to Max, so that a secret is not separated from its
-// name.
+// Clean removes secrets before it cuts the text to Max, so that a secret is not separated
+// from its name.
 func Clean(raw string) (text string, cut bool) {
 	if len(raw) > maxRead {
 		raw, cut = afterMargin(tail(raw, maxRead)), true
@@ -82,10 +84,10 @@ func Clean(raw string) (text string, cut bool) {
 	if len(raw) > Max {
 		raw, cut = tail(raw, Max), true
 	}
-	return strings.Clone(raw), cut // without the rest in memory
+	return strings.Clone(raw), cut // so that the whole output can be freed
 }
 
-// printable returns a text as a terminal shows it, in lines of printable characters.
+// printable returns a text as a terminal shows it: printable characters and line ends.
 func printable(raw string) string {
 	raw = strings.ToValidUTF8(strings.ReplaceAll(escapes.ReplaceAllString(raw, ""), "\r\n", "\n"), "?")
 	shown := make([]rune, 0, len(raw))
@@ -103,7 +105,7 @@ func printable(raw string) string {
 }
 
 // afterMargin returns a text without the lines in its margin. If a line is longer than the
-// margin, the text begins with one of its words.
+// margin, the result begins within that line, after a space.
 func afterMargin(text string) string {
 	if len(text) <= margin {
 		return ""
@@ -116,8 +118,8 @@ func afterMargin(text string) string {
 	return text
 }
 
-// redactLines removes from each line what package redact finds. The spaces of the other
-// lines stay as they are.
+// redactLines replaces the passwords that cloud-init lists, and the secrets that package
+// redact finds. Package redact shortens spaces, so a line without secrets stays unchanged.
 func redactLines(text string) string {
 	lines, listed := strings.Split(text, "\n"), false
 	for i, line := range lines {
@@ -133,7 +135,8 @@ func redactLines(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// tail returns the last limit bytes of a text, from the beginning of a line if there is one.
+// tail returns the last limit bytes of a text, or less, so that the result begins with a
+// complete line if there is one.
 func tail(text string, limit int) string {
 	text = text[len(text)-limit:]
 	if _, rest, found := strings.Cut(text, "\n"); found {

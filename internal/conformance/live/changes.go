@@ -21,7 +21,7 @@ func (l *lab) changes() request {
 	}
 }
 
-// someChanges finds out whether a response has changes.
+// someChanges determines whether a response has changes.
 func (l *lab) someChanges(f facts, prefix string, a *reply) {
 	l.brief(f, prefix, a)
 	if a.status == http.StatusOK {
@@ -38,7 +38,7 @@ type change struct {
 	state string
 }
 
-// changesIn returns the changes in a response, in its order.
+// changesIn returns the changes in a response, in the order of the response.
 func changesIn(a *reply) []change {
 	var all []change
 	events, _ := at(a.fields, "SystemEvents", "SystemEvent").([]any)
@@ -65,7 +65,7 @@ func (l *lab) cloudMonitor() (facts, error) {
 	f := facts{}
 	l.brief(f, "lookup", a)
 	first := l.course["reboot.accepted"]
-	from := first.accepted.sent.Add(l.wire.offset - 2*time.Second).UnixMilli() // the clocks may differ by as much
+	from := first.accepted.sent.Add(l.wire.offset - 2*time.Second).UnixMilli() // the clocks may differ so much
 	all := changesIn(a)
 	if newestFirst(all) {
 		slices.Reverse(all)
@@ -85,11 +85,11 @@ func (l *lab) cloudMonitor() (facts, error) {
 	return f, nil
 }
 
-// changesDelay measures how long it takes until the end of the last restart is visible.
+// changesDelay measures how late the end of the last restart becomes visible.
 func (l *lab) changesDelay() (facts, error) {
 	const limit = 5 * time.Minute
 	last := l.course["reboot.forced"]
-	// The restart before ended at most when this one began.
+	// A change in the second half of the restart is not one of the restart before.
 	from := last.accepted.at.Add(l.wire.offset + last.completed/2).UnixMilli()
 	for {
 		a, err := l.do(l.changes())

@@ -64,7 +64,8 @@ func (l *lab) runCommands() (facts, error) {
 	return f, nil
 }
 
-// commandStatuses looks at a command that waits for a reboot, and at one that was stopped.
+// commandStatuses reads the statuses of commands that wait for a reboot, and of one that was
+// stopped.
 func (l *lab) commandStatuses() (facts, error) {
 	f := facts{}
 	a, err := l.command(l.script("NextRebootOnly", "stopped"))
@@ -112,7 +113,7 @@ func (l *lab) awaitBoot(n int) (any, error) {
 	return l.result(l.guest.every, bootTimeout, func(result any) bool { return repeats(result) >= n || isEnded(result) })
 }
 
-// commandBoot looks at the commands that waited for the first restart.
+// commandBoot reads the results of the commands that waited for the first restart.
 func (l *lab) commandBoot() (facts, error) {
 	f := facts{}
 	next, err := l.result(l.guest.next, bootTimeout, isEnded)
@@ -137,7 +138,7 @@ func (l *lab) commandBoot() (facts, error) {
 	return f, nil
 }
 
-// commandNotRunning looks at the command that was sent during the second restart.
+// commandNotRunning reads the result of the command that was sent during the second restart.
 func (l *lab) commandNotRunning() (facts, error) {
 	f, a := facts{}, l.course["reboot.accepted-xml"].command
 	l.brief(f, "accepted", a)
@@ -152,7 +153,7 @@ func (l *lab) commandNotRunning() (facts, error) {
 	return f, err
 }
 
-// commandResults reads all results after the last restart, and ends the last command.
+// commandResults reads all results after the last restart, and stops the last command.
 func (l *lab) commandResults() (facts, error) {
 	if _, err := l.awaitBoot(3); err != nil {
 		return nil, err

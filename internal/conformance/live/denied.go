@@ -16,8 +16,8 @@ func (l *lab) asDenied(r request) request {
 	return r
 }
 
-// deniedRestart sends a dry run without permission. If the dry run passes, the key is not
-// what the owner takes it for, and the run ends.
+// deniedRestart sends a dry run without permission. If the dry run passes, the key has
+// permissions after all, and the run ends.
 func (l *lab) deniedRestart() (facts, error) {
 	a, err := l.harmless(l.asDenied(l.check()))
 	if err != nil {

@@ -9,17 +9,18 @@ import (
 	"time"
 )
 
-// experiment answers one row of the table of behaviors.
+// experiment finds out what the service does about one row of the table of behaviors.
 type experiment struct {
 	id       string
-	restarts int               // requests for a restart that it sends at most
-	commands int               // commands that it runs in the guest at most
-	skip     func(*lab) string // why it can't be made, or ""
+	restarts int               // at most so many requests for a restart
+	commands int               // at most so many requests for a command in the guest
+	skip     func(*lab) string // returns why the experiment can't be made, or ""; may be nil
 	run      func(*lab) (facts, error)
 }
 
-// experiments are all, the cheapest first: those that read, those that are refused, and those
-// that restart the instance.
+// experiments are all experiments in their order: first those that only read or must be
+// refused, then those that restart the instance, and last those that read the records of the
+// restarts.
 var experiments = []experiment{
 	ask("auth.v3", func(l *lab) request { return l.list() }),
 	ask("auth.v1", func(l *lab) request { r := l.list(); r.v1, r.method = true, http.MethodGet; return r }),
@@ -213,7 +214,7 @@ var experiments = []experiment{
 		if c.after != c.before {
 			f["moved"] = "yes"
 		}
-		// In whole minutes, so it may be one more or less.
+		// StartTime has whole minutes, so the fact may be off by one.
 		if start, err := parseTime(c.after); err == nil {
 			f["~minutesAfterAcceptance"] = strconv.Itoa(int(start.Sub(c.accepted.at.Add(l.wire.offset).Truncate(time.Minute)).Minutes()))
 		}
@@ -244,7 +245,7 @@ var experiments = []experiment{
 		return facts{"tookMs": milliseconds(c.completed)}, nil
 	}},
 	inGuest("command.results", 0, (*lab).commandResults),
-	// These end before the event of the restart is visible.
+	// The first two need not wait for ActionTrail, which shows an event only after minutes.
 	ofRecords("records.changes-delay", (*lab).changesDelay),
 	ofRecords("agent.heartbeat", (*lab).heartbeat),
 	ofRecords("records.actiontrail", (*lab).actionTrail),
@@ -266,15 +267,15 @@ var experiments = []experiment{
 	ofRecords("console.output", (*lab).console),
 }
 
-// nobody is the ID of no instance.
+// nobody is an ID that no instance has.
 const nobody = "i-00000000000000000000"
 
-// ask makes an experiment of a single request that must restart nothing.
+// ask returns an experiment with a single request that must restart nothing.
 func ask(id string, r func(*lab) request) experiment {
 	return experiment{id: id, run: func(l *lab) (facts, error) { return l.refused(r(l)) }}
 }
 
-// lists makes an experiment of a single list.
+// lists returns an experiment with a single request for a list.
 func lists(id string, r func(*lab) request) experiment {
 	return experiment{id: id, run: func(l *lab) (facts, error) { return l.several(map[string]request{"list": r(l)}, l.page) }}
 }
@@ -301,7 +302,7 @@ func (l *lab) several(requests map[string]request, describe func(facts, string, 
 	return f, nil
 }
 
-// otherKey lists with a secret that is not the key's.
+// otherKey returns a list request that is signed with a wrong secret.
 func (l *lab) otherKey(v1 bool) request {
 	r := l.wrongKey(l.list())
 	r.v1 = v1
@@ -319,7 +320,7 @@ func (l *lab) skewed(by time.Duration) request {
 	return r
 }
 
-// twice sends the request, then a right one with the same nonce.
+// twice sends the request, and then a correct one with the same nonce.
 func (l *lab) twice(first request) (facts, error) {
 	first.nonce = newNonce()
 	second := l.list()
@@ -330,7 +331,7 @@ func (l *lab) twice(first request) (facts, error) {
 	return l.refused(second)
 }
 
-// fields are the names of all fields of a response.
+// fields returns the names of all fields of a response.
 func (l *lab) fields(a *reply) string {
 	found := map[string]bool{}
 	paths(a.fields, "", found)

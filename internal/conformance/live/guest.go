@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// maxCommands is how many commands a run sends to the guest at most, whatever happens.
+// maxCommands limits the commands that a run sends to the guest, whatever happens.
 const maxCommands = 12
 
 // script is the only command that runs in the guest. It prints the boot ID and changes nothing.
@@ -24,12 +24,12 @@ const bootTimeout = 3 * time.Minute
 
 // guest is what the kit knows of the commands in the guest.
 type guest struct {
-	ran               bool // the first command ran
-	once, next, every string
-	bootID            string // before the first restart
-	token             string // of this run; each ClientToken begins with it
-	armed             []string
-	sent              int
+	ran               bool     // the first command ran
+	once, next, every string   // invocation IDs
+	bootID            string   // before the first restart
+	token             string   // each ClientToken of this run begins with it
+	armed             []string // invocation IDs of the commands that may wait for a reboot
+	sent              int      // requests for commands
 }
 
 // inGuest returns an experiment that runs commands in the guest.
@@ -57,7 +57,7 @@ func (l *lab) script(mode, token string) request {
 	}}
 }
 
-// command sends a request to run a command. It is the only function that does.
+// command sends a request to run a command. No other function sends such a request.
 func (l *lab) command(r request) (*reply, error) {
 	if l.guest.sent >= maxCommands {
 		return nil, unexpected("%d commands were sent to the guest already", l.guest.sent)
@@ -65,7 +65,7 @@ func (l *lab) command(r request) (*reply, error) {
 	l.guest.sent++
 	a, err := l.do(r)
 	if err == nil && a.status == http.StatusOK && a.text("InvokeId") == "" {
-		err = unexpected("the service accepted a command and names no ID of it")
+		err = unexpected("the service accepted a command, but the response has no invocation ID")
 	}
 	if err != nil {
 		if r.params["RepeatMode"] != "Once" {
@@ -79,7 +79,7 @@ func (l *lab) command(r request) (*reply, error) {
 	return a, nil
 }
 
-// stop ends a command that waits for a reboot.
+// stop stops a command that waits for a reboot.
 func (l *lab) stop(id string) (*reply, error) {
 	a, err := l.do(request{action: "StopInvocation", params: map[string]string{"RegionId": l.region, "InvokeId": id, "InstanceId.1": l.instance}})
 	if err == nil && a.status == http.StatusOK {
@@ -88,12 +88,12 @@ func (l *lab) stop(id string) (*reply, error) {
 	return a, err
 }
 
-// ended notes that a command does not wait for a reboot any more.
+// ended records that a command does not wait for a reboot any more.
 func (l *lab) ended(id string) {
 	l.guest.armed = slices.DeleteFunc(l.guest.armed, func(armed string) bool { return armed == id })
 }
 
-// disarm ends the commands that still wait for a reboot, even after an interrupt.
+// disarm stops the commands that still wait for a reboot, even after an interrupt.
 func (l *lab) disarm() error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), 30*time.Second)
 	defer cancel()
@@ -120,8 +120,8 @@ func (l *lab) results(id string, more ...string) (*reply, []any, error) {
 	return a, results, nil
 }
 
-// result reads the result of a command until done returns true, and returns the last one
-// that it read before the limit.
+// result reads the result of a command until done returns true or the limit has passed, and
+// returns the last result.
 func (l *lab) result(id string, limit time.Duration, done func(result any) bool) (any, error) {
 	begin := time.Now()
 	for {

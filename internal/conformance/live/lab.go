@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// maxRestarts is how many requests for a restart a run sends at most, whatever happens.
+// maxRestarts limits the requests for a restart that a run sends, whatever happens.
 const maxRestarts = 6
 
-// maxInstances is the number that a trace has in place of a larger number of instances.
+// maxInstances is the largest number of instances that a trace shows.
 const maxInstances = 300
 
 // lab is what the experiments of one run share.
@@ -31,40 +31,41 @@ type lab struct {
 	records  bool
 	commands bool
 	denied   credentials // a key without permissions, or none
-	// recordsDelay is how long after a restart or a refusal its event is looked for.
+	// recordsDelay is how long after a restart or a refusal the run reads its event.
 	recordsDelay time.Duration
 	// oneEndpoint means that all products are at the endpoint of the wire.
 	oneEndpoint bool
 	machine     any    // the instance as it was listed at the beginning
-	turnedAway  *reply // of a dry run with a wrong secret
-	throttled   *reply // the first call above a limit
+	turnedAway  *reply // the response to a dry run with a wrong secret
+	throttled   *reply // the first response that throttled
 	guest       guest
 	redactor    redactor
 	trace       trace
 	began       time.Time
-	course      map[string]*course // of the restarts, by name
+	course      map[string]*course // the restarts by name
 }
 
-// course is what was seen of a restart.
+// course is what a run saw of a restart.
 type course struct {
 	accepted             *reply
 	path                 []moment
-	before, after        string // StartTime
+	before, after        string // StartTime before and after the restart
 	busy, busyDryRun     *reply
-	command              *reply // of a command for the restarting instance
+	command              *reply // the response to a command for the restarting instance
 	firstSeen, completed time.Duration
 }
 
-// facts are what an experiment saw.
+// facts are the results of an experiment.
 type facts map[string]string
 
-// unexpected ends a run: what happened is no answer to the question of the experiment.
+// unexpected returns an error that ends the run, because something happened that no
+// experiment is about.
 func unexpected(format string, args ...any) error {
 	return fmt.Errorf("unexpected, so the run stops: "+format, args...)
 }
 
-// run makes all experiments in order, and stops at the first that goes wrong. The trace holds
-// what was seen until then.
+// run makes all experiments in order, and stops at the first error. The trace then holds the
+// experiments before the error.
 func (l *lab) run() error {
 	l.redactor.keep(l.wire.key.id, l.wire.key.secret, l.wire.key.token, l.wire.key.bearer, l.instance, l.denied.id, l.denied.secret)
 	l.course = map[string]*course{}
@@ -100,7 +101,7 @@ func (l *lab) run() error {
 	return err
 }
 
-// prepare looks at the clock and at the instance before anything is tried.
+// prepare checks the clock and the instance before the first experiment.
 func (l *lab) prepare() error {
 	first, err := l.do(l.list())
 	if err != nil {
@@ -127,13 +128,13 @@ func (l *lab) prepare() error {
 	}
 	total, _ := all.fields["TotalCount"].(float64)
 	l.trace.Instances = min(int(total), maxInstances)
-	if l.records { // its record, if there is one, is visible only later
+	if l.records { // sent now, because its event, if there is one, becomes visible only later
 		l.turnedAway, err = l.do(l.wrongKey(l.check()))
 	}
 	return err
 }
 
-// unsuitable says why the instance must not be used, or "".
+// unsuitable returns why the instance must not be used, or "".
 func unsuitable(instance any, now time.Time) string {
 	text := func(name string) string { s, _ := at(instance, name).(string); return s }
 	if status := text("Status"); status != "Running" {
@@ -162,12 +163,12 @@ func parseTime(text string) (time.Time, error) {
 	return time.Parse("2006-01-02T15:04:05Z", text)
 }
 
-// list is the request that lists the instance.
+// list returns the request that lists the instance.
 func (l *lab) list() request {
 	return request{action: "DescribeInstances", params: map[string]string{"RegionId": l.region, "InstanceIds": `["` + l.instance + `"]`}}
 }
 
-// with sets parameters of a request, and takes out those that are set to "".
+// with returns the request with other parameters. A parameter that is set to "" is removed.
 func (r request) with(pairs ...string) request {
 	r.params = maps.Clone(r.params)
 	for pair := range slices.Chunk(pairs, 2) {
@@ -177,12 +178,12 @@ func (r request) with(pairs ...string) request {
 	return r
 }
 
-// check is a dry run of a restart.
+// check returns the request for a dry run of a restart.
 func (l *lab) check() request {
 	return request{action: "RebootInstance", params: map[string]string{"InstanceId": l.instance, "DryRun": "true"}}
 }
 
-// only is the one instance in a list.
+// only returns the one instance in a list.
 func (l *lab) only(a *reply) (any, error) {
 	instances, _ := at(a.fields, "Instances", "Instance").([]any)
 	if len(instances) != 1 || at(instances[0], "InstanceId") != l.instance {
@@ -200,7 +201,8 @@ func (l *lab) do(r request) (*reply, error) {
 	return a, l.take(r, a)
 }
 
-// take learns what to hide from a response, and refuses one that no experiment is about.
+// take learns from a response which values to hide. It returns an error if no experiment is
+// about such a response.
 func (l *lab) take(r request, a *reply) error {
 	l.redactor.learn(a.fields, "")
 	code := a.text("Code")
@@ -210,7 +212,7 @@ func (l *lab) take(r request, a *reply) error {
 	case a.status >= 500:
 		return unexpected("status %d, code %q", a.status, code)
 	case a.status < http.StatusBadRequest && a.text("RequestId") == "" && a.header.Get("X-Acs-Request-Id") == "":
-		return unexpected("status %d without a request ID: something else than the service answered", a.status)
+		return unexpected("status %d without a request ID: the response is not from the service", a.status)
 	}
 	return nil
 }
@@ -236,7 +238,7 @@ func (l *lab) refused(r request) (facts, error) {
 	return l.seen(a), nil
 }
 
-// seen are the facts of any response.
+// seen returns the facts of any response.
 func (l *lab) seen(a *reply) facts {
 	f := facts{"status": strconv.Itoa(a.status), "type": l.contentType(a), "keys": l.redactor.names(slices.Collect(maps.Keys(a.fields)))}
 	if code := a.text("Code"); code != "" {
@@ -266,7 +268,7 @@ func (l *lab) contentType(a *reply) string {
 	return removed
 }
 
-// brief are the facts of a refusal among others, each with a prefix.
+// brief adds the status and code of a response to the facts, each with a prefix.
 func (l *lab) brief(f facts, prefix string, a *reply) {
 	f[prefix+".status"] = strconv.Itoa(a.status)
 	if code := a.text("Code"); code != "" {
@@ -274,7 +276,7 @@ func (l *lab) brief(f facts, prefix string, a *reply) {
 	}
 }
 
-// page are the facts of a list.
+// page adds the facts of a list of instances.
 func (l *lab) page(f facts, prefix string, a *reply) {
 	l.brief(f, prefix, a)
 	if a.status != http.StatusOK {

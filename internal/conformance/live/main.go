@@ -8,7 +8,7 @@
 //	go -C internal/conformance run ./live -replay trace.json
 //
 // With -commands, it also runs a command as root in the guest. docs/validate.md describes
-// what it does and what it costs.
+// what the program does and what a run costs.
 package main
 
 import (
@@ -54,11 +54,11 @@ func newHTTPClient() *http.Client {
 	}
 }
 
-// program is the command with what it needs of its surroundings.
+// program is the command and its environment.
 type program struct {
 	getenv   func(string) string
 	in       io.Reader
-	terminal bool // in is a terminal
+	terminal bool // whether in is a terminal
 	out, log io.Writer
 	http     *http.Client
 }
@@ -79,11 +79,11 @@ func (p *program) run(ctx context.Context, args []string) int {
 	set.StringVar(&f.instance, "instance", "", "ID of a pay-as-you-go instance that may be restarted")
 	set.StringVar(&f.endpoint, "endpoint", "", "URL of the service; default that of the region")
 	set.StringVar(&f.out, "out", "trace.json", "file to write the trace to; it must not exist")
-	set.StringVar(&f.replay, "replay", "", "trace to compare the fake with; sends nothing")
-	set.BoolVar(&f.throttle, "throttle", false, "also use up the account's limit of DescribeInstanceStatus for a minute, and with -records that of LookupEvents for a second")
-	set.BoolVar(&f.records, "records", false, "also read the records of Cloud Assistant, Quota Center, ActionTrail and CloudMonitor, until 11 minutes after the second restart")
-	set.BoolVar(&f.commands, "commands", false, "also RUN A COMMAND AS ROOT IN THE GUEST through Cloud Assistant: it prints the boot ID, at once and at each reboot during the run")
-	set.BoolVar(&f.yes, "yes", false, "refused: the confirmation is typed")
+	set.StringVar(&f.replay, "replay", "", "trace to compare with the fake; sends nothing to the network")
+	set.BoolVar(&f.throttle, "throttle", false, "also use up the account's rate limit of DescribeInstanceStatus for a minute, and with -records that of LookupEvents for a second")
+	set.BoolVar(&f.records, "records", false, "also read the console output and the records of Cloud Assistant, Quota Center, ActionTrail and CloudMonitor; the run then ends about 11 minutes after the second restart")
+	set.BoolVar(&f.commands, "commands", false, "also RUN A COMMAND AS ROOT IN THE GUEST through Cloud Assistant, at once and at each reboot during the run; the command prints the boot ID")
+	set.BoolVar(&f.yes, "yes", false, "refused: the confirmation must be typed")
 	err := set.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -93,7 +93,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	case set.NArg() > 0:
 		err = fmt.Errorf("unexpected argument %q", set.Arg(0))
 	case f.yes:
-		err = errors.New("-yes is refused: the confirmation is typed")
+		err = errors.New("-yes is refused: the confirmation must be typed")
 	case f.replay != "":
 		return p.replay(ctx, f.replay)
 	default:
@@ -129,7 +129,7 @@ func (p *program) replay(ctx context.Context, path string) int {
 		case r.Skipped != "":
 			fmt.Fprintf(p.out, "%s: not compared: %s\n", r.ID, r.Skipped)
 		case fake.row(r.ID).Skipped != "":
-			fmt.Fprintf(p.out, "%s: not compared, the fake has none: %v\n", r.ID, r.Facts)
+			fmt.Fprintf(p.out, "%s: not compared, because the replay skipped it: %v\n", r.ID, r.Facts)
 		default:
 			compared++
 		}
@@ -144,7 +144,8 @@ func (p *program) replay(ctx context.Context, path string) int {
 	return exitSame
 }
 
-// live confirms, runs and writes the trace. Nothing is sent before the confirmation.
+// live asks for the confirmation, makes the experiments and writes the trace. It sends
+// nothing before the confirmation.
 func (p *program) live(ctx context.Context, f flags) error {
 	key := credentials{
 		id: p.getenv("ALIBABA_CLOUD_ACCESS_KEY_ID"), secret: p.getenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET"),
@@ -160,14 +161,14 @@ func (p *program) live(ctx context.Context, f flags) error {
 	case (denied.id == "") != (denied.secret == ""):
 		return errors.New("ECS_LIVE_DENIED_ACCESS_KEY_ID and ECS_LIVE_DENIED_ACCESS_KEY_SECRET: set both or none")
 	case denied.id == key.id:
-		return errors.New("ECS_LIVE_DENIED_ACCESS_KEY_ID is the key of the run, and not a key without permissions")
+		return errors.New("ECS_LIVE_DENIED_ACCESS_KEY_ID is the key of the run; set a key that has no permissions")
 	case !p.terminal:
-		return errors.New("standard input is no terminal: the confirmation is typed")
+		return errors.New("standard input is no terminal: the confirmation must be typed")
 	}
 	if err := p.confirm(f, target); err != nil {
 		return err
 	}
-	path, err := filepath.Abs(f.out) // "go -C" changes the directory: the full path says where the trace is
+	path, err := filepath.Abs(f.out) // show the full path, because "go -C" changes the directory
 	if err != nil {
 		return err
 	}
@@ -197,7 +198,7 @@ func (p *program) live(ctx context.Context, f flags) error {
 	return errors.Join(runErr, err)
 }
 
-// target is the URL to call, or an error about a flag.
+// target returns the URL to call, or an error about a flag.
 func (f flags) target() (string, error) {
 	switch {
 	case f.region == "":
@@ -218,7 +219,7 @@ func (f flags) target() (string, error) {
 	return scheme + "://" + host, nil
 }
 
-// confirm says what will happen and has the instance named a second time.
+// confirm prints what will happen, and asks the user to type the ID of the instance.
 func (p *program) confirm(f flags, target string) error {
 	fmt.Fprintf(p.log, "%d experiments with instance %s at %s. These restart it:\n", len(experiments), f.instance, target)
 	for _, e := range experiments {
@@ -226,7 +227,7 @@ func (p *program) confirm(f flags, target string) error {
 			fmt.Fprintf(p.log, "  %s: up to %d\n", e.id, e.restarts)
 		}
 	}
-	fmt.Fprintf(p.log, "The others restart nothing, and nothing else is changed. The limit is %d restarts.\n", maxRestarts)
+	fmt.Fprintf(p.log, "The other experiments restart nothing, and the run changes nothing else. The limit is %d restarts.\n", maxRestarts)
 	if f.commands {
 		fmt.Fprintf(p.log, "-commands: these RUN A COMMAND AS ROOT IN THE GUEST, %q, which changes nothing:\n", script)
 		for _, e := range experiments {
@@ -234,7 +235,7 @@ func (p *program) confirm(f flags, target string) error {
 				fmt.Fprintf(p.log, "  %s: up to %d\n", e.id, e.commands)
 			}
 		}
-		fmt.Fprintf(p.log, "The limit is %d commands. Those that wait for a reboot are stopped at the end.\n", maxCommands)
+		fmt.Fprintf(p.log, "The limit is %d commands. At the end, the run stops the commands that wait for a reboot.\n", maxCommands)
 	}
 	fmt.Fprint(p.log, "Type the ID of the instance to begin: ")
 	line, err := bufio.NewReader(p.in).ReadString('\n')

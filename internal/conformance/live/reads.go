@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// checks sends requests with two mistakes each. The code tells which one the service finds
-// first.
+// checks sends requests with two errors each. The code in the response shows which error the
+// service checks first.
 func (l *lab) checks() (facts, error) {
 	used := l.list()
 	used.nonce = newNonce()
@@ -87,7 +87,7 @@ func (l *lab) newest() (facts, error) {
 	return f, nil
 }
 
-// tags returns the tags of the instance, except those of the vendor.
+// tags returns the tags of the instance, except those that the vendor sets.
 func (l *lab) tags() []any {
 	tags, _ := at(l.machine, "Tags", "Tag").([]any)
 	return slices.DeleteFunc(slices.Clone(tags), func(tag any) bool {
@@ -145,7 +145,7 @@ func (l *lab) fullStatuses(f facts, prefix string, a *reply) {
 	}
 }
 
-// scheduled lists the system events of the instance, of which there may be none.
+// scheduled lists the system events of the instance, if there are any.
 func (l *lab) scheduled() (facts, error) {
 	history := request{action: "DescribeInstanceHistoryEvents", params: map[string]string{"RegionId": l.region, "InstanceId": l.instance}}
 	f, err := l.several(map[string]request{

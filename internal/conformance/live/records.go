@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// ofRecords returns an experiment that reads what the cloud recorded of the earlier restarts.
+// ofRecords returns an experiment that needs -records.
 func ofRecords(id string, run func(*lab) (facts, error)) experiment {
 	return experiment{id: id, skip: needs(func(l *lab) bool { return l.records }, "-records is not given"), run: run}
 }
@@ -73,7 +73,7 @@ func (l *lab) heartbeat() (facts, error) {
 	return f, nil
 }
 
-// console reads the console output, and determines the time zone of its time.
+// console reads the console output, and determines the time zone of LastUpdateTime.
 func (l *lab) console() (facts, error) {
 	r := request{action: "GetInstanceConsoleOutput", params: map[string]string{"RegionId": l.region, "InstanceId": l.instance}}
 	a, err := l.do(r)
@@ -124,14 +124,14 @@ func (l *lab) quotas() (facts, error) {
 	return f, nil
 }
 
-// quotaNames looks for all rate limits that are named like an operation.
+// quotaNames reads all rate limits, and looks for those that are named after an operation.
 func (l *lab) quotaNames() (facts, error) {
 	r := request{
 		endpoint: l.product("quotas"), version: "2020-05-10", action: "ListProductQuotas",
 		params: map[string]string{"ProductCode": "ecs", "QuotaCategory": "FlowControl", "MaxResults": "100"},
 	}
 	f := facts{}
-	var alike []string // names and codes of all quotas that have to do with RebootInstance
+	var alike []string // names and codes of the quotas whose texts contain RebootInstance
 	const maxPages = 10
 	for range maxPages {
 		a, err := l.do(r)
@@ -165,13 +165,14 @@ func (l *lab) quotaNames() (facts, error) {
 	return f, nil
 }
 
-// count adds one to a fact that is a number.
+// count adds 1 to a fact that is a number.
 func (f facts) count(name string) {
-	n, _ := strconv.Atoi(f[name]) // 0 if there is none
+	n, _ := strconv.Atoi(f[name]) // 0 if the fact is missing
 	f[name] = strconv.Itoa(n + 1)
 }
 
-// events looks up events in ActionTrail, which allows two such calls in a second.
+// events looks up events in ActionTrail. It waits a second, because ActionTrail allows two
+// such requests a second.
 func (l *lab) events(params ...string) (*reply, error) {
 	if err := l.sleep(time.Second); err != nil {
 		return nil, err
@@ -198,7 +199,7 @@ func eventOf(events []any, of *reply) any {
 	return events[n]
 }
 
-// event finds out whether the service recorded a request, and with which code.
+// event determines whether the service recorded a request, and with which code.
 func (l *lab) event(f facts, prefix string, of *reply) error {
 	_, events, err := l.eventsOf()
 	event := eventOf(events, of)
@@ -211,7 +212,7 @@ func (l *lab) event(f facts, prefix string, of *reply) error {
 	return err
 }
 
-// actionTrail reads what the service recorded of the first restart, after recordsDelay.
+// actionTrail reads the event of the first restart, after recordsDelay.
 func (l *lab) actionTrail() (facts, error) {
 	first := l.course["reboot.accepted"].accepted
 	if err := l.sleep(time.Until(first.at.Add(l.recordsDelay))); err != nil {
@@ -238,7 +239,7 @@ func (l *lab) actionTrail() (facts, error) {
 	return f, nil
 }
 
-// refusedCalls looks for the events of calls that the service refused, after recordsDelay.
+// refusedCalls looks for the events of requests that the service refused, after recordsDelay.
 func (l *lab) refusedCalls() (facts, error) {
 	f, c := facts{}, l.course["reboot.accepted-xml"]
 	if err := l.sleep(time.Until(c.busyDryRun.at.Add(l.recordsDelay))); err != nil {

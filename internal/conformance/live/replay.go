@@ -18,10 +18,10 @@ import (
 	"github.com/ecsreboot/ecsreboot/internal/endpoint"
 )
 
-// difference is a fact that the service and the fake do not share.
+// difference is a fact that differs between the service and the fake.
 type difference struct{ id, fact, service, fake string }
 
-// readTrace reads a trace and refuses what is none.
+// readTrace reads a trace. It returns an error if the data are not a trace.
 func readTrace(data []byte) (*trace, error) {
 	var t trace
 	if err := json.Unmarshal(data, &t); err != nil {
@@ -30,15 +30,15 @@ func readTrace(data []byte) (*trace, error) {
 	if t.Kit != 1 || endpoint.RegionProblem(t.Region) != "" || t.Instances > maxInstances {
 		return nil, fmt.Errorf("not a trace of this kit: kit %d, region %q, %d instances", t.Kit, t.Region, t.Instances)
 	}
-	// What is printed of a trace must not control the terminal.
+	// Texts of the trace are printed, and must not control the terminal.
 	if strings.ContainsFunc(fmt.Sprint(t.Stopped, t.Rows), func(c rune) bool { return !unicode.IsPrint(c) }) {
 		return nil, errors.New("not a trace of this kit: it holds characters that cannot be printed")
 	}
 	return &t, nil
 }
 
-// replay makes the same experiments with a fake in this process, and returns what it shows.
-// It opens no socket.
+// replay makes the same experiments with a fake in this process, and returns the trace. It
+// opens no socket.
 func replay(ctx context.Context, t *trace, log io.Writer) (*trace, error) {
 	seen := func(id string) bool {
 		return slices.ContainsFunc(t.Rows, func(r row) bool { return r.ID == id && r.Skipped == "" })
@@ -54,7 +54,7 @@ func replay(ctx context.Context, t *trace, log io.Writer) (*trace, error) {
 	if seen("flow.throttle") || seen("flow.quotas") {
 		options.LimitPerMinute = 400
 	}
-	options.AuditDelay = -1 // nobody waits for an event here
+	options.AuditDelay = -1 // the replay does not wait for events
 	server, err := ecstest.NewInMemoryServer(options)
 	if err != nil {
 		return nil, err
@@ -110,15 +110,15 @@ func (b byKey) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.usual.RoundTrip(r)
 }
 
-// CloseIdleConnections closes those to both servers, for http.Client.
+// CloseIdleConnections closes the connections to both servers, for http.Client.
 func (b byKey) CloseIdleConnections() {
 	for _, transport := range []http.RoundTripper{b.usual, b.denied} {
 		(&http.Client{Transport: transport}).CloseIdleConnections()
 	}
 }
 
-// compare returns the differences in the order of the rows of the service's trace. Rows that
-// one side skipped are left out.
+// compare returns the differences, in the order of the rows in the trace of the service. It
+// leaves out rows that one side skipped.
 func compare(service, fake *trace) []difference {
 	var all []difference
 	for _, r := range service.Rows {
@@ -138,8 +138,8 @@ func compare(service, fake *trace) []difference {
 	return all
 }
 
-// same compares a fact. Two durations are the same if they differ by less than 2 s or by less
-// than a half.
+// same compares a fact. Two durations are the same if they differ by less than 2 s, or if the
+// longer one is less than 1.5 times the shorter one.
 func same(name, a, b string) bool {
 	if !strings.HasSuffix(name, "Ms") {
 		return a == b
@@ -150,7 +150,7 @@ func same(name, a, b string) bool {
 	return errX == nil && errY == nil && (high-low < 2000 || high < 1.5*low)
 }
 
-// print prints a difference; of lists of names, only what one side lacks.
+// print prints a difference. Of lists of names, it prints only the names that one side lacks.
 func (d difference) print(w io.Writer) {
 	if d.fact != "keys" && d.fact != "fields" && d.fact != "headers" {
 		fmt.Fprintf(w, "%s %s: the service has %q, the fake %q\n", d.id, d.fact, d.service, d.fake)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// order sends a request for a restart. It is the only function that does.
+// order sends a request for a restart. No other function sends such a request.
 func (l *lab) order(r request) (*reply, error) {
 	if l.trace.Restarts >= maxRestarts {
 		return nil, unexpected("%d restarts were requested already", l.trace.Restarts)
@@ -37,7 +37,7 @@ func (l *lab) restart(name string, r request, again bool) (*course, error) {
 			return nil, err
 		}
 	}
-	left := false // the instance was seen in another status than Running
+	left := false // a poll showed another status than Running
 	for {
 		status, start, poll, err := l.statusOf()
 		if err != nil {
@@ -77,7 +77,7 @@ func (l *lab) restart(name string, r request, again bool) (*course, error) {
 	}
 }
 
-// interval is how long to wait until the next poll.
+// interval returns how long to wait until the next poll.
 func interval(elapsed time.Duration) time.Duration {
 	if elapsed < 20*time.Second {
 		return 500 * time.Millisecond

@@ -13,7 +13,7 @@ func ofLimits(id string, run func(*lab) (facts, error)) experiment {
 	return experiment{id: id, skip: needs(func(l *lab) bool { return l.throttle }, "-throttle is not given"), run: run}
 }
 
-// flood returns the request whose limit is used up.
+// flood returns the request whose rate limit the run uses up.
 func (l *lab) flood() request {
 	return request{action: "DescribeInstanceStatus", params: map[string]string{"RegionId": l.region, "InstanceId.1": l.instance}, floods: true}
 }
@@ -51,9 +51,9 @@ func (l *lab) hint() (facts, error) {
 	return f, nil
 }
 
-// reopens measures when the limit lets calls through again, by the clock of the service.
+// reopens measures when the service accepts calls again, by the clock of the service.
 func (l *lab) reopens() (facts, error) {
-	const early, late = 2 * time.Second, 4 * time.Second // the clocks may differ by as much
+	const early, late = 2 * time.Second, 4 * time.Second // the clocks may differ so much
 	if l.throttled == nil {
 		return facts{"opened": "not throttled"}, nil
 	}
@@ -81,7 +81,7 @@ func (l *lab) reopens() (facts, error) {
 	}
 }
 
-// floodEvents looks up events several times at once, which the service allows twice in a second.
+// floodEvents sends several requests for events at once. The service allows two a second.
 func (l *lab) floodEvents() (facts, error) {
 	const calls = 8
 	r := request{
@@ -107,5 +107,5 @@ func (l *lab) floodEvents() (facts, error) {
 			f = l.seen(a)
 		}
 	}
-	return f, l.sleep(2 * time.Second) // until the limit is open again
+	return f, l.sleep(2 * time.Second) // until the service accepts such requests again
 }

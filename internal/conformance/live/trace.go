@@ -8,19 +8,19 @@ import (
 	"strings"
 )
 
-// trace is what a run saw, redacted.
+// trace is the redacted result of a run.
 type trace struct {
 	Kit       int    `json:"kit"`
 	Date      string `json:"date"`
 	Region    string `json:"region"`
-	Instances int    `json:"instances"` // of the region, 300 at most
-	Restarts  int    `json:"restarts"`  // requests for a restart that were sent
+	Instances int    `json:"instances"` // number of instances in the region, 300 at most
+	Restarts  int    `json:"restarts"`  // number of requests for a restart that were sent
 	Rows      []row  `json:"rows"`
-	Stopped   string `json:"stopped,omitempty"` // why, if the run did not reach its end
+	Stopped   string `json:"stopped,omitempty"` // why the run ended early; empty if it did not
 }
 
-// row is what was seen of one claim of the table of behaviors. Facts that end with "Ms" are
-// milliseconds, and facts that begin with "~" are for readers and not compared.
+// row is the result of one experiment. Facts whose names end with "Ms" are in milliseconds.
+// Facts whose names begin with "~" are for readers and are not compared.
 type row struct {
 	ID       string            `json:"id"`
 	Facts    map[string]string `json:"facts,omitempty"`
@@ -28,7 +28,7 @@ type row struct {
 	Skipped  string            `json:"skipped,omitempty"`
 }
 
-// row is the row with the ID, or an empty one.
+// row returns the row with the ID, or an empty row.
 func (t *trace) row(id string) row {
 	for _, r := range t.Rows {
 		if r.ID == id {
@@ -43,20 +43,21 @@ type moment struct {
 	Status string `json:"status"`
 }
 
-// redactor takes out of texts what must not leave the machine.
+// redactor removes from texts what must not leave the machine.
 type redactor struct {
-	secrets []string // no trace is written that holds one of them
-	hidden  []string // these, and what the responses named
+	secrets []string // a trace that holds one of these is not written
+	hidden  []string // the secrets, and the values that the responses named
 }
 
-// hide adds values to take out. Short ones are left: they would take words apart.
+// hide adds values to remove. It ignores short values, because they occur within words.
 func (r *redactor) hide(values ...string) {
 	for _, value := range values {
 		if len(value) >= 6 && !slices.Contains(r.hidden, value) {
 			r.hidden = append(r.hidden, value)
 		}
 	}
-	// The longest first, so that none is left in part because another is a part of it.
+	// The longest first, so that no part of a value remains after another value that it
+	// contains was removed.
 	slices.SortFunc(r.hidden, func(a, b string) int { return len(b) - len(a) })
 }
 
@@ -70,16 +71,16 @@ func (r *redactor) keep(secrets ...string) {
 	r.hide(secrets...)
 }
 
-// naming is a name of a field whose value may say whose instance this is.
+// naming matches the names of fields whose values may identify the owner of the instance.
 var naming = regexp.MustCompile(`(Id|ID|Ids|Name|Address|Ip|IP|Mac|Number|Description|Owner|Key|Value|Token|Output|Username)$`)
 
-// known are the names of fields whose values are the vendor's words.
+// known are the names of fields whose values the vendor defines.
 var known = []string{"RegionId", "ZoneId", "eventName", "QuotaName"}
 
-// enumerations are the names of objects whose Name is the vendor's word, such as Running.
+// enumerations are the names of objects whose Name the vendor defines, such as Running.
 var enumerations = []string{"Status", "HealthStatus", "EventType", "EventCycleStatus"}
 
-// learn hides the values in a response that may say whose it is.
+// learn hides the values in a response that may identify its owner.
 func (r *redactor) learn(value any, name string) {
 	switch value := value.(type) {
 	case map[string]any:
@@ -101,18 +102,18 @@ func (r *redactor) learn(value any, name string) {
 }
 
 var (
-	// personal is what looks like an address, an account, a key or a resource.
+	// personal matches what looks like an address, an account, a key or a resource.
 	personal = regexp.MustCompile(`\d{1,3}(\.\d{1,3}){3}|[0-9a-fA-F]{0,4}(:[0-9a-fA-F]{0,4}){3,}|\d{8,}|\b[a-z]{1,6}-[0-9a-z]{12,}\b|\b(LTAI|STS\.)\w+|[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-\w+`)
-	// plainWord is a word or a short number of a sentence, with its punctuation.
+	// plainWord matches a word or a short number in a sentence, with its punctuation.
 	plainWord = regexp.MustCompile(`^["'(\[]*([A-Za-z][A-Za-z.'-]{0,23}|\d{1,3})["')\],.:;]*$`)
-	// plainName is a name of a field or a header, or a code.
+	// plainName matches the name of a field or a header, or a code.
 	plainName = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9._-]{0,80}|\d{3})$`)
 )
 
 const removed = "…"
 
-// without takes value out of text, in upper and lower case: net/http changes the case of the
-// names of headers.
+// without removes value from text, in upper and lower case, because net/http changes the case
+// of header names.
 func without(text, value string) string {
 	var kept strings.Builder
 	value = lower(value)
@@ -127,7 +128,7 @@ func without(text, value string) string {
 	}
 }
 
-// lower changes ASCII letters only, so that the length stays.
+// lower changes only ASCII letters, so that the length stays the same.
 func lower(text string) string {
 	b := []byte(text)
 	for i, c := range b {
@@ -138,7 +139,7 @@ func lower(text string) string {
 	return string(b)
 }
 
-// withoutSecrets is for the terminal of the owner, who may see all else.
+// withoutSecrets removes only the secrets, for the terminal of the owner, who may see the rest.
 func (r *redactor) withoutSecrets(text string) string {
 	for _, secret := range r.secrets {
 		text = without(text, secret)
@@ -153,7 +154,8 @@ func (r *redactor) clean(text string) string {
 	return personal.ReplaceAllString(text, removed)
 }
 
-// sentence keeps the plain words of a message, up to where the service repeats what was sent.
+// sentence keeps the plain words of a message, up to the place where the service repeats the
+// request.
 func (r *redactor) sentence(text string) string {
 	for _, echo := range []string{"server string to sign", "server StringToSign", "server CanonicalRequest"} {
 		text, _, _ = strings.Cut(text, echo)
@@ -168,7 +170,7 @@ func (r *redactor) sentence(text string) string {
 	return strings.Join(words, " ")
 }
 
-// name keeps a name that looks like one.
+// name returns a text that looks like a name, and otherwise removes it.
 func (r *redactor) name(text string) string {
 	if text = r.clean(text); text != "" && !plainName.MatchString(text) {
 		return removed
@@ -176,7 +178,7 @@ func (r *redactor) name(text string) string {
 	return text
 }
 
-// names joins names, each redacted.
+// names redacts each name, and joins the names.
 func (r *redactor) names(all []string) string {
 	kept := make([]string, 0, len(all))
 	for _, name := range all {
@@ -186,8 +188,8 @@ func (r *redactor) names(all []string) string {
 	return strings.Join(slices.Compact(kept), ",")
 }
 
-// write returns the trace as JSON, or an error if something is in it that must not be. The
-// facts are redacted one by one; this is the second line.
+// write returns the trace as JSON, or an error if the trace holds something that must not leave
+// the machine. Each fact is already redacted; this is a second check.
 func (r *redactor) write(t *trace) ([]byte, error) {
 	data, err := json.MarshalIndent(t, "", "  ")
 	if err != nil {

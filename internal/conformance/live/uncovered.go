@@ -9,7 +9,7 @@ var uncovered = []struct{ id, why string }{
 	{"reboot.locked", "the service sets and removes security locks; the kit refuses a locked instance"},
 	{"reboot.expired", "the kit would need an instance that has expired"},
 	{"reboot.order", "the kit would need an instance that is locked and has expired"},
-	{"reboot.hang", "nobody can cause it. If it happens, the run stops, and the trace holds the statuses until then"},
+	{"reboot.hang", "nobody can cause it. If it happens, the run stops, and the trace holds the last status"},
 	{"reboot.errors", "nobody can cause these failures of disks, keys and the service"},
 	{"reboot.common-errors", "nobody can cause these failures of the service"},
 	{"power.switch", "the kit does not stop the instance"},

@@ -25,34 +25,34 @@ import (
 // credentials are an access key, with a token if it is temporary, and perhaps a bearer token.
 type credentials struct{ id, secret, token, bearer string }
 
-// wire signs and sends single requests, without the client that the project is about: what
-// goes out is exactly what an experiment asks for, and nothing is retried.
+// wire signs and sends single requests without the client of this project, so that each
+// request is exactly what the experiment needs. Nothing is retried.
 type wire struct {
 	http     *http.Client
 	endpoint string // scheme and host
 	key      credentials
-	offset   time.Duration // the service's clock less this machine's
+	offset   time.Duration // the service's clock minus the local clock
 }
 
-// request is a request, with what an experiment does wrong on purpose.
+// request is a request, with the errors that an experiment makes on purpose.
 type request struct {
-	endpoint string // default that of the wire
+	endpoint string // default: that of the wire
 	action   string
-	version  string // default that of ECS
-	method   string // default POST: net/http repeats a GET by itself if the connection breaks
+	version  string // default: that of ECS
+	method   string // default POST, because net/http repeats a GET if the connection breaks
 	params   map[string]string
 	v1       bool   // signature 1.0 instead of ACS3
-	format   string // of signature 1.0, default JSON; "-" for none
-	xml      bool   // of ACS3: asks for XML
+	format   string // the Format of signature 1.0; default JSON, "-" for none
+	xml      bool   // with ACS3, accept XML
 
 	key     *credentials
 	bearer  bool
 	skew    time.Duration
-	stamp   string // in place of the time
+	stamp   string // replaces the time
 	nonce   string
-	without string // a common parameter to leave out of signature 1.0
-	hash    string // in place of the signature method of signature 1.0
-	floods  bool   // it may be throttled
+	without string // a common parameter of signature 1.0 to leave out
+	hash    string // replaces the signature method of signature 1.0
+	floods  bool   // the request may be throttled
 }
 
 // reply is a response, read to its end.
@@ -62,8 +62,8 @@ type reply struct {
 	body   []byte
 	sent   time.Time
 	at     time.Time
-	fields map[string]any // of a JSON body; of an XML body, the root's children
-	root   string         // of an XML body
+	fields map[string]any // the fields of a JSON body, or the children of the root of an XML body
+	root   string         // the root of an XML body
 }
 
 const ecsVersion = "2014-05-26"
@@ -101,7 +101,7 @@ func (w *wire) send(ctx context.Context, r request) (*reply, error) {
 	sent := time.Now()
 	in, err := w.http.Do(out)
 	if err != nil {
-		// The error has the URL, which has the key and the signature.
+		// The error contains the URL, which contains the key and the signature.
 		if broken, ok := errors.AsType[*url.Error](err); ok {
 			err = broken.Err
 		}
@@ -116,7 +116,7 @@ func (w *wire) send(ctx context.Context, r request) (*reply, error) {
 	return answer, nil
 }
 
-// userAgent is what ActionTrail shows of the kit's restarts.
+// userAgent is the User-Agent of each request. ActionTrail shows it.
 const userAgent = "ecsreboot-live/1"
 
 func newNonce() string {
@@ -220,11 +220,11 @@ func hash(text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// parse reads the body as what it looks like.
+// parse reads the body as XML or JSON, by its first character.
 func (a *reply) parse() {
 	body := bytes.TrimSpace(a.body)
 	if len(body) == 0 || body[0] != '<' {
-		_ = json.Unmarshal(body, &a.fields) // what is no JSON has no fields
+		_ = json.Unmarshal(body, &a.fields) // other texts have no fields
 		return
 	}
 	decoder, depth, name := xml.NewDecoder(bytes.NewReader(body)), 0, ""
@@ -259,7 +259,7 @@ func (a *reply) text(name string) string {
 	return text
 }
 
-// at follows the names down into a JSON object.
+// at returns the value at a path of names in a JSON object.
 func at(value any, names ...string) any {
 	for _, name := range names {
 		object, _ := value.(map[string]any)
@@ -268,7 +268,7 @@ func at(value any, names ...string) any {
 	return value
 }
 
-// paths are the names of all that value holds.
+// paths adds to found the paths of all names in value.
 func paths(value any, prefix string, found map[string]bool) {
 	switch value := value.(type) {
 	case map[string]any:
