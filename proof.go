@@ -331,7 +331,7 @@ func (e *evidence) judgeSeen(options WaitOptions, probed ProbeResult) (verdict, 
 	case e.denied != nil:
 		return failed, "", e.denied
 	case e.faults > options.MaxPollFailures:
-		return failed, "", fmt.Errorf("%d readings in a row failed, the last: %w", e.faults, e.fault)
+		return failed, "", fmt.Errorf("%d polls in a row failed, the last: %w", e.faults, e.fault)
 	case e.absent > 1:
 		return failed, "", notListed()
 	case e.absent > 0 || e.last.Status == "":

@@ -285,7 +285,7 @@ func (e *WaitError) Error() string {
 	text := errorText(e.Err)
 	switch {
 	case e.LastSeen.IsZero():
-		text += "; the instance was not seen since"
+		text += "; no poll has shown the instance since then"
 	default:
 		text += fmt.Sprintf("; last seen %s %v ago", e.LastStatus, e.at.Sub(e.LastSeen).Round(time.Second))
 	}

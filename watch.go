@@ -267,7 +267,7 @@ func (w *watch) second(ctx context.Context) bool {
 }
 
 // errSettled is why a resend is not sent.
-var errSettled = errors.New("what became of the first request is known by now")
+var errSettled = errors.New("the outcome of the first request is known by now")
 
 // isSettled reports whether a witness has settled the first request, or has recorded signs
 // of a restart. This may happen while the resend waits for the pacer.

@@ -96,7 +96,7 @@ type Finding string
 
 // The findings.
 const (
-	FindingNoTrace  Finding = "no trace" // no record shows what became of the request, which proves nothing. An empty Finding means the same
+	FindingNoTrace  Finding = "no trace" // no record shows the outcome of the request, which proves nothing. An empty Finding means the same
 	FindingAccepted Finding = "accepted" // the request arrived, and the service accepted the restart
 	FindingRefused  Finding = "refused"  // the request arrived, and the service refused the restart
 )

@@ -97,7 +97,7 @@ func TestEndlessPolls(t *testing.T) {
 		client := fuzzClient(t, endless(&requests, 2, func(int64) bool { return false }))
 		before := ecsreboot.Baseline{InstanceID: id, Status: ecsreboot.StatusRunning, TakenAt: time.Now()}
 		_, err := client.WaitUntilRestarted(t.Context(), before, ecsreboot.WaitOptions{})
-		require.ErrorContains(t, err, "6 readings in a row failed")
+		require.ErrorContains(t, err, "6 polls in a row failed")
 		require.NotErrorIs(t, err, ecsreboot.ErrInvalidInstanceIDNotFound)
 		assert.Equal(t, int64(6*11), requests.Load())
 	})

@@ -354,7 +354,7 @@ func whatItIs(result *ecsreboot.RestartResult, err error) string {
 		return notInTime
 	case errors.Is(err, ecsreboot.ErrNotProven):
 		return notSettled
-	case strings.Contains(err.Error(), "readings in a row failed"):
+	case strings.Contains(err.Error(), "polls in a row failed"):
 		return faulty
 	case errors.Is(err, ecsreboot.ErrRejected):
 		return refused
