@@ -71,6 +71,9 @@ func resolveCommand(p *program) *cobra.Command {
 		Long: `resolve polls the instances that are restarting, unknown or failed according to the
 journal, and records what it finds. It sends no restart.
 
+The exit code is 0 if no instance stays unknown; resume continues the run. It is 3 if
+an instance stays unknown or unproven, and 8 if the run was finished before.
+
 The first SIGINT, SIGTERM or SIGHUP ends resolve at once, and so does --timeout.`,
 		Example: `  ecs-reboot resolve web.journal
   ecs-reboot resolve web.journal --unknown-grace 10m

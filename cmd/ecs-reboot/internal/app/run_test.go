@@ -155,6 +155,28 @@ func TestUnknown(t *testing.T) {
 	})
 }
 
+// A resolve that leaves nothing unknown has done what it should, although instances wait.
+func TestResolved(t *testing.T) {
+	inBubble(t, 3, func(b *bubble) {
+		b.lose("i-0", ecstest.Fault{Refuse: "DiskError"})
+		p := b.process("", b.first("--unknown-grace", "1m", "--max-failed", "1", "--witness", "actiontrail")...)
+		p.interrupt(30 * time.Second)
+		time.AfterFunc(31*time.Second, func() { p.signals <- os.Interrupt })
+		require.Equal(b, exitcode.Unknown, p.run(), p.stderr.String())
+
+		p = b.process("", "resolve", b.journal)
+		require.Equal(b, exitcode.Done, p.run(), p.stderr.String())
+		require.Contains(b, p.stdout.String(), "i-0 failed: refused, DiskError")
+		require.Contains(b, p.stdout.String(), "  waiting, nothing was sent to them:\n")
+		require.NotContains(b, p.stdout.String()+p.stderr.String(), "as requested")
+		require.Contains(b, p.stderr.String(), "  end\n")
+
+		code, _, stderr := b.do(b.later("resume", "--yes")...)
+		require.Equal(b, exitcode.Done, code, stderr)
+		require.Equal(b, ones(3), b.reboots(3))
+	})
+}
+
 func TestInterrupted(t *testing.T) {
 	inBubble(t, 4, func(b *bubble) {
 		p := b.process("", b.first()...)

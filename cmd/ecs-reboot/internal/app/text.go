@@ -259,7 +259,7 @@ func ending(r *result) string {
 		return "; " + screen.Paused(r.held) + "; the last session has no end: it is in progress, or has crashed"
 	case r.report.Ended.IsZero():
 		return "; the last session has no end: it is in progress, or has crashed"
-	case reason == fleet.ReasonDone:
+	case reason == fleet.ReasonDone, r.resolved:
 		return ""
 	case r.stopped != "":
 		return "; stopped: " + r.stopped
