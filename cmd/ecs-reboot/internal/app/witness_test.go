@@ -31,7 +31,7 @@ func TestWitness(t *testing.T) {
 		witness string
 		says    string // of the error, or a part of what is printed
 	}{
-		"refused":       {ecstest.Fault{Refuse: "DiskError"}, "actiontrail,states", exitcode.Failed, fleet.StateFailed, "ActionTrail and CloudMonitor", "DiskError"},
+		"refused":       {ecstest.Fault{Refuse: "DiskError"}, "actiontrail,states", exitcode.Failed, fleet.StateFailed, "ActionTrail", "DiskError"},
 		"accepted":      {ecstest.Fault{Act: true}, "actiontrail", exitcode.Done, fleet.StateHealthy, "", ""},
 		"never arrived": {ecstest.Fault{}, "actiontrail,states", exitcode.Unknown, fleet.StateUnknown, "", "no trace"},
 		"not asked":     {ecstest.Fault{Refuse: "DiskError"}, "none", exitcode.Unknown, fleet.StateUnknown, "", ""},
@@ -133,7 +133,7 @@ func TestWitnessOfOne(t *testing.T) {
 		code  int
 		says  []string
 	}{
-		"refused":       {ecstest.Fault{Refuse: "DiskError"}, exitcode.Failed, []string{"DiskError", "ActionTrail and CloudMonitor: refused with DiskError"}},
+		"refused":       {ecstest.Fault{Refuse: "DiskError"}, exitcode.Failed, []string{"DiskError", "ActionTrail: refused with DiskError"}},
 		"never arrived": {ecstest.Fault{}, exitcode.Unknown, []string{"waiting for the witness", "no trace"}},
 	} {
 		t.Run(name, func(t *testing.T) {
