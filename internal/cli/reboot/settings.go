@@ -116,7 +116,7 @@ func (s *Settings) CheckWait(given map[string]bool) error {
 	case given["timeout"]:
 		return cmdline.Errorf("--timeout limits a call that does not wait; to limit the wait, use --wait-timeout")
 	case options.Timeout < 0:
-		return cmdline.Errorf("--wait-timeout %v is negative; 0 means none", options.Timeout)
+		return cmdline.Errorf("--wait-timeout %v is negative; 0 for no limit", options.Timeout)
 	case options.UnknownGrace < 0:
 		return cmdline.Errorf("--unknown-grace %v is negative", options.UnknownGrace)
 	}

@@ -121,6 +121,9 @@ func (p *program) goOn(ctx context.Context, s *settings, begin func(context.Cont
 	if err := s.recall(history.Plan); err != nil {
 		return &result{err: err}
 	}
+	if err := s.checkWitnessTimeout(true); err != nil {
+		return &result{err: err}
+	}
 	s.noHeartbeat = !named && !slices.Contains(hooks, fleet.HookHealth)
 	again := s.mustGive(history.Plan, hooks)
 	if err := s.checkHooks("the session before", again); err != nil {

@@ -152,6 +152,9 @@ func (s *settings) takePlan(plan fleet.Plan) error {
 	if err := s.recall(plan); err != nil {
 		return err
 	}
+	if err := s.checkWitnessTimeout(true); err != nil {
+		return err
+	}
 	if err := s.checkHooks("the plan", plan.Hooks); err != nil {
 		return err
 	}

@@ -76,6 +76,8 @@ const consoleShown = 12
 func writeConsole(b *strings.Builder, r fleet.Record) {
 	lines := consoleLines(r.Console)
 	switch n := len(lines); {
+	case r.ConsoleError == screen.ConsoleEmpty:
+		b.WriteString("    its console output is empty\n")
 	case r.ConsoleError != "":
 		fmt.Fprintf(b, "    failed to read its console output: %s\n", screen.Clean(r.ConsoleError))
 	case n == 0:

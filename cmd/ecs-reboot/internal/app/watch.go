@@ -131,9 +131,13 @@ func (w *watch) onEvent(e fleet.Event) {
 	}
 }
 
-// shown returns an event as people see it, if they do. A session of resolve is one that was
+// shown returns an event as people see it, if they do. A missing permission to read
+// consoles is shown once, by the witness. A session of resolve is one that was
 // stopped before it began. To people, nobody has stopped it.
 func (w *watch) shown(e fleet.Event) (fleet.Event, bool) {
+	if e.Kind == fleet.EventConsole && e.Error != "" && w.program.consoleDenied.Load() {
+		return e, false // the witness has said so
+	}
 	if w.resolving && e.Reason == fleet.ReasonUser {
 		switch e.Kind {
 		case fleet.EventStop:
