@@ -47,7 +47,7 @@ Flags:
   --count <n>           serve n instances, i-00000001 and on
   --tag <key=value>     tag of the instances
   --reboot-time <time>  how long a restart takes; default 30s, or 10s by force
-  --fault <fault>       make calls fail, such as drop,act,real,action=RebootInstance
+  --fault <fault>       make calls fail, such as drop,real,action=RebootInstance
 
 Examples:
   emulator --addr 127.0.0.1:8080

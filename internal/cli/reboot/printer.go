@@ -103,9 +103,9 @@ func (p *Printer) print(r view.Result) view.Result {
 	}
 	switch {
 	case p.settings.JSON:
-		process.PrintResult(p.streams.Stdout, p.streams.Stderr, Program, r.JSON())
+		process.PrintResult(p.streams.Stdout, p.streams.Stderr, p.settings.name(), r.JSON())
 	case r.ExitCode != exitcode.Usage: // an invalid command line has no result
-		process.PrintResult(p.streams.Stdout, p.streams.Stderr, Program, r.Line())
+		process.PrintResult(p.streams.Stdout, p.streams.Stderr, p.settings.name(), r.Line())
 	}
 	return r
 }

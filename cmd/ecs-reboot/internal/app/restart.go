@@ -53,6 +53,7 @@ To read the IDs from stdin, give - in place of the IDs. Scripts need --yes.`,
 	r.one.Program = Name + " restart"
 	s, goFlags := r.several, r.one.Flags()
 	goFlags.Lookup("json").Usage = "print the result as one line of JSON, on failure too; for one instance, after a line for each event"
+	goFlags.Lookup("yes").Usage = "do not ask; scripts need it"
 	s.addGo(groupWhere, goFlags, "region", "profile", "vpc", "endpoint", "signature", "debug", "emulate")
 	s.addIDsFile()
 	s.addGo("What to do", goFlags, "dry-run", "force", "yes", "timeout")
