@@ -307,7 +307,11 @@ func listing(ids []string, found map[string]ecsreboot.Instance) string {
 			fmt.Fprintf(&b, "  %s  not listed: it does not exist in the region, or the permission ecs:DescribeInstances is missing\n", id)
 			continue
 		}
-		words := []string{id, instance.Name, instance.Zone, string(instance.Status)}
+		name := instance.Name
+		if name == id { // of an instance that was given no name
+			name = ""
+		}
+		words := []string{id, name, instance.Zone, string(instance.Status)}
 		fmt.Fprintf(&b, "  %s\n", strings.Join(slices.DeleteFunc(words, func(word string) bool { return word == "" }), "  "))
 	}
 	return b.String()

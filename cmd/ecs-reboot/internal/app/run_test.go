@@ -177,6 +177,30 @@ func TestResolved(t *testing.T) {
 	})
 }
 
+// The advice on several instances is in the plural.
+func TestNextOfSeveral(t *testing.T) {
+	inBubble(t, 4, func(b *bubble) {
+		b.lose("i-1", ecstest.Fault{})
+		b.lose("i-2", ecstest.Fault{})
+		args := []string{
+			"run", "--region", "cn-hangzhou", "--journal", b.journal, "--yes", "--all", "--canary", "none", "--min-ready", "0",
+			"--dry-runs", "0", "--max-failed", "2", "--max-unavailable", "3", "--allow-wide", "--unknown-grace", "1m",
+		}
+		p := b.process("", args...)
+		require.Equal(b, exitcode.Unknown, p.run(), p.stderr.String())
+		require.Contains(b, p.stdout.String(), "  i-1 i-2: they may have restarted: look at them before you send another restart; this command polls them and sends no restart\n")
+	})
+	for one, several := range map[string]string{
+		"it restarted; to undrain it again":                               "they restarted; to undrain them again",
+		"a restart was sent: look at the instance; when it is back":       "restarts were sent: look at the instances; when they are back",
+		"start it, which has the effect of a restart; then":               "start them, which has the effect of a restart; then",
+		"it was an emulated instance, which is gone":                      "they were emulated instances, which are gone",
+		"check the ID, the region, and the permission; when it is listed": "check the IDs, the region, and the permission; when they are listed",
+	} {
+		require.Equal(t, several, ofSeveral(one))
+	}
+}
+
 func TestInterrupted(t *testing.T) {
 	inBubble(t, 4, func(b *bubble) {
 		p := b.process("", b.first()...)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -158,7 +159,11 @@ func (n *nextSteps) String() string {
 		if more := len(ids) - idsInLine; more > 0 {
 			shown += fmt.Sprintf(" and %d more", more)
 		}
-		fmt.Fprintf(&b, "  %s\n", strings.TrimSuffix(shown+": "+a.words, ": "))
+		words := a.words
+		if len(ids) > 1 {
+			words = ofSeveral(words)
+		}
+		fmt.Fprintf(&b, "  %s\n", strings.TrimSuffix(shown+": "+words, ": "))
 		if a.command != "" {
 			fmt.Fprintf(&b, "      %s\n", a.command)
 		}
@@ -167,6 +172,30 @@ func (n *nextSteps) String() string {
 		fmt.Fprintf(&b, "  Replace %s by the value of the session before.\n", asBefore)
 	}
 	return b.String()
+}
+
+// ofSeveral puts advice on one instance into the plural.
+func ofSeveral(words string) string {
+	for _, p := range plurals {
+		words = p.one.ReplaceAllString(words, p.several)
+	}
+	return words
+}
+
+var plurals = []struct {
+	one     *regexp.Regexp
+	several string
+}{
+	{regexp.MustCompile(`\ban emulated instance, which is gone\b`), "emulated instances, which are gone"},
+	{regexp.MustCompile(`\bit was\b`), "they were"},
+	{regexp.MustCompile(`\bit is\b`), "they are"},
+	{regexp.MustCompile(`\bit (may|did|restarted)\b`), "they $1"},
+	{regexp.MustCompile(`\bit\b`), "them"},
+	{regexp.MustCompile(`\ba restart was sent\b`), "restarts were sent"},
+	{regexp.MustCompile(`\bno restart was sent\b`), "no restarts were sent"},
+	{regexp.MustCompile(`\bthe instance\b`), "the instances"},
+	{regexp.MustCompile(`\bthe ID\b`), "the IDs"},
+	{regexp.MustCompile(`\bthe lock\b`), "the locks"},
 }
 
 // The number of waiting instances that are listed.
