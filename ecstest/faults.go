@@ -160,7 +160,7 @@ func (s *Server) faultOf(req *request, call *ReceivedCall) *Fault {
 	f := s.takeFault(func(f *armedFault) bool {
 		return f.Kind != FaultRefuse &&
 			(f.Action == "" || f.Action == req.action) &&
-			!(f.Real && call.DryRun) &&
+			(!f.Real || !call.DryRun) &&
 			(f.InstanceID == "" || slices.Contains(req.ids, f.InstanceID))
 	})
 	if f != nil {

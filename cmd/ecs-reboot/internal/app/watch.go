@@ -138,15 +138,13 @@ func (w *watch) shown(e fleet.Event) (fleet.Event, bool) {
 	if e.Kind == fleet.EventConsole && e.Error != "" && w.program.consoleDenied.Load() {
 		return e, false // the witness has said so
 	}
-	if w.resolving && e.Reason == fleet.ReasonUser {
-		switch e.Kind {
-		case fleet.EventStop:
-			return e, false
-		case fleet.EventEnd:
-			e.Reason = ""
-		}
+	if !w.resolving || e.Reason != fleet.ReasonUser {
+		return e, true
 	}
-	return e, true
+	if e.Kind == fleet.EventEnd {
+		e.Reason = ""
+	}
+	return e, e.Kind != fleet.EventStop
 }
 
 // awaitApproval says that a canary stage waits for approval.
