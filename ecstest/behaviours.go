@@ -356,7 +356,7 @@ var behaviors = []Behavior{
 		"fault answer", "Fault.Body", "Fault.Header",
 	}},
 	{ID: "fault.choice", Does: "chooses which calls a fault hits, and whether the call is carried out, or refused although the response says something else", Kind: "ours", Source: "a control of tests", Covers: []string{
-		"Fault.Kind", "Fault.Action", "Fault.InstanceID", "Fault.Skip", "Fault.Times", "Fault.Act", "Fault.Refuse",
+		"Fault.Kind", "Fault.Action", "Fault.InstanceID", "Fault.Real", "Fault.Skip", "Fault.Times", "Fault.Act", "Fault.Refuse",
 	}},
 	{ID: "server.controls", Does: "listens, reports calls and statuses, and closes idle connections", Kind: "ours", Source: "controls of tests", Covers: []string{
 		"Options.Addr", "Options.IdleTimeout", "Options.OnCall", "Options.OnStatus", "Instance.Reboot",

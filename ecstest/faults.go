@@ -66,6 +66,8 @@ type Fault struct {
 	// Action and InstanceID choose the calls; empty means any. A call that lists
 	// several instances matches if one of them is InstanceID.
 	Action, InstanceID string
+	// Real makes dry runs pass: only calls that are not dry runs match.
+	Real bool
 	// The first Skip calls that match pass, and the next Times calls that match are
 	// hit. A Times of 0 means one; a negative number means all.
 	Skip, Times int
@@ -158,6 +160,7 @@ func (s *Server) faultOf(req *request, call *ReceivedCall) *Fault {
 	f := s.takeFault(func(f *armedFault) bool {
 		return f.Kind != FaultRefuse &&
 			(f.Action == "" || f.Action == req.action) &&
+			(!f.Real || !call.DryRun) &&
 			(f.InstanceID == "" || slices.Contains(req.ids, f.InstanceID))
 	})
 	if f != nil {

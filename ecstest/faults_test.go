@@ -72,6 +72,19 @@ func TestFaultRefuse(t *testing.T) {
 	})
 }
 
+// A fault of real calls does not count dry runs, and does not hit them.
+func TestFaultReal(t *testing.T) {
+	sockets(t, func(t *testing.T, s *Server) {
+		s.Inject(Fault{Kind: FaultDrop, Action: actionReboot, Real: true})
+		c := newCaller(s)
+		dry := c.must(t, actionReboot, "InstanceId", id, "DryRun", "true")
+		require.Equal(t, "DryRunOperation", dry.code())
+		_, err := c.do(t, actionReboot, "InstanceId", id)
+		require.Error(t, err)
+		require.Equal(t, http.StatusOK, c.reboot(t).status)
+	})
+}
+
 func TestFaultHang(t *testing.T) {
 	for _, act := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

@@ -17,8 +17,9 @@ import (
 // others.
 //
 //   - If a witness found that the service accepted or refused the request, the merged
-//     testimony has this finding. If two findings contradict each other, Testify returns an
-//     error that names both.
+//     testimony has this finding and names only the witnesses that found it. If two findings
+//     contradict each other, Testify returns an error that names both.
+//   - If there is no finding, the merged testimony names all witnesses that answered.
 //   - Changes has the changes of all testimonies.
 //   - AskAgain is the shortest one, and at most about 30 s if a witness failed.
 //   - If a witness fails, the testimonies of the others still apply, and the Message
@@ -105,7 +106,7 @@ func hasFinding(t ecsreboot.Testimony) bool {
 
 func merge(heard []said, request ecsreboot.SentRequest) (ecsreboot.Testimony, error) {
 	var all, found ecsreboot.Testimony
-	var names, notes []string
+	var names, finders, notes []string
 	var failures, denials []error
 	for _, h := range heard {
 		t := h.testimony
@@ -128,6 +129,9 @@ func merge(heard []said, request ecsreboot.SentRequest) (ecsreboot.Testimony, er
 			notes = append(notes, t.Witness+": "+t.Message)
 		}
 		names = append(names, t.Witness)
+		if hasFinding(t) {
+			finders = append(finders, t.Witness)
+		}
 		all.Changes = append(all.Changes, t.Changes...)
 		if t.AskAgain > 0 && (all.AskAgain == 0 || t.AskAgain < all.AskAgain) {
 			all.AskAgain = t.AskAgain
@@ -145,6 +149,7 @@ func merge(heard []said, request ecsreboot.SentRequest) (ecsreboot.Testimony, er
 	slices.SortStableFunc(all.Changes, func(a, b ecsreboot.Observation) int { return a.At.Compare(b.At) })
 	all.Witness, all.SendID, all.Finding = strings.Join(names, " and "), request.SendID, ecsreboot.FindingNoTrace
 	if hasFinding(found) {
+		all.Witness = strings.Join(finders, " and ")
 		all.Finding, all.RequestID, all.Code, all.At = found.Finding, found.RequestID, found.Code, found.At
 		notes = slices.Insert(notes, 0, found.Message)
 	}

@@ -47,7 +47,14 @@ func TestAll(t *testing.T) {
 		"finding": {
 			witnesses: []ecsreboot.Witness{none, accepted, changes, nil},
 			want: ecsreboot.Testimony{
-				Witness: "C and A and D", Finding: ecsreboot.FindingAccepted, RequestID: "R", Message: "C: too early",
+				Witness: "A", Finding: ecsreboot.FindingAccepted, RequestID: "R", Message: "C: too early",
+				Changes: []ecsreboot.Observation{stopping, running}, AskAgain: 30 * time.Second,
+			},
+		},
+		"no finding": {
+			witnesses: []ecsreboot.Witness{none, changes},
+			want: ecsreboot.Testimony{
+				Witness: "C and D", Finding: ecsreboot.FindingNoTrace, Message: "C: too early",
 				Changes: []ecsreboot.Observation{stopping, running}, AskAgain: 30 * time.Second,
 			},
 		},

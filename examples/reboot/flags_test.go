@@ -56,7 +56,7 @@ func TestUsageErrors(t *testing.T) {
 			got := invoke(t.Context(), t, test.args...)
 			require.Equal(t, exitcode.Usage, got.code, got.stderr)
 			require.Contains(t, got.stderr, test.text)
-			require.True(t, strings.HasSuffix(got.stderr, "\nRun ecs-reboot -h for help.\n"), got.stderr)
+			require.True(t, strings.HasSuffix(got.stderr, "\nRun reboot -h for help.\n"), got.stderr)
 			if cmdline.HasSwitch(test.args, "json") {
 				return
 			}
@@ -92,5 +92,5 @@ func TestJSONIsSeenWhereverItStands(t *testing.T) {
 func TestVersion(t *testing.T) {
 	got := invoke(t.Context(), t, "--version")
 	require.Equal(t, exitcode.Done, got.code)
-	require.True(t, strings.HasPrefix(got.stdout, "ecs-reboot "+ecsreboot.Version+" go1."), got.stdout)
+	require.True(t, strings.HasPrefix(got.stdout, "reboot "+ecsreboot.Version+" go1."), got.stdout)
 }

@@ -2,7 +2,7 @@
 // it is proven. Package internal/cli/reboot does the work. Scripts build it, as go run
 // turns every failure into 1:
 //
-//	go build -o ecs-reboot ./examples/reboot
+//	go build -o reboot ./examples/reboot
 package main
 
 import (

@@ -214,7 +214,7 @@ func TestRequestAsAsked(t *testing.T) {
 	require.True(t, calls[0].DryRun)
 	require.False(t, calls[0].ForceStop)
 	require.Equal(t, "ACS3-HMAC-SHA256", calls[0].SignatureVersion)
-	require.Contains(t, calls[0].Header.Get("User-Agent"), "ecs-reboot/"+ecsreboot.Version)
+	require.Contains(t, calls[0].Header.Get("User-Agent"), "reboot/"+ecsreboot.Version)
 	require.True(t, calls[1].ForceStop)
 	require.Equal(t, "1.0", calls[1].SignatureVersion)
 }

@@ -26,7 +26,7 @@ func TestProcess(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the program")
 	}
-	binary := filepath.Join(t.TempDir(), "ecs-reboot")
+	binary := filepath.Join(t.TempDir(), "reboot")
 	output, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput()
 	require.NoError(t, err, string(output))
 

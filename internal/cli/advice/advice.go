@@ -4,6 +4,7 @@ package advice
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
@@ -36,6 +37,8 @@ func OnRestart(err error, program string) string {
 	switch {
 	case errors.Is(err, context.Canceled), failed == nil:
 		return ""
+	case failed.Outcome == ecsreboot.OutcomeNone && strings.HasPrefix(failed.Operation, "Describe"): // before the restart
+		return "No restart was sent. Check the region, the network and the proxy; inside a VPC without internet access, use --vpc."
 	case failed.Outcome == ecsreboot.OutcomeNotSent:
 		return "Nothing reached the service. Check the region, the network and the proxy; inside a VPC without internet access, use --vpc."
 	case failed.Outcome == ecsreboot.OutcomeNone:

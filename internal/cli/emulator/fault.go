@@ -57,13 +57,18 @@ func parseFault(text string) (ecstest.Fault, error) {
 
 func setOption(f *ecstest.Fault, option string) (err error) {
 	name, value, hasValue := strings.Cut(option, "=")
-	if hasValue == (name == "act") {
-		return errors.New("act takes no value, every other option takes one")
+	if hasValue == (name == "act" || name == "real") {
+		return errors.New("act and real take no value, every other option takes one")
 	}
 	switch name {
 	case "act":
 		f.Act = true
+	case "real":
+		f.Real = true
 	case "action":
+		if _, known := actions[value]; !known {
+			return fmt.Errorf("unknown action %q", value)
+		}
 		f.Action = value
 	case "id":
 		f.InstanceID = value
@@ -78,6 +83,9 @@ func setOption(f *ecstest.Fault, option string) (err error) {
 	case "code":
 		f.Code = value
 	case "refuse":
+		if value == "" {
+			return errors.New("missing the code of the refusal, such as DiskError")
+		}
 		f.Refuse = value
 	default:
 		return errors.New("unknown option")

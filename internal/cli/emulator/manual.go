@@ -23,7 +23,9 @@ const Faults = `  kind:
     act                           execute the call before it fails
     refuse=DiskError              refuse the call with this code, whatever the
                                   response says
-    action=RebootInstance         fail only calls of this action
+    action=RebootInstance         fail only calls of this action, including dry
+                                  runs, which the preflight of a run sends
+    real                          fail only calls that are not dry runs
     id=<instance-id>              fail only calls for this instance
     skip=2                        let two such calls pass first
     delay=5s                      wait before the fault
@@ -45,12 +47,12 @@ Flags:
   --count <n>           serve n instances, i-00000001 and on
   --tag <key=value>     tag of the instances
   --reboot-time <time>  how long a restart takes; default 30s, or 10s by force
-  --fault <fault>       make calls fail, such as drop,act,action=RebootInstance
+  --fault <fault>       make calls fail, such as drop,real,action=RebootInstance
 
 Examples:
   emulator --addr 127.0.0.1:8080
   emulator --count 12 --tag role=web --reboot-time 5s
-  emulator --fault drop,act,action=RebootInstance
+  emulator --fault drop,act,real,action=RebootInstance
 `
 
 var manual = `emulator serves a fake ECS service on a loopback port, until it is interrupted.
@@ -72,7 +74,7 @@ Examples:
       --limit 100 --reboot-time 5s --reboot-jitter 5s --restart-log restarts.log
   A restart that happens although its response is lost, then a proxy's page
   instead of every list:
-    emulator --fault drop,act,action=RebootInstance \
+    emulator --fault drop,act,real,action=RebootInstance \
       --fault answer:all,action=DescribeInstances
   With the URL in $URL and the port in $PORT, the vendor's CLI calls it:
     aliyun ecs RebootInstance --InstanceId i-bp67acfmxazb4ph0001 \

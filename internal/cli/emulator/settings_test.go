@@ -41,6 +41,7 @@ func TestParseFault(t *testing.T) {
 			Kind: ecstest.FaultError, Code: "DiskError", Status: 403, Skip: 1, Delay: time.Minute,
 		},
 		"drop,refuse=DiskError":                      {Kind: ecstest.FaultDrop, Refuse: "DiskError"},
+		"drop,real,action=RebootInstance":            {Kind: ecstest.FaultDrop, Real: true, Action: "RebootInstance"},
 		"answer:1,status=200,body={\"a\":1,\"act\"}": {Kind: ecstest.FaultAnswer, Times: 1, Status: 200, Body: `{"a":1,"act"}`},
 	} {
 		got, err := parseFault(text)
@@ -49,7 +50,7 @@ func TestParseFault(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", "dropped", "drop:0", "drop:-1", "drop:", "drop:x", "drop,", "drop,act=1", "drop,acts", "drop,skip", "drop,skip=x",
-		"drop,delay=5", "throttle,hint=x", "error,status=x", "error,colour=red",
+		"drop,delay=5", "drop,real=1", "drop,action", "drop,action=RebotInstance", "drop,action=", "drop,refuse=", "throttle,hint=x", "error,status=x", "error,colour=red",
 	} {
 		_, err := parseFault(text)
 		require.Error(t, err, text)
@@ -70,6 +71,16 @@ func TestImpaired(t *testing.T) {
 	require.True(t, s.Options.Allow("RebootInstance", "i-a"))
 	require.False(t, s.Options.Allow("RebootInstance", "i-b"))
 	require.False(t, s.Options.Allow("DescribeInstances", ""))
+	for value, says := range map[string]string{
+		"drop,action=RebotInstance": `unknown action "RebotInstance"`,
+		"drop,refuse=":              "missing the code",
+	} {
+		_, err := Parse([]string{"--fault", value})
+		require.Equal(t, exitcode.Usage, exitcode.Of(err))
+		require.ErrorContains(t, err, "--fault")
+		require.ErrorContains(t, err, value)
+		require.ErrorContains(t, err, says)
+	}
 	for flag, values := range map[string][]string{
 		"--stopped": {"i-9", "i-a,", ""}, "--locked": {"i-9"}, "--expired": {"i-9"},
 		"--deny": {"RebootInstance:i-9", "RebootInstance:", "DeleteInstance", "DescribeInstances:i-a"},

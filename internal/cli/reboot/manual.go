@@ -12,12 +12,12 @@ func flags(names ...string) string {
 
 // usage is the -h page, manual the page of help. The tests hold that the manual has
 // every flag and every exit code, and that both fit 80 columns.
-const usage = `ecs-reboot restarts one Alibaba Cloud ECS instance.
+const usage = `reboot restarts one Alibaba Cloud ECS instance.
 
 Usage:
-  ecs-reboot --emulate [flags] <instance-id>          without an account
-  ecs-reboot --region <region> [flags] <instance-id>  restart a real instance
-  ecs-reboot help                                    print the manual
+  reboot --emulate [flags] <instance-id>          without an account
+  reboot --region <region> [flags] <instance-id>  restart a real instance
+  reboot help                                     print the manual
 
 Flags:
   --region <id>  region of the instance, such as cn-hangzhou
@@ -27,16 +27,16 @@ Flags:
   --json         print the result as JSON, for scripts
 
 Examples:
-  ecs-reboot --emulate --wait i-bp67acfmxazb4ph0001
-  ecs-reboot --region cn-hangzhou --dry-run i-bp67acfmxazb4ph0001
-  ecs-reboot --region cn-hangzhou --wait i-bp67acfmxazb4ph0001
+  reboot --emulate --wait i-bp67acfmxazb4ph0001
+  reboot --region cn-hangzhou --dry-run i-bp67acfmxazb4ph0001
+  reboot --region cn-hangzhou --wait i-bp67acfmxazb4ph0001
 `
 
-var manual = `ecs-reboot restarts one Alibaba Cloud ECS instance.
+var manual = `reboot restarts one Alibaba Cloud ECS instance.
 
 Usage:
-  ecs-reboot --emulate [flags] <instance-id>          without an account
-  ecs-reboot --region <region> [flags] <instance-id>  restart a real instance
+  reboot --emulate [flags] <instance-id>          without an account
+  reboot --region <region> [flags] <instance-id>  restart a real instance
 
   Flags go before the instance id. One call restarts one instance.
 
@@ -67,7 +67,8 @@ Result:
     not sent          no restart was sent; nothing restarted
     unknown           it may have restarted: look at the instance before you
                       send another restart
-    none              a dry run without a response; nothing restarted
+    none              a dry run without a response, or the instance could not
+                      be read before the restart; nothing restarted
   With --wait --json each line has a type: event, or result for the last one. An
   event has at, instanceId, event, status, startTime, requestId and error;
   --quiet leaves the events out. The result also has proof (status, start time,
@@ -87,7 +88,7 @@ Exit codes:
        have restarted, the code is 3
   Treat any other code, such as 137 of a killed process, as 3. go run turns
   every failure into 1, so build the program:
-  go build -o ecs-reboot ./examples/reboot
+  go build -o reboot ./examples/reboot
 
 Safety:
   Accepted is not restarted: the restart takes minutes more. The status Running

@@ -35,7 +35,7 @@ func Practise(s Settings, out *Printer, connector service.Connector, restartTime
 		options = p.shown(show)
 	}
 	instance := ecstest.Instance{ID: s.Request.InstanceID, Reboot: profile}
-	connection, err := connector.Connect(s.Target, Program, service.Emulation{Options: options, Instances: []ecstest.Instance{instance}}, out.Progress)
+	connection, err := connector.Connect(s.Target, s.name(), service.Emulation{Options: options, Instances: []ecstest.Instance{instance}}, out.Progress)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package reboot
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -65,7 +66,16 @@ func (p *Printer) Follow() {
 // Event shows an event of a wait.
 func (p *Printer) Event(e ecsreboot.Event) {
 	p.refused = p.refused || e.Kind == ecsreboot.EventResendRefused
+	if !p.settings.JSON && isDenied(e) {
+		return // the program has noted this
+	}
 	p.display.Event(e)
+}
+
+// isDenied reports whether a witness failed because a permission is missing.
+func isDenied(e ecsreboot.Event) bool {
+	failed, ok := errors.AsType[*ecsreboot.ForeignError](e.Err)
+	return ok && e.Kind == ecsreboot.EventWitnessFailed && errors.Is(failed.Err, ecsreboot.ErrAccessDenied)
 }
 
 // Called prints the result of a command that did not wait.
@@ -93,9 +103,9 @@ func (p *Printer) print(r view.Result) view.Result {
 	}
 	switch {
 	case p.settings.JSON:
-		process.PrintResult(p.streams.Stdout, p.streams.Stderr, Program, r.JSON())
+		process.PrintResult(p.streams.Stdout, p.streams.Stderr, p.settings.name(), r.JSON())
 	case r.ExitCode != exitcode.Usage: // an invalid command line has no result
-		process.PrintResult(p.streams.Stdout, p.streams.Stderr, Program, r.Line())
+		process.PrintResult(p.streams.Stdout, p.streams.Stderr, p.settings.name(), r.Line())
 	}
 	return r
 }

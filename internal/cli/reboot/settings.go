@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
@@ -16,8 +17,8 @@ import (
 	"github.com/ecsreboot/ecsreboot/internal/cli/view"
 )
 
-// Program is the name of the program.
-const Program = "ecs-reboot"
+// Program is the name of the example. The operators' tool has another one.
+const Program = "reboot"
 
 // Settings are the command line.
 type Settings struct {
@@ -34,6 +35,12 @@ const (
 	defaultUnknownGrace = time.Minute
 )
 
+// name returns the name of the program, without the command that Program may have.
+func (s *Settings) name() string {
+	name, _, _ := strings.Cut(s.Program, " ")
+	return name
+}
+
 // Flags returns the flags of the command line except --version.
 func (s *Settings) Flags() *flag.FlagSet {
 	flags := cmdline.NewFlagSet(Program)
@@ -41,7 +48,7 @@ func (s *Settings) Flags() *flag.FlagSet {
 	flags.Lookup("timeout").Usage = "limit of a call that does not wait, such as 90s; 0 for no limit. Default: 2m"
 	flags.BoolVar(&s.Request.DryRun, "dry-run", false, "only check whether the service would accept the restart")
 	flags.BoolVar(&s.Request.ForceStop, "force", false, "force the restart, like a power cut: the guest loses the data that it has not written to disk")
-	flags.BoolVar(&s.Yes, "yes", false, "do not ask; scripts need it")
+	flags.BoolVar(&s.Yes, "yes", false, "do not ask whether to restart by force; scripts need it with --force")
 	flags.BoolVar(&s.Wait, "wait", false, "follow the restart until it is proven and the instance is Running again")
 	flags.DurationVar(&s.WaitOptions.Timeout, "wait-timeout", defaultWaitTimeout, "limit of the restart and the wait together; 0 for no limit. Default: 25m")
 	flags.DurationVar(&s.WaitOptions.UnknownGrace, "unknown-grace", defaultUnknownGrace, "how long to look for signs of a restart whose response was lost; 0 for one poll. Default: 1m")
@@ -116,7 +123,7 @@ func (s *Settings) CheckWait(given map[string]bool) error {
 	case given["timeout"]:
 		return cmdline.Errorf("--timeout limits a call that does not wait; to limit the wait, use --wait-timeout")
 	case options.Timeout < 0:
-		return cmdline.Errorf("--wait-timeout %v is negative; 0 means none", options.Timeout)
+		return cmdline.Errorf("--wait-timeout %v is negative; 0 for no limit", options.Timeout)
 	case options.UnknownGrace < 0:
 		return cmdline.Errorf("--unknown-grace %v is negative", options.UnknownGrace)
 	}

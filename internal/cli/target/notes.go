@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/ecsreboot/ecsreboot"
 )
 
 // logger returns a logger that turns the client's records into notes for a person: one
@@ -24,7 +26,7 @@ func (n notes) Enabled(_ context.Context, level slog.Level) bool {
 func (n notes) WithAttrs([]slog.Attr) slog.Handler { return n }
 func (n notes) WithGroup(string) slog.Handler      { return n }
 
-func (n notes) Handle(_ context.Context, record slog.Record) error {
+func (n notes) Handle(ctx context.Context, record slog.Record) error {
 	switch {
 	case record.Message == "ecsreboot: credentials":
 		return n.credentials(record)
@@ -43,8 +45,24 @@ func (n notes) Handle(_ context.Context, record slog.Record) error {
 		}
 		return true
 	})
+	if dry, _ := ctx.Value(dryRunKey{}).(bool); dry {
+		n.note("dry run, which restarts nothing: %s\nretrying the dry run in %s\n", why, wait)
+		return nil
+	}
 	n.note("%s\nretrying in %s\n", why, wait)
 	return nil
+}
+
+// dryRunKey is the key of the context of a call that is a dry run.
+type dryRunKey struct{}
+
+// markDryRun is an observer that marks the context of dry runs. The record of a retry does
+// not say that it is one, and a lost response would read as if a restart were retried.
+func markDryRun(ctx context.Context, call ecsreboot.Call) (context.Context, func(ecsreboot.CallResult)) {
+	if call.DryRun {
+		ctx = context.WithValue(ctx, dryRunKey{}, true)
+	}
+	return ctx, nil
 }
 
 // credentials notes where credentials come from. The record has the masked key id.

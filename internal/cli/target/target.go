@@ -100,7 +100,7 @@ func (t *Target) Check() error {
 	case t.VPC && t.Endpoint != "":
 		return cmdline.Errorf("--vpc and --endpoint contradict each other")
 	case t.Timeout < 0:
-		return cmdline.Errorf("--timeout %v is negative; 0 means none", t.Timeout)
+		return cmdline.Errorf("--timeout %v is negative; 0 for no limit", t.Timeout)
 	case t.signature != "v3" && t.signature != "v1":
 		return cmdline.Errorf("unknown --signature %q, want v3 or v1", t.signature)
 	case t.Emulate:
@@ -146,6 +146,7 @@ func (t *Target) Options(program string, note func(format string, args ...any)) 
 		ecsreboot.WithSignatureVersion(version),
 		ecsreboot.WithUserAgent(program + "/" + ecsreboot.Version),
 		ecsreboot.WithLogger(logger(note, t.Debug)),
+		ecsreboot.WithCallObserver(markDryRun),
 	}
 	if t.identity != nil {
 		options = append(options, ecsreboot.WithCredential(t.identity))

@@ -162,6 +162,9 @@ func (r Result) failure() string {
 	case ecsreboot.OutcomeUnknown.String():
 		return "unknown, it may have restarted"
 	case ecsreboot.OutcomeNone.String():
+		if !r.DryRun { // the poll before the request failed
+			return "not sent, the instance could not be read"
+		}
 		return "dry run without a response, nothing restarted"
 	}
 	return r.Outcome

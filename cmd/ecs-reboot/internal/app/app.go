@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -43,6 +44,8 @@ type program struct {
 
 	supervisor *supervisor
 	lines      *lineReader // of stdin, once it is read
+
+	consoleDenied atomic.Bool // the missing permission to read consoles was shown
 
 	mu   sync.Mutex
 	view screen.View // where notes go; nil: plainly to stderr
@@ -186,6 +189,8 @@ func (p *program) root() *cobra.Command {
 		root.AddCommand(cmd)
 	}
 	root.AddCommand(exitCodesTopic(), hooksTopic(), witnessTopic())
+	root.InitDefaultHelpCmd()
+	rejectUnknownTopics(root)
 	return root
 }
 

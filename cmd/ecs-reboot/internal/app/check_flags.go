@@ -146,7 +146,11 @@ func (s *settings) checkRunning() error {
 			return cmdline.Errorf("--self: %v", err)
 		}
 	}
-	return s.checkNumbers()
+	if err := s.checkNumbers(); err != nil {
+		return err
+	}
+	// A plan that exists may name the witnesses, and whoever runs a new plan may add them.
+	return s.checkWitnessTimeout(s.command == "restart" || s.command == "run" && s.planFile == "")
 }
 
 // checkSettings rejects settings that are invalid for any plan, before the program asks
@@ -165,19 +169,20 @@ func (s *settings) checkNumbers() error {
 	for _, limit := range []struct {
 		name string
 		d    time.Duration
+		zero string
 	}{
-		{"min-ready", s.minReady},
-		{"ready-timeout", s.readyTimeout},
-		{"stopped-timeout", s.stoppedTimeout},
-		{"unknown-grace", s.unknownGrace},
-		{"witness-timeout", s.witnessTimeout},
-		{"min-uptime", s.minUptime},
-		{"hook-timeout", s.hookTimeout},
-		{"blocker-patience", s.blockerPatience},
-		{"timeout", s.timeout},
+		{"min-ready", s.minReady, "for no time"},
+		{"ready-timeout", s.readyTimeout, "for no limit"},
+		{"stopped-timeout", s.stoppedTimeout, "for no limit"},
+		{"unknown-grace", s.unknownGrace, "for one poll"},
+		{"witness-timeout", s.witnessTimeout, "for no limit"},
+		{"min-uptime", s.minUptime, "means none"},
+		{"hook-timeout", s.hookTimeout, "for no limit"},
+		{"blocker-patience", s.blockerPatience, "means none"},
+		{"timeout", s.timeout, "for no limit"},
 	} {
 		if limit.d < 0 {
-			return cmdline.Errorf("--%s %v is negative; 0 means none", limit.name, limit.d)
+			return cmdline.Errorf("--%s %v is negative; 0 %s", limit.name, limit.d, limit.zero)
 		}
 	}
 	if s.dryRuns < 0 {

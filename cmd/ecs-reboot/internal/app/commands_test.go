@@ -188,3 +188,42 @@ func TestSelfFromMetadata(t *testing.T) {
 		require.Empty(b, p.self(b.Context(), &settings{}))
 	})
 }
+
+// A restart whose first poll fails was not sent, and was no dry run. A dry run that got no
+// response still is one.
+func TestRestartUnread(t *testing.T) {
+	for name, test := range map[string]struct {
+		args         []string
+		line, advice string
+	}{
+		"restart":            {nil, "i-0: not sent, the instance could not be read", "No restart was sent. "},
+		"restart, --no-wait": {[]string{"--no-wait"}, "i-0: not sent, the instance could not be read", "No restart was sent. "},
+		"dry run":            {[]string{"--dry-run"}, "i-0: dry run without a response, nothing restarted", "A dry run changes nothing; run it again."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 1, func(b *bubble) {
+				b.server.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Times: -1})
+				p := b.process("", append([]string{"restart", "--region", "cn-hangzhou", "--yes", "i-0"}, test.args...)...)
+				require.Equal(b, exitcode.Failed, p.run())
+				require.Equal(b, test.line+"\n", p.stdout.String())
+				require.Contains(b, p.stderr.String(), "\n"+test.advice)
+				require.Zero(b, b.server.TotalReboots())
+			})
+		})
+	}
+}
+
+// A run says of a dry run that is retried that it is one: a restart whose response was lost
+// is never retried.
+func TestRetriedDryRun(t *testing.T) {
+	inBubble(t, 1, func(b *bubble) {
+		b.lose("i-0", ecstest.Fault{})
+		p := b.process("", "run", "--region", "cn-hangzhou", "--journal", b.journal, "--yes", "--all", "--min-ready", "0")
+		require.Equal(b, exitcode.Done, p.run(), p.stderr.String())
+		require.Equal(b, 1, b.server.TotalReboots())
+		require.Contains(b, p.stderr.String(), "dry run, which restarts nothing: RebootInstance i-0: ")
+		require.Contains(b, p.stderr.String(), "\nretrying the dry run in ")
+		require.NotContains(b, p.stderr.String(), "\nRebootInstance i-0: ")
+		require.NotContains(b, p.stderr.String(), "retrying in ")
+	})
+}

@@ -103,6 +103,9 @@ func (s *settings) checkDurable() error {
 	}
 	for _, name := range localOnly {
 		if s.has(name) {
+			if name == "witness" {
+				return cmdline.Errorf("--witness and --temporal contradict each other: give the flag to the workers")
+			}
 			return cmdline.Errorf("--%s and --temporal contradict each other: give the flag to the workers, and --hook or --notify here", name)
 		}
 	}

@@ -22,7 +22,7 @@ Values of --fault:
 ` + strings.TrimSuffix(emulator.Faults, "\n"),
 		Example: `  ecs-reboot emulator --addr 127.0.0.1:8080
   ecs-reboot emulator --count 12 --tag role=web --reboot-time 5s
-  ecs-reboot emulator --fault drop,act,action=RebootInstance`,
+  ecs-reboot emulator --fault drop,act,real,action=RebootInstance`,
 		Annotations: short("addr", "count", "tag", "reboot-time", "fault"),
 		Args:        cobra.NoArgs,
 	}

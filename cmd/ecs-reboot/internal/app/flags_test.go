@@ -167,6 +167,13 @@ func TestHelp(t *testing.T) {
 			require.True(t, name == "" || cmd.Flags().Lookup(name) != nil || cmd.Name() != "approve" && (name == "stage" || name == "reject"), "%s --%s", cmd.Name(), name)
 		}
 	}
+	for _, topic := range []string{"nothing", "run nothing"} {
+		p, stdout, stderr := newTestProgram(t)
+		require.Equal(t, exitcode.Usage, p.run(t.Context(), append([]string{"help"}, strings.Fields(topic)...)))
+		require.Empty(t, stdout.String())
+		require.Contains(t, stderr.String(), `unknown help topic "`+topic+`"`)
+	}
+	require.Equal(t, page("--help"), page("help"))
 	require.Contains(t, page(), "Commands:")
 	require.Contains(t, page("--help"), "ecs-reboot run --emulate 200")
 	p, stdout, _ := newTestProgram(t)

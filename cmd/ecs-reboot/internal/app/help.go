@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/ecsreboot/ecsreboot/internal/cli/cmdline"
 	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
 	page "github.com/ecsreboot/ecsreboot/internal/cli/manual"
 )
@@ -28,6 +29,23 @@ func (p *program) help(cmd *cobra.Command, args []string) {
 		text = shortPage(cmd)
 	}
 	_, _ = io.WriteString(cmd.OutOrStdout(), text)
+}
+
+// rejectUnknownTopics makes help of an unknown topic an error. Cobra prints the root page.
+func rejectUnknownTopics(root *cobra.Command) {
+	for _, cmd := range root.Commands() {
+		if cmd.Name() != "help" {
+			continue
+		}
+		show := cmd.Run
+		cmd.Run, cmd.RunE = nil, func(cmd *cobra.Command, args []string) error {
+			if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+				return cmdline.Errorf("unknown help topic %q", strings.Join(args, " "))
+			}
+			show(cmd, args)
+			return nil
+		}
+	}
 }
 
 // shortPage returns the short page of a command.

@@ -53,6 +53,7 @@ To read the IDs from stdin, give - in place of the IDs. Scripts need --yes.`,
 	r.one.Program = Name + " restart"
 	s, goFlags := r.several, r.one.Flags()
 	goFlags.Lookup("json").Usage = "print the result as one line of JSON, on failure too; for one instance, after a line for each event"
+	goFlags.Lookup("yes").Usage = "do not ask; scripts need it"
 	s.addGo(groupWhere, goFlags, "region", "profile", "vpc", "endpoint", "signature", "debug", "emulate")
 	s.addIDsFile()
 	s.addGo("What to do", goFlags, "dry-run", "force", "yes", "timeout")
@@ -306,7 +307,11 @@ func listing(ids []string, found map[string]ecsreboot.Instance) string {
 			fmt.Fprintf(&b, "  %s  not listed: it does not exist in the region, or the permission ecs:DescribeInstances is missing\n", id)
 			continue
 		}
-		words := []string{id, instance.Name, instance.Zone, string(instance.Status)}
+		name := instance.Name
+		if name == id { // of an instance that was given no name
+			name = ""
+		}
+		words := []string{id, name, instance.Zone, string(instance.Status)}
 		fmt.Fprintf(&b, "  %s\n", strings.Join(slices.DeleteFunc(words, func(word string) bool { return word == "" }), "  "))
 	}
 	return b.String()

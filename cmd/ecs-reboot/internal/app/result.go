@@ -30,6 +30,7 @@ type result struct {
 	held     []fleet.Reason // why nothing is sent for now
 	restarts func() int     // of the emulated service
 	started  bool           // a durable run has begun, and nobody follows it
+	resolved bool           // resolve ended by itself, as nothing more was to be found out
 	left     bool           // a durable run continues, and nobody follows it any more
 }
 
@@ -139,6 +140,8 @@ func codeOf(r *result) int {
 		return exitcode.Halted // the credentials were good, the permissions were not
 	case r.err != nil:
 		return codeOfError(r.err)
+	case r.resolved:
+		return exitcode.Done // what is waiting or failed is known to be so
 	case waiting > 0 && (r.running == "" || r.report.Reason != ""):
 		return codeOfEnd(r.report.Reason)
 	case rest > 0:

@@ -71,6 +71,9 @@ func resolveCommand(p *program) *cobra.Command {
 		Long: `resolve polls the instances that are restarting, unknown or failed according to the
 journal, and records what it finds. It sends no restart.
 
+The exit code is 0 if no instance stays unknown; resume continues the run. It is 3 if
+an instance stays unknown or unproven, and 8 if the run was finished before.
+
 The first SIGINT, SIGTERM or SIGHUP ends resolve at once, and so does --timeout.`,
 		Example: `  ecs-reboot resolve web.journal
   ecs-reboot resolve web.journal --unknown-grace 10m
@@ -116,6 +119,9 @@ func (p *program) goOn(ctx context.Context, s *settings, begin func(context.Cont
 	hooks, window := lastSession(history)
 	named := s.has("witness")
 	if err := s.recall(history.Plan); err != nil {
+		return &result{err: err}
+	}
+	if err := s.checkWitnessTimeout(true); err != nil {
 		return &result{err: err}
 	}
 	s.noHeartbeat = !named && !slices.Contains(hooks, fleet.HookHealth)

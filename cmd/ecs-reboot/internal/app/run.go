@@ -152,6 +152,9 @@ func (s *settings) takePlan(plan fleet.Plan) error {
 	if err := s.recall(plan); err != nil {
 		return err
 	}
+	if err := s.checkWitnessTimeout(true); err != nil {
+		return err
+	}
 	if err := s.checkHooks("the plan", plan.Hooks); err != nil {
 		return err
 	}
@@ -261,6 +264,7 @@ func (p *program) carryOut(ctx context.Context, s *settings, run session, w *wat
 			return &result{err: err}
 		}
 	}
+	w.resolving = s.command == "resolve"
 	ctx, options := w.follow(ctx, run.options, view)
 	options.Health = tracker.WatchHealth(options.Health)
 	if s.command == "resolve" { // resolve has nothing in flight, so it may end at once
@@ -277,7 +281,10 @@ func (p *program) carryOut(ctx context.Context, s *settings, run session, w *wat
 	}
 	begin := time.Now()
 	report, err := run.begin(ctx, run.client, run.plan, options)
-	return &result{report: report, err: s.inFlags(err), took: time.Since(begin), stopped: p.supervisor.stopped(), hooks: run.hooks(s)}
+	return &result{
+		report: report, err: s.inFlags(err), took: time.Since(begin), stopped: p.supervisor.stopped(), hooks: run.hooks(s),
+		resolved: w.resolving && err == nil && report.Reason == fleet.ReasonUser,
+	}
 }
 
 // newView begins to show a run.

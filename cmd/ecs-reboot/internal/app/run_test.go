@@ -155,6 +155,52 @@ func TestUnknown(t *testing.T) {
 	})
 }
 
+// A resolve that leaves nothing unknown has done what it should, although instances wait.
+func TestResolved(t *testing.T) {
+	inBubble(t, 3, func(b *bubble) {
+		b.lose("i-0", ecstest.Fault{Refuse: "DiskError"})
+		p := b.process("", b.first("--unknown-grace", "1m", "--max-failed", "1", "--witness", "actiontrail")...)
+		p.interrupt(30 * time.Second)
+		time.AfterFunc(31*time.Second, func() { p.signals <- os.Interrupt })
+		require.Equal(b, exitcode.Unknown, p.run(), p.stderr.String())
+
+		p = b.process("", "resolve", b.journal)
+		require.Equal(b, exitcode.Done, p.run(), p.stderr.String())
+		require.Contains(b, p.stdout.String(), "i-0 failed: refused, DiskError")
+		require.Contains(b, p.stdout.String(), "  waiting, nothing was sent to them:\n")
+		require.NotContains(b, p.stdout.String()+p.stderr.String(), "as requested")
+		require.Contains(b, p.stderr.String(), "  end\n")
+
+		code, _, stderr := b.do(b.later("resume", "--yes")...)
+		require.Equal(b, exitcode.Done, code, stderr)
+		require.Equal(b, ones(3), b.reboots(3))
+	})
+}
+
+// The advice on several instances is in the plural.
+func TestNextOfSeveral(t *testing.T) {
+	inBubble(t, 4, func(b *bubble) {
+		b.lose("i-1", ecstest.Fault{})
+		b.lose("i-2", ecstest.Fault{})
+		args := []string{
+			"run", "--region", "cn-hangzhou", "--journal", b.journal, "--yes", "--all", "--canary", "none", "--min-ready", "0",
+			"--dry-runs", "0", "--max-failed", "2", "--max-unavailable", "3", "--allow-wide", "--unknown-grace", "1m",
+		}
+		p := b.process("", args...)
+		require.Equal(b, exitcode.Unknown, p.run(), p.stderr.String())
+		require.Contains(b, p.stdout.String(), "  i-1 i-2: they may have restarted: look at them before you send another restart; this command polls them and sends no restart\n")
+	})
+	for one, several := range map[string]string{
+		"it restarted; to undrain it again":                               "they restarted; to undrain them again",
+		"a restart was sent: look at the instance; when it is back":       "restarts were sent: look at the instances; when they are back",
+		"start it, which has the effect of a restart; then":               "start them, which has the effect of a restart; then",
+		"it was an emulated instance, which is gone":                      "they were emulated instances, which are gone",
+		"check the ID, the region, and the permission; when it is listed": "check the IDs, the region, and the permission; when they are listed",
+	} {
+		require.Equal(t, several, ofSeveral(one))
+	}
+}
+
 func TestInterrupted(t *testing.T) {
 	inBubble(t, 4, func(b *bubble) {
 		p := b.process("", b.first()...)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -76,6 +77,8 @@ const consoleShown = 12
 func writeConsole(b *strings.Builder, r fleet.Record) {
 	lines := consoleLines(r.Console)
 	switch n := len(lines); {
+	case r.ConsoleError == screen.ConsoleEmpty:
+		b.WriteString("    its console output is empty\n")
 	case r.ConsoleError != "":
 		fmt.Fprintf(b, "    failed to read its console output: %s\n", screen.Clean(r.ConsoleError))
 	case n == 0:
@@ -156,7 +159,11 @@ func (n *nextSteps) String() string {
 		if more := len(ids) - idsInLine; more > 0 {
 			shown += fmt.Sprintf(" and %d more", more)
 		}
-		fmt.Fprintf(&b, "  %s\n", strings.TrimSuffix(shown+": "+a.words, ": "))
+		words := a.words
+		if len(ids) > 1 {
+			words = ofSeveral(words)
+		}
+		fmt.Fprintf(&b, "  %s\n", strings.TrimSuffix(shown+": "+words, ": "))
 		if a.command != "" {
 			fmt.Fprintf(&b, "      %s\n", a.command)
 		}
@@ -165,6 +172,30 @@ func (n *nextSteps) String() string {
 		fmt.Fprintf(&b, "  Replace %s by the value of the session before.\n", asBefore)
 	}
 	return b.String()
+}
+
+// ofSeveral puts advice on one instance into the plural.
+func ofSeveral(words string) string {
+	for _, p := range plurals {
+		words = p.one.ReplaceAllString(words, p.several)
+	}
+	return words
+}
+
+var plurals = []struct {
+	one     *regexp.Regexp
+	several string
+}{
+	{regexp.MustCompile(`\ban emulated instance, which is gone\b`), "emulated instances, which are gone"},
+	{regexp.MustCompile(`\bit was\b`), "they were"},
+	{regexp.MustCompile(`\bit is\b`), "they are"},
+	{regexp.MustCompile(`\bit (may|did|restarted)\b`), "they $1"},
+	{regexp.MustCompile(`\bit\b`), "them"},
+	{regexp.MustCompile(`\ba restart was sent\b`), "restarts were sent"},
+	{regexp.MustCompile(`\bno restart was sent\b`), "no restarts were sent"},
+	{regexp.MustCompile(`\bthe instance\b`), "the instances"},
+	{regexp.MustCompile(`\bthe ID\b`), "the IDs"},
+	{regexp.MustCompile(`\bthe lock\b`), "the locks"},
 }
 
 // The number of waiting instances that are listed.
@@ -259,7 +290,7 @@ func ending(r *result) string {
 		return "; " + screen.Paused(r.held) + "; the last session has no end: it is in progress, or has crashed"
 	case r.report.Ended.IsZero():
 		return "; the last session has no end: it is in progress, or has crashed"
-	case reason == fleet.ReasonDone:
+	case reason == fleet.ReasonDone, r.resolved:
 		return ""
 	case r.stopped != "":
 		return "; stopped: " + r.stopped

@@ -26,6 +26,7 @@ type watch struct {
 	sender    *notify.Sender  // nil: nobody is notified
 	page      *page.Page      // nil: there is no live page
 	metrics   *metrics.Server // nil: there are no metrics
+	resolving bool            // nothing is sent, and nobody stopped the run
 
 	// The ID of the run is known when these begin.
 	history  *fleet.History
@@ -122,10 +123,28 @@ func (w *watch) onEvent(e fleet.Event) {
 	if e.Kind == fleet.EventRun {
 		w.identify(e.Session)
 	}
-	w.notifier.OnEvent(e)
+	if _, ok := w.shown(e); ok {
+		w.notifier.OnEvent(e)
+	}
 	if w.page != nil {
 		w.page.OnEvent(e)
 	}
+}
+
+// shown returns an event as people see it, if they do. A missing permission to read
+// consoles is shown once, by the witness. A session of resolve is one that was
+// stopped before it began. To people, nobody has stopped it.
+func (w *watch) shown(e fleet.Event) (fleet.Event, bool) {
+	if e.Kind == fleet.EventConsole && e.Error != "" && w.program.consoleDenied.Load() {
+		return e, false // the witness has said so
+	}
+	if !w.resolving || e.Reason != fleet.ReasonUser {
+		return e, true
+	}
+	if e.Kind == fleet.EventEnd {
+		e.Reason = ""
+	}
+	return e, e.Kind != fleet.EventStop
 }
 
 // awaitApproval says that a canary stage waits for approval.
@@ -167,7 +186,9 @@ func (w *watch) close() {
 func (w *watch) follow(ctx context.Context, options fleet.Options, view screen.View) (context.Context, fleet.Options) {
 	options.Control = &w.control
 	options.OnEvent = func(e fleet.Event) {
-		view.Event(e)
+		if shown, ok := w.shown(e); ok {
+			view.Event(shown)
+		}
 		w.onEvent(e)
 	}
 	if options.Approve != nil {

@@ -45,9 +45,10 @@ func (w *witnessFlag) Set(text string) error {
 		switch {
 		case !slices.Contains(witnessNames, name):
 			return fmt.Errorf("unknown witness %q, want actiontrail, states, heartbeat, console or none", name)
-		case !slices.Contains(*w, name):
-			*w = append(*w, name)
+		case slices.Contains(*w, name):
+			return fmt.Errorf("witness %q is repeated", name)
 		}
+		*w = append(*w, name)
 	}
 	if len(*w) > 1 && slices.Contains(*w, witnessNone) {
 		return errors.New("none contradicts the other names")
@@ -114,6 +115,21 @@ func (s *settings) checkConsole() error {
 	return nil
 }
 
+// checkWitnessTimeout refuses a --witness-timeout without a witness that it limits. The
+// names are complete if no plan can add any.
+func (s *settings) checkWitnessTimeout(complete bool) error {
+	if !s.has("witness-timeout") || s.asks(witnessTrail) || s.asks(witnessStates) || s.temporal.Given() {
+		return nil // the workers of a durable run have the witnesses
+	}
+	switch {
+	case len(s.witness) > 0:
+		return cmdline.Errorf("--witness-timeout %v contradicts --witness %s; it limits actiontrail and states", s.witnessTimeout, s.witness.String())
+	case complete:
+		return cmdline.Errorf("--witness-timeout %v needs --witness actiontrail or states", s.witnessTimeout)
+	}
+	return nil
+}
+
 // heartbeats reports whether the heartbeat is a health check of the session.
 func (s *settings) heartbeats() bool {
 	return s.asks(witnessHeartbeat) && !s.waives(fleet.HookHealth) && !s.noHeartbeat
@@ -150,6 +166,9 @@ type regionWitnesses struct {
 
 // newWitnesses makes the witnesses that a command line names.
 func (p *program) newWitnesses(s *settings, clients *connections, note service.Note) (*witnesses, error) {
+	if d := s.witnessTimeout; s.asks(witnessTrail) && d > 0 && d < trailDelay && !s.Emulate {
+		note("--witness-timeout %v is shorter than %v, the time until ActionTrail shows a request: it may be over before the record is there\n", d, trailDelay)
+	}
 	w := &witnesses{program: p, note: note, byRegion: map[string]*regionWitnesses{}, first: clients.Region()}
 	var shared ecsreboot.Witness // of the real services
 	for _, connection := range append([]*service.Connection{clients.Connection}, clients.further...) {
@@ -279,6 +298,7 @@ func (w *witnesses) console() func(context.Context, fleet.Target) (string, error
 	return func(ctx context.Context, target fleet.Target) (string, error) {
 		output, err := w.byRegion[cmp.Or(target.Region, w.first)].console(ctx, target)
 		if errors.Is(err, ecsreboot.ErrAccessDenied) {
+			w.program.consoleDenied.Store(true)
 			denied.Do(func() { w.note("%s\n", withoutWitness(witnessConsole, err)) })
 		}
 		return output, err
@@ -310,7 +330,9 @@ func (n *noted) Testify(ctx context.Context, request ecsreboot.SentRequest) (ecs
 	case errors.Is(err, ecsreboot.ErrAccessDenied):
 		n.denied.Do(func() { n.note("%s\n", withoutWitness(n.name, err)) })
 	default:
-		n.failed.Do(func() { n.note("the witness %s failed, and is asked again: %v\n", n.name, err) })
+		n.failed.Do(func() {
+			n.note("the witness %s failed: %v; it is asked again while the outcome is unknown and --witness-timeout is not over\n", n.name, err)
+		})
 	}
 	return testimony, err
 }
@@ -348,8 +370,8 @@ func witnessTopic() *cobra.Command {
                status of an instance, and prove a restart that no poll saw.
                Needs cms:DescribeSystemEventAttribute
   heartbeat    a restarted instance is ready when the agent of Cloud Assistant
-               has sent a heartbeat, which takes up to two minutes. It must
-               pass like --health-cmd and --health-url. Needs
+               has sent a heartbeat, which takes 1 to 3 minutes. It must pass
+               like --health-cmd and --health-url. Needs
                ecs:DescribeCloudAssistantStatus
   console      the console output of an instance that was restarted and did
                not come back, which may show why. It is read once, after the
@@ -369,8 +391,8 @@ are read from the endpoint of ECS. If that endpoint is on a loopback address, it
 emulator, and all witnesses ask it.
 
 Each restart request has a send ID, in its User-Agent as send/ID. To find the requests
-of a run in ActionTrail by hand, search its events for send/RUN. where RUN is the ID of
-the run.`),
+of a run in ActionTrail by hand, search its events for "send/RUN.", where RUN is the
+ID of the run.`),
 		Annotations: map[string]string{},
 	}
 }

@@ -31,7 +31,7 @@ func TestWitness(t *testing.T) {
 		witness string
 		says    string // of the error, or a part of what is printed
 	}{
-		"refused":       {ecstest.Fault{Refuse: "DiskError"}, "actiontrail,states", exitcode.Failed, fleet.StateFailed, "ActionTrail and CloudMonitor", "DiskError"},
+		"refused":       {ecstest.Fault{Refuse: "DiskError"}, "actiontrail,states", exitcode.Failed, fleet.StateFailed, "ActionTrail", "DiskError"},
 		"accepted":      {ecstest.Fault{Act: true}, "actiontrail", exitcode.Done, fleet.StateHealthy, "", ""},
 		"never arrived": {ecstest.Fault{}, "actiontrail,states", exitcode.Unknown, fleet.StateUnknown, "", "no trace"},
 		"not asked":     {ecstest.Fault{Refuse: "DiskError"}, "none", exitcode.Unknown, fleet.StateUnknown, "", ""},
@@ -127,13 +127,69 @@ func TestWitnessAgain(t *testing.T) {
 	})
 }
 
+// A --witness-timeout without a witness is refused also if the journal or the plan says that
+// there is none.
+func TestWitnessTimeoutOfPlan(t *testing.T) {
+	inBubble(t, 2, func(b *bubble) {
+		b.lose("i-0", ecstest.Fault{})
+		code, _, stderr := b.do(b.first("--unknown-grace", "10s")...)
+		require.Equal(b, exitcode.Unknown, code, stderr)
+		for _, args := range [][]string{b.later("resume", "--yes", "--witness-timeout", "1m"), b.later("resolve", "--witness-timeout", "1m")} {
+			code, _, stderr = b.do(args...)
+			require.Equal(b, exitcode.Usage, code, stderr)
+			require.Contains(b, stderr, "--witness-timeout 1m0s needs --witness actiontrail or states")
+		}
+		plan := b.journal + ".plan"
+		p := b.process("", "plan", "--region", "cn-hangzhou", "--all", "-o", plan, "--witness-timeout", "11m")
+		require.Equal(b, exitcode.Done, p.run(), "whoever runs it may add the witness: %s", p.stderr.String())
+		p = b.process("", "run", "--plan", plan, "--journal", b.journal+"2", "--yes", "--witness-timeout", "1m")
+		require.Equal(b, exitcode.Usage, p.run(), p.stderr.String())
+		require.Contains(b, p.stderr.String(), "--witness-timeout 1m0s needs --witness actiontrail or states")
+	})
+}
+
+// A --witness-timeout that is over before ActionTrail shows anything is noted.
+func TestWitnessTimeoutTooShort(t *testing.T) {
+	for timeout, noted := range map[string]bool{"5m": true, "10m": false, "0": false} {
+		inBubble(t, 1, func(b *bubble) {
+			code, _, stderr := b.do(b.first("--witness", "actiontrail", "--witness-timeout", timeout)...)
+			require.Equal(b, exitcode.Done, code, stderr)
+			require.Equal(b, noted, strings.Contains(stderr, "--witness-timeout 5m0s is shorter than 10m0s"), stderr)
+		})
+	}
+}
+
+// A witness that failed is asked again only for as long as it matters, and says so. A missing
+// permission is shown once.
+func TestWitnessFailureOfOne(t *testing.T) {
+	for name, test := range map[string]struct {
+		fault ecstest.Fault
+		says  string
+		count int
+	}{
+		"fails":  {ecstest.Fault{Kind: ecstest.FaultError, Code: "ServiceUnavailable", Status: 503}, "it is asked again while the outcome is unknown and --witness-timeout is not over", 1},
+		"denied": {ecstest.Fault{Kind: ecstest.FaultError, Code: "NoPermission", Status: 403}, "actiontrail:LookupEvents", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, 1, func(b *bubble) {
+				b.lose("i-0", ecstest.Fault{})
+				test.fault.Action, test.fault.Times = "LookupEvents", -1
+				b.server.Inject(test.fault)
+				p := b.process("", "restart", "i-0", "--region", "cn-hangzhou", "--yes", "--witness", "actiontrail")
+				require.Equal(b, exitcode.Unknown, p.run(), p.stderr.String())
+				require.Equal(b, test.count, strings.Count(p.stderr.String(), test.says), p.stderr.String())
+			})
+		})
+	}
+}
+
 func TestWitnessOfOne(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault ecstest.Fault
 		code  int
 		says  []string
 	}{
-		"refused":       {ecstest.Fault{Refuse: "DiskError"}, exitcode.Failed, []string{"DiskError", "ActionTrail and CloudMonitor: refused with DiskError"}},
+		"refused":       {ecstest.Fault{Refuse: "DiskError"}, exitcode.Failed, []string{"DiskError", "ActionTrail: refused with DiskError"}},
 		"never arrived": {ecstest.Fault{}, exitcode.Unknown, []string{"waiting for the witness", "no trace"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -191,6 +247,19 @@ func TestConsoleOfARun(t *testing.T) {
 	})
 }
 
+// A console that was read and is empty is not one that was not read.
+func TestConsoleEmpty(t *testing.T) {
+	inBubble(t, 1, func(b *bubble) {
+		b.hang("i-0", "")
+		p := b.process("", "run", "--region", "cn-hangzhou", "--journal", b.journal, "--yes", "--all", "--min-ready", "0", "--witness", "console", "--ready-timeout", "5m")
+		require.NotEqual(b, exitcode.Done, p.run())
+		require.Contains(b, p.stderr.String(), "i-0 console output was read, and is empty\n")
+		require.Contains(b, p.stdout.String(), "\n    its console output is empty\n")
+		require.NotContains(b, p.stdout.String()+p.stderr.String(), "not read")
+		require.NotContains(b, p.stdout.String()+p.stderr.String(), "failed to read")
+	})
+}
+
 // A missing permission is named once, and is in the result of each instance.
 func TestConsoleDenied(t *testing.T) {
 	inBubble(t, 3, func(b *bubble) {
@@ -200,6 +269,8 @@ func TestConsoleDenied(t *testing.T) {
 		code, m, stderr := b.do(b.first("--witness", "console", "--max-failed", "2", "--ready-timeout", "5m", "--max-unavailable", "3", "--allow-wide")...)
 		require.Equal(b, exitcode.Failed, code, stderr)
 		require.Equal(b, 1, strings.Count(stderr, "continuing without the witness console: the permission for the RAM action ecs:GetInstanceConsoleOutput is missing"), stderr)
+		require.Equal(b, 1, strings.Count(stderr, "GetInstanceConsoleOutput"), stderr)
+		require.NotContains(b, stderr, "console output was not read")
 		require.Len(b, m.NotRestarted, 2)
 		for _, left := range m.NotRestarted {
 			require.Empty(b, left.Console)
@@ -268,7 +339,7 @@ func TestWitnessFlag(t *testing.T) {
 		"tarot":            `unknown witness "tarot", want actiontrail, states, heartbeat, console or none`,
 		"none,states":      "none contradicts the other names",
 		"actiontrail,":     `unknown witness ""`,
-		"states,states":    "",
+		"states,states":    `witness "states" is repeated`,
 		"states,heartbeat": "",
 	} {
 		var names witnessFlag
@@ -280,8 +351,16 @@ func TestWitnessFlag(t *testing.T) {
 		require.ErrorContains(t, err, says, text)
 	}
 	for args, says := range map[string]string{
-		"restart --region cn-hangzhou i-1 --no-wait --witness states":  "--witness contradicts --no-wait and --dry-run",
-		"restart --region cn-hangzhou i-1 --witness-timeout -1s":       "--witness-timeout -1s is negative",
+		"restart --region cn-hangzhou i-1 --no-wait --witness states":              "--witness contradicts --no-wait and --dry-run",
+		"restart --region cn-hangzhou i-1 --witness-timeout -1s":                   "--witness-timeout -1s is negative; 0 for no limit",
+		"restart --region cn-hangzhou i-1 --witness-timeout 5m":                    "--witness-timeout 5m0s needs --witness actiontrail or states",
+		"restart --region cn-hangzhou i-1 i-2 --witness-timeout 5m --witness none": "--witness-timeout 5m0s contradicts --witness none",
+		"run --region cn-hangzhou --all --witness-timeout 5m":                      "--witness-timeout 5m0s needs --witness actiontrail or states",
+		"run --region cn-hangzhou --all --witness heartbeat --witness-timeout 0":   "--witness-timeout 0s contradicts --witness heartbeat; it limits actiontrail and states",
+		"plan --region cn-hangzhou --all --witness none --witness-timeout 5m":      "--witness-timeout 5m0s contradicts --witness none",
+		"run --region cn-hangzhou --all --witness states,states":                   `"states,states" for "--witness" flag: witness "states" is repeated`,
+		"run --region cn-hangzhou --all --witness states --witness states":         `witness "states" is repeated`,
+
 		"run --temporal 127.0.0.1:1 --all --witness states":            "--witness and --temporal contradict each other",
 		"restart --region cn-hangzhou i-1 --witness bogus":             `--witness" flag: unknown witness "bogus"`,
 		"run --temporal 127.0.0.1:1 --all --witness console":           "--witness console is not for durable runs",

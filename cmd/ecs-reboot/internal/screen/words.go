@@ -70,6 +70,9 @@ func Clean(text string) string {
 
 func oneLine(text string) string { return strings.ReplaceAll(text, "\n", " ") }
 
+// ConsoleEmpty is the error of package fleet for a console that was read and has no text.
+const ConsoleEmpty = "the console output is empty"
+
 // EventLine returns a line for an event that people want to see, and "" for others.
 func EventLine(e fleet.Event) string {
 	line := e.InstanceID
@@ -104,7 +107,11 @@ func EventLine(e fleet.Event) string {
 		}
 		return line + " " + string(e.Hook) + " failed: " + e.Error
 	case fleet.EventConsole:
-		if e.Error != "" {
+		switch e.Error {
+		case "":
+		case ConsoleEmpty:
+			return line + " console output was read, and is empty"
+		default:
 			return line + " console output was not read: " + e.Error
 		}
 		return line + " console output was read"
