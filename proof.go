@@ -364,7 +364,7 @@ func (e *evidence) judgeSeen(options WaitOptions, probed ProbeResult) (verdict, 
 		case options.ResendUnknown && e.sends == 1:
 			return resend, "", nil
 		}
-		return failed, "", fmt.Errorf("%w: it was neither Stopping, Stopped nor Starting within %v of the send, and its StartTime did not prove a restart%s",
+		return failed, "", fmt.Errorf("%w: it was neither Stopping, Stopped nor Starting within %v of the request, and its StartTime did not prove a restart%s",
 			ErrNotProven, options.UnknownGrace, e.noTrace())
 	}
 	return pending, "", nil

@@ -112,7 +112,7 @@ func TestWaitOutcomes(t *testing.T) {
 		"request lost": {
 			fault: at("RebootInstance", ecstest.Fault{Kind: ecstest.FaultDrop}), args: []string{"--unknown-grace", "5s"},
 			code: exitcode.Unknown, line: id + ": unknown, it may have restarted\n", outcome: "unknown", sends: 1,
-			stderr: []string{"within 5s of the send", "Look at the instance before you send another restart."},
+			stderr: []string{"within 5s of the request", "Look at the instance before you send another restart."},
 		},
 		"request lost and sent again": {
 			fault: at("RebootInstance", ecstest.Fault{Kind: ecstest.FaultDrop}), args: []string{"--resend-unknown"},
