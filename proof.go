@@ -182,8 +182,10 @@ func (e *evidence) testify(f fact) {
 		if e.hasClock && change.At.After(f.At.Add(e.clockAway+futureMargin)) {
 			continue // nobody can have seen it
 		}
-		// When it became Running, it was down until then.
-		wasDown := change.Status.isDown() || i > 0 && change.Status == StatusRunning && t.Changes[i-1].Status.isDown()
+		// When it became Running, it was down until then. If it went down before the baseline,
+		// which showed it Running, the change is recorded late.
+		wasDown := change.Status.isDown() || i > 0 && change.Status == StatusRunning && t.Changes[i-1].Status.isDown() &&
+			!e.before.ServiceTime.IsZero() && !t.Changes[i-1].At.Before(e.before.ServiceTime)
 		if wasDown && !sent.IsZero() && !change.At.Before(sent) && !e.recorded {
 			e.recorded, e.recordedAt = true, f.At
 		}

@@ -329,6 +329,9 @@ func TestJudge(t *testing.T) {
 			facts: begun(askable(0, "s"), testified(60, "s", FindingNoTrace, "", Observation{At: atSecond(0.5), Status: StatusStarting}, Observation{At: atSecond(9), Status: StatusRunning}), running(61)), options: saying(),
 			want: proven, proof: ProofRecord, outcome: OutcomeUnknown,
 		},
+		"a change to Running from Starting, which was before the baseline": {
+			facts: begun(askable(0, "s"), testified(60, "s", FindingNoTrace, "", Observation{At: atSecond(-40), Status: StatusStarting}, Observation{At: atSecond(9), Status: StatusRunning}), running(61)), options: saying(), outcome: OutcomeUnknown,
+		},
 		"a change to Running from Starting, both before the request": {
 			facts: begun(askable(0, "s"), testified(60, "s", FindingNoTrace, "", Observation{At: atSecond(0.2), Status: StatusStarting}, Observation{At: atSecond(0.5), Status: StatusRunning}), running(61)), options: saying(), outcome: OutcomeUnknown,
 		},
