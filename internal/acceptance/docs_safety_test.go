@@ -2,6 +2,7 @@ package acceptance_test
 
 import (
 	"flag"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -29,22 +30,30 @@ var (
 	testName = regexp.MustCompile("\\[?`((?:Test|Fuzz)[A-Z]\\w+)`(?:\\]\\(([^)]*)\\))?")
 )
 
-// testFiles returns the files that declare each test of the module, as slash paths
+// testFiles returns the files that declare each test of the repository, as slash paths
 // relative to its root. A name that several packages use means the test of the
 // client: files of this package come first, then those of the root package.
 func testFiles(t *testing.T) map[string][]string {
 	t.Helper()
-	root, module, err := testindex.Root(moduleRoot)
-	require.NoError(t, err)
-	tests, err := testindex.Tests(root, module)
+	root, _, err := testindex.Root(moduleRoot)
 	require.NoError(t, err)
 	files := make(map[string][]string)
-	for _, test := range tests {
-		path, err := filepath.Rel(root, test.File)
+	require.NoError(t, filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.Name() != "go.mod" {
+			return err
+		}
+		module, name, err := testindex.Root(filepath.Dir(path))
 		require.NoError(t, err)
-		path = filepath.ToSlash(path)
-		files[test.Name] = append(files[test.Name], path)
-	}
+		tests, err := testindex.Tests(module, name)
+		require.NoError(t, err)
+		for _, test := range tests {
+			path, err := filepath.Rel(root, test.File)
+			require.NoError(t, err)
+			path = filepath.ToSlash(path)
+			files[test.Name] = append(files[test.Name], path)
+		}
+		return nil
+	}))
 	place := func(path string) int {
 		return slices.Index([]string{".", "internal/acceptance"}, filepath.ToSlash(filepath.Dir(path)))
 	}
