@@ -1,5 +1,6 @@
-// The program compares this project's client with the vendor's and with one made
-// by hand, and writes what it finds to RESULTS.md. See README.md.
+// The program compares this project's client with the vendor's clients and with a
+// hand-written one, and its waits with those that people write. It writes the results to
+// RESULTS.md and to a table of docs/alternatives.md. See README.md.
 package main
 
 import (
@@ -30,24 +31,49 @@ func compare(args []string) error {
 	flags.IntVar(&m.rounds, "rounds", 10, "how often the clients take turns")
 	flags.DurationVar(&m.benchTime, "benchtime", 500*time.Millisecond, "how long a client's turn takes in memory")
 	flags.IntVar(&m.calls, "calls", 2000, "how many calls a client's turn takes over sockets")
+	flags.IntVar(&m.seeds, "seeds", 1000, "how many restarts each way to wait takes; fewer if they are long")
 	flags.BoolVar(&m.builds, "builds", true, "measure clean builds, which takes minutes")
-	output := flags.String("o", "RESULTS.md", "write the results to this file")
+	part := flags.String("part", "", "measure only this `part` and print it: "+strings.Join(partNames(), ", "))
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if m.rounds < 1 || m.calls < 1 || flags.NArg() > 0 {
-		return errors.New("-rounds and -calls are positive numbers, and nothing follows the flags")
+	if m.rounds < 1 || m.calls < 1 || m.seeds < 1 || flags.NArg() > 0 {
+		return errors.New("-rounds, -calls and -seeds must be positive, and no arguments are allowed after the flags")
 	}
 	var err error
 	if m.dir, err = os.MkdirTemp("", "benchmarks-"); err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(m.dir) }()
-	text, err := m.results()
+	if *part != "" {
+		text, err := m.part(*part)
+		fmt.Print(text)
+		return err
+	}
+	text, summary, err := m.results()
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(*output, []byte(text), 0o644) //nolint:gosec // to be read by all
+	if err := os.WriteFile("RESULTS.md", []byte(text), 0o644); err != nil { //nolint:gosec // to be read by all
+		return err
+	}
+	return replaceSummary(filepath.Join("..", "..", "docs", "alternatives.md"), summary)
+}
+
+const summaryBegin, summaryEnd = "<!-- begin: go run . in internal/benchmarks -->\n", "<!-- end -->\n"
+
+// replaceSummary replaces the text of a file between the two marks.
+func replaceSummary(name, summary string) error {
+	text, err := os.ReadFile(name) //nolint:gosec // a page of this repository
+	if err != nil {
+		return err
+	}
+	before, rest, found := strings.Cut(string(text), summaryBegin)
+	_, after, ended := strings.Cut(rest, summaryEnd)
+	if !found || !ended {
+		return fmt.Errorf("%s has no marks for the summary", name)
+	}
+	return os.WriteFile(name, []byte(before+summaryBegin+"\n"+summary+"\n"+summaryEnd+after), 0o644) //nolint:gosec // to be read by all
 }
 
 // measurement is one run of everything.
@@ -57,6 +83,7 @@ type measurement struct {
 	rounds    int
 	benchTime time.Duration
 	calls     int
+	seeds     int
 	builds    bool
 	dir       string // holds what is thrown away
 }
@@ -67,7 +94,7 @@ func (m *measurement) path(name string) string { return filepath.Join(m.dir, nam
 // run runs a command and shows what it prints.
 func (m *measurement) run(name string, args ...string) error {
 	text, err := m.output(name, args...)
-	fmt.Print(text)
+	fmt.Fprint(os.Stderr, text)
 	return err
 }
 

@@ -11,50 +11,125 @@ import (
 
 const introduction = `# Results
 
-Written by ` + "`go run .`" + ` in this directory; see [README.md](README.md) for what is measured and how.
+` + "`go run .`" + ` in this directory writes this page. [README.md](README.md) describes what is measured and how.
+The command under a heading measures that part alone and prints it.
 `
 
 // compared are the modules whose versions the results depend on.
 var compared = []string{
 	"github.com/aliyun/alibaba-cloud-sdk-go",
 	"github.com/alibabacloud-go/darabonba-openapi/v2",
+	"github.com/alibabacloud-go/ecs-20140526/v7",
 	"github.com/alibabacloud-go/tea",
 	"github.com/aliyun/credentials-go",
 	"golang.org/x/perf",
 }
 
-// results measures everything and returns the page about it.
-func (m *measurement) results() (string, error) {
-	started, loadBefore := time.Now(), loadAverage()
-	if err := m.run("go", "test", "-c", "-o", m.path("bench.test"), "."); err != nil {
-		return "", err
+// found is what the parts of a measurement found. Each part fills in its own field.
+type found struct {
+	times       *timings
+	loadAverage string // before and after the timings
+	waits       *Waits
+	weights     []weight
+	lost        string
+}
+
+// parts are the parts of a measurement in the order in which they run, each with its command
+// and its section. The timings come first, before the machine is warm from the builds.
+var parts = []struct {
+	name, heading string
+	measure       func(*measurement, *found) error
+	section       func(*found) string
+}{
+	{
+		"calls", "Time, memory, connections",
+		func(m *measurement, f *found) (err error) {
+			before := loadAverage()
+			f.times, err = m.time()
+			f.loadAverage = before + " before, " + loadAverage() + " after the timings"
+			return err
+		},
+		func(f *found) string {
+			return ratioText + "\n" + f.times.String() + "\n" + f.times.transportText()
+		},
+	},
+	{
+		"waits", "Waits",
+		func(m *measurement, f *found) (err error) { f.waits, err = m.wait(); return err },
+		func(f *found) string { return waitText + "\n" + f.waits.section() },
+	},
+	{
+		"weight", "What a program weighs",
+		func(m *measurement, f *found) (err error) { f.weights, err = m.weigh(); return err },
+		func(f *found) string { return weightText + "\n" + weightSection(f.weights) },
+	},
+	{
+		"lost", "Lost answers",
+		func(m *measurement, f *found) (err error) { f.lost, err = m.lostAnswerSection(); return err },
+		func(f *found) string { return lostText + "\n" + f.lost },
+	},
+}
+
+func partNames() []string {
+	var names []string
+	for _, p := range parts {
+		names = append(names, p.name)
 	}
-	lost, err := m.lostAnswerSection()
-	if err != nil {
-		return "", err
+	return names
+}
+
+// prepare compiles what all parts run.
+func (m *measurement) prepare() error {
+	return m.run("go", "test", "-c", "-o", m.path("bench.test"), ".")
+}
+
+// part measures one part and returns its section.
+func (m *measurement) part(name string) (string, error) {
+	for _, p := range parts {
+		if p.name != name {
+			continue
+		}
+		if err := m.prepare(); err != nil {
+			return "", err
+		}
+		f := new(found)
+		if err := p.measure(m, f); err != nil {
+			return "", err
+		}
+		text := "## " + p.heading + "\n\n" + p.section(f)
+		if of := targetSection(f); of != "" {
+			text = "## Targets\n\n" + of + "\n" + text
+		}
+		return text, nil
 	}
-	times, err := m.time()
-	if err != nil {
-		return "", err
+	return "", fmt.Errorf("unknown part %q", name)
+}
+
+// results measures everything, and returns the page about it and the summary of the waits for
+// another page.
+func (m *measurement) results() (page, summary string, err error) {
+	started := time.Now()
+	if err := m.prepare(); err != nil {
+		return "", "", err
 	}
-	loadAfter := loadAverage()
-	weights, err := m.weigh()
-	if err != nil {
-		return "", err
+	f := new(found)
+	sections := make([]string, 0, len(parts))
+	for _, p := range parts {
+		fmt.Fprintln(os.Stderr, "measuring", p.name)
+		if err := p.measure(m, f); err != nil {
+			return "", "", err
+		}
+		sections = append(sections, fmt.Sprintf("## %s\n\n`go run . -part %s`\n\n%s", p.heading, p.name, p.section(f)))
 	}
 	about, err := m.about(started)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	about += fmt.Sprintf("- load average: %s before, %s after the timings\n", loadBefore, loadAfter)
-	return strings.Join([]string{
-		introduction, about,
-		"## Targets\n", targetSection(times),
-		"## Time, memory, connections\n", ratioText, times.String(), times.transportText(),
-		"## What a program weighs\n", weightText, weightSection(weights),
-		"## Lost answers\n", lostText, lost,
-		"## Absolute values\n", "<details><summary>benchstat</summary>\n", "```\n" + times.stat + "```\n\n</details>\n",
-	}, "\n"), nil
+	about += "- load average: " + f.loadAverage + "\n"
+	page = strings.Join([]string{introduction, about, "## Targets\n", targetText, targetSection(f)}, "\n") + "\n" +
+		strings.Join(sections, "\n") +
+		"\n## Absolute values\n\n<details><summary>benchstat</summary>\n\n```\n" + f.times.stat + "```\n\n</details>\n"
+	return page, f.waits.summary(), nil
 }
 
 const ratioText = `Ratios are taken round by round; the median and, in brackets, the quartiles. The

@@ -80,12 +80,12 @@ func (m *measurement) time() (*timings, error) {
 		t.rounds = append(t.rounds, values)
 		files = append(files, file)
 	}
-	arguments := []string{"tool", "benchstat", "-col", "/client@(ours floor classic openapi)", "-ignore", ".file"}
+	arguments := []string{"tool", "benchstat", "-col", "/client@(ours floor classic openapi typed)", "-ignore", ".file"}
 	text, err := m.output("go", append(arguments, files...)...)
 	if err != nil {
 		return nil, err
 	}
-	fmt.Println(text)
+	fmt.Fprintln(os.Stderr, text)
 	t.stat = text
 	return t, nil
 }
@@ -157,7 +157,7 @@ func (t *timings) quartile(n int, of func(map[string]float64) float64, m metric)
 
 // String is the table of ratios.
 func (t *timings) String() string {
-	names := []string{"floor", "classic", "openapi"}
+	names := []string{"floor", "classic", "openapi", "typed"}
 	result := table{head: []string{"median", "ours"}}
 	for _, name := range names {
 		result.head = append(result.head, name+" ÷ ours")

@@ -30,6 +30,7 @@ var requirements = map[string][]string{
 	"ours":    {"github.com/ecsreboot/ecsreboot"},
 	"classic": {"github.com/aliyun/alibaba-cloud-sdk-go"},
 	"openapi": {"github.com/alibabacloud-go/darabonba-openapi/v2"},
+	"typed":   {"github.com/alibabacloud-go/ecs-20140526/v7"},
 }
 
 func (m *measurement) weigh() ([]weight, error) {

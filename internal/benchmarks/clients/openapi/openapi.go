@@ -24,6 +24,25 @@ const (
 
 // New makes the client.
 func New(c call.Config) (call.Restart, error) {
+	config := Config(c)
+	service, err := client.NewClient(config)
+	if err != nil {
+		return nil, err
+	}
+	runtime := Runtime(c)
+	params := &models.Params{
+		Action: new("RebootInstance"), Version: new("2014-05-26"), Protocol: config.Protocol, Pathname: new("/"),
+		Method: new("POST"), AuthType: new("AK"), Style: new("RPC"), ReqBodyType: new("formData"), BodyType: new("json"),
+	}
+	return func(ctx context.Context, id string) error {
+		request := &models.OpenApiRequest{Query: map[string]*string{"InstanceId": &id}}
+		_, err := service.CallApiWithCtx(ctx, params, request, runtime)
+		return err
+	}, nil
+}
+
+// Config configures a client of the vendor. All of its generated clients take it.
+func Config(c call.Config) *models.Config {
 	scheme, host, _ := strings.Cut(c.Endpoint, "://")
 	config := &models.Config{
 		AccessKeyId: new(call.AccessKeyID), AccessKeySecret: new(call.AccessKeySecret),
@@ -39,23 +58,16 @@ func New(c call.Config) (call.Restart, error) {
 			ErrorCode:   []string{"ServiceUnavailable", "InternalError", "Throttling", "Throttling.User"},
 		}}}
 	}
+	return config
+}
+
+// Runtime returns the options of each call of a client.
+func Runtime(c call.Config) *dara.RuntimeOptions {
 	runtime := new(dara.RuntimeOptions)
 	if c.Retry == Autoretry {
 		runtime.Autoretry, runtime.MaxAttempts = new(true), new(3)
 	}
-	service, err := client.NewClient(config)
-	if err != nil {
-		return nil, err
-	}
-	params := &models.Params{
-		Action: new("RebootInstance"), Version: new("2014-05-26"), Protocol: &scheme, Pathname: new("/"),
-		Method: new("POST"), AuthType: new("AK"), Style: new("RPC"), ReqBodyType: new("formData"), BodyType: new("json"),
-	}
-	return func(ctx context.Context, id string) error {
-		request := &models.OpenApiRequest{Query: map[string]*string{"InstanceId": &id}}
-		_, err := service.CallApiWithCtx(ctx, params, request, runtime)
-		return err
-	}, nil
+	return runtime
 }
 
 // httpClient does what the SDK's HTTP client does, with another transport.
