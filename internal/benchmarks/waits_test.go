@@ -286,7 +286,7 @@ func TestWriteWaits(t *testing.T) {
 	}
 	share := func(n int) int { return max(1, *waitSeeds/n) }
 	// The long restarts take most requests.
-	waits := measureWaits(t, [...]int{share(1), share(1), share(2), share(10)}, [...]int{share(5), share(5), share(50)})
+	waits := measureWaits(t, [...]int{share(1), share(1), share(4), share(10)}, [...]int{share(5), share(5), share(50)})
 	text, err := json.Marshal(waits)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(*waitsFile, text, 0o600))
