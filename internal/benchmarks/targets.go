@@ -42,6 +42,7 @@ var targets = []target{
 	{"restarts of 20 to 60 s: the same", noneAhead(1), "waits"},
 	{"restarts of 1 to 5 min: the same", noneAhead(2), "waits"},
 	{"restarts of 5 to 20 min: the same", noneAhead(3), "waits"},
+	{"all restarts: no wait with as few requests at most and a lag that is a smaller share of the restart at worst", noneAheadOverall, "waits"},
 	{"wrong answers of `RebootAndWait`: none", noneWrong, "waits"},
 }
 
@@ -137,6 +138,16 @@ func noneAhead(band int) func(*found) (string, bool) {
 		texts = append(texts, fmt.Sprintf("ours: %s, %.0f requests", seconds(b.ours().MeanLag), b.ours().MeanRequests))
 		return strings.Join(texts, "; "), false
 	}
+}
+
+func noneAheadOverall(f *found) (string, bool) {
+	names := f.waits.aheadOverall()
+	share, requests := f.waits.worst(0)
+	text := fmt.Sprintf("ours: %.1f %%, %d requests", 100*share, requests)
+	if len(names) > 0 {
+		text = strings.Join(names, ", ") + "; " + text
+	}
+	return text, len(names) == 0
 }
 
 func noneWrong(f *found) (string, bool) {

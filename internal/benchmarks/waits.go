@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,6 +63,28 @@ func (b *Band) ahead() []string {
 	var names []string
 	for _, rival := range b.rivals() {
 		if rival.beats(b.ours()) {
+			names = append(names, rival.Name)
+		}
+	}
+	return names
+}
+
+// worst returns the largest mean share of a way, and its most requests, over all bands.
+func (w *Waits) worst(way int) (share float64, requests int) {
+	for _, band := range w.Bands {
+		share, requests = max(share, band.Ways[way].MeanShare), max(requests, band.Ways[way].MaxRequests)
+	}
+	return share, requests
+}
+
+// aheadOverall returns the names of the rivals that always answer, have a smaller share than
+// RebootAndWait in their worst band, and take no more requests.
+func (w *Waits) aheadOverall() []string {
+	share, requests := w.worst(0)
+	var names []string
+	for i, rival := range w.Bands[0].Ways {
+		gaveUp := slices.ContainsFunc(w.Bands, func(band Band) bool { return band.Ways[i].GaveUp > 0 })
+		if s, r := w.worst(i); !gaveUp && s < share && r <= requests {
 			names = append(names, rival.Name)
 		}
 	}
