@@ -50,7 +50,7 @@ const ourWay = "`RebootAndWait`"
 
 // beats reports whether a way that always answers and is always right has a shorter mean lag
 // than another way, and takes no more requests in the mean.
-func (w Way) beats(other Way) bool {
+func (w *Way) beats(other Way) bool {
 	return w.Wrong == 0 && w.GaveUp == 0 && w.MeanLag < other.MeanLag && w.MeanRequests <= other.MeanRequests
 }
 
