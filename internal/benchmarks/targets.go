@@ -20,6 +20,8 @@ type target struct {
 //     its deadline while a RoundTripper blocks. If another processor is idle, waking it for
 //     the goroutine takes 8 µs more. Over sockets, 64 callers make 2 % more calls without
 //     the goroutine, and take 5 % less CPU time: too little for a second way to send.
+//   - The send ID takes 6 allocations. ActionTrail shows it in the User-Agent, so that a
+//     witness finds the request whose response was lost.
 //   - The hooks take 4 allocations and 0.2 µs. They find out whether the request left, and
 //     stop a second one.
 //   - The time limit takes 5 allocations and 0.5 µs. It begins anew when the request leaves.
