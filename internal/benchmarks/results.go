@@ -80,7 +80,7 @@ func partNames() []string {
 
 // prepare compiles what all parts run.
 func (m *measurement) prepare() error {
-	return m.run("go", "test", "-c", "-o", m.path("bench.test"), ".")
+	return m.run("go", "test", "-vet=off", "-c", "-o", m.path("bench.test"), ".")
 }
 
 // part measures one part and returns its section.
