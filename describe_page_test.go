@@ -1,12 +1,15 @@
 package ecsreboot
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
+	"github.com/ecsreboot/ecsreboot/internal/document"
 	"github.com/ecsreboot/ecsreboot/internal/once"
 	"github.com/ecsreboot/ecsreboot/internal/redact"
 )
@@ -67,6 +70,46 @@ func TestDecodePage(t *testing.T) {
 	}
 }
 
+// requireDecodesAs checks that a page is decoded as encoding/json decodes it.
+func requireDecodesAs[W any](t *testing.T, body string) {
+	t.Helper()
+	if !document.Valid([]byte(body)) || body[0] != '{' || !document.UniqueNames([]byte(body), pageList, "Instance") {
+		return
+	}
+	if _, ok := document.Read("", "", []byte(body)); !ok { // a name of the page itself occurs twice
+		return
+	}
+	var got wirePage[W]
+	var want struct {
+		RequestID string `json:"RequestId"`
+		NextToken string `json:"NextToken"`
+		Instances struct {
+			Instance []W `json:"Instance"`
+		} `json:"Instances"`
+	}
+	ok := got.decode([]byte(body))
+	require.Equal(t, json.Unmarshal([]byte(body), &want) == nil, ok, body)
+	if ok {
+		require.Equal(t, []string{want.RequestID, want.NextToken}, []string{got.RequestID, got.NextToken}, body)
+		require.Equal(t, append([]W{}, want.Instances.Instance...), append([]W{}, got.Instances.Instance...), body)
+	}
+}
+
+func TestDecodesAsEncodingJSON(t *testing.T) {
+	for _, member := range []string{
+		``, `"RequestId":"R"`, `"requestID":"\u0052\n"`, `"RequestId":null`, `"NextToken":1`, `"nextto\u212aen":"T"`, `"nextToKen":"T"`, `"NextToken":["T"]`, `"NextTokens":1`, `"":1`,
+		`"Instances":null`, `"Instances":"x"`, `"Instances":{}`, `"Instances":{"Instance":null}`, `"Instances":{"Instance":{}}`, `"inſtances":{"INSTANCE":[]}`, `"Instances":{"Other":[1],"Instance":[]}`,
+		`"Instances":{"Instance":[null,{},null]}`, `"Instances":{"Instance":[1]}`, `"Instances":{"Instance":[{"InstanceId":"i-1","status":"Running","StartTime":"a","ExpiredTime":"b","X":[{"Y":"]}"}]}]}`,
+		`"Instances":{"Instance":[{"\u0053tatus":"\ud800","Status2":1},{"ſtatus":"\"x\""},{"statuſ":null}]}`, "\"Instances\":{\"Instance\":[{\"Status\":\"\xff\"}]}", `"Instances":{"Instance":[{"Status":{}}]}`,
+		`"Instances":{"Instance":[{"InstanceId":1}]}`, `"Instances":{"Instance":[{"StartTime":true}]}`, `"Instances":{"Instance":[{"ExpiredTime":[]}]}`,
+		`"Instances":{"Instance":[{"OperationLocks":null},{"OperationLocks":{"LockReason":[{"LockReason":"security"},{"lockreason":"a","LockReason":"b"}]}},{"operationlocks":{"lockReason":[]}}]}`,
+		`"Instances":{"Instance":[{"OperationLocks":[]}]}`, `"Instances":{"Instance":[{"OperationLocks":{"LockReason":["x"]}}]}`,
+	} {
+		requireDecodesAs[wireReading](t, "{"+member+"}")
+		requireDecodesAs[wireInstance](t, "{"+member+"}")
+	}
+}
+
 // FuzzDescribePage feeds any body to the reading of a page: it must not panic, and
 // no time in it may be one that the service can't have written.
 func FuzzDescribePage(f *testing.F) {
@@ -77,6 +120,8 @@ func FuzzDescribePage(f *testing.F) {
 	f.Add(`{"Code":"Forbidden.RAM","Message":"m","RequestId":"R"}`)
 	f.Add(`{"RequestId":"R","Instances":{"Instance":[{"InstanceId":1}]}}`)
 	f.Fuzz(func(t *testing.T, body string) {
+		requireDecodesAs[wireReading](t, body)
+		requireDecodesAs[wireInstance](t, body)
 		page, ok := decodePage(body)
 		if !ok {
 			return

@@ -2,7 +2,6 @@ package document
 
 import (
 	"bytes"
-	"encoding/json"
 	"strings"
 )
 
@@ -72,7 +71,7 @@ func Read(action, list string, body []byte) (Document, bool) {
 		root, ok := readXML(body, list)
 		d.Failure = root.name == "Error"
 		readable = ok && (d.Failure || root.name == action+"Response") && d.take(root.nested, equal)
-	case bytes.HasPrefix(body, []byte("{")) && json.Valid(body):
+	case bytes.HasPrefix(body, []byte("{")) && Valid(body):
 		// The service has written its keys in several cases.
 		readable = d.take(jsonObject(body), strings.EqualFold)
 	}
@@ -88,7 +87,7 @@ func Trim(body []byte) []byte {
 }
 
 // plainConsent reads {"RequestId":"…"}, the usual response to a restart, without
-// json.Valid and jsonObject, which take more than a tenth of a whole call. It does not
+// Valid and jsonObject, which take more than a tenth of a whole call. It does not
 // read what differs from that by a byte.
 func plainConsent(body []byte) (requestID string, ok bool) {
 	const head, tail = `{"RequestId":"`, `"}`

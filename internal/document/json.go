@@ -3,13 +3,12 @@ package document
 import (
 	"bytes"
 	"encoding/json"
-	"iter"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
-// The functions of this file walk through JSON that json.Valid has accepted.
+// The functions of this file walk through JSON that [Valid] has accepted.
 // encoding/json takes the last of several equal keys, in whatever case, and does not
 // say that there were several.
 
@@ -17,11 +16,13 @@ import (
 // AccessDeniedDetail, and no object in that.
 func jsonObject(object []byte) []member {
 	var members []member
-	for name, value := range jsonMembers(object) {
-		m := jsonMember(name, value)
-		if value[0] == '{' && strings.EqualFold(m.name, "AccessDeniedDetail") {
-			for name, value := range jsonMembers(value) {
-				m.nested = append(m.nested, jsonMember(name, value))
+	c := Walk(object)
+	for name := range c.Members() {
+		value := *c
+		m := jsonMember(name, c.Skip())
+		if value.Kind() == '{' && strings.EqualFold(m.name, "AccessDeniedDetail") {
+			for name := range value.Members() {
+				m.nested = append(m.nested, jsonMember(name, value.Skip()))
 			}
 		}
 		members = append(members, m)
@@ -55,19 +56,25 @@ func jsonMember(name, value []byte) member {
 // list or the array, there are no names to check.
 func UniqueNames(page []byte, list, element string) bool {
 	var names nameSet
-	for name, object := range jsonMembers(page) {
-		if !strings.EqualFold(string(name), list) || object[0] != '{' {
+	c := Walk(page)
+	for name := range c.Members() {
+		if !strings.EqualFold(string(name), list) || c.Kind() != '{' {
+			c.Skip()
 			continue
 		}
-		if !names.unique(object) {
+		object := *c
+		if !names.unique(&object) {
 			return false
 		}
-		for name, array := range jsonMembers(object) {
-			if !strings.EqualFold(string(name), element) || array[0] != '[' {
+		for name := range c.Members() {
+			if !strings.EqualFold(string(name), element) || c.Kind() != '[' {
+				c.Skip()
 				continue
 			}
-			for value := range jsonElements(array) {
-				if value[0] == '{' && !names.unique(value) {
+			for range c.Elements() {
+				if c.Kind() != '{' {
+					c.Skip()
+				} else if !names.unique(c) {
 					return false
 				}
 			}
@@ -79,58 +86,31 @@ func UniqueNames(page []byte, list, element string) bool {
 // UniqueEverywhere reports whether no name occurs twice, whatever its case, in any object
 // of a value, however deep it is. The value must be valid JSON. A value that is deeper than
 // any page of the service is refused.
-func UniqueEverywhere(value []byte) bool { return uniqueIn(value, new(nameSet), 0) }
+func UniqueEverywhere(value []byte) bool { return uniqueIn(Walk(value), new(nameSet), 0) }
 
-func uniqueIn(value []byte, names *nameSet, depth int) bool {
+func uniqueIn(c *Cursor, names *nameSet, depth int) bool {
 	switch {
 	case depth > maxDepth:
 		return false
-	case value[0] == '{':
-		if !names.unique(value) {
+	case c.Kind() == '{':
+		if object := *c; !names.unique(&object) {
 			return false
 		}
-		for _, inner := range jsonMembers(value) {
-			if !uniqueIn(inner, names, depth+1) {
+		for range c.Members() {
+			if !uniqueIn(c, names, depth+1) {
 				return false
 			}
 		}
-	case value[0] == '[':
-		for inner := range jsonElements(value) {
-			if !uniqueIn(inner, names, depth+1) {
+	case c.Kind() == '[':
+		for range c.Elements() {
+			if !uniqueIn(c, names, depth+1) {
 				return false
 			}
 		}
+	default:
+		c.Skip()
 	}
 	return true
-}
-
-// jsonMembers are the names and values of an object.
-func jsonMembers(object []byte) iter.Seq2[[]byte, []byte] {
-	return func(yield func(name, value []byte) bool) {
-		for rest := jsonNext(object[1:]); rest[0] != '}'; {
-			end := jsonLen(rest)
-			name := jsonText(rest[:end])
-			rest = jsonNext(rest[end:])
-			end = jsonLen(rest)
-			if !yield(name, rest[:end]) {
-				return
-			}
-			rest = jsonNext(rest[end:])
-		}
-	}
-}
-
-// jsonElements are the values of an array.
-func jsonElements(array []byte) iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		for rest := jsonNext(array[1:]); rest[0] != ']'; {
-			end := jsonLen(rest)
-			if !yield(rest[:end]) {
-				return
-			}
-			rest = jsonNext(rest[end:])
-		}
-	}
 }
 
 // nameSet checks whether the names of an object are different, whatever their case.
@@ -139,15 +119,34 @@ type nameSet struct {
 	objects int             // checked so far
 	last    map[string]*int // by folded name: the last object that has it
 	folded  []byte
+	before  [][]byte // the quoted names of the last object, which are different
 }
 
-// unique reports whether no two members of the object have the same name.
-func (s *nameSet) unique(object []byte) bool {
+// unique reports whether no two members of the object have the same name, and moves
+// the cursor to the end of the object.
+//
+// Mostly the object has the same names in the same order as the object before. These
+// names need no look into the set: it gets them at the first name that is another.
+func (s *nameSet) unique(c *Cursor) bool {
 	s.objects++
-	for name := range jsonMembers(object) {
-		if !s.add(name) {
+	same, differs := 0, false // so many names are those of the object before
+	for quoted := range c.quotedMembers() {
+		c.Skip()
+		if !differs && same < len(s.before) && bytes.Equal(s.before[same], quoted) {
+			same++
+			continue
+		}
+		if !differs {
+			differs = true
+			s.before = s.before[:same]
+			for _, name := range s.before {
+				s.add(jsonText(name))
+			}
+		}
+		if !s.add(jsonText(quoted)) {
 			return false
 		}
+		s.before = append(s.before, quoted)
 	}
 	return true
 }
@@ -186,53 +185,6 @@ func fold(folded, name []byte) []byte {
 		folded = utf8.AppendRune(folded, least)
 	}
 	return folded
-}
-
-// jsonNext skips what stands between two values.
-func jsonNext(text []byte) []byte { return bytes.TrimLeft(text, " \t\r\n:,") }
-
-// jsonLen returns the length of the value that text begins with.
-func jsonLen(text []byte) int {
-	depth := 0
-	for i := 0; i < len(text); i++ {
-		switch text[i] {
-		case '"':
-			i += jsonTextLen(text[i:]) - 1
-		case '{', '[':
-			depth++
-			continue
-		case '}', ']':
-			if depth == 0 { // it closes what the number or word before it stands in
-				return i
-			}
-			depth--
-		case ' ', '\t', '\r', '\n', ',':
-			if depth == 0 {
-				return i
-			}
-			continue
-		default:
-			continue // a part of a number or of a word
-		}
-		if depth == 0 {
-			return i + 1
-		}
-	}
-	return len(text)
-}
-
-// jsonTextLen returns the length of the string that text begins with.
-func jsonTextLen(text []byte) int {
-	for end := 1; ; end++ {
-		end += bytes.IndexByte(text[end:], '"')
-		escapes := 0
-		for text[end-1-escapes] == '\\' {
-			escapes++
-		}
-		if escapes%2 == 0 {
-			return end + 1
-		}
-	}
 }
 
 // jsonText is the text that a string stands for.
