@@ -1,6 +1,9 @@
 package document
 
-import "iter"
+import (
+	"bytes"
+	"iter"
+)
 
 // Cursor stands before a value of JSON that [Valid] has accepted. Each value is walked
 // through once: the loops over an object and over an array leave it to their bodies to move
@@ -20,7 +23,7 @@ func (c *Cursor) Kind() byte { return c.text[c.at] }
 // Skip moves the cursor over the value, and returns the value.
 func (c *Cursor) Skip() []byte {
 	from := c.at
-	c.at = skipValue(c.text, from, 0)
+	c.at += jsonLen(c.text[from:])
 	return c.text[from:c.at]
 }
 
@@ -46,7 +49,7 @@ func (c *Cursor) quotedMembers() iter.Seq[[]byte] {
 		c.at = skipSpace(c.text, c.at+1)
 		for c.text[c.at] != '}' {
 			from := c.at
-			end := skipText(c.text, from)
+			end := from + jsonTextLen(c.text[from:])
 			c.at = skipSpace(c.text, skipSpace(c.text, end)+1) // over the colon
 			if !yield(c.text[from:end]) {
 				return
@@ -77,6 +80,51 @@ func (c *Cursor) next() {
 	c.at = skipSpace(c.text, c.at)
 	if c.text[c.at] == ',' {
 		c.at = skipSpace(c.text, c.at+1)
+	}
+}
+
+// jsonLen returns the length of the value that text begins with. It finds the ends of
+// strings only, which takes less than to check the value anew.
+func jsonLen(text []byte) int {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			i += jsonTextLen(text[i:]) - 1
+		case '{', '[':
+			depth++
+			continue
+		case '}', ']':
+			if depth == 0 { // it closes what the number or word before it stands in
+				return i
+			}
+			depth--
+		case ' ', '\t', '\r', '\n', ',':
+			if depth == 0 {
+				return i
+			}
+			continue
+		default:
+			continue // a part of a number or of a word
+		}
+		if depth == 0 {
+			return i + 1
+		}
+	}
+	return len(text)
+}
+
+// jsonTextLen returns the length of the string that text begins with.
+func jsonTextLen(text []byte) int {
+	for end := 1; ; end++ {
+		end += bytes.IndexByte(text[end:], '"')
+		escapes := 0
+		for text[end-1-escapes] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			return end + 1
+		}
 	}
 }
 
