@@ -11,9 +11,9 @@ import (
 
 // TestPlannerHistories drives planners through random histories.
 func TestPlannerHistories(t *testing.T) {
-	seeds := 3000
-	if testing.Short() {
-		seeds = 1000
+	seeds := 1000
+	if longTests {
+		seeds = 3000
 	}
 	reached := make(map[string]int)
 	for seed := range seeds {

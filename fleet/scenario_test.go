@@ -157,9 +157,9 @@ func (tr *truth) hook(random *rand.Rand, out bool) func(context.Context, fleet.T
 // instance restarts twice, what did not restart is named, what is called healthy
 // has restarted, and never are more instances down than allowed.
 func TestScenarios(t *testing.T) {
-	seeds := 150
-	if testing.Short() {
-		seeds = 50
+	seeds := 50
+	if longTests {
+		seeds = 150
 	}
 	for seed := range seeds {
 		synctest.Test(t, func(t *testing.T) { playScenario(t, uint64(seed)) })
