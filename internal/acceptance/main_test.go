@@ -13,9 +13,6 @@ import (
 	"github.com/ecsreboot/ecsreboot/ecstest"
 )
 
-// longTests is set for the long form of tests that draw their runs at random.
-var longTests = os.Getenv("LONG_TESTS") != ""
-
 // TestMain makes sure that no test finds credentials or asks the metadata service. It lets
 // the heap grow, which saves a tenth of the tests' time: they make many short-lived worlds.
 func TestMain(m *testing.M) {
