@@ -1,9 +1,9 @@
 package document
 
 import (
-	"bytes"
 	"encoding/json"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -55,7 +55,9 @@ func jsonMember(name, value []byte) member {
 // The page must be an object and valid JSON. Where something else stands in place of the
 // list or the array, there are no names to check.
 func UniqueNames(page []byte, list, element string) bool {
-	var names nameSet
+	var own nameSet
+	names := nameSets.Get().(*nameSet) //nolint:forcetypeassert // it has no others
+	defer names.release()
 	c := Walk(page)
 	for name := range c.Members() {
 		if !strings.EqualFold(string(name), list) || c.Kind() != '{' {
@@ -63,7 +65,7 @@ func UniqueNames(page []byte, list, element string) bool {
 			continue
 		}
 		object := *c
-		if !names.unique(&object) {
+		if !own.unique(&object) {
 			return false
 		}
 		for name := range c.Members() {
@@ -119,7 +121,18 @@ type nameSet struct {
 	objects int             // checked so far
 	last    map[string]*int // by folded name: the last object that has it
 	folded  []byte
-	before  [][]byte // the quoted names of the last object, which are different
+	before  []string // the quoted names of the last object, which are different
+}
+
+// nameSets has the sets of the pages before: their instances mostly had the same names.
+var nameSets = sync.Pool{New: func() any { return new(nameSet) }}
+
+// release makes the set of use for another page. The instances of the service have some 60
+// names. A set that has got to know far more is left to the garbage collector.
+func (s *nameSet) release() {
+	if len(s.last) <= 500 {
+		nameSets.Put(s)
+	}
 }
 
 // unique reports whether no two members of the object have the same name, and moves
@@ -132,7 +145,7 @@ func (s *nameSet) unique(c *Cursor) bool {
 	same, differs := 0, false // so many names are those of the object before
 	for quoted := range c.quotedMembers() {
 		c.Skip()
-		if !differs && same < len(s.before) && bytes.Equal(s.before[same], quoted) {
+		if !differs && same < len(s.before) && s.before[same] == string(quoted) {
 			same++
 			continue
 		}
@@ -140,13 +153,13 @@ func (s *nameSet) unique(c *Cursor) bool {
 			differs = true
 			s.before = s.before[:same]
 			for _, name := range s.before {
-				s.add(jsonText(name))
+				s.add(jsonText([]byte(name)))
 			}
 		}
 		if !s.add(jsonText(quoted)) {
 			return false
 		}
-		s.before = append(s.before, quoted)
+		s.before = append(s.before, string(quoted))
 	}
 	return true
 }
