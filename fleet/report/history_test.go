@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,8 +47,24 @@ type simulation struct {
 	paused  bool
 }
 
-// simulate makes a history that a planner agrees with.
+// simulated has the histories made so far: several tests look at the same samples.
+var simulated sync.Map // from the course as text to *fleet.History
+
+// simulate returns a history that a planner agrees with. The caller may append to its
+// events, and must not change them.
 func simulate(tb testing.TB, c course) *fleet.History {
+	tb.Helper()
+	key := fmt.Sprintf("%+v", c)
+	made, ok := simulated.Load(key)
+	if !ok {
+		made, _ = simulated.LoadOrStore(key, makeHistory(tb, c))
+	}
+	history := *made.(*fleet.History)
+	history.Events = slices.Clip(history.Events)
+	return &history
+}
+
+func makeHistory(tb testing.TB, c course) *fleet.History {
 	tb.Helper()
 	plan := fleet.Plan{Region: "cn-hangzhou", Endpoint: "ecs.cn-hangzhou.aliyuncs.com"}
 	for i := range c.instances {

@@ -73,7 +73,9 @@ func requireAgrees(tb testing.TB, text string, history *fleet.History) {
 		require.Equal(tb, known.Count(state), listed[state], state)
 	}
 	for _, r := range known.Records {
-		require.Equal(tb, r.State != fleet.StateHealthy, named[r.ID], r.ID)
+		if (r.State != fleet.StateHealthy) != named[r.ID] { // of 10,000, require.Equal would take long
+			require.Equal(tb, r.State != fleet.StateHealthy, named[r.ID], r.ID)
+		}
 	}
 }
 
@@ -87,10 +89,10 @@ func TestCountsAgree(t *testing.T) {
 			text := write(t, history, options)
 			requireAgrees(t, text, history)
 
-			d := data(t, history)
+			d, known := data(t, history), history.Report()
 			require.Equal(t, len(history.Plan.Targets), d.Summary.Instances)
 			for _, state := range allStates {
-				require.Equal(t, history.Report().Count(state), d.Summary.States[state], state)
+				require.Equal(t, known.Count(state), d.Summary.States[state], state)
 			}
 			require.Zero(t, d.Summary.Ignored)
 			for _, level := range d.Series.Unavailable {
@@ -105,7 +107,7 @@ func TestCountsAgree(t *testing.T) {
 			}
 			require.Equal(t, d.Summary.Accepted, accepted)
 			require.Equal(t, d.Summary.Throttled, throttled)
-			require.Equal(t, history.Report().Bounds, d.Summary.Bounds)
+			require.Equal(t, known.Bounds, d.Summary.Bounds)
 			require.Equal(t, d.Summary.Ended.IsZero(), d.Summary.Bounds.Width == 0)
 			require.LessOrEqual(t, d.Summary.Bounds.Width, d.Summary.Last.Sub(d.Summary.Begun))
 			require.Equal(t, c.perMinute > 0 && !d.Summary.Ended.IsZero(), d.Summary.Bounds.Requests > 0)
