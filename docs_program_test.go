@@ -44,7 +44,7 @@ func wholeProgram(t *testing.T, page string, server *ecstest.Server, changes ...
 	dir := t.TempDir()
 	source, program := filepath.Join(dir, "main.go"), filepath.Join(dir, "program.exe")
 	require.NoError(t, os.WriteFile(source, []byte(text), 0o600))
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, source)
+	build := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-s -w", "-o", program, source)
 	build.Env = goEnvironment
 	output, err := build.CombinedOutput()
 	require.NoError(t, err, "%s: %s", page, output)
