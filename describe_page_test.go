@@ -73,7 +73,7 @@ func TestDecodePage(t *testing.T) {
 // requireDecodesAs checks that a page is decoded as encoding/json decodes it.
 func requireDecodesAs[W any](t *testing.T, body string) {
 	t.Helper()
-	if !document.Valid([]byte(body)) || body[0] != '{' || !document.UniqueNames([]byte(body), pageList, "Instance") {
+	if !json.Valid([]byte(body)) || body[0] != '{' || !document.UniqueNames([]byte(body), pageList, "Instance") {
 		return
 	}
 	if _, ok := document.Read("", "", []byte(body)); !ok { // a name of the page itself occurs twice

@@ -2,6 +2,7 @@ package document
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 )
 
@@ -71,7 +72,7 @@ func Read(action, list string, body []byte) (Document, bool) {
 		root, ok := readXML(body, list)
 		d.Failure = root.name == "Error"
 		readable = ok && (d.Failure || root.name == action+"Response") && d.take(root.nested, equal)
-	case bytes.HasPrefix(body, []byte("{")) && Valid(body):
+	case bytes.HasPrefix(body, []byte("{")) && json.Valid(body):
 		// The service has written its keys in several cases.
 		readable = d.take(jsonObject(body), strings.EqualFold)
 	}
@@ -87,7 +88,7 @@ func Trim(body []byte) []byte {
 }
 
 // plainConsent reads {"RequestId":"…"}, the usual response to a restart, without
-// Valid and jsonObject, which take more than a tenth of a whole call. It does not
+// json.Valid and jsonObject, which take more than a tenth of a whole call. It does not
 // read what differs from that by a byte.
 func plainConsent(body []byte) (requestID string, ok bool) {
 	const head, tail = `{"RequestId":"`, `"}`

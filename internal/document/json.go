@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// The functions of this file walk through JSON that [Valid] has accepted.
+// The functions of this file walk through JSON that json.Valid has accepted.
 // encoding/json takes the last of several equal keys, in whatever case, and does not
 // say that there were several.
 
