@@ -3,6 +3,7 @@
 package simdisk
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -216,4 +217,12 @@ func (d *Disk) Locks() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Sorted(maps.Keys(d.locks))
+}
+
+// IsDurable reports whether what of a file survives any crash holds text.
+func (d *Disk) IsDurable(name string, text []byte) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	node := d.files[name]
+	return node != nil && bytes.Contains(node.durable, text)
 }
