@@ -224,10 +224,13 @@ func withoutSurprises(d design) []faultDesign {
 func (r draw) machine(id string) ecstest.Instance {
 	m := ecstest.Instance{ID: id, ZoneID: "cn-hangzhou-" + oneOf(r, "h", "i", "j")}
 	m.Reboot = ecstest.RebootProfile{
-		Graceful: oneOf(r, -1, time.Second+r.upTo(30*time.Second), time.Second+r.upTo(2*time.Minute)), Forced: time.Second + r.upTo(20*time.Second),
-		KeepStartTime: r.chance(20), Hang: r.chance(1),
+		Graceful: oneOf(r, -1, time.Second+r.upTo(5*time.Second), time.Second+r.upTo(15*time.Second)), Forced: time.Second + r.upTo(5*time.Second),
+		KeepStartTime: r.chance(4), Hang: r.IntN(500) == 0, // what never proves a restart takes long
 		Path: oneOf(r, []ecsreboot.Status{ecsreboot.StatusStarting}, []ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStarting},
 			[]ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStopped, ecsreboot.StatusStarting}, []ecsreboot.Status{ecsreboot.StatusPending, ecsreboot.StatusStarting}),
+	}
+	if r.chance(5) {
+		m.Reboot.Graceful = r.upTo(3 * time.Minute)
 	}
 	if r.chance(10) {
 		m.Reboot.Stale = r.upTo(20 * time.Second)
@@ -237,16 +240,16 @@ func (r draw) machine(id string) ecstest.Instance {
 
 func (r draw) fleet(n int, calm bool) fleetDesign {
 	f := fleetDesign{Begin: r.upTo(time.Minute), Force: r.chance(20), Hooks: r.chance(20), Partial: r.Float64()}
-	size := 1 + r.IntN(oneOf(r, 5, 20, 60))
+	size := 1 + r.IntN(oneOf(r, 5, 40, 80, 80))
 	for i := range size {
 		f.Machines = append(f.Machines, r.machine(fmt.Sprintf("i-fleet%d%03d", n, i)))
 	}
 	f.Settings = fleet.Settings{
-		Rules:    fleet.Rules{MaxUnavailable: fleet.Count(1 + r.IntN(size)), AllowWide: true, MaxFailed: fleet.Count(r.IntN(size + 1))},
-		MinReady: oneOf(r, -1, -1, r.upTo(40*time.Second)), ReadyTimeout: oneOf(r, 5*time.Minute, 25*time.Minute),
+		Rules:    fleet.Rules{MaxUnavailable: fleet.Count(1 + r.IntN(oneOf(r, size, 2*size))), AllowWide: true, MaxFailed: fleet.Count(r.IntN(size + 1))},
+		MinReady: oneOf(r, -1, -1, r.upTo(40*time.Second)), ReadyTimeout: oneOf(r, 2*time.Minute, 2*time.Minute, 5*time.Minute, 25*time.Minute),
 		UnknownGrace: oneOf(r, 0, 0, 7*time.Second, 2*time.Minute),
 	}
-	if r.chance(40) {
+	if r.chance(30) {
 		f.Settings.MaxUnavailablePerGroup = fleet.Count(1 + r.IntN(size))
 	}
 	if r.chance(70) {

@@ -46,7 +46,7 @@ func newFleetDriver(t *testing.T, w *world, n int, d fleetDesign) *fleetDriver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.width = max(1, d.Settings.MaxUnavailable.Of(len(ids)))
+	f.width = min(max(1, d.Settings.MaxUnavailable.Of(len(ids))), len(ids))
 	return f
 }
 

@@ -152,12 +152,14 @@ func (c *caller) judgeResolved(m *madeCall, result *ecsreboot.RestartResult) {
 	if m.resolved != nil {
 		return
 	}
+	// Without a baseline, Resolve takes a restart that was in progress when the request
+	// left for the one that it looks for, as documented.
 	machine := c.account.machines[c.design.Machine.ID]
-	from := m.begin
+	from, tolerance := m.begin, machine.takes()
 	if taken := result.Before.TakenAt; !taken.IsZero() {
-		from = taken
+		from, tolerance = taken, machine.unseen()
 	}
-	if !c.account.restarted(c.design.Machine.ID, from, time.Now(), machine.unseen()) {
+	if !c.account.restarted(c.design.Machine.ID, from, time.Now(), tolerance) {
 		c.violate(ruleClaim, "%s is resolved as restarted, and did not restart: %s", m.operation, mustJSON(result))
 	}
 }
