@@ -44,6 +44,9 @@ func New(random *rand.Rand, through func(ctx context.Context, network, addr stri
 	return &Run{random: random, through: through, otherError: otherError, over: make(chan struct{})}
 }
 
+// Reseed replaces what the next kinds are drawn by.
+func (r *Run) Reseed(random *rand.Rand) { r.random = random }
+
 // UpTo draws a number from 0 to n-1.
 func (r *Run) UpTo(n int) int { return r.random.IntN(n) }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/hostile"
 )
 
 // design is a world before it begins. It is plain data, which the seed alone decides.
@@ -365,4 +366,21 @@ func (r draw) fault(ids []string) ecstest.Fault {
 	return f
 }
 
-func (r draw) hostile() []string { return nil }
+// hostile draws up to two wrappers and a network that misbehave.
+func (r draw) hostile() []string {
+	var wrappers, dialers, names []string
+	for _, kind := range hostile.Kinds() {
+		if kind.Class == hostile.OfDialer {
+			dialers = append(dialers, kind.Name)
+		} else {
+			wrappers = append(wrappers, kind.Name)
+		}
+	}
+	for range r.IntN(3) {
+		names = append(names, oneOf(r, wrappers...))
+	}
+	if r.chance(50) {
+		names = append(names, oneOf(r, dialers...))
+	}
+	return names
+}

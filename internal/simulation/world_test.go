@@ -16,6 +16,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/internal/hostile"
 	"github.com/ecsreboot/ecsreboot/internal/seam"
 )
 
@@ -34,6 +35,7 @@ type world struct {
 	behind   sync.WaitGroup // what goes on after them: dead drivers, and copies that a wrapper left
 	done     chan struct{}
 	networks []*network
+	hostiles []*hostile.Run
 
 	mu         sync.Mutex
 	violations []violation
@@ -146,7 +148,8 @@ func (w *world) context() context.Context {
 // client makes a client with a network of its own.
 func (w *world) client(d clientDesign, options ...ecsreboot.Option) (*ecsreboot.Client, *network) {
 	n := &network{through: w.through, conns: map[*wire]bool{}}
-	transport := &http.Transport{DialContext: n.dial}
+	h := w.hostile(d, n)
+	transport := h.OwnTransport()
 	all := []ecsreboot.Option{
 		ecsreboot.WithEndpoint(w.server.URL),
 		ecsreboot.WithCredential(&credential{keys: w.keys, late: d.KeyLate, fails: d.KeyFails, random: rand.New(rand.NewPCG(d.Seed, 3))}),
@@ -159,15 +162,37 @@ func (w *world) client(d clientDesign, options ...ecsreboot.Option) (*ecsreboot.
 	if d.AttemptTime > 0 {
 		all = append(all, ecsreboot.WithAttemptTimeout(d.AttemptTime))
 	}
-	client, err := ecsreboot.NewClient("cn-hangzhou", append(all, options...)...)
+	client, err := ecsreboot.NewClient("cn-hangzhou", append(append(all, h.Options...), options...)...)
 	if err != nil {
 		panic(err) // a mistake of the simulation
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.networks = append(w.networks, n)
-	w.closers = append(w.closers, client.CloseIdleConnections, transport.CloseIdleConnections)
+	w.closers = append(w.closers, client.CloseIdleConnections, h.CloseIdleConnections)
+	w.hostiles = append(w.hostiles, h)
 	return client, n
+}
+
+// hostile draws how the kinds of a client misbehave, each by a seed of its own.
+func (w *world) hostile(d clientDesign, n *network) *hostile.Run {
+	h := hostile.New(rand.New(rand.NewPCG(d.Seed, 7)), n.dial, w.otherError)
+	for i, name := range d.Hostile {
+		for _, kind := range hostile.Kinds() {
+			if kind.Name == name {
+				h.Reseed(rand.New(rand.NewPCG(d.Seed, uint64(20+i))))
+				h.Apply(kind)
+			}
+		}
+	}
+	return h
+}
+
+// otherError is what a call for another instance came to.
+func (w *world) otherError() error {
+	client, _ := w.client(clientDesign{})
+	_, err := client.RebootInstance(w.context(), ecsreboot.RebootInstanceRequest{InstanceID: "i-other"}) // which the service does not know
+	return err
 }
 
 // after calls do at a time, unless the drivers have ended by then.
@@ -195,7 +220,15 @@ func (w *world) end(keepLog bool) result {
 	for _, n := range w.networks {
 		n.cut()
 	}
+	for _, h := range w.hostiles {
+		if n := h.End(); n >= hostile.DialsWithoutEnd {
+			w.violate(ruleGoroutines, "connections are made without end: %d", n)
+		}
+	}
 	w.server.Close()
+	for _, h := range w.hostiles {
+		h.Behind.Wait()
+	}
 	w.behind.Wait()
 	time.Sleep(48 * time.Hour)
 	synctest.Wait()
