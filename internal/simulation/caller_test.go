@@ -39,6 +39,9 @@ func newCaller(w *world, n int, d callerDesign) *caller {
 	c := &caller{world: w, design: d}
 	c.client, _ = w.client(d.Client)
 	for i, call := range d.Calls {
+		if call.Absent {
+			continue
+		}
 		c.calls = append(c.calls, &madeCall{callDesign: call, operation: fmt.Sprintf("call-%d-%d", n, i), intents: map[string]bool{}})
 	}
 	return c
@@ -59,7 +62,7 @@ func (c *caller) call(m *madeCall) {
 	id := c.design.Machine.ID
 	m.begin = time.Now()
 	c.account.note("%s begins", m.operation)
-	m.err = c.within(m, "call", func(ctx context.Context) (err error) {
+	m.err = c.within(m, "call", m.Wait, func(ctx context.Context) (err error) {
 		request := ecsreboot.RebootInstanceRequest{InstanceID: id, ForceStop: m.Force}
 		if !m.Wait {
 			var response *ecsreboot.RebootInstanceResponse
@@ -80,7 +83,7 @@ func (c *caller) call(m *madeCall) {
 	if m.Resolve && ecsreboot.OutcomeOf(m.err) == ecsreboot.OutcomeUnknown {
 		m.Leaves = 0
 		var result *ecsreboot.RestartResult
-		m.resolved = c.within(m, "Resolve", func(ctx context.Context) (err error) {
+		m.resolved = c.within(m, "Resolve", true, func(ctx context.Context) (err error) {
 			result, err = c.client.Resolve(ctx, m.err, ecsreboot.WaitOptions{Timeout: m.Timeout, UnknownGrace: m.Grace, Witness: c.witness(m.Witness)})
 			return err
 		})
@@ -109,11 +112,16 @@ func (c *caller) options(m *madeCall) ecsreboot.WaitOptions {
 // slack is how much later than its deadline a call may return.
 const slack = time.Second
 
-// within makes a call that must end in time.
-func (c *caller) within(m *madeCall, what string, call func(context.Context) error) error {
+// within makes a call that must end in time: by its Timeout if it waits, and by its
+// context otherwise.
+func (c *caller) within(m *madeCall, what string, waits bool, call func(context.Context) error) error {
 	limit := m.Timeout
-	ctx, cancel := context.WithTimeout(c.context(), limit)
+	ctx, cancel := context.WithCancel(c.context())
 	defer cancel()
+	if !waits {
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
 	if m.Leaves > 0 {
 		limit = min(limit, m.Leaves)
 		defer time.AfterFunc(m.Leaves, cancel).Stop()

@@ -130,6 +130,7 @@ type callDesign struct {
 	Leaves                 time.Duration // its context ends; 0: it does not
 	Intents                bool          // it has a BeforeSend, so it shares nothing
 	Witness                *witnessDesign
+	Absent                 bool // a reduced design is without it
 }
 
 // draw is a source of decisions.
@@ -256,7 +257,7 @@ func (r draw) fleet(n int, calm bool) fleetDesign {
 	if r.chance(70) {
 		f.Settings.Canary = []int{}
 	}
-	if r.chance(25) {
+	if r.chance(30) {
 		f.Witness = r.witness()
 	}
 	for range 1 + oneOf(r, 0, 0, 1, 1, 2, 4) {
@@ -296,7 +297,7 @@ func (r draw) client(calm bool) clientDesign {
 }
 
 func (r draw) witness() *witnessDesign {
-	return &witnessDesign{Delay: oneOf(r, 0, 30*time.Second, 10*time.Minute), Takes: r.upTo(5 * time.Second), Fails: oneOf(r, 0, 0, 2), Denied: r.chance(10)}
+	return &witnessDesign{Delay: oneOf(r, 0, 30*time.Second, 10*time.Minute), Takes: r.upTo(5 * time.Second), Fails: oneOf(r, 0, 0, 3, 6), Denied: r.chance(15)}
 }
 
 func (r draw) caller(n int, calm bool) callerDesign {

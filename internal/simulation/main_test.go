@@ -16,7 +16,8 @@ var (
 	simFor      = flag.Duration("sim.for", 0, "simulate worlds for so long, in real time, instead of sim.restarts")
 	simWorkers  = flag.Int("sim.workers", 1, "number of worlds at once")
 	simLogs     = flag.String("sim.logs", os.TempDir(), "`directory` for the logs of failures")
-	simShrink   = flag.Bool("sim.shrink", true, "make the worlds that fail smaller")
+	simWithout  = flag.String("sim.without", "", "take these `parts` from the world of sim.times, as a failure names them")
+	simShrink   = flag.Duration("sim.shrink", time.Minute, "for so long, make the world that fails smaller")
 )
 
 // TestMain makes sure that no test finds credentials or asks the metadata service. It lets

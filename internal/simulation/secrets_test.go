@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/aliyun/credentials-go/credentials"
+
+	"github.com/ecsreboot/ecsreboot"
 )
 
 // All secrets of a world begin with one word, in whatever form they are shown.
@@ -85,14 +87,15 @@ func (t *texts) Write(p []byte) (int, error) {
 	return t.all.Write(p)
 }
 
-// show adds what is to be printed.
+// show adds what is to be printed, in the forms in which programs print it.
 func (t *texts) show(v any) {
 	encoded, _ := json.Marshal(v)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.all.Write(encoded)
-	if err, ok := v.(error); ok {
-		fmt.Fprintf(&t.all, "\n%v\n%+v\n", err, err)
+	switch v.(type) {
+	case error, ecsreboot.Event, *ecsreboot.RestartResult:
+		fmt.Fprintf(&t.all, "\n%v\n%+v\n", v, v)
 	}
 }
 

@@ -16,13 +16,13 @@ import (
 )
 
 // defaultRestarts is what fits into five seconds of one core.
-const defaultRestarts = 1000
+const defaultRestarts = 800
 
 // totals sum up the worlds of a test.
 type totals struct {
 	mu                                          sync.Mutex
 	worlds, restarts, others, crashes, requests int
-	failed                                      int
+	failed, violations                          int
 	faults                                      map[ecstest.FaultKind]int
 	begin                                       time.Time
 	cpu                                         time.Duration
@@ -37,6 +37,7 @@ func (s *totals) add(r result) {
 	s.crashes += r.crashes
 	s.requests += r.requests
 	s.failed += min(len(r.violations), 1)
+	s.violations += len(r.violations)
 	for kind, n := range r.faults {
 		s.faults[kind] += n
 	}
@@ -52,8 +53,8 @@ func (s *totals) String() string {
 		sum += s.faults[kind]
 	}
 	cpu := cpuTime() - s.cpu
-	return fmt.Sprintf("%d restarts by us and %d by others, %d crashes, %d requests, %d faults (%s), %d worlds (seeds %d to %d), %d with violations, %.1f s of CPU time: %.0f restarts a second",
-		s.restarts, s.others, s.crashes, s.requests, sum, strings.Join(faults, ", "), s.worlds, *simSeed, *simSeed+uint64(max(s.worlds, 1))-1, s.failed,
+	return fmt.Sprintf("%d restarts by us and %d by others, %d crashes, %d requests, %d faults (%s), %d worlds (seeds %d to %d), %d violations in %d worlds, %.1f s of CPU time: %.0f restarts a second",
+		s.restarts, s.others, s.crashes, s.requests, sum, strings.Join(faults, ", "), s.worlds, *simSeed, *simSeed+uint64(max(s.worlds, 1))-1, s.violations, s.failed,
 		cpu.Seconds(), float64(s.restarts)/max(cpu.Seconds(), 0.001))
 }
 
@@ -99,7 +100,12 @@ func TestWorlds(t *testing.T) {
 
 // repeat simulates one world many times.
 func repeat(t *testing.T, sum *totals) {
-	d := newDesign(*simSeed)
+	t.Helper()
+	gone := map[string]bool{}
+	for _, name := range strings.Split(*simWithout, ",") {
+		gone[name] = true
+	}
+	d := newDesign(*simSeed).without(gone)
 	var first *result
 	for range *simTimes {
 		r := run(t, d, *simTimes == 1)
@@ -113,28 +119,43 @@ func repeat(t *testing.T, sum *totals) {
 	}
 	t.Logf("seed %d fails %d of %d times", *simSeed, sum.failed, *simTimes)
 	if first != nil {
-		fail(t, d, *first)
+		report(t, d, *first, *simWithout)
 	}
 }
 
-// fail reports a world that broke a rule, with its log.
+// fail reports a world that broke a rule, and a smaller one.
 func fail(t *testing.T, d design, r result) {
 	t.Helper()
-	path := writeLog(t, fmt.Sprintf("seed-%d.log", d.Seed), r.log)
+	report(t, d, r, "")
+	if *simShrink <= 0 {
+		return
+	}
+	gone, smaller := shrink(t, d, r, *simShrink)
+	if len(gone) > 0 {
+		report(t, d, smaller, names(gone))
+	}
+}
+
+func report(t *testing.T, d design, r result, without string) {
+	t.Helper()
+	t.Error(describe(d, r, without))
+}
+
+// describe says which rules were broken, where the log is, and how to see how often that
+// happens: the order in which goroutines run is not seeded.
+func describe(d design, r result, without string) string {
+	name, flags := fmt.Sprintf("simulation-seed-%d.log", d.Seed), ""
+	if without != "" {
+		name, flags = fmt.Sprintf("simulation-seed-%d-smaller.log", d.Seed), " -sim.without='"+without+"'"
+	}
 	var broken strings.Builder
 	for _, v := range r.violations[:min(len(r.violations), 5)] {
 		fmt.Fprintf(&broken, "\n%s: %s", v.rule, v.text)
 	}
-	t.Errorf("seed %d breaks %d rules:%s\nwhat service and disk saw: %s\nhow often it fails: go test ./internal/simulation -run 'TestWorlds$' -sim.seed=%d -sim.times=200 -v",
-		d.Seed, len(r.violations), broken.String(), path, d.Seed)
-}
-
-func writeLog(t *testing.T, name, log string) string {
-	t.Helper()
-	path := filepath.Join(*simLogs, "simulation-"+name)
-	if err := os.WriteFile(path, []byte(log), 0o600); err != nil {
-		t.Logf("the log cannot be written: %v", err)
-		return log
+	path := filepath.Join(*simLogs, name)
+	if err := os.WriteFile(path, []byte(r.log), 0o600); err != nil {
+		path = err.Error() + "\n" + r.log
 	}
-	return path
+	return fmt.Sprintf("seed %d: %d violations:%s\nwhat the service and the disks saw: %s\nhow often it fails: go test ./internal/simulation -run 'TestWorlds$' -v -sim.seed=%d%s -sim.times=200",
+		d.Seed, len(r.violations), broken.String(), path, d.Seed, flags)
 }

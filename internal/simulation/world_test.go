@@ -86,6 +86,8 @@ func play(t *testing.T, seed uint64, d design, keepLog bool) result {
 	}
 	w.random = &source{random: rand.NewChaCha8(key)}
 	w.setUp(t)
+	// Nothing takes so long. Goroutines cannot be killed, so there is no way to go on.
+	defer time.AfterFunc(60*24*time.Hour, func() { w.giveUp("the world does not end") }).Stop()
 	for _, f := range w.fleets {
 		w.drivers.Go(f.drive)
 	}
@@ -234,6 +236,7 @@ func (w *world) end(keepLog bool) result {
 	synctest.Wait()
 	if left := goroutinesLeft(); left != "" {
 		w.violate(ruleGoroutines, "goroutines are left:\n%s", left)
+		w.giveUp("goroutines are left")
 	}
 	r := result{violations: w.violations, crashes: w.crashes, requests: len(calls), faults: map[ecstest.FaultKind]int{}}
 	for _, c := range calls {
@@ -249,6 +252,14 @@ func (w *world) end(keepLog bool) result {
 		r.log = w.account.log(calls)
 	}
 	return r
+}
+
+// giveUp ends the test process, after it has reported the world.
+func (w *world) giveUp(why string) {
+	w.mu.Lock()
+	r := result{violations: w.violations, log: w.account.log(w.server.Calls())}
+	w.mu.Unlock()
+	panic(fmt.Sprintf("%s: %s", why, describe(w.design, r, *simWithout)))
 }
 
 // goroutinesLeft returns the stacks of this bubble, except that of the caller.
