@@ -85,7 +85,8 @@ func asksForRestart(req *http.Request) bool {
 
 // traceKeyOf is the key under which net/http asks a context for its trace.
 type traceKeyOf struct {
-	context.Context
+	context.Context //nolint:containedctx // it stands in the place of a context
+
 	key *any
 }
 
@@ -97,7 +98,9 @@ var netTraceKey = func() (key any) {
 }()
 
 // traceless is a context in which net/http finds no trace.
-type traceless struct{ context.Context }
+type traceless struct {
+	context.Context //nolint:containedctx // it stands in the place of a context
+}
 
 func (c traceless) Value(key any) any {
 	if key == netTraceKey {

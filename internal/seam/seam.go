@@ -55,8 +55,8 @@ func Jitter(ctx context.Context, bound time.Duration) time.Duration {
 		return weak.N(bound) //nolint:gosec // jitter needs no secrecy
 	}
 	var drawn [8]byte
-	_, _ = io.ReadFull(source, drawn[:]) // a source does not fail
-	return time.Duration(binary.NativeEndian.Uint64(drawn[:]) % uint64(bound))
+	_, _ = io.ReadFull(source, drawn[:])                                  // a source does not fail
+	return time.Duration(binary.NativeEndian.Uint64(drawn[:])>>1) % bound //nolint:gosec // 63 bits
 }
 
 // WithFiles returns a context with a file system for the journals of runs, which is a

@@ -89,8 +89,8 @@ func (d *Disk) ask(operation, name string) error {
 // anyBoot is of who outlives crashes: the test itself.
 const anyBoot = -1
 
-// OpenFile, Remove, SyncDir and Lock are those of [journal.FS], for the test itself, which
-// outlives crashes.
+// OpenFile is that of [journal.FS]. This and the following methods are for the test itself,
+// which outlives crashes.
 func (d *Disk) OpenFile(name string, flag int, perm fs.FileMode) (journal.File, error) {
 	return mount{d, anyBoot}.OpenFile(name, flag, perm)
 }

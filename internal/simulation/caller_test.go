@@ -15,7 +15,6 @@ type caller struct {
 
 	design callerDesign
 	client *ecsreboot.Client
-	shares bool // calls at the same time may share a restart
 
 	mu    sync.Mutex
 	calls []*madeCall

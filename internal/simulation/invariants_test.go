@@ -3,6 +3,7 @@ package simulation
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
@@ -236,16 +237,8 @@ func (f *fleetDriver) judgeRun(arrived map[string][]ecstest.ReceivedCall) {
 
 // saysNotRestarted reports whether the event means that the last request did nothing.
 func saysNotRestarted(e fleet.Event) bool {
-	switch e.Kind {
-	case fleet.EventUnsent, fleet.EventSkipped:
-		return true
-	case fleet.EventFailed:
-		switch e.Reason {
-		case fleet.ReasonRefused, fleet.ReasonDenied, fleet.ReasonNotSent, fleet.ReasonNotDrained, fleet.ReasonNotListed:
-			return true
-		}
-	}
-	return false
+	unsent := []fleet.Reason{fleet.ReasonRefused, fleet.ReasonDenied, fleet.ReasonNotSent, fleet.ReasonNotDrained, fleet.ReasonNotListed}
+	return e.Kind == fleet.EventUnsent || e.Kind == fleet.EventSkipped || e.Kind == fleet.EventFailed && slices.Contains(unsent, e.Reason)
 }
 
 // judgeAll holds the calls of a caller against those that arrived.
@@ -261,7 +254,7 @@ func (c *caller) judgeAll(arrived map[string][]ecstest.ReceivedCall) {
 			}
 		}
 		alone := shared < 2 || m.Intents
-		n := acted(arrived, func(id string, call ecstest.ReceivedCall) bool { return m.Wait && operation(id) == m.operation })
+		n := acted(arrived, func(id string, _ ecstest.ReceivedCall) bool { return m.Wait && operation(id) == m.operation })
 		if n > limit {
 			c.violate(ruleOnce, "%s restarted the machine %d times", m.operation, n)
 		}

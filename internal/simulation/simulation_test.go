@@ -102,7 +102,7 @@ func TestWorlds(t *testing.T) {
 func repeat(t *testing.T, sum *totals) {
 	t.Helper()
 	gone := map[string]bool{}
-	for _, name := range strings.Split(*simWithout, ",") {
+	for name := range strings.SplitSeq(*simWithout, ",") {
 		gone[name] = true
 	}
 	d := newDesign(*simSeed).without(gone)

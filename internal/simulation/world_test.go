@@ -274,7 +274,8 @@ func goroutinesLeft() string {
 		buffer = make([]byte, 2*len(buffer))
 	}
 	stacks := strings.Split(string(buffer), "\n\n")
-	_, bubble, _ := strings.Cut(stacks[0][:strings.Index(stacks[0], "\n")], "synctest bubble ") // the caller comes first
+	own, _, _ := strings.Cut(stacks[0], "\n") // the caller comes first
+	_, bubble, _ := strings.Cut(own, "synctest bubble ")
 	bubble = "synctest bubble " + bubble
 	var left []string
 	for _, stack := range stacks[1:] {
@@ -301,8 +302,6 @@ const (
 	ruleGoroutines rule = "no goroutine is left"
 	ruleExclusive  rule = "one driver at a time"
 )
-
-var allRules = []rule{ruleOnce, ruleIntent, ruleClaim, ruleOutcome, ruleWidth, ruleReport, ruleDeadline, ruleSecrets, ruleGoroutines, ruleExclusive}
 
 // violation is a rule that was broken.
 type violation struct {
