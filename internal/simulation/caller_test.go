@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -101,6 +102,9 @@ func (c *caller) options(m *madeCall) ecsreboot.WaitOptions {
 		o.BeforeSend = func(_ context.Context, intent ecsreboot.SendIntent) error {
 			c.mu.Lock()
 			defer c.mu.Unlock()
+			if m.Refuses {
+				return errors.New("the lock is held; the key of the lock service is " + secretOf(0))
+			}
 			m.intents[intent.SendID] = true
 			return nil
 		}

@@ -128,7 +128,8 @@ type callDesign struct {
 	Force, Resend, Resolve bool
 	Timeout, Grace         time.Duration
 	Leaves                 time.Duration // its context ends; 0: it does not
-	Intents                bool          // it has a BeforeSend, so it shares nothing
+	Intents                bool          // it has a BeforeSend, so it shares nothing …
+	Refuses                bool          // … and which calls the request off
 	Witness                *witnessDesign
 	Absent                 bool // a reduced design is without it
 }
@@ -170,6 +171,15 @@ func newDesign(seed uint64) design {
 	if !calm {
 		for range r.IntN(10) {
 			d.Faults = append(d.Faults, faultDesign{oneOf(r, 0, r.upTo(2*time.Minute), r.upTo(horizon)), r.fault(ids)})
+		}
+	}
+	for _, c := range d.Callers {
+		for _, call := range c.Calls {
+			if !calm && r.chance(60) { // few would meet a call by chance
+				f := r.fault(ids)
+				f.Action, f.InstanceID, f.Skip = "RebootInstance", c.Machine.ID, 0
+				d.Faults = append(d.Faults, faultDesign{max(0, call.At-time.Second), f})
+			}
 		}
 	}
 	d.Faults = withoutSurprises(d)
@@ -304,8 +314,8 @@ func (r draw) caller(n int, calm bool) callerDesign {
 	c := callerDesign{Machine: r.machine(fmt.Sprintf("i-caller%d", n)), Client: r.client(calm)}
 	for range 1 + r.IntN(4) {
 		call := callDesign{
-			At: oneOf(r, r.upTo(5*time.Second), r.upTo(horizon)), Wait: r.chance(75), Force: r.chance(30), Resend: r.chance(25), Resolve: r.chance(70),
-			Timeout: oneOf(r, 3*time.Minute, 45*time.Second, 15*time.Minute) + 3, Grace: oneOf(r, 0, 0, -1, 7*time.Second, 100*time.Second), Intents: r.chance(30),
+			At: oneOf(r, r.upTo(5*time.Second), r.upTo(horizon)), Wait: r.chance(75), Force: r.chance(30), Resend: r.chance(40), Resolve: r.chance(70),
+			Timeout: oneOf(r, 3*time.Minute, 45*time.Second, 15*time.Minute) + 3, Grace: oneOf(r, 0, 0, -1, 7*time.Second, 100*time.Second), Intents: r.chance(40), Refuses: r.chance(15),
 		}
 		if r.chance(15) {
 			call.Leaves = 1 + r.upTo(2*time.Minute)

@@ -20,12 +20,12 @@ const defaultRestarts = 800
 
 // totals sum up the worlds of a test.
 type totals struct {
-	mu                                          sync.Mutex
-	worlds, restarts, others, crashes, requests int
-	failed, violations                          int
-	faults                                      map[ecstest.FaultKind]int
-	begin                                       time.Time
-	cpu                                         time.Duration
+	mu                                                  sync.Mutex
+	worlds, restarts, others, crashes, resent, requests int
+	failed, violations                                  int
+	faults                                              map[ecstest.FaultKind]int
+	begin                                               time.Time
+	cpu                                                 time.Duration
 }
 
 func (s *totals) add(r result) {
@@ -35,6 +35,7 @@ func (s *totals) add(r result) {
 	s.restarts += r.restarts
 	s.others += r.others
 	s.crashes += r.crashes
+	s.resent += r.resent
 	s.requests += r.requests
 	s.failed += min(len(r.violations), 1)
 	s.violations += len(r.violations)
@@ -53,8 +54,8 @@ func (s *totals) String() string {
 		sum += s.faults[kind]
 	}
 	cpu := cpuTime() - s.cpu
-	return fmt.Sprintf("%d restarts by us and %d by others, %d crashes, %d requests, %d faults (%s), %d worlds (seeds %d to %d), %d violations in %d worlds, %.1f s of CPU time: %.0f restarts a second",
-		s.restarts, s.others, s.crashes, s.requests, sum, strings.Join(faults, ", "), s.worlds, *simSeed, *simSeed+uint64(max(s.worlds, 1))-1, s.violations, s.failed,
+	return fmt.Sprintf("%d restarts by us and %d by others, %d crashes, %d resends, %d requests, %d faults (%s), %d worlds (seeds %d to %d), %d violations in %d worlds, %.1f s of CPU time: %.0f restarts a second",
+		s.restarts, s.others, s.crashes, s.resent, s.requests, sum, strings.Join(faults, ", "), s.worlds, *simSeed, *simSeed+uint64(max(s.worlds, 1))-1, s.violations, s.failed,
 		cpu.Seconds(), float64(s.restarts)/max(cpu.Seconds(), 0.001))
 }
 

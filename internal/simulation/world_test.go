@@ -40,6 +40,7 @@ type world struct {
 	mu         sync.Mutex
 	violations []violation
 	crashes    int
+	resent     int // calls that sent twice, as ResendUnknown allows
 	closers    []func()
 }
 
@@ -50,6 +51,7 @@ type result struct {
 	restarts   int // by us
 	others     int
 	crashes    int
+	resent     int
 	requests   int
 	faults     map[ecstest.FaultKind]int
 }
@@ -238,7 +240,7 @@ func (w *world) end(keepLog bool) result {
 		w.violate(ruleGoroutines, "goroutines are left:\n%s", left)
 		w.giveUp("goroutines are left")
 	}
-	r := result{violations: w.violations, crashes: w.crashes, requests: len(calls), faults: map[ecstest.FaultKind]int{}}
+	r := result{violations: w.violations, crashes: w.crashes, resent: w.resent, requests: len(calls), faults: map[ecstest.FaultKind]int{}}
 	for _, c := range calls {
 		if c.Acted {
 			r.restarts++
