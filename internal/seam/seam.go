@@ -56,7 +56,7 @@ func Jitter(ctx context.Context, bound time.Duration) time.Duration {
 	}
 	var drawn [8]byte
 	_, _ = io.ReadFull(source, drawn[:])                                  // a source does not fail
-	return time.Duration(binary.NativeEndian.Uint64(drawn[:])>>1) % bound //nolint:gosec // 63 bits
+	return time.Duration(binary.NativeEndian.Uint64(drawn[:])>>1) % bound
 }
 
 // WithFiles returns a context with a file system for the journals of runs, which is a
