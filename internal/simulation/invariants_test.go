@@ -278,11 +278,14 @@ func (c *caller) judgeAll(arrived map[string][]ecstest.ReceivedCall) {
 		if open > 1 {
 			c.resent++
 		}
+		saysNothing := outcome == ecsreboot.OutcomeNotSent || outcome == ecsreboot.OutcomeRejected
 		switch {
+		case n > 0 && saysNothing:
+			c.violate(ruleOutcome, "%s restarted the machine, and its outcome is %s: %v", m.operation, outcome, m.err)
+		case open > requests && saysNothing:
+			c.violate(ruleOutcome, "%s sent a request that may have restarted the machine, and its outcome is %s: %v", m.operation, outcome, m.err)
 		case open > requests:
 			c.violate(ruleOnce, "%s sent %d requests that may have restarted the machine, and names %d: %v", m.operation, open, requests, m.err)
-		case n > 0 && (outcome == ecsreboot.OutcomeNotSent || outcome == ecsreboot.OutcomeRejected):
-			c.violate(ruleOutcome, "%s restarted the machine, and its outcome is %s: %v", m.operation, outcome, m.err)
 		case n == 0 && outcome == ecsreboot.OutcomeAccepted:
 			c.violate(ruleOutcome, "%s did not restart the machine, and its outcome is %s: %v", m.operation, outcome, m.err)
 		}

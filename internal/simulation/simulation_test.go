@@ -16,7 +16,7 @@ import (
 )
 
 // defaultRestarts is what fits into five seconds of one core.
-const defaultRestarts = 1300
+const defaultRestarts = 1400
 
 // totals sum up the worlds of a test.
 type totals struct {
