@@ -55,7 +55,7 @@ func Jitter(ctx context.Context, bound time.Duration) time.Duration {
 		return weak.N(bound) //nolint:gosec // jitter needs no secrecy
 	}
 	var drawn [8]byte
-	_, _ = io.ReadFull(source, drawn[:])                                  // a source does not fail
+	_, _ = io.ReadFull(source, drawn[:]) // a source does not fail
 	return time.Duration(binary.NativeEndian.Uint64(drawn[:])>>1) % bound
 }
 
