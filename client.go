@@ -2,7 +2,6 @@ package ecsreboot
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot/internal/credential"
 	"github.com/ecsreboot/ecsreboot/internal/once"
+	"github.com/ecsreboot/ecsreboot/internal/seam"
 	"github.com/ecsreboot/ecsreboot/pace"
 )
 
@@ -263,7 +263,7 @@ func (c *Client) do(ctx context.Context, op operation, extra hooks) (res result,
 		case ctx.Err() != nil && (then != stop || outcome == OutcomeUnknown): // the context may be why
 			return result{}, failed.with(interrupted(ctx, failed.Err))
 		case then == again && mayRetry:
-			pause = c.retry.backoff(failed.Attempts)
+			pause = c.retry.backoff(ctx, failed.Attempts)
 		case then == fixClock && mayRetry && !clockFixed:
 			clockFixed = true
 		case then == renew && !renewed && c.credentials.Renew(ctx, c.attemptTimeout, tried.keys) && failed.Attempts < c.retry.MaxAttempts:
@@ -288,14 +288,14 @@ func (c *Client) do(ctx context.Context, op operation, extra hooks) (res result,
 
 // newSendID returns a new send ID for an attempt that may restart an instance. Other
 // attempts have none.
-func newSendID(op operation) string {
+func newSendID(ctx context.Context, op operation) string {
 	switch {
 	case op.repeatable:
 		return ""
 	case op.id == "":
-		return rand.Text()
+		return seam.Text(ctx)
 	}
-	return op.id + "." + rand.Text()
+	return op.id + "." + seam.Text(ctx)
 }
 
 // forPacer is what an attempt means for the pace.
@@ -311,13 +311,13 @@ func (a attempted) forPacer(then next) pace.Result {
 
 // attempt sends the operation once, with nonce, time and signature of its own.
 func (c *Client) attempt(ctx context.Context, op operation, extra hooks, reservation pace.Reservation, spent []string) attempted {
-	sendID := newSendID(op)
+	sendID := newSendID(ctx, op)
 	keys, lasting, err := c.prepare(ctx, extra, reservation, sendID)
 	if err != nil {
 		return attempted{err: err, progress: progress{stage: stageBefore, permanent: lasting}}
 	}
 	now, offset := time.Now(), time.Duration(c.clockOffset.Load())
-	request, signature, err := c.sign(op, now.Add(offset), keys, sendID)
+	request, signature, err := c.sign(ctx, op, now.Add(offset), keys, sendID)
 	if err != nil {
 		return attempted{err: err, progress: progress{stage: stageBefore, permanent: true}}
 	}
@@ -384,8 +384,8 @@ func (c *Client) fetchCredentials(ctx context.Context) (credential.Secrets, erro
 }
 
 // sign makes the request of an attempt and returns its signature with it.
-func (c *Client) sign(op operation, at time.Time, keys credential.Secrets, sendID string) (*http.Request, string, error) {
-	nonce, err := uuid.NewRandom()
+func (c *Client) sign(ctx context.Context, op operation, at time.Time, keys credential.Secrets, sendID string) (*http.Request, string, error) {
+	nonce, err := uuid.NewRandomFromReader(seam.Random(ctx))
 	if err != nil { // no randomness
 		return nil, "", fmt.Errorf("no nonce: %w", err)
 	}

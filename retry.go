@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"time"
 
 	"github.com/ecsreboot/ecsreboot/internal/logvalue"
+	"github.com/ecsreboot/ecsreboot/internal/seam"
 )
 
 // RetryPolicy limits the number of retries of a call and the waits before the retries.
@@ -66,7 +66,7 @@ func orDefault[T int | time.Duration](value, byDefault T) T {
 }
 
 // backoff draws the wait after the given number of attempts.
-func (p RetryPolicy) backoff(attempts int) time.Duration {
+func (p RetryPolicy) backoff(ctx context.Context, attempts int) time.Duration {
 	bound := p.BaseDelay
 	for range attempts - 1 {
 		if bound >= p.MaxDelay/2 {
@@ -78,7 +78,7 @@ func (p RetryPolicy) backoff(attempts int) time.Duration {
 	if bound = min(bound, p.MaxDelay); bound <= 0 {
 		return 0
 	}
-	return rand.N(bound) //nolint:gosec // jitter needs no secrecy
+	return seam.Jitter(ctx, bound)
 }
 
 // stage is how far a request got.

@@ -131,14 +131,14 @@ func TestBackoffIsFullJitter(t *testing.T) {
 	} {
 		var longest time.Duration
 		for range 500 {
-			wait := policy.backoff(attempts)
+			wait := policy.backoff(t.Context(), attempts)
 			assert.GreaterOrEqual(t, wait, time.Duration(0))
 			assert.Less(t, wait, bound)
 			longest = max(longest, wait)
 		}
 		assert.Greater(t, longest, bound/2, "spread over the bound")
 	}
-	assert.Zero(t, RetryPolicy{BaseDelay: -1}.withDefaults().backoff(3))
+	assert.Zero(t, RetryPolicy{BaseDelay: -1}.withDefaults().backoff(t.Context(), 3))
 	unlimited := RetryPolicy{MaxDelay: -1}.withDefaults()
-	assert.GreaterOrEqual(t, unlimited.backoff(1000), time.Duration(0))
+	assert.GreaterOrEqual(t, unlimited.backoff(t.Context(), 1000), time.Duration(0))
 }

@@ -94,7 +94,7 @@ const (
 	ReasonLocked     Reason = "locked"              // the service has locked it: Code
 	ReasonSelf       Reason = "self"                // this program runs on it
 	ReasonExcluded   Reason = "excluded"            // it is in Settings.Exclude
-	ReasonUptime     Reason = "restarted recently"  // its uptime is below Options.MinUptime, or it started since the run began
+	ReasonUptime     Reason = "restarted recently"  // its uptime is below Options.MinUptime, or it started since the run began, to the minute
 	ReasonOthers     Reason = "restarted by others" // it was already restarting when its turn came
 )
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet/journal"
+	"github.com/ecsreboot/ecsreboot/internal/seam"
 )
 
 // Options configure a run. A zero field means its default, unless the field says
@@ -112,6 +113,14 @@ type Options struct {
 
 	last  *Settings  // of the last session; nil: the settings of the plan apply
 	files journal.FS // nil: the system's
+}
+
+// in puts the journal on the file system that a simulation has put into the context.
+func (o Options) in(ctx context.Context) Options {
+	if files, ok := seam.Files(ctx).(journal.FS); ok && o.files == nil {
+		o.files = files
+	}
+	return o
 }
 
 const (

@@ -2,13 +2,13 @@ package fleet
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/fleet/journal"
+	"github.com/ecsreboot/ecsreboot/internal/seam"
 )
 
 // Run restarts the instances of a plan, a few at a time. It returns when nothing is in
@@ -30,6 +30,7 @@ func Run(ctx context.Context, client *ecsreboot.Client, plan Plan, options Optio
 	if err := checkContext(ctx); err != nil {
 		return nil, err
 	}
+	options = options.in(ctx)
 	if err := options.checkHooks(plan.Hooks, "is a hook of the plan", false); err != nil {
 		return nil, err
 	}
@@ -37,7 +38,7 @@ func Run(ctx context.Context, client *ecsreboot.Client, plan Plan, options Optio
 	if err != nil {
 		return nil, err
 	}
-	first := s.begin(EventRun)
+	first := s.begin(ctx, EventRun)
 	first.Plan = &plan
 	if err := s.record.create(s.options, first); err != nil {
 		return nil, err
@@ -95,6 +96,7 @@ func resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Op
 	if options.Journal == "" {
 		return nil, input("Journal", "is empty, so there is nothing to go on from")
 	}
+	options = options.in(ctx)
 	history, err := load(options.Journal, journal.Options{FS: options.files})
 	if err != nil {
 		return nil, err
@@ -122,7 +124,7 @@ func resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Op
 	if err := s.checkResume(ctx, lookOnly); err != nil {
 		return s.report, errors.Join(err, s.record.close())
 	}
-	begin := s.begin(EventResume)
+	begin := s.begin(ctx, EventResume)
 	begin.Chain, begin.Note = s.chain, note
 	if lookOnly { // what only matters to a session that sends is as before
 		begin.Hooks, begin.Settings.Window, begin.Path, begin.Host, begin.Note = last.Hooks, settings.Window, last.Path, last.Host, ""
@@ -137,11 +139,11 @@ func resume(ctx context.Context, client *ecsreboot.Client, plan Plan, options Op
 }
 
 // begin returns the event with which the session begins.
-func (s *session) begin(kind EventKind) Event {
+func (s *session) begin(ctx context.Context, kind EventKind) Event {
 	path, host := s.options.place()
 	return Event{
 		Kind: kind, At: time.Now(), Settings: new(s.options.Settings), Hooks: s.options.Hooks(),
-		Session: rand.Text(), Path: path, Host: host, Program: ecsreboot.Version,
+		Session: seam.Text(ctx), Path: path, Host: host, Program: ecsreboot.Version,
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot/fleet/journal"
+	"github.com/ecsreboot/ecsreboot/internal/simdisk"
 )
 
 // benchRecord makes a line of about 130 bytes.
@@ -67,7 +68,7 @@ func BenchmarkWrite(b *testing.B) {
 }
 
 func BenchmarkRead(b *testing.B) {
-	d := newDisk()
+	d := simdisk.New()
 	j, err := journal.Create(path, "run", journal.Options{FS: d})
 	require.NoError(b, err)
 	for range 10_000 {

@@ -10,12 +10,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot/fleet/journal"
+	"github.com/ecsreboot/ecsreboot/internal/simdisk"
 )
 
 // owner writes a journal through crashes and knows what must be in it.
 type owner struct {
 	t         *testing.T
-	disk      *disk
+	disk      *simdisk.Disk
 	options   journal.Options
 	journal   *journal.Journal
 	began     bool  // Create returned without an error
@@ -25,7 +26,7 @@ type owner struct {
 	failed    error // of the last start that did
 }
 
-func newOwner(t *testing.T, d *disk) *owner {
+func newOwner(t *testing.T, d *simdisk.Disk) *owner {
 	t.Helper()
 	return &owner{t: t, disk: d, options: journal.Options{FS: d}}
 }
@@ -50,11 +51,11 @@ func (o *owner) acknowledge(err error) {
 func (o *owner) refused(err error) {
 	require.ErrorIs(o.t, err, journal.ErrFailed)
 	require.Equal(o.t, err, o.journal.Err())
-	writes, syncs := o.disk.writes, o.disk.syncs
+	writes, syncs := o.disk.Writes, o.disk.Syncs
 	require.Equal(o.t, err, o.journal.Append(newNote(0)))
 	require.Equal(o.t, err, o.journal.Write(newNote(0)))
 	require.Equal(o.t, err, o.journal.Sync())
-	require.Equal(o.t, []int{writes, syncs}, []int{o.disk.writes, o.disk.syncs}, "tried again")
+	require.Equal(o.t, []int{writes, syncs}, []int{o.disk.Writes, o.disk.Syncs}, "tried again")
 }
 
 func (o *owner) append() { o.acknowledge(o.journal.Append(o.note())) }
@@ -78,7 +79,7 @@ func (o *owner) close() {
 
 // start creates the journal, or opens it, and reports whether that worked.
 func (o *owner) start() bool {
-	if !o.began && o.disk.content(path) == nil {
+	if !o.began && o.disk.Content(path) == nil {
 		n := o.note()
 		j, err := journal.Create(path, n, o.options)
 		if err != nil {
@@ -118,11 +119,11 @@ func (o *owner) check(contents *journal.Contents) {
 // recover opens the journal after a crash, on a disk that works again. It removes
 // one that was not begun.
 func (o *owner) recover() {
-	o.disk.before = nil
+	o.disk.Before = nil
 	o.journal = nil
 	before, readErr := journal.Read(path, o.options)
 	if !o.began && readErr != nil {
-		if o.disk.content(path) != nil {
+		if o.disk.Content(path) != nil {
 			require.ErrorIs(o.t, readErr, journal.ErrNoRecords)
 			require.NoError(o.t, o.disk.Remove(path))
 		}
@@ -131,13 +132,13 @@ func (o *owner) recover() {
 		return
 	}
 	require.NoError(o.t, readErr)
-	torn := o.disk.content(path + ".torn")
+	torn := o.disk.Content(path + ".torn")
 	require.True(o.t, o.start(), "%v", o.failed)
 	require.Equal(o.t, notes(o.t, before.Records), o.attempted)
 	if len(before.Torn) > 0 {
 		torn = before.Torn
 	}
-	require.True(o.t, slices.Equal(torn, lastOf(o.disk.content(path+".torn"), len(torn))), "what is cut is kept")
+	require.True(o.t, slices.Equal(torn, lastOf(o.disk.Content(path+".torn"), len(torn))), "what is cut is kept")
 }
 
 func lastOf(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
@@ -173,11 +174,11 @@ func TestEveryFault(t *testing.T) {
 		partial float64
 		lasting bool
 	}{
-		{"nothing written", errIO, 0, false},
-		{"disk full", errFull, 0.6, false},
-		{"all but a byte", errIO, 1, false},
-		{"short without an error", errShort, 0.3, false},
-		{"and all that follow", errIO, 0.5, true},
+		{"nothing written", simdisk.ErrIO, 0, false},
+		{"disk full", simdisk.ErrFull, 0.6, false},
+		{"all but a byte", simdisk.ErrIO, 1, false},
+		{"short without an error", simdisk.ErrShort, 0.3, false},
+		{"and all that follow", simdisk.ErrIO, 0.5, true},
 	}
 	data := newJournal(t)
 	tail := data[bytes.LastIndexByte(data[:len(data)-1], '\n')+1 : len(data)-3]
@@ -188,15 +189,15 @@ func TestEveryFault(t *testing.T) {
 				for k := 0; fired; k++ {
 					for seed := range uint64(5) {
 						random := seeded(seed)
-						d := newDisk()
+						d := simdisk.New()
 						o := newOwner(t, d)
 						if torn {
-							d.put(path, data[:len(data)-3])
+							d.Put(path, data[:len(data)-3])
 							o.began, o.attempted, o.durable, o.noted = true, upTo(10), 9, 10
 						}
 						count := 0
-						d.partial = fault.partial
-						d.before = func(string, string) error {
+						d.Partial = fault.partial
+						d.Before = func(string, string) error {
 							count++
 							if count == k+1 || fault.lasting && count > k {
 								return fault.err
@@ -206,14 +207,14 @@ func TestEveryFault(t *testing.T) {
 						o.work()
 						fired = count > k
 						if random.IntN(2) == 0 {
-							d.kill()
+							d.Kill()
 						} else {
-							d.crash(random)
+							d.Crash(random)
 						}
 						o.recover()
 						o.twice(random)
 						if torn {
-							require.Contains(t, string(d.content(path+".torn")), string(tail), "cut, and not kept")
+							require.Contains(t, string(d.Content(path+".torn")), string(tail), "cut, and not kept")
 						}
 					}
 				}
@@ -226,12 +227,12 @@ func TestEveryFault(t *testing.T) {
 // journal goes on.
 func (o *owner) twice(random *rand.Rand) {
 	found := slices.Clone(o.attempted)
-	content, torn := o.disk.content(path), o.disk.content(path+".torn")
-	o.disk.crash(random)
+	content, torn := o.disk.Content(path), o.disk.Content(path+".torn")
+	o.disk.Crash(random)
 	o.recover()
 	require.Equal(o.t, found, o.attempted)
-	require.Equal(o.t, string(content), string(o.disk.content(path)))
-	require.Equal(o.t, string(torn), string(o.disk.content(path+".torn")))
+	require.Equal(o.t, string(content), string(o.disk.Content(path)))
+	require.Equal(o.t, string(torn), string(o.disk.Content(path+".torn")))
 	o.append()
 	o.close()
 	contents, err := journal.Read(path, o.options)
@@ -244,12 +245,12 @@ func (o *owner) twice(random *rand.Rand) {
 func TestManyCrashes(t *testing.T) {
 	for seed := range uint64(30) {
 		random := seeded(seed)
-		o := newOwner(t, newDisk())
+		o := newOwner(t, simdisk.New())
 		for range 12 {
-			o.disk.partial = random.Float64()
+			o.disk.Partial = random.Float64()
 			left := random.IntN(60)
-			cause := []error{errIO, errFull, errShort}[random.IntN(3)]
-			o.disk.before = func(string, string) error {
+			cause := []error{simdisk.ErrIO, simdisk.ErrFull, simdisk.ErrShort}[random.IntN(3)]
+			o.disk.Before = func(string, string) error {
 				if left--; left < 0 { // from now on, nothing works
 					return cause
 				}
@@ -257,16 +258,16 @@ func TestManyCrashes(t *testing.T) {
 			}
 			o.work()
 			if random.IntN(3) == 0 {
-				o.disk.kill()
+				o.disk.Kill()
 			} else {
-				o.disk.crash(random)
+				o.disk.Crash(random)
 			}
 			o.recover()
 			if random.IntN(2) == 0 {
-				o.disk.crash(random)
+				o.disk.Crash(random)
 				o.recover()
 			}
-			o.disk.kill()
+			o.disk.Kill()
 		}
 	}
 }

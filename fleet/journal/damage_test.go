@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot/fleet/journal"
+	"github.com/ecsreboot/ecsreboot/internal/simdisk"
 )
 
 // newLine is a line as the package's comment has it.
@@ -47,24 +48,24 @@ func TestFormat(t *testing.T) {
 // with what they leave.
 func readBoth(t *testing.T, data []byte) (*journal.Contents, error) {
 	t.Helper()
-	d := newDisk()
+	d := simdisk.New()
 	options := journal.Options{FS: d}
-	d.put(path, data)
+	d.Put(path, data)
 	contents, err := journal.Read(path, options)
-	require.Equal(t, data, d.content(path))
+	require.Equal(t, data, d.Content(path))
 
 	j, opened, openErr := journal.Open(path, options)
 	if err != nil {
 		require.EqualError(t, openErr, err.Error())
-		require.Equal(t, data, d.content(path), "refused, and changed all the same")
-		require.Nil(t, d.content(path+".torn"))
-		require.Empty(t, d.locks)
+		require.Equal(t, data, d.Content(path), "refused, and changed all the same")
+		require.Nil(t, d.Content(path+".torn"))
+		require.Empty(t, d.Locks())
 		return contents, err
 	}
 	require.NoError(t, openErr)
 	require.Equal(t, contents, opened)
-	require.Equal(t, len(contents.Torn), len(d.content(path+".torn")))
-	require.Equal(t, string(data), string(d.content(path))+string(d.content(path+".torn")))
+	require.Equal(t, len(contents.Torn), len(d.Content(path+".torn")))
+	require.Equal(t, string(data), string(d.Content(path))+string(d.Content(path+".torn")))
 	last := len(contents.Records) + 1
 	require.NoError(t, j.Append(newNote(last)))
 	require.NoError(t, j.Close())
@@ -182,18 +183,18 @@ func TestTornGroups(t *testing.T) {
 		"a sequence number out of all bounds": {sumLine(`{"seq":99999999999999999999,"group":3,"record":1`), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDisk()
-			d.put(path, []byte(begin+test.tail))
+			d := simdisk.New()
+			d.Put(path, []byte(begin+test.tail))
 			_, contents, err := journal.Open(path, journal.Options{FS: d})
 			require.ErrorIs(t, err, test.cause)
 			if test.cause != nil {
-				require.Equal(t, begin+test.tail, string(d.content(path)))
+				require.Equal(t, begin+test.tail, string(d.Content(path)))
 				return
 			}
-			kept := string(d.content(path))
+			kept := string(d.Content(path))
 			require.Equal(t, begin+test.tail, kept+string(contents.Torn))
 			require.Len(t, contents.Records, bytes.Count([]byte(kept), []byte("\n"))-1)
-			require.Equal(t, contents.Torn, d.content(path+".torn"))
+			require.Equal(t, contents.Torn, d.Content(path+".torn"))
 			require.NotEmpty(t, contents.Torn)
 		})
 	}

@@ -9,14 +9,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot/fleet/journal"
+	"github.com/ecsreboot/ecsreboot/internal/simdisk"
 )
 
 // checkAccepted makes sure that what Read accepts is what a line tool sees, and is
 // accepted again without the tail.
 func checkAccepted(t *testing.T, data []byte) (*journal.Contents, error) {
 	t.Helper()
-	d := newDisk()
-	d.put(path, data)
+	d := simdisk.New()
+	d.Put(path, data)
 	contents, err := journal.Read(path, journal.Options{FS: d})
 	intact, found := bytes.CutSuffix(data, contents.Torn)
 	require.True(t, found)
@@ -36,7 +37,7 @@ func checkAccepted(t *testing.T, data []byte) (*journal.Contents, error) {
 		rebuilt = append(rebuilt, newLine(*line.Seq, *line.Group, string(line.Record))...)
 	}
 	require.Equal(t, string(intact), string(rebuilt))
-	d.put(path, intact)
+	d.Put(path, intact)
 	again, againErr := journal.Read(path, journal.Options{FS: d})
 	require.Equal(t, contents.Records, again.Records)
 	require.Empty(t, again.Torn)

@@ -14,30 +14,29 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot/fleet/journal"
+	"github.com/ecsreboot/ecsreboot/internal/simdisk"
 )
 
 // slowJournal is on a disk that takes a second to sync once it was created.
-func slowJournal(t *testing.T) (*journal.Journal, *disk) {
+func slowJournal(t *testing.T) (*journal.Journal, *simdisk.Disk) {
 	t.Helper()
-	d := newDisk()
+	d := simdisk.New()
 	j, err := journal.Create(path, newNote(1), journal.Options{FS: d})
 	require.NoError(t, err)
-	d.before = func(operation, _ string) error {
+	d.Before = func(operation, _ string) error {
 		if operation == "sync" {
 			time.Sleep(time.Second)
 		}
 		return nil
 	}
-	d.syncs, d.writes = 0, 0
+	d.Syncs, d.Writes = 0, 0
 	return j, d
 }
 
-func durable(t *testing.T, d *disk) int {
+func durable(t *testing.T, d *simdisk.Disk) int {
 	t.Helper()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	copied := newDisk()
-	copied.put(path, d.files[path].durable)
+	copied := simdisk.New()
+	copied.Put(path, d.Durable(path))
 	contents, err := journal.Read(path, journal.Options{FS: copied})
 	require.NoError(t, err)
 	return len(contents.Records)
@@ -58,11 +57,11 @@ func TestAppendersShareSyncs(t *testing.T) {
 		}
 		wg.Wait()
 		require.Equal(t, 2*time.Second, time.Since(begin))
-		require.Equal(t, 2, d.syncs)
-		require.Equal(t, 2, d.writes)
+		require.Equal(t, 2, d.Syncs)
+		require.Equal(t, 2, d.Writes)
 		require.Equal(t, 65, durable(t, d))
 		require.NoError(t, j.Close())
-		require.Equal(t, 2, d.syncs, "nothing was left to sync")
+		require.Equal(t, 2, d.Syncs, "nothing was left to sync")
 	})
 }
 
@@ -84,7 +83,7 @@ func TestWriteBecomesDurableByItself(t *testing.T) {
 		require.Equal(t, 1001, durable(t, d))
 		time.Sleep(time.Second)
 		require.Equal(t, 2001, durable(t, d))
-		require.Equal(t, 2, d.syncs)
+		require.Equal(t, 2, d.Syncs)
 		require.NoError(t, j.Close())
 	})
 }
@@ -93,7 +92,7 @@ func TestSyncAndCloseWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, d := slowJournal(t)
 		require.NoError(t, j.Sync())
-		require.Zero(t, d.syncs, "of nothing")
+		require.Zero(t, d.Syncs, "of nothing")
 		require.NoError(t, j.Write(newNote(2)))
 		require.NoError(t, j.Sync())
 		require.Equal(t, 2, durable(t, d))
@@ -123,10 +122,10 @@ func TestSyncAndCloseWait(t *testing.T) {
 func TestFailureIsForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, d := slowJournal(t)
-		d.before = func(operation, _ string) error {
+		d.Before = func(operation, _ string) error {
 			if operation == "sync" {
 				time.Sleep(time.Second)
-				return errIO
+				return simdisk.ErrIO
 			}
 			return nil
 		}
@@ -137,7 +136,7 @@ func TestFailureIsForAll(t *testing.T) {
 				time.Sleep(time.Duration(n) * 100 * time.Millisecond)
 				err := j.Append(newNote(n))
 				require.ErrorIs(t, err, journal.ErrFailed)
-				require.ErrorIs(t, err, errIO)
+				require.ErrorIs(t, err, simdisk.ErrIO)
 				failed.Add(1)
 			})
 		}
@@ -146,27 +145,27 @@ func TestFailureIsForAll(t *testing.T) {
 		require.NoError(t, j.Err())
 		wg.Wait()
 		require.EqualValues(t, 20, failed.Load())
-		require.Equal(t, 1, d.syncs, "nothing is tried again")
-		require.Equal(t, 1, d.writes)
-		require.ErrorIs(t, j.Write(newNote(101)), errIO)
-		require.ErrorIs(t, j.Err(), errIO)
-		require.ErrorIs(t, j.Close(), errIO)
-		require.Empty(t, d.locks, "a failed journal can be opened again")
+		require.Equal(t, 1, d.Syncs, "nothing is tried again")
+		require.Equal(t, 1, d.Writes)
+		require.ErrorIs(t, j.Write(newNote(101)), simdisk.ErrIO)
+		require.ErrorIs(t, j.Err(), simdisk.ErrIO)
+		require.ErrorIs(t, j.Close(), simdisk.ErrIO)
+		require.Empty(t, d.Locks(), "a failed journal can be opened again")
 	})
 }
 
 func TestWriteThatFailsIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, d := slowJournal(t)
-		d.before = func(string, string) error { return errFull }
+		d.Before = func(string, string) error { return simdisk.ErrFull }
 		require.NoError(t, j.Write(newNote(2)))
-		require.ErrorIs(t, j.Close(), errFull)
+		require.ErrorIs(t, j.Close(), simdisk.ErrFull)
 		require.ErrorIs(t, j.Err(), journal.ErrFailed)
 	})
 }
 
 func TestRecordsThatCannotBe(t *testing.T) {
-	d := newDisk()
+	d := simdisk.New()
 	j, err := journal.Create(path, newNote(1), journal.Options{FS: d})
 	require.NoError(t, err)
 	for _, record := range []any{math.NaN(), func() {}, json.RawMessage("{"), json.RawMessage(""), json.RawMessage("\"\xff\"")} {
@@ -174,7 +173,7 @@ func TestRecordsThatCannotBe(t *testing.T) {
 		require.Error(t, j.Write(record))
 		_, err := journal.Create("dir/other", record, journal.Options{FS: d})
 		require.Error(t, err)
-		require.Nil(t, d.content("dir/other"))
+		require.Nil(t, d.Content("dir/other"))
 	}
 	require.NoError(t, j.Err(), "nothing happened to the journal")
 	require.NoError(t, j.Append(json.RawMessage("{\n\"a\" :\t[\"<\\n\", 1e400, {}]\n}")))
@@ -189,17 +188,17 @@ func TestRecordsThatCannotBe(t *testing.T) {
 // TestCreateThatFails leaves nothing behind, and the lock free.
 func TestCreateThatFails(t *testing.T) {
 	for _, operation := range []string{"write", "sync", "sync dir"} {
-		d := newDisk()
-		d.before = func(asked, _ string) error {
+		d := simdisk.New()
+		d.Before = func(asked, _ string) error {
 			if asked == operation {
-				return errFull
+				return simdisk.ErrFull
 			}
 			return nil
 		}
 		_, err := journal.Create(path, newNote(1), journal.Options{FS: d})
-		require.ErrorIs(t, err, errFull, operation)
-		require.Nil(t, d.content(path))
-		d.before = nil
+		require.ErrorIs(t, err, simdisk.ErrFull, operation)
+		require.Nil(t, d.Content(path))
+		d.Before = nil
 		j, err := journal.Create(path, newNote(1), journal.Options{FS: d})
 		require.NoError(t, err)
 		require.NoError(t, j.Close())
@@ -208,29 +207,29 @@ func TestCreateThatFails(t *testing.T) {
 
 // TestCreateAmidACreation: the file is not there when looked for, and then is.
 func TestCreateAmidACreation(t *testing.T) {
-	d := newDisk()
-	d.before = func(operation, _ string) error {
+	d := simdisk.New()
+	d.Before = func(operation, _ string) error {
 		if operation == "lock" {
-			d.put(path, []byte("precious"))
+			d.Put(path, []byte("precious"))
 		}
 		return nil
 	}
 	_, err := journal.Create(path, newNote(1), journal.Options{FS: d})
 	require.ErrorIs(t, err, fs.ErrExist)
-	require.Equal(t, "precious", string(d.content(path)))
-	require.Empty(t, d.locks)
+	require.Equal(t, "precious", string(d.Content(path)))
+	require.Empty(t, d.Locks())
 }
 
 // TestReadAmidACut: a torn tail is cut, and the file written on, while it is read.
 func TestReadAmidACut(t *testing.T) {
 	begin := newLine(0, 0, headerRecord) + newLine(1, 0, "1")
-	d := newDisk()
-	d.put(path, []byte(begin+"{\"seq\":2,\"gr\n"+newLine(3, 3, "3"))) // what a reader may have got
+	d := simdisk.New()
+	d.Put(path, []byte(begin+"{\"seq\":2,\"gr\n"+newLine(3, 3, "3"))) // what a reader may have got
 	reads := 0
-	d.before = func(operation, _ string) error {
+	d.Before = func(operation, _ string) error {
 		if operation == "open" {
 			if reads++; reads == 2 {
-				d.put(path, []byte(begin+newLine(2, 2, "2")+newLine(3, 3, "3")))
+				d.Put(path, []byte(begin+newLine(2, 2, "2")+newLine(3, 3, "3")))
 			}
 		}
 		return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot/fleet/journal"
+	"github.com/ecsreboot/ecsreboot/internal/simdisk"
 )
 
 // TestMain lets the test binary be the other process of a test.
@@ -64,7 +65,7 @@ func seeded(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
 // and 10.
 func newJournal(t *testing.T) []byte {
 	t.Helper()
-	d := newDisk()
+	d := simdisk.New()
 	// In a bubble no time passes, and no group is written early.
 	synctest.Test(t, func(t *testing.T) {
 		j, err := journal.Create(path, newNote(1), journal.Options{FS: d})
@@ -78,5 +79,5 @@ func newJournal(t *testing.T) []byte {
 		}
 		require.NoError(t, j.Close())
 	})
-	return d.content(path)
+	return d.Content(path)
 }

@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,42 +21,25 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/internal/hostile"
 )
 
 // hostileRun is one restart among things that callers, networks and services bring.
 // All that is random is drawn while it is set up, so that a seed names one run.
 type hostileRun struct {
-	random  *rand.Rand
+	*hostile.Run
+
 	kinds   []string
 	server  *ecstest.Server
 	through func(ctx context.Context, network, addr string) (net.Conn, error)
 	helper  *ecsreboot.Client // of the same service, on a good network
-	behind  sync.WaitGroup    // what goes on after the call
 
-	options []ecsreboot.Option
-	faults  []ecstest.Fault
-	cause   error         // the context ends with it …
-	leaves  time.Duration // … after so long
-	conn    conduct
-	// The first dials from dialFrom on fail.
-	dialFrom, dialFails         int
-	dialTime                    time.Duration
-	dialDeaf                    bool // a dial goes on without its context
-	hidesTrace, bringsTransport bool
-	transports                  []*http.Transport
-
-	mu        sync.Mutex
-	dials     int
-	dialedAt  time.Time     // the last time
-	over      chan struct{} // closed: who dials is refused
-	badWrites int
+	faults []ecstest.Fault
+	cause  error         // the context ends with it …
+	leaves time.Duration // … after so long
 }
 
-func (h *hostileRun) upTo(n int) int { return h.random.IntN(n) }
-
-func (h *hostileRun) is() bool { return h.upTo(2) == 1 }
-
-func choose[T any](h *hostileRun, choices ...T) T { return choices[h.upTo(len(choices))] }
+func choose[T any](h *hostileRun, choices ...T) T { return hostile.Choose(h.Run, choices...) }
 
 func (h *hostileRun) oneTime(choices ...time.Duration) time.Duration { return choose(h, choices...) }
 
@@ -66,18 +48,12 @@ func (h *hostileRun) soon() time.Duration {
 	return h.oneTime(0, 10*time.Millisecond, time.Second, 7*time.Second, 31*time.Second, 65*time.Second) + 7*time.Microsecond
 }
 
-func (h *hostileRun) ownTransport() *http.Transport {
-	own := &http.Transport{DialContext: h.dial}
-	h.transports = append(h.transports, own)
-	return own
-}
-
 // anotherError is what a call for another instance came to.
 func (h *hostileRun) anotherError() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	other := ecsreboot.RebootInstanceRequest{InstanceID: "i-other"}
-	switch h.upTo(3) {
+	switch h.UpTo(3) {
 	case 0:
 		cancel() // not sent
 	case 1:
@@ -161,7 +137,7 @@ func drawHostile(h *hostileRun) []hostileKind {
 		name string
 		most int
 	}{{ofWrapper, 3}, {ofDialer, 1}, {ofFault, 2}, {ofContext, 1}} {
-		for range h.upTo(class.most + 1) {
+		for range h.UpTo(class.most + 1) {
 			drawn = append(drawn, choose(h, kindsOf(class.name)...))
 		}
 	}
@@ -173,19 +149,18 @@ func drawHostile(h *hostileRun) []hostileKind {
 func playHostile(t *testing.T, seed uint64, call int, draw func(*hostileRun) []hostileKind) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		h := &hostileRun{random: rand.New(rand.NewPCG(seed, 11)), over: make(chan struct{})}
+		h := new(hostileRun)
+		h.Run = hostile.New(rand.New(rand.NewPCG(seed, 11)), func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return h.through(ctx, network, addr)
+		}, h.anotherError)
 		if call < 0 {
-			call = h.upTo(len(hostileCalls))
+			call = h.UpTo(len(hostileCalls))
 		}
 		h.setUp(t)
 		for _, kind := range draw(h) {
-			hides, brings := h.hidesTrace, h.bringsTransport
-			switch {
-			case hides && bringTransports[kind.name], brings && (kind.name == "hides the trace" || kind.name == "replaces the trace"):
-				continue // a transport that our hooks cannot watch is out of the promise
+			if kind.apply(h) {
+				h.kinds = append(h.kinds, kind.name)
 			}
-			h.kinds = append(h.kinds, kind.name)
-			kind.apply(h)
 		}
 		begin := time.Now()
 		h.play(t, call)
@@ -193,11 +168,6 @@ func playHostile(t *testing.T, seed uint64, call int, draw func(*hostileRun) []h
 			t.Logf("seed %d, %s: %s%s", seed, hostileCalls[call].name, strings.Join(h.kinds, ", "), h.log(begin))
 		}
 	})
-}
-
-// bringTransports are the kinds that may bring a transport of their own.
-var bringTransports = map[string]bool{
-	"falls back to a transport of its own": true, "prefers a transport of its own": true, "leaves a copy behind": true,
 }
 
 func (h *hostileRun) setUp(t *testing.T) {
@@ -215,15 +185,15 @@ func (h *hostileRun) setUp(t *testing.T) {
 	}))
 	h.through = h.server.HTTPClient().Transport.(*http.Transport).DialContext
 	h.helper = newClient(t, h.server)
-	h.options = append(h.options, ecsreboot.WithSignatureVersion(choose(h, ecsreboot.SignatureV1, ecsreboot.SignatureV3)),
-		ecsreboot.WithHTTPClient(&http.Client{Transport: h.ownTransport()}))
+	h.Options = append(h.Options, ecsreboot.WithSignatureVersion(choose(h, ecsreboot.SignatureV1, ecsreboot.SignatureV3)),
+		ecsreboot.WithHTTPClient(&http.Client{Transport: h.OwnTransport()}))
 }
 
 func (h *hostileRun) play(t *testing.T, n int) {
 	t.Helper()
 	c := &canary{secrets: []string{canarySecret, canaryToken}}
-	client := newClient(t, h.server, append(h.options, ecsreboot.WithTransportWrapper(c.watch), ecsreboot.WithLogger(c.logger()))...)
-	if h.is() { // there is a connection to be reused
+	client := newClient(t, h.server, append(h.Options, ecsreboot.WithTransportWrapper(c.watch), ecsreboot.WithLogger(c.logger()))...)
+	if h.Is() { // there is a connection to be reused
 		warm, cancel := context.WithTimeout(t.Context(), hostileLimit)
 		_, _ = client.RebootInstance(warm, ecsreboot.RebootInstanceRequest{InstanceID: id, DryRun: true})
 		cancel()
@@ -257,7 +227,7 @@ func (h *hostileRun) play(t *testing.T, n int) {
 	}
 
 	time.Sleep(3 * time.Hour) // all that is on its way arrives
-	assert.Less(t, h.end(), dialsWithoutEnd, "connections are made without end")
+	assert.Less(t, h.End(), hostile.DialsWithoutEnd, "connections are made without end")
 	arrived := h.arrivals()
 	assert.LessOrEqual(t, arrived, call.limit, "requests that may have restarted the instance")
 	assert.LessOrEqual(t, h.server.Reboots(id), call.limit)
@@ -272,11 +242,9 @@ func (h *hostileRun) play(t *testing.T, n int) {
 	c.search(t)
 	assert.Empty(t, leaked(c), "parts of secrets are shown")
 	client.CloseIdleConnections()
-	for _, own := range h.transports {
-		own.CloseIdleConnections()
-	}
+	h.CloseIdleConnections()
 	h.server.Close()
-	h.behind.Wait()
+	h.Behind.Wait()
 }
 
 // within makes a call that must end in time, in a goroutine of its own.

@@ -41,9 +41,9 @@ func (b blockingBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// hostile are RoundTrippers that block until a channel is closed, whatever becomes of
+// deafWays are RoundTrippers that block until a channel is closed, whatever becomes of
 // the context.
-func hostile(until <-chan struct{}) map[string]func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+func deafWays(until <-chan struct{}) map[string]func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
 	return map[string]func(next http.RoundTripper, req *http.Request) (*http.Response, error){
 		"detaches the context, and sends": func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
 			resp, err := next.RoundTrip(req.WithContext(context.WithoutCancel(req.Context())))
@@ -94,7 +94,7 @@ func ourGoroutines() (n int) {
 // the outcome as far as it is known. What is still at work when the RoundTripper goes on
 // sends no restart any more, and leaves no goroutine.
 func TestHostileRoundTripper(t *testing.T) {
-	for way := range hostile(nil) {
+	for way := range deafWays(nil) {
 		for name, c := range map[string]struct {
 			blocks  string // the action
 			call    func(ctx context.Context, client *ecsreboot.Client) error
@@ -181,7 +181,7 @@ func TestHostileRoundTripper(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					server := newService(t, ecstest.Options{})
 					until := make(chan struct{})
-					roundTrip := hostile(until)[way]
+					roundTrip := deafWays(until)[way]
 					client := newClient(t, server, wrapped(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
 						if req.Header.Get("X-Acs-Action") != c.blocks {
 							return next.RoundTrip(req)

@@ -1,4 +1,4 @@
-package journal_test
+package simdisk
 
 import (
 	"errors"
@@ -9,7 +9,7 @@ import (
 
 // handle is an open file of a disk.
 type handle struct {
-	disk     *disk
+	disk     *Disk
 	inode    *inode
 	name     string
 	boot     int
@@ -57,16 +57,16 @@ func (h *handle) WriteAt(p []byte, offset int64) (int, error) {
 		return 0, err
 	}
 	defer h.disk.mu.Unlock()
-	h.disk.writes++
+	h.disk.Writes++
 	if asked != nil {
-		p = p[:min(int(float64(len(p))*h.disk.partial), max(0, len(p)-1))]
+		p = p[:min(int(float64(len(p))*h.disk.Partial), max(0, len(p)-1))]
 	}
 	if len(p) > 0 {
 		c := change{int(offset), slices.Clone(p)}
 		h.inode.content = c.apply(h.inode.content)
 		h.inode.dirty = append(h.inode.dirty, c)
 	}
-	if errors.Is(asked, errShort) {
+	if errors.Is(asked, ErrShort) {
 		asked = nil
 	}
 	return len(p), asked
@@ -95,7 +95,7 @@ func (h *handle) Sync() error {
 		return err
 	}
 	defer h.disk.mu.Unlock()
-	h.disk.syncs++
+	h.disk.Syncs++
 	if asked != nil {
 		h.inode.dirty = slices.DeleteFunc(h.inode.dirty, func(c change) bool { return c.data != nil })
 		return asked

@@ -1,4 +1,4 @@
-package acceptance_test
+package hostile
 
 import (
 	"context"
@@ -21,70 +21,70 @@ type conduct struct {
 	silent      bool          // the client does not notice that loss
 }
 
-// dialsWithoutEnd is more than any run has reason to make.
-const dialsWithoutEnd = 5000
+// DialsWithoutEnd is more than any run has reason to make.
+const DialsWithoutEnd = 5000
 
-// dial is the network's.
-func (h *hostileRun) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	h.mu.Lock()
-	n := h.dials
-	h.dials++
-	h.dialedAt = time.Now()
-	h.mu.Unlock()
-	if h.dialDeaf {
+// Dial is the network's.
+func (r *Run) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	r.mu.Lock()
+	n := r.dials
+	r.dials++
+	r.dialedAt = time.Now()
+	r.mu.Unlock()
+	if r.dialDeaf {
 		ctx = context.WithoutCancel(ctx)
 	}
 	select {
-	case <-time.After(h.dialTime):
+	case <-time.After(r.dialTime):
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-h.over:
+	case <-r.over:
 	}
 	select {
-	case <-h.over:
+	case <-r.over:
 		return nil, syscall.ENETDOWN
 	default:
 	}
-	if n >= dialsWithoutEnd {
+	if n >= DialsWithoutEnd {
 		return nil, syscall.ENETDOWN
 	}
-	if n >= h.dialFrom && n < h.dialFrom+h.dialFails {
+	if n >= r.dialFrom && n < r.dialFrom+r.dialFails {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
 	}
-	conn, err := h.through(ctx, network, addr)
-	if err != nil || h.conn == (conduct{}) {
+	conn, err := r.through(ctx, network, addr)
+	if err != nil || r.conn == (conduct{}) {
 		return conn, err
 	}
-	return &hostileConn{Conn: conn, run: h, used: time.Now()}, nil
+	return &wire{Conn: conn, run: r, used: time.Now()}, nil
 }
 
-// end lets nobody dial any more. It returns the number of dials, at least
-// dialsWithoutEnd if some were made to the last.
-func (h *hostileRun) end() int {
-	close(h.over)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if time.Since(h.dialedAt) < 10*time.Minute {
-		return max(h.dials, dialsWithoutEnd)
+// End lets nobody dial any more. It returns the number of dials, at least
+// DialsWithoutEnd if some were made to the last.
+func (r *Run) End() int {
+	close(r.over)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.dialedAt) < 10*time.Minute {
+		return max(r.dials, DialsWithoutEnd)
 	}
-	return h.dials
+	return r.dials
 }
 
 // misbehaves counts a write that goes wrong.
-func (h *hostileRun) misbehaves(n int) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if n < h.conn.from || h.badWrites >= h.conn.times {
+func (r *Run) misbehaves(n int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n < r.conn.from || r.badWrites >= r.conn.times {
 		return false
 	}
-	h.badWrites++
+	r.badWrites++
 	return true
 }
 
-// hostileConn is a connection that says of its writes what is not so.
-type hostileConn struct {
+// wire is a connection that says of its writes what is not so.
+type wire struct {
 	net.Conn
-	run *hostileRun
+	run *Run
 
 	mu     sync.Mutex
 	writes int
@@ -94,7 +94,7 @@ type hostileConn struct {
 	queued sync.WaitGroup // deliveries that close waits for
 }
 
-func (c *hostileConn) Write(p []byte) (int, error) {
+func (c *wire) Write(p []byte) (int, error) {
 	how := c.run.conn
 	c.mu.Lock()
 	if c.closed {
@@ -117,7 +117,7 @@ func (c *hostileConn) Write(p []byte) (int, error) {
 	case how.later > 0:
 		text := append([]byte(nil), p...)
 		c.queued.Add(1)
-		c.run.behind.Go(func() {
+		c.run.Behind.Go(func() {
 			defer c.queued.Done()
 			time.Sleep(how.later)
 			_, _ = c.Conn.Write(text)
@@ -132,7 +132,7 @@ func (c *hostileConn) Write(p []byte) (int, error) {
 }
 
 // Close leaves what is queued to the session beneath.
-func (c *hostileConn) Close() error {
+func (c *wire) Close() error {
 	c.mu.Lock()
 	closed := c.closed
 	c.closed = true
@@ -140,7 +140,7 @@ func (c *hostileConn) Close() error {
 	if closed {
 		return net.ErrClosed
 	}
-	c.run.behind.Go(func() {
+	c.run.Behind.Go(func() {
 		c.queued.Wait()
 		if c.run.conn.err != nil {
 			time.Sleep(time.Second) // the service has read it by then
