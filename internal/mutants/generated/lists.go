@@ -72,17 +72,15 @@ func (l *list) has(key string) bool {
 	return ok
 }
 
-// stale returns the keys that belong to no mutant of the packages.
-func (l *list) stale(mutants []*mutant, dirs []string) (keys []string) {
+// stale returns the keys of a package that belong to none of its mutants.
+func (l *list) stale(mutants []*mutant, dir string) (keys []string) {
 	known := map[string]bool{}
 	for _, m := range mutants {
 		known[m.key] = true
 	}
 	for _, key := range l.keys {
-		for _, dir := range dirs {
-			if strings.HasPrefix(key, dir+" ") && !known[key] {
-				keys = append(keys, key)
-			}
+		if strings.HasPrefix(key, dir+" ") && !known[key] {
+			keys = append(keys, key)
 		}
 	}
 	return keys

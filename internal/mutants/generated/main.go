@@ -10,7 +10,7 @@
 //
 // Usage:
 //
-//	go run ./internal/mutants/generated [-run regexp] [-list] [-v] [-max n] [-j n] [package...]
+//	go run ./internal/mutants/generated [-run regexp] [-list] [-v] [-max n] [-j n] [-keep file] [package...]
 //
 // The rules: negate a condition, move a boundary, swap && and ||, + and -, * and /, min
 // and max, two cases, break and continue; drop a statement, empty a branch, a loop or a
@@ -62,7 +62,7 @@ type target struct {
 }
 
 var targets = []target{
-	{"internal/once", []string{"*.go"}, []string{"internal/acceptance"}},
+	{"internal/once", []string{"*.go"}, []string{"internal/once", "internal/acceptance"}},
 	{"pace", []string{"*.go"}, []string{"pace", "internal/acceptance"}},
 	{"fleet/journal", []string{"*.go"}, []string{"fleet/journal", "fleet"}},
 	{".", []string{"retry.go", "proof*.go", "watch*.go"}, []string{".", "internal/acceptance"}},
@@ -72,7 +72,7 @@ var targets = []target{
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	err := run(ctx, ".", os.Args[1:], os.Stdout, targets)
+	err := run(ctx, ".", os.Args[1:], os.Stdout, targets, 5*time.Second)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 	case err != nil:
@@ -85,6 +85,9 @@ type runner struct {
 	root     string
 	scratch  string
 	workers  int
+	slack    time.Duration
+	keep     string
+	kept     kept
 	verbose  bool
 	stdout   io.Writer
 	suites   map[string]*suite
@@ -95,18 +98,21 @@ type runner struct {
 
 	killersMu sync.Mutex
 	killers   map[*ast.FuncDecl]map[string]bool
+	passed    map[[2]string]bool // by binary and test
 
 	equivalent, alive *list
 	problems          []error
 }
 
-// run is the program, for the module at or above dir.
-func run(ctx context.Context, dir string, args []string, stdout io.Writer, targets []target) error {
+// run is the program, for the module at or above dir. A mutant is killed by time if tests
+// run for slack and six times as long as without it.
+func run(ctx context.Context, dir string, args []string, stdout io.Writer, targets []target, slack time.Duration) error {
 	flags := flag.NewFlagSet("generated", flag.ContinueOnError)
 	only := flags.String("run", "", "try only the mutants whose key matches this `regexp`, those that are listed as equivalent included")
 	listOnly := flags.Bool("list", false, "print the keys of the mutants")
 	verbose := flags.Bool("v", false, "print each mutant, with the test that killed it")
 	most := flags.Int("max", 150, "try that many mutants of each package, chosen by a fixed seed; 0: all")
+	keep := flags.String("keep", "", "read from this `file` what the tests reach, if it is of the same code, and write it there")
 	workers := flags.Int("j", max(1, runtime.NumCPU()/2), "number of mutants tried at once")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -115,14 +121,17 @@ func run(ctx context.Context, dir string, args []string, stdout io.Writer, targe
 	if err != nil {
 		return fmt.Errorf("invalid -run: %w", err)
 	}
-	if *workers < 1 {
+	switch {
+	case *workers < 1:
 		return fmt.Errorf("invalid -j %d", *workers)
+	case *most < 0:
+		return fmt.Errorf("invalid -max %d", *most)
 	}
 	root, module, err := testindex.Root(dir)
 	if err != nil {
 		return err
 	}
-	r := &runner{root: root, workers: *workers, verbose: *verbose, stdout: stdout, suites: map[string]*suite{}, killers: map[*ast.FuncDecl]map[string]bool{}, blocks: map[string]map[block]bool{}}
+	r := &runner{root: root, workers: *workers, slack: slack, keep: *keep, verbose: *verbose, stdout: stdout, suites: map[string]*suite{}, killers: map[*ast.FuncDecl]map[string]bool{}, passed: map[[2]string]bool{}, blocks: map[string]map[block]bool{}}
 	for _, t := range targets {
 		r.covered = append(r.covered, strings.TrimSuffix(module+"/"+t.dir, "/."))
 	}
@@ -146,6 +155,9 @@ func run(ctx context.Context, dir string, args []string, stdout io.Writer, targe
 		return err
 	}
 	defer os.RemoveAll(r.scratch) //nolint:errcheck // it is temporary
+	if r.kept, err = readKept(ctx, r.keep, root, r.covered); err != nil {
+		return err
+	}
 	var scores []score
 	for _, t := range targets {
 		p, err := load(ctx, root, t.dir)
@@ -210,7 +222,7 @@ func sample(mutants []*mutant, n int) []*mutant {
 
 func (r *runner) findStale(mutants []*mutant, dir string) {
 	for _, l := range []*list{r.equivalent, r.alive} {
-		for _, key := range l.stale(mutants, []string{dir}) {
+		for _, key := range l.stale(mutants, dir) {
 			r.problems = append(r.problems, fmt.Errorf("%s: no mutant is %q any more", filepath.Base(l.file), key))
 		}
 	}
@@ -254,20 +266,14 @@ func (r *runner) try(ctx context.Context, p *pkg, t target, mutants []*mutant) (
 		}
 		tests = append(tests, r.suites[dir].tests...)
 	}
+	if err := r.kept.write(r.keep); err != nil {
+		return s, err
+	}
 	p.blocks = r.blocks
 	texts, _ := p.combined(mutants)
 	built, err := r.build(ctx, p, t, texts, "all")
 	if err != nil {
 		return s, err
-	}
-	for _, dir := range t.tests {
-		ran, err := r.execute(ctx, built[dir], dir, 20*testLimit, 0, "-test.short")
-		if err != nil {
-			return s, err
-		}
-		if ran.failed {
-			fmt.Fprintf(r.stdout, "%s: %s fails with no mutant chosen\n", dir, ran.by)
-		}
 	}
 	var mu sync.Mutex
 	err = each(r.workers, mutants, func(_ int, m *mutant) error {
@@ -285,7 +291,7 @@ func (r *runner) try(ctx context.Context, p *pkg, t target, mutants []*mutant) (
 			}()
 		}
 		begin := time.Now()
-		f, why, err := r.attempt(ctx, m, binaries, reaching)
+		f, why, err := r.attempt(ctx, m, binaries, built, reaching)
 		if err != nil {
 			return err
 		}
@@ -351,8 +357,9 @@ const (
 	survived     fate = "ALIVE"
 )
 
-// attempt runs the tests that reach a mutant, until one fails.
-func (r *runner) attempt(ctx context.Context, m *mutant, binaries map[string]string, tests []*test) (fate, string, error) {
+// attempt runs the tests that reach a mutant, until one fails that passes with the plain
+// binary.
+func (r *runner) attempt(ctx context.Context, m *mutant, binaries, plain map[string]string, tests []*test) (fate, string, error) {
 	if len(tests) == 0 {
 		return survived, "no test reaches it", nil
 	}
@@ -377,7 +384,7 @@ func (r *runner) attempt(ctx context.Context, m *mutant, binaries map[string]str
 				if left < 0 {
 					return survived, "not all tests ran in time", nil
 				}
-				tooLong := 5*time.Second + 6*unchanged
+				tooLong := r.slack + 6*unchanged
 				ran, err := r.execute(ctx, binaries[dir], dir, min(left, tooLong), m.number, "-test.failfast", "-test.short", "-test.run", "^("+strings.Join(run, "|")+")$")
 				switch {
 				case err != nil:
@@ -390,9 +397,16 @@ func (r *runner) attempt(ctx context.Context, m *mutant, binaries map[string]str
 					return killed, "a crash of " + strings.Join(run[:min(3, len(run))], ", "), nil
 				case ran.failed:
 					confirmed, err := r.execute(ctx, binaries[dir], dir, testLimit, m.number, "-test.short", "-test.run", "^"+ran.by+"$")
-					if err != nil || confirmed.failed {
+					if err != nil {
+						return "", "", err
+					}
+					passes, err := r.passes(ctx, plain[dir], dir, ran.by)
+					if err != nil {
+						return "", "", err
+					}
+					if confirmed.failed && passes {
 						r.remember(m, ran.by)
-						return killed, ran.by, err
+						return killed, ran.by, nil
 					}
 					unlikely[ran.by], again = true, true
 				}
@@ -400,6 +414,29 @@ func (r *runner) attempt(ctx context.Context, m *mutant, binaries map[string]str
 		}
 	}
 	return survived, fmt.Sprintf("%d tests", len(tests)), nil
+}
+
+// passes reports whether a test passes if no mutant is chosen. A test that does not has
+// noticed nothing.
+func (r *runner) passes(ctx context.Context, binary, dir, test string) (bool, error) {
+	key := [2]string{binary, test}
+	r.killersMu.Lock()
+	passes, known := r.passed[key]
+	r.killersMu.Unlock()
+	if known {
+		return passes, nil
+	}
+	ran, err := r.execute(ctx, binary, dir, testLimit, 0, "-test.short", "-test.run", "^"+test+"$")
+	if err != nil {
+		return false, err
+	}
+	if ran.failed {
+		fmt.Fprintf(r.stdout, "%s of %s fails with no mutant chosen\n", test, dir)
+	}
+	r.killersMu.Lock()
+	defer r.killersMu.Unlock()
+	r.passed[key] = !ran.failed
+	return !ran.failed, nil
 }
 
 // remember keeps which tests have killed mutants of a function: they may kill others.

@@ -41,27 +41,30 @@ type file struct {
 
 // load parses and type-checks a package of the module at root.
 func load(ctx context.Context, root, dir string) (*pkg, error) {
-	var listed struct {
+	type listing struct {
 		Dir        string   `json:"Dir"`
 		ImportPath string   `json:"ImportPath"`
 		Export     string   `json:"Export"`
 		GoFiles    []string `json:"GoFiles"`
 	}
-	out, err := goCommand(ctx, root, "list", "-export", "-deps", "-json=Dir,ImportPath,Export,GoFiles", "./"+dir)
+	// Os and strconv are what the chooser imports.
+	out, err := goCommand(ctx, root, "list", "-export", "-deps", "-json=Dir,ImportPath,Export,GoFiles", "os", "strconv", "./"+dir)
 	if err != nil {
 		return nil, err
 	}
+	var listed listing
 	exports := map[string]string{}
-	for stream := json.NewDecoder(bytes.NewReader(out)); ; { // the package itself is the last
-		next := listed
-		next.GoFiles = nil
+	for stream := json.NewDecoder(bytes.NewReader(out)); ; {
+		var next listing
 		if err := stream.Decode(&next); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			return nil, err
 		}
 		exports[next.ImportPath] = next.Export
-		listed = next
+		if next.Dir == filepath.Join(root, dir) {
+			listed = next
+		}
 	}
 	p := &pkg{dir: filepath.ToSlash(dir), path: listed.ImportPath, folder: listed.Dir, positions: token.NewFileSet()}
 	p.importer = importer.ForCompiler(p.positions, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })

@@ -4,6 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -59,7 +62,11 @@ func (r *runner) survey(ctx context.Context, dir string, covered []string) (*sui
 			s.tests = append(s.tests, &test{suite: s, name: name})
 		}
 	}
-	return s, each(r.workers, s.tests, func(i int, t *test) error {
+	err = each(r.workers, s.tests, func(i int, t *test) error {
+		if earlier, ok := r.kept.Reached[dir][t.name]; ok {
+			t.took, t.blocks = earlier.Took, earlier.Blocks
+			return nil
+		}
 		profile := fmt.Sprintf("%s.%d.profile", s.binary, i)
 		ran, err := r.execute(ctx, s.binary, dir, testLimit, 0, "-test.run", "^"+t.name+"$", "-test.short", "-test.coverprofile", profile)
 		if err != nil {
@@ -72,6 +79,83 @@ func (r *runner) survey(ctx context.Context, dir string, covered []string) (*sui
 		t.blocks, err = r.readProfile(profile)
 		return errors.Join(err, os.Remove(profile))
 	})
+	r.kept.add(s, r.blocks)
+	r.blocks = r.kept.All
+	return s, err
+}
+
+// kept is what earlier runs have learned of the tests.
+type kept struct {
+	Code    string                        `json:"code"` // a hash of the code that is covered
+	All     map[string]map[block]bool     `json:"all"`  // as in [runner]
+	Reached map[string]map[string]reached `json:"reached"`
+}
+
+type reached struct {
+	Took   time.Duration      `json:"took"`
+	Blocks map[string][]block `json:"blocks"`
+}
+
+// readKept reads a file that write wrote, if there is one for the same code.
+func readKept(ctx context.Context, file, root string, covered []string) (kept, error) {
+	k := kept{All: map[string]map[block]bool{}, Reached: map[string]map[string]reached{}}
+	out, err := goCommand(ctx, root, append([]string{"list", "-f", `{{$dir := .Dir}}{{range .GoFiles}}{{$dir}}/{{.}}{{"\n"}}{{end}}`}, covered...)...)
+	if err != nil {
+		return k, err
+	}
+	sum := sha256.New()
+	for path := range strings.Lines(string(out)) {
+		if path = strings.TrimSpace(path); path == "" {
+			continue
+		}
+		text, err := os.ReadFile(path) //nolint:gosec // a file of the module
+		if err != nil {
+			return k, err
+		}
+		sum.Write(text)
+	}
+	k.Code = hex.EncodeToString(sum.Sum(nil))
+	text, err := os.ReadFile(file) //nolint:gosec // the file that the user names
+	if file == "" || errors.Is(err, os.ErrNotExist) {
+		return k, nil
+	}
+	var earlier kept
+	if err = errors.Join(err, json.Unmarshal(text, &earlier)); err == nil && earlier.Code == k.Code {
+		return earlier, nil
+	}
+	return k, err
+}
+
+func (k kept) add(s *suite, blocks map[string]map[block]bool) {
+	for file, of := range blocks {
+		k.All[file] = of
+	}
+	if k.Reached[s.dir] == nil {
+		k.Reached[s.dir] = map[string]reached{}
+	}
+	for _, t := range s.tests {
+		if t.blocks != nil {
+			k.Reached[s.dir][t.name] = reached{t.took, t.blocks}
+		}
+	}
+}
+
+func (k kept) write(file string) error {
+	if file == "" {
+		return nil
+	}
+	return writeJSON(file, k)
+}
+
+// MarshalText makes a block the key of a JSON object.
+func (b block) MarshalText() ([]byte, error) {
+	return fmt.Appendf(nil, "%d.%d,%d.%d", b.fromLine, b.fromColumn, b.toLine, b.toColumn), nil
+}
+
+// UnmarshalText reads what MarshalText writes.
+func (b *block) UnmarshalText(text []byte) error {
+	_, err := fmt.Sscanf(string(text), "%d.%d,%d.%d", &b.fromLine, &b.fromColumn, &b.toLine, &b.toColumn)
+	return err
 }
 
 // each calls do for each of the list, several at once.

@@ -1,0 +1,360 @@
+package once_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot/internal/once"
+)
+
+// long is more than any of the tests here takes.
+const long = time.Minute
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// wrapper makes a transport wrapper of what it does with a request and the next transport.
+func wrapper(f func(*http.Request, http.RoundTripper) (*http.Response, error)) func(http.RoundTripper) http.RoundTripper {
+	return func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) { return f(r, next) })
+	}
+}
+
+// server answers all requests, and counts them.
+func server(t *testing.T) (url string, count *atomic.Int64) {
+	t.Helper()
+	count = new(atomic.Int64)
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { count.Add(1) }))
+	t.Cleanup(s.Close)
+	return s.URL, count
+}
+
+func transport(t *testing.T, given *http.Client, wrappers ...func(http.RoundTripper) http.RoundTripper) *once.Transport {
+	t.Helper()
+	tr, err := once.New(given, "http", wrappers)
+	require.NoError(t, err)
+	t.Cleanup(tr.CloseIdleConnections)
+	return tr
+}
+
+func post(t *testing.T, url string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, http.NoBody)
+	require.NoError(t, err)
+	return r
+}
+
+// closes is a body that tells whether it was closed.
+type closes struct {
+	io.Reader
+
+	closed atomic.Bool
+}
+
+func (c *closes) Close() error {
+	c.closed.Store(true)
+	return nil
+}
+
+// What is given up does not leave later, although the attempt has not ended.
+func TestGivenUpIsRevoked(t *testing.T) {
+	url, count := server(t)
+	var guard http.RoundTripper
+	var kept *http.Request
+	tr := transport(t, nil, wrapper(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+		guard, kept = next, r
+		return nil, errors.New("not yet")
+	}))
+	a := tr.Begin(t.Context(), long, true)
+	defer a.End()
+	_, err := a.Send(post(t, url))
+	require.EqualError(t, err, "not yet")
+	assert.False(t, a.GiveUp(err), "the guard has not seen it")
+	_, err = guard.RoundTrip(kept) //nolint:bodyclose // there is none
+	require.ErrorIs(t, err, once.ErrRevoked)
+	assert.Zero(t, count.Load())
+}
+
+// A request that the guard refuses has its body closed, as net/http asks of a
+// RoundTripper.
+func TestRefusedBodiesAreClosed(t *testing.T) {
+	url, count := server(t)
+	var guard http.RoundTripper
+	var sent *http.Request
+	tr := transport(t, nil, wrapper(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+		guard, sent = next, r
+		return next.RoundTrip(r)
+	}))
+	a := tr.Begin(t.Context(), long, true)
+	defer a.End()
+	_, err := a.Send(post(t, url))
+	require.NoError(t, err)
+	second := &closes{Reader: strings.NewReader("x")}
+	copied := sent.Clone(sent.Context())
+	copied.Body = second
+	_, err = guard.RoundTrip(copied) //nolint:bodyclose // there is none
+	require.ErrorIs(t, err, once.ErrSecondSend)
+	assert.True(t, second.closed.Load())
+
+	unwatched := &closes{Reader: strings.NewReader("x")}
+	stranger := post(t, url)
+	stranger.Body = unwatched
+	_, err = guard.RoundTrip(stranger) //nolint:bodyclose // there is none
+	require.ErrorContains(t, err, "dropped the context")
+	assert.True(t, unwatched.closed.Load())
+	assert.EqualValues(t, 1, count.Load())
+}
+
+// panics is an error whose methods panic.
+type panics struct{}
+
+func (panics) Error() string { return "panics" }
+func (panics) Is(error) bool { panic("of the caller's error") }
+func (panics) As(any) bool   { panic("of the caller's error") }
+
+// An error of a caller that panics is no proof, and panics nowhere.
+func TestPanickingErrors(t *testing.T) {
+	tr := transport(t, nil, wrapper(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+		_, err := next.RoundTrip(r) //nolint:bodyclose // there is none
+		if err == nil {
+			err = errors.New("there is nobody to answer")
+		}
+		return nil, errors.Join(panics{}, err)
+	}))
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // of a test
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	a := tr.Begin(t.Context(), long, true)
+	defer a.End()
+	_, err = a.Send(post(t, "http://"+listener.Addr().String()))
+	require.Error(t, err)
+	assert.NotPanics(t, func() { assert.False(t, a.GiveUp(err)) })
+	assert.NotPanics(t, func() {
+		assert.False(t, once.Lasts(err))
+		assert.False(t, once.AtProxy(err))
+	})
+}
+
+// Only the failure that the transport itself returned proves that nothing left.
+func TestUnsent(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // of a test
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	nobody := "http://" + listener.Addr().String()
+	own := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("failed") })}
+	other := wrapper(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+		_, _ = next.RoundTrip(r) //nolint:bodyclose // there is none
+		return nil, errors.New("another")
+	})
+	for name, c := range map[string]struct {
+		tr     *once.Transport
+		unsent bool
+	}{
+		"nobody listens":            {transport(t, nil), true},
+		"the transport is another":  {transport(t, own), false},
+		"the wrapper's own failure": {transport(t, nil, other), false},
+	} {
+		a := c.tr.Begin(t.Context(), long, true)
+		_, err := a.Send(post(t, nobody))
+		require.Error(t, err, name)
+		assert.Equal(t, c.unsent, a.GiveUp(err), name)
+		a.End()
+	}
+}
+
+// While a wrapper hears of the connection, another connection is no echo of it: nothing is
+// written to it.
+func TestAnotherConnectionIsNoEcho(t *testing.T) {
+	url, count := server(t)
+	own := &http.Transport{}
+	t.Cleanup(own.CloseIdleConnections)
+	var copied error
+	tr := transport(t, nil, wrapper(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+		var first sync.Once
+		trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
+			first.Do(func() {
+				_, copied = own.RoundTrip(r.Clone(r.Context())) //nolint:bodyclose // there is none
+			})
+		}}
+		return next.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
+	}))
+	a := tr.Begin(t.Context(), long, true)
+	defer a.End()
+	_, _ = a.Send(post(t, url))
+	require.Error(t, copied)
+	assert.LessOrEqual(t, count.Load(), int64(1))
+	assert.ErrorIs(t, a.Cause(), once.ErrSecondSend)
+}
+
+// A read whose wrapper took it off the attempt's context, and its Cancel channel away,
+// ends with the attempt even so.
+func TestDetachedReadsEnd(t *testing.T) {
+	ended := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+		close(ended)
+	}))
+	t.Cleanup(s.Close)
+	t.Cleanup(s.CloseClientConnections)
+	tr := transport(t, nil, wrapper(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+		detached := r.Clone(context.WithoutCancel(r.Context()))
+		detached.Cancel = nil //nolint:staticcheck // as some wrapper may do
+		return next.RoundTrip(detached)
+	}))
+	a := tr.Begin(t.Context(), 50*time.Millisecond, false)
+	_, err := a.Send(post(t, s.URL))
+	require.ErrorIs(t, a.Cause(), once.ErrTimeLimit, "%v", err)
+	a.End()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Error("the request goes on")
+	}
+}
+
+// A copy on another context, in a transport of the wrapper's, ends with the attempt.
+func TestCopiesEndWithTheAttempt(t *testing.T) {
+	ended := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+		close(ended)
+	}))
+	t.Cleanup(s.Close)
+	t.Cleanup(s.CloseClientConnections)
+	own := &http.Transport{}
+	tr := transport(t, nil, wrapper(func(r *http.Request, _ http.RoundTripper) (*http.Response, error) {
+		return own.RoundTrip(r.Clone(context.WithoutCancel(t.Context())))
+	}))
+	a := tr.Begin(t.Context(), 50*time.Millisecond, false)
+	_, err := a.Send(post(t, s.URL))
+	require.Error(t, err)
+	a.End()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Error("the copy goes on")
+	}
+}
+
+type valueKey struct{}
+
+// The values of the caller's context reach the dialer, the hooks of net/http only once.
+func TestValuesReachTheTransport(t *testing.T) {
+	url, _ := server(t)
+	var value any
+	dialer := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		value = ctx.Value(valueKey{})
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}}
+	tr := transport(t, &http.Client{Transport: dialer}, wrapper(func(r *http.Request, next http.RoundTripper) (*http.Response, error) { return next.RoundTrip(r) }))
+	var got atomic.Int64
+	ctx := httptrace.WithClientTrace(context.WithValue(t.Context(), valueKey{}, "kept"), &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { got.Add(1) },
+	})
+	a := tr.Begin(ctx, long, true)
+	defer a.End()
+	resp, err := a.Send(post(t, url))
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusOK, resp.StatusCode)
+	assert.Equal(t, "kept", value)
+	assert.EqualValues(t, 1, got.Load())
+}
+
+// Headers by which net/http repeats a request do not reach it. The request that a wrapper
+// passed on stays as it was.
+func TestRepeatMarksAreTakenFromACopy(t *testing.T) {
+	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+		var got http.Header
+		s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header }))
+		var passed *http.Request
+		tr := transport(t, nil, wrapper(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+			r = r.Clone(r.Context())
+			r.Header[name], r.Header["X-Other"] = []string{"key"}, []string{"other"}
+			passed = r
+			return next.RoundTrip(r)
+		}))
+		// A read is not given another context, by which it would be copied anyway.
+		a := tr.Begin(t.Context(), long, false)
+		_, err := a.Send(post(t, s.URL))
+		require.NoError(t, err)
+		a.End()
+		s.Close()
+		assert.NotContains(t, got, name)
+		assert.Equal(t, "other", got.Get("X-Other"))
+		assert.Equal(t, []string{"key"}, passed.Header[name])
+	}
+}
+
+// A body is whole if it is as long as announced and no longer than allowed.
+func TestRead(t *testing.T) {
+	cut := errors.New("cut")
+	for name, c := range map[string]struct {
+		body   io.Reader
+		length int64
+		read   int
+		err    error
+	}{
+		"whole":                 {strings.NewReader("abc"), 3, 3, nil},
+		"empty":                 {strings.NewReader(""), 0, 0, nil},
+		"one byte":              {strings.NewReader("a"), 1, 1, nil},
+		"unannounced":           {strings.NewReader("abc"), -1, 3, nil},
+		"shorter":               {strings.NewReader("ab"), 3, 2, io.ErrUnexpectedEOF},
+		"longer":                {strings.NewReader("abc"), 2, 3, io.ErrUnexpectedEOF},
+		"not empty":             {strings.NewReader("a"), 0, 1, io.ErrUnexpectedEOF},
+		"broken":                {io.MultiReader(strings.NewReader("ab"), &fails{cut}), 3, 2, cut},
+		"the longest":           {bytes.NewReader(make([]byte, once.MaxBody)), once.MaxBody, once.MaxBody, nil},
+		"too long":              {bytes.NewReader(make([]byte, once.MaxBody+9)), -1, once.MaxBody + 1, once.ErrBodyTooLong},
+		"too long, known":       {bytes.NewReader(make([]byte, once.MaxBody+9)), once.MaxBody + 9, once.MaxBody + 1, once.ErrBodyTooLong},
+		"announces without end": {strings.NewReader("a"), 1<<63 - 1, 1, io.ErrUnexpectedEOF},
+	} {
+		body := &closes{Reader: c.body}
+		got := once.Read(&http.Response{StatusCode: 201, Header: http.Header{"A": {"b"}}, ContentLength: c.length, Body: body})
+		assert.Len(t, got.Body, c.read, name)
+		assert.Equal(t, c.err, got.BodyErr, name)
+		assert.True(t, body.closed.Load(), name)
+		assert.Equal(t, 201, got.StatusCode)
+		assert.Equal(t, "b", got.Header.Get("A"))
+	}
+	assert.Equal(t, 4*1024*1024, once.MaxBody)
+	// Room is made at once for what is announced: no buffer grows step by step.
+	body := make([]byte, 1<<20)
+	allocated := testing.AllocsPerRun(10, func() {
+		once.Read(&http.Response{ContentLength: 1 << 20, Body: io.NopCloser(bytes.NewReader(body))})
+	})
+	assert.LessOrEqual(t, allocated, 8.0)
+}
+
+type fails struct{ err error }
+
+func (f *fails) Read([]byte) (int, error) { return 0, f.err }
+
+// Which failures to connect would meet the next attempt too, and which are the proxy's.
+func TestLasts(t *testing.T) {
+	certificate := &tls.CertificateVerificationError{Err: errors.New("expired")}
+	assert.True(t, once.Lasts(fmt.Errorf("dial: %w", certificate)))
+	assert.True(t, once.Lasts(fmt.Errorf("dial: %w", &once.ProxyError{})))
+	assert.False(t, once.Lasts(errors.New("reset")))
+	assert.False(t, once.Lasts(nil))
+	assert.True(t, once.AtProxy(fmt.Errorf("%w", &net.OpError{Op: "proxyconnect", Err: errors.New("refused")})))
+	assert.False(t, once.AtProxy(&net.OpError{Op: "dial", Err: errors.New("refused")}))
+	assert.False(t, once.AtProxy(errors.New("proxyconnect")))
+}
