@@ -17,10 +17,10 @@
 // case; return a zero value; change a number to 0 and to one more, or to twice as much.
 // What does not compile is no mutant.
 //
-// Tests run with -short, those that take the least time first, until one fails; it must
-// fail twice. Tests are left out that would take more than 15 s of CPU time in all, or
-// that have not begun after 30 s. A mutant is killed as well if it makes tests run for
-// several times as long as they do without it.
+// Tests run with -short, those of the package first and of these those that take the
+// least time, until one fails; it must fail twice. Tests are left out that would take more
+// than 12 s of CPU time in all, or that have not begun after 30 s of CPU time. A mutant is
+// killed as well if it makes tests run for several times as long as they do without it.
 package main
 
 import (
@@ -47,8 +47,8 @@ import (
 )
 
 const (
-	testLimit    = 30 * time.Second // of a mutant
-	suiteLimit   = 15 * time.Second // CPU time of its tests, without it
+	testLimit    = 30 * time.Second // CPU time of the tests of a mutant, and time of one test without any
+	suiteLimit   = 12 * time.Second // CPU time of a mutant's tests in one package, without it
 	leastPercent = 95
 	sampleSeed   = "1"
 )
@@ -278,7 +278,7 @@ func (r *runner) try(ctx context.Context, p *pkg, t target, mutants []*mutant) (
 	var mu sync.Mutex
 	err = each(r.workers, mutants, func(_ int, m *mutant) error {
 		binaries := built
-		reaching := p.reaching(m, tests)
+		reaching := p.reaching(m, tests, t.tests)
 		if m.function == nil && len(reaching) > 0 {
 			var err error
 			if binaries, err = r.build(ctx, p, t, p.withOnly(m), fmt.Sprint(m.number)); err != nil {
@@ -363,9 +363,11 @@ func (r *runner) attempt(ctx context.Context, m *mutant, binaries, plain map[str
 	if len(tests) == 0 {
 		return survived, "no test reaches it", nil
 	}
-	begin := time.Now()
+	left := testLimit
 	unlikely := map[string]bool{} // those that failed only once
-	for _, part := range portions(tests, r.killersOf(m)) {
+	own := func(t *test) bool { return t.suite.dir == tests[0].suite.dir }
+	parts := append(portions(filter(tests, own), r.killersOf(m)), portions(filter(tests, func(t *test) bool { return !own(t) }), r.killersOf(m))...)
+	for _, part := range parts {
 		for again := true; again; {
 			again = false
 			for _, dir := range dirsOf(part) {
@@ -377,20 +379,17 @@ func (r *runner) attempt(ctx context.Context, m *mutant, binaries, plain map[str
 						unchanged += t.took
 					}
 				}
-				left := testLimit - time.Since(begin)
 				if len(run) == 0 {
 					continue
 				}
 				if left < 0 {
 					return survived, "not all tests ran in time", nil
 				}
-				tooLong := r.slack + 6*unchanged
-				ran, err := r.execute(ctx, binaries[dir], dir, min(left, tooLong), m.number, "-test.failfast", "-test.short", "-test.run", "^("+strings.Join(run, "|")+")$")
+				ran, err := r.execute(ctx, binaries[dir], dir, r.slack+6*unchanged, m.number, "-test.failfast", "-test.short", "-test.run", "^("+strings.Join(run, "|")+")$")
+				left -= ran.took
 				switch {
 				case err != nil:
 					return "", "", err
-				case ran.timeout && left < tooLong:
-					return survived, "not all tests ran in time", nil
 				case ran.timeout:
 					return killedByTime, fmt.Sprintf("%s (%s) of %s", strings.Join(run[:min(3, len(run))], ", "), unchanged.Round(time.Millisecond), dir), nil
 				case ran.failed && ran.by == "":
@@ -478,6 +477,15 @@ func portions(tests []*test, likely map[string]bool) (parts [][]*test) {
 	}
 	parts = append([][]*test{first}, append(parts, part)...)
 	return slices.DeleteFunc(parts, func(part []*test) bool { return len(part) == 0 })
+}
+
+func filter(tests []*test, include func(*test) bool) (found []*test) {
+	for _, t := range tests {
+		if include(t) {
+			found = append(found, t)
+		}
+	}
+	return found
 }
 
 func dirsOf(tests []*test) (dirs []string) {

@@ -219,8 +219,9 @@ func (r *runner) readProfile(path string) (map[string][]block, error) {
 	return blocks, nil
 }
 
-// reaching returns the tests that run the code of a mutant, the quick ones first.
-func (p *pkg) reaching(m *mutant, tests []*test) []*test {
+// reaching returns the tests that run the code of a mutant, those of the first
+// package first, and of each the quick ones.
+func (p *pkg) reaching(m *mutant, tests []*test, dirs []string) []*test {
 	reach := func(t *test) bool { return p.reaches(t, m.file, m.function, m.offset) }
 	if m.function == nil {
 		reach = func(t *test) bool { return p.reachesUse(t, m) }
@@ -231,7 +232,12 @@ func (p *pkg) reaching(m *mutant, tests []*test) []*test {
 			found = append(found, t)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b *test) int { return int(a.took - b.took) })
+	slices.SortStableFunc(found, func(a, b *test) int {
+		if a.suite != b.suite {
+			return slices.Index(dirs, a.suite.dir) - slices.Index(dirs, b.suite.dir)
+		}
+		return int(a.took - b.took)
+	})
 	return found
 }
 
