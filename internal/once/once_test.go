@@ -179,6 +179,31 @@ func TestUnsent(t *testing.T) {
 	}
 }
 
+// The guard lets a restart through once, although the first time no connection came about:
+// a wrapper that tries again makes no second dial.
+func TestNoSecondDial(t *testing.T) {
+	url, count := server(t)
+	dials := 0
+	flaky := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		if dials++; dials == 1 {
+			return nil, errors.New("unreachable")
+		}
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}}
+	tr := transport(t, &http.Client{Transport: flaky}, wrapper(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+		_, err := next.RoundTrip(r) //nolint:bodyclose // there is none
+		require.ErrorContains(t, err, "unreachable")
+		return next.RoundTrip(r)
+	}))
+	a := tr.Begin(t.Context(), long, true)
+	defer a.End()
+	_, err := a.Send(post(t, url))
+	require.ErrorIs(t, err, once.ErrSecondSend)
+	assert.True(t, a.GiveUp(err), "nothing has left")
+	assert.Equal(t, 1, dials)
+	assert.Zero(t, count.Load())
+}
+
 // While a wrapper hears of the connection, another connection is no echo of it: nothing is
 // written to it.
 func TestAnotherConnectionIsNoEcho(t *testing.T) {
