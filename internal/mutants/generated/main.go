@@ -271,27 +271,23 @@ func (r *runner) try(ctx context.Context, p *pkg, t target, mutants []*mutant) (
 	}
 	p.blocks = r.blocks
 	texts, _ := p.combined(mutants)
-	built, err := r.build(ctx, p, t, texts, "all")
-	if err != nil {
-		return s, err
+	built := map[string]string{} // by directory
+	for _, dir := range t.tests {
+		binary, err := r.build(ctx, p, texts, "all", dir)
+		if err != nil {
+			return s, err
+		}
+		built[dir] = binary
 	}
 	var mu sync.Mutex
-	err = each(r.workers, mutants, func(_ int, m *mutant) error {
-		binaries := built
-		reaching := p.reaching(m, tests, t.tests)
-		if m.function == nil && len(reaching) > 0 {
-			var err error
-			if binaries, err = r.build(ctx, p, t, p.withOnly(m), fmt.Sprint(m.number)); err != nil {
-				return err
-			}
-			defer func() {
-				for _, binary := range binaries {
-					os.Remove(binary) //nolint:errcheck // the whole directory is removed at the end
-				}
-			}()
-		}
+	err := each(r.workers, mutants, func(_ int, m *mutant) error {
 		begin := time.Now()
-		f, why, err := r.attempt(ctx, m, binaries, built, reaching)
+		f, why, err := r.attempt(ctx, m, built, p.reaching(m, tests, t.tests), func(dir string) (string, error) {
+			if !m.isAlone() {
+				return built[dir], nil
+			}
+			return r.build(ctx, p, p.withOnly(m), fmt.Sprint(m.number), dir)
+		})
 		if err != nil {
 			return err
 		}
@@ -322,31 +318,30 @@ func (r *runner) try(ctx context.Context, p *pkg, t target, mutants []*mutant) (
 	return s, err
 }
 
-// build builds the tests with other texts for files of the package.
-func (r *runner) build(ctx context.Context, p *pkg, t target, texts map[string]string, name string) (binaries map[string]string, err error) {
-	replace := map[string]string{}
+// build builds the tests in a directory with other texts for files of the package, unless
+// they have been built.
+func (r *runner) build(ctx context.Context, p *pkg, texts map[string]string, name, dir string) (binary string, err error) {
 	folder := filepath.Join(r.scratch, strings.ReplaceAll(p.dir, "/", "_")+"_"+name)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return nil, err
+	binary = filepath.Join(folder, strings.ReplaceAll(dir, "/", "_")+".test")
+	if _, err := os.Stat(binary); err == nil {
+		return binary, nil
 	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return "", err
+	}
+	replace := map[string]string{}
 	for path, text := range texts {
 		replace[path] = filepath.Join(folder, filepath.Base(path))
 		if err := os.WriteFile(replace[path], []byte(text), 0o600); err != nil {
-			return nil, err
+			return "", err
 		}
 	}
 	overlay := filepath.Join(folder, "overlay.json")
 	if err := writeJSON(overlay, map[string]any{"Replace": replace}); err != nil {
-		return nil, err
+		return "", err
 	}
-	binaries = map[string]string{}
-	for i, dir := range t.tests {
-		binaries[dir] = filepath.Join(folder, fmt.Sprintf("%d.test", i))
-		if _, err := goCommand(ctx, r.root, "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", overlay, "-o", binaries[dir], "./"+dir); err != nil {
-			return nil, err
-		}
-	}
-	return binaries, nil
+	_, err = goCommand(ctx, r.root, "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", overlay, "-o", binary, "./"+dir)
+	return binary, err
 }
 
 type fate string
@@ -359,7 +354,7 @@ const (
 
 // attempt runs the tests that reach a mutant, until one fails that passes with the plain
 // binary.
-func (r *runner) attempt(ctx context.Context, m *mutant, binaries, plain map[string]string, tests []*test) (fate, string, error) {
+func (r *runner) attempt(ctx context.Context, m *mutant, plain map[string]string, tests []*test, binaryOf func(dir string) (string, error)) (fate, string, error) {
 	if len(tests) == 0 {
 		return survived, "no test reaches it", nil
 	}
@@ -385,7 +380,11 @@ func (r *runner) attempt(ctx context.Context, m *mutant, binaries, plain map[str
 				if left < 0 {
 					return survived, "not all tests ran in time", nil
 				}
-				ran, err := r.execute(ctx, binaries[dir], dir, r.slack+6*unchanged, m.number, "-test.failfast", "-test.short", "-test.run", "^("+strings.Join(run, "|")+")$")
+				binary, err := binaryOf(dir)
+				if err != nil {
+					return "", "", err
+				}
+				ran, err := r.execute(ctx, binary, dir, r.slack+6*unchanged, m.number, "-test.failfast", "-test.short", "-test.run", "^("+strings.Join(run, "|")+")$")
 				left -= ran.took
 				switch {
 				case err != nil:
@@ -395,7 +394,7 @@ func (r *runner) attempt(ctx context.Context, m *mutant, binaries, plain map[str
 				case ran.failed && ran.by == "":
 					return killed, "a crash of " + strings.Join(run[:min(3, len(run))], ", "), nil
 				case ran.failed:
-					confirmed, err := r.execute(ctx, binaries[dir], dir, testLimit, m.number, "-test.short", "-test.run", "^"+ran.by+"$")
+					confirmed, err := r.execute(ctx, binary, dir, testLimit, m.number, "-test.short", "-test.run", "^"+ran.by+"$")
 					if err != nil {
 						return "", "", err
 					}

@@ -29,6 +29,7 @@ type pkg struct {
 	types     *types.Package
 	info      *types.Info
 	importer  types.Importer
+	constants int                       // how many have been declared by findUsers
 	blocks    map[string]map[block]bool // of the coverage, by import path and file
 }
 
@@ -118,8 +119,17 @@ func (p *pkg) mutants(patterns []string) ([]*mutant, error) {
 }
 
 // copyName returns the name of the copy of a function in which the mutant is.
-func (m *mutant) copyName() string {
-	return fmt.Sprintf("mutant%d_%s", m.number, m.function.Name.Name)
+func (m *mutant) copyName(function *ast.FuncDecl) string {
+	return fmt.Sprintf("mutant%d_%s", m.number, function.Name.Name)
+}
+
+// functions returns the functions of which the mutant has copies, each with what is
+// changed in it.
+func (m *mutant) functions() map[*ast.FuncDecl][]edit {
+	if m.function != nil {
+		return map[*ast.FuncDecl][]edit{m.function: m.edits}
+	}
+	return m.users
 }
 
 // chooser is the file that says which mutant runs.
@@ -138,15 +148,25 @@ var mutantChosen = func() int {
 
 const chosenVariable = "MUTANT_CHOSEN"
 
-// combined returns the package's files with all mutants in them. Each function that has
-// mutants begins with a switch to the copy that is chosen when the program starts, so
-// that the tests are built once. From and to of each copy are offsets in its file.
-func (p *pkg) combined(mutants []*mutant) (texts map[string]string, copies map[*mutant][2]int) {
-	texts, copies = map[string]string{}, map[*mutant][2]int{}
+// span is a part of a file.
+type span struct {
+	path     string
+	from, to int
+}
+
+// combined returns the package's files with all mutants in them, and where each is. Each
+// function that has mutants begins with a switch to the copy that is chosen when the
+// program starts, so that the tests are built once.
+func (p *pkg) combined(mutants []*mutant) (texts map[string]string, where map[*mutant][]span) {
+	texts, where = map[string]string{}, map[*mutant][]span{}
 	of := map[*ast.FuncDecl][]*mutant{}
+	constants := map[*file][]*mutant{}
 	for _, m := range mutants {
-		if m.function != nil {
-			of[m.function] = append(of[m.function], m)
+		for function := range m.functions() {
+			of[function] = append(of[function], m)
+		}
+		if m.constant != "" {
+			constants[m.file] = append(constants[m.file], m)
 		}
 	}
 	for _, f := range p.files {
@@ -156,36 +176,40 @@ func (p *pkg) combined(mutants []*mutant) (texts map[string]string, copies map[*
 				edits = append(edits, p.dispatch(function, of[function])...)
 			}
 		}
-		if len(edits) == 0 {
+		if len(edits)+len(constants[f]) == 0 {
 			continue
 		}
 		var b strings.Builder
 		b.WriteString(apply(f.text, 0, len(f.text), edits))
+		write := func(m *mutant, text string) {
+			b.WriteString("\n\n")
+			from := b.Len()
+			b.WriteString(text)
+			where[m] = append(where[m], span{f.path, from, b.Len()})
+		}
 		for _, decl := range f.syntax.Decls {
-			function, ok := decl.(*ast.FuncDecl)
-			if !ok {
-				continue
+			if function, ok := decl.(*ast.FuncDecl); ok {
+				for _, m := range of[function] {
+					write(m, p.copyOf(f, m, function))
+				}
 			}
-			for _, m := range of[function] {
-				b.WriteString("\n\n")
-				from := b.Len()
-				b.WriteString(p.copyOf(m))
-				copies[m] = [2]int{from, b.Len()}
-			}
+		}
+		for _, m := range constants[f] {
+			write(m, m.constant)
 		}
 		texts[f.path] = b.String()
 	}
 	texts[filepath.Join(p.folder, "mutant_chosen.go")] = "package " + p.types.Name() + chooser
-	return texts, copies
+	return texts, where
 }
 
 func (p *pkg) offset(pos token.Pos) int { return p.positions.Position(pos).Offset }
 
-// copyOf returns the function with the mutant's change and another name.
-func (p *pkg) copyOf(m *mutant) string {
-	name := m.function.Name
-	rename := edit{p.offset(name.Pos()), p.offset(name.End()), m.copyName()}
-	return apply(m.file.text, p.offset(m.function.Type.Func), p.offset(m.function.End()), append(slices.Clone(m.edits), rename))
+// copyOf returns a function with the mutant's change and another name.
+func (p *pkg) copyOf(f *file, m *mutant, function *ast.FuncDecl) string {
+	name := function.Name
+	rename := edit{p.offset(name.Pos()), p.offset(name.End()), m.copyName(function)}
+	return apply(f.text, p.offset(function.Type.Func), p.offset(function.End()), append(slices.Clone(m.functions()[function]), rename))
 }
 
 // dispatch returns the edits that make a function call the copy that is chosen.
@@ -229,7 +253,7 @@ func (p *pkg) dispatch(function *ast.FuncDecl, mutants []*mutant) []edit {
 	var b strings.Builder
 	b.WriteString("\n\tswitch mutantChosen {\n")
 	for _, m := range mutants {
-		call := receiver + m.copyName() + parameters + "(" + arguments + ")"
+		call := receiver + m.copyName(function) + parameters + "(" + arguments + ")"
 		if function.Type.Results == nil {
 			fmt.Fprintf(&b, "\tcase %d:\n\t\t%s\n\t\treturn\n", m.number, call)
 		} else {
@@ -244,21 +268,21 @@ func (p *pkg) dispatch(function *ast.FuncDecl, mutants []*mutant) []edit {
 // compilable returns those of the mutants that are valid Go.
 func (p *pkg) compilable(mutants []*mutant) ([]*mutant, error) {
 	invalid := map[*mutant]bool{}
-	var own []*mutant // a package of its own for each
 	for _, m := range mutants {
-		if m.function == nil {
-			own = append(own, m)
+		if m.isAlone() {
 			invalid[m] = len(p.check(p.withOnly(m))) > 0
 			continue
 		}
-		_, err := parser.ParseFile(token.NewFileSet(), "", "package p\n"+p.copyOf(m), parser.SkipObjectResolution)
-		invalid[m] = err != nil
+		for function := range m.functions() {
+			if m.function != nil {
+				_, err := parser.ParseFile(token.NewFileSet(), "", "package p\n"+p.copyOf(m.file, m, function), parser.SkipObjectResolution)
+				invalid[m] = err != nil
+			}
+		}
 	}
-	isInvalid := func(m *mutant) bool { return invalid[m] }
-	mutants = slices.DeleteFunc(mutants, isInvalid)
-	own = slices.DeleteFunc(own, isInvalid)
 	for {
-		texts, copies := p.combined(mutants)
+		mutants = slices.DeleteFunc(mutants, func(m *mutant) bool { return invalid[m] })
+		texts, where := p.combined(mutants)
 		problems := p.check(texts)
 		if len(problems) == 0 {
 			return mutants, nil
@@ -266,8 +290,8 @@ func (p *pkg) compilable(mutants []*mutant) ([]*mutant, error) {
 		found := false
 		for _, problem := range problems {
 			at := problem.Fset.Position(problem.Pos)
-			for m, span := range copies {
-				if m.file.path == at.Filename && at.Offset >= span[0] && at.Offset < span[1] {
+			for m, spans := range where {
+				if slices.ContainsFunc(spans, func(s span) bool { return s.path == at.Filename && at.Offset >= s.from && at.Offset < s.to }) {
 					invalid[m], found = true, true
 				}
 			}
@@ -275,7 +299,6 @@ func (p *pkg) compilable(mutants []*mutant) ([]*mutant, error) {
 		if !found {
 			return nil, fmt.Errorf("the mutants of %s do not compile: %w", p.dir, problems[0])
 		}
-		mutants = slices.DeleteFunc(mutants, isInvalid)
 	}
 }
 

@@ -26,7 +26,15 @@ type mutant struct {
 	objects  []types.Object
 	edits    []edit
 	offset   int // where the change begins
+
+	// Of a constant: what declares the changed one, and the edits that make functions
+	// use that. Without, tests have to be built for this mutant alone.
+	constant string
+	users    map[*ast.FuncDecl][]edit
 }
+
+// isAlone reports whether tests have to be built for this mutant alone.
+func (m *mutant) isAlone() bool { return m.function == nil && m.users == nil }
 
 // finder collects the mutants of one declaration.
 type finder struct {
@@ -65,6 +73,13 @@ func (p *pkg) find(f *file) []*mutant {
 				for _, value := range spec.Values {
 					if _, isCode := value.(*ast.FuncLit); !isCode {
 						finder.literals(value)
+					}
+				}
+				if decl.Tok == token.CONST && len(spec.Names) == 1 {
+					for _, m := range finder.found {
+						if m.objects[0] == finder.objects[0] {
+							p.findUsers(m, spec)
+						}
 					}
 				}
 			}
@@ -445,4 +460,37 @@ func apply(text string, from, to int, edits []edit) string {
 	}
 	b.WriteString(text[from:to])
 	return b.String()
+}
+
+// findUsers lets functions use a constant that is declared beside the one that the mutant
+// changes, if only functions use that.
+func (p *pkg) findUsers(m *mutant, spec *ast.ValueSpec) {
+	users := map[*ast.FuncDecl][]edit{}
+	p.constants++
+	name := fmt.Sprintf("mutantConstant%d_%s", p.constants, spec.Names[0].Name)
+	for _, f := range p.files {
+		for _, decl := range f.syntax.Decls {
+			function, _ := decl.(*ast.FuncDecl)
+			elsewhere := false
+			ast.Inspect(decl, func(node ast.Node) bool {
+				ident, ok := node.(*ast.Ident)
+				switch {
+				case !ok:
+				case p.info.Uses[ident] == m.objects[0] && function == nil, ident.Name == "iota" && decl.Pos() <= spec.Pos() && spec.End() <= decl.End():
+					elsewhere = true
+				case p.info.Uses[ident] == m.objects[0]:
+					users[function] = append(users[function], edit{p.offset(ident.Pos()), p.offset(ident.End()), name})
+				}
+				return true
+			})
+			if elsewhere {
+				return
+			}
+		}
+	}
+	if len(users) == 0 {
+		return
+	}
+	m.users = users
+	m.constant = "const " + apply(m.file.text, p.offset(spec.Pos()), p.offset(spec.End()), append(slices.Clone(m.edits), edit{p.offset(spec.Names[0].Pos()), p.offset(spec.Names[0].End()), name}))
 }

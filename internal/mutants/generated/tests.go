@@ -134,9 +134,7 @@ func (k kept) add(s *suite, blocks map[string]map[block]bool) {
 		k.Reached[s.dir] = map[string]reached{}
 	}
 	for _, t := range s.tests {
-		if t.blocks != nil {
-			k.Reached[s.dir][t.name] = reached{t.took, t.blocks}
-		}
+		k.Reached[s.dir][t.name] = reached{t.took, t.blocks} // no blocks: it is left out
 	}
 }
 
@@ -222,9 +220,9 @@ func (r *runner) readProfile(path string) (map[string][]block, error) {
 // reaching returns the tests that run the code of a mutant, those of the first
 // package first, and of each the quick ones.
 func (p *pkg) reaching(m *mutant, tests []*test, dirs []string) []*test {
-	reach := func(t *test) bool { return p.reaches(t, m.file, m.function, m.offset) }
-	if m.function == nil {
-		reach = func(t *test) bool { return p.reachesUse(t, m) }
+	reach := func(t *test) bool { return p.reachesUse(t, m) }
+	if m.function != nil {
+		reach = func(t *test) bool { return p.reaches(t, m.file, m.function, m.offset) }
 	}
 	var found []*test
 	for _, t := range tests {
