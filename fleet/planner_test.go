@@ -121,6 +121,21 @@ func TestPlanner(t *testing.T) {
 			{"intent c, healthy c", "restart e"},
 			{"intent a, healthy a", "restart b"},
 		}},
+		"the budget is spent, and nobody is left": {planOf(2), narrow(func(r *fleet.Rules) { r.MaxUnavailable, r.MaxFailed = fleet.Count(2), fleet.Count(1) }), "", []step{
+			{"run", "restart a, restart b"},
+			{"intent a, failed a", ""},
+			{"intent b, failed b", "halt: failure budget, end: done"},
+		}},
+		"stopped, and nobody is left": {planOf(1), wide(1), "", []step{
+			{"run", "restart a"},
+			{"intent a, stop: requested", ""},
+			{"healthy a", "end: done"},
+		}},
+		"a journal that failed stops also when nobody is left": {planOf(1), wide(1), "", []step{
+			{"run", "restart a"},
+			{"intent a, halt: journal", ""},
+			{"healthy a", "end: journal"},
+		}},
 		"the budget is reached": {planOf(6), narrow(func(r *fleet.Rules) { r.MaxUnavailable, r.MaxFailed = fleet.Count(4), fleet.Count(2) }), "", []step{
 			{"run", "restart a, restart b, restart c, restart d"},
 			{"intent a, failed a, intent b, unknown b", ""},

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/http/httptrace"
 	"strings"
@@ -382,4 +383,137 @@ func TestLasts(t *testing.T) {
 	assert.True(t, once.AtProxy(fmt.Errorf("%w", &net.OpError{Op: "proxyconnect", Err: errors.New("refused")})))
 	assert.False(t, once.AtProxy(&net.OpError{Op: "dial", Err: errors.New("refused")}))
 	assert.False(t, once.AtProxy(errors.New("proxyconnect")))
+}
+
+// A client with a time limit or a cookie jar sends through the wrappers too, and follows
+// no redirect: it would be a GET, or signed for another host.
+func TestClientsWithSettingsOfTheirOwn(t *testing.T) {
+	var count atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		count.Add(1)
+		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+	}))
+	t.Cleanup(s.Close)
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	for name, given := range map[string]*http.Client{
+		"plain":      {},
+		"time limit": {Timeout: long},
+		"cookies":    {Jar: jar},
+	} {
+		count.Store(0)
+		wrapped := 0
+		tr := transport(t, given, wrapper(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+			wrapped++
+			return next.RoundTrip(r)
+		}))
+		a := tr.Begin(t.Context(), long, true)
+		resp, err := a.Send(post(t, s.URL))
+		require.NoError(t, err, name)
+		a.End()
+		assert.Equal(t, http.StatusTemporaryRedirect, resp.StatusCode, name)
+		assert.EqualValues(t, 1, count.Load(), name)
+		assert.Equal(t, 1, wrapped, name)
+		assert.Nil(t, given.Transport, "the given client stays as it is")
+		assert.Nil(t, given.CheckRedirect)
+	}
+}
+
+// What a RoundTripper returns without a body is whole only if none was announced.
+func TestAnswersWithoutBody(t *testing.T) {
+	for length, whole := range map[int64]bool{-1: true, 0: true, 1: false, 5: false} {
+		tr := transport(t, &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusOK, ContentLength: length}, nil
+		})})
+		a := tr.Begin(t.Context(), long, true)
+		resp, err := a.Send(post(t, "http://127.0.0.1:1"))
+		a.End()
+		if !whole {
+			require.ErrorContains(t, err, "neither an error nor a whole answer", length)
+			continue
+		}
+		require.NoError(t, err, length)
+		assert.Empty(t, resp.Body)
+		assert.NoError(t, resp.BodyErr)
+	}
+	tr := transport(t, &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) { return nil, nil })}) //nolint:nilnil // as some RoundTripper may
+	a := tr.Begin(t.Context(), long, true)
+	defer a.End()
+	_, err := a.Send(post(t, "http://127.0.0.1:1"))
+	require.ErrorContains(t, err, "neither an error nor a whole answer")
+}
+
+// The dialers and limits of the given transport are kept.
+func TestSettingsAreKept(t *testing.T) {
+	url, count := server(t)
+	dials := 0
+	dial := func(network, address string) (net.Conn, error) {
+		dials++
+		return net.Dial(network, address) //nolint:noctx // as Dial was meant
+	}
+	send := func(tr *once.Transport, url string, limit time.Duration) (*once.Response, error, error) {
+		a := tr.Begin(t.Context(), limit, true)
+		defer a.End()
+		resp, err := a.Send(post(t, url))
+		return resp, err, a.Cause()
+	}
+	_, err, _ := send(transport(t, &http.Client{Transport: &http.Transport{Dial: dial}}), url, long) //nolint:staticcheck // a caller may still use Dial
+	require.NoError(t, err)
+	_, err, _ = send(transport(t, &http.Client{Transport: &http.Transport{DialContext: func(_ context.Context, network, address string) (net.Conn, error) {
+		return dial(network, address)
+	}}}), url, long)
+	require.NoError(t, err)
+	assert.Equal(t, 2, dials)
+	assert.EqualValues(t, 2, count.Load())
+
+	// Whoever is connected, but says nothing, ends the handshake by the limit that was set.
+	silent, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // of a test
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, silent.Close()) })
+	impatient, err := once.New(&http.Client{Transport: &http.Transport{TLSHandshakeTimeout: 20 * time.Millisecond}}, "https", nil)
+	require.NoError(t, err)
+	_, err, cause := send(impatient, "https://"+silent.Addr().String(), 8*time.Second)
+	require.ErrorContains(t, err, "TLS handshake timeout")
+	assert.NoError(t, cause, "the attempt had time left")
+}
+
+// A second connection resumes the session of the first, which saves a round trip; a cache
+// of the caller's is used if there is one.
+func TestSessionsAreResumed(t *testing.T) {
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") }))
+	t.Cleanup(s.Close)
+	for name, cache := range map[string]*sessions{"none": nil, "the caller's": {ClientSessionCache: tls.NewLRUClientSessionCache(0)}} {
+		config := s.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+		if cache != nil {
+			config.ClientSessionCache = cache
+		}
+		tr, err := once.New(&http.Client{Transport: &http.Transport{TLSClientConfig: config}}, "https", nil)
+		require.NoError(t, err)
+		var resumed []bool
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+			TLSHandshakeDone: func(state tls.ConnectionState, _ error) { resumed = append(resumed, state.DidResume) },
+		})
+		for range 2 {
+			a := tr.Begin(ctx, long, true)
+			_, err := a.Send(post(t, s.URL))
+			require.NoError(t, err, name)
+			a.End()
+		}
+		assert.Equal(t, []bool{false, true}, resumed, name)
+		if cache != nil {
+			assert.Positive(t, cache.puts.Load())
+		}
+	}
+}
+
+// sessions counts what is put into a cache.
+type sessions struct {
+	tls.ClientSessionCache
+
+	puts atomic.Int64
+}
+
+func (s *sessions) Put(key string, session *tls.ClientSessionState) {
+	s.puts.Add(1)
+	s.ClientSessionCache.Put(key, session)
 }

@@ -390,6 +390,14 @@ func (r *runner) attempt(ctx context.Context, m *mutant, plain map[string]string
 				case err != nil:
 					return "", "", err
 				case ran.timeout:
+					// A busy machine may be the reason.
+					again, err := r.execute(ctx, plain[dir], dir, r.slack+6*unchanged, 0, "-test.short", "-test.run", "^("+strings.Join(run, "|")+")$")
+					if err != nil {
+						return "", "", err
+					}
+					if again.timeout {
+						return survived, "not all tests ran in time", nil
+					}
 					return killedByTime, fmt.Sprintf("%s (%s) of %s", strings.Join(run[:min(3, len(run))], ", "), unchanged.Round(time.Millisecond), dir), nil
 				case ran.failed && ran.by == "":
 					return killed, "a crash of " + strings.Join(run[:min(3, len(run))], ", "), nil
