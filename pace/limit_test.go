@@ -169,6 +169,21 @@ func TestPaceOfTheMinuteBefore(t *testing.T) {
 	assert.Equal(t, s.now, s.until)
 }
 
+// A minute in which nothing was accepted follows no minute before it: what an earlier one
+// accepted says nothing of the one that is throttled.
+func TestPaceOfAnIdleMinuteBefore(t *testing.T) {
+	s := newPaceScript(t)
+	s.accept(300)
+	s.now = time.Date(2026, 1, 2, 3, 5, 10, 0, time.UTC)
+	s.accept(5)
+	p := s.send()
+	s.now = time.Date(2026, 1, 2, 3, 7, 0, 2e8, time.UTC) // a whole minute has gone by
+	s.refused(s.now, p, s.now.Add(-time.Second).Truncate(time.Second), 0)
+	assert.Zero(t, s.foundBy)
+	assert.Equal(t, s.now, s.until)
+	assert.InDelta(t, 60*seekFrom, s.limit*60, 1e-9, "nothing is known yet")
+}
+
 // A call that is accepted before the next minute shows that the service does not
 // count by minutes; closings that only the next minute ends show that it does.
 func TestPaceLeavesTheMinutes(t *testing.T) {
