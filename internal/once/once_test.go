@@ -251,7 +251,7 @@ func TestDetachedReadsEnd(t *testing.T) {
 	a.End()
 	select {
 	case <-ended:
-	case <-time.After(10 * time.Second):
+	case <-time.After(3 * time.Second):
 		t.Error("the request goes on")
 	}
 }
@@ -276,7 +276,7 @@ func TestCopiesEndWithTheAttempt(t *testing.T) {
 	a.End()
 	select {
 	case <-ended:
-	case <-time.After(10 * time.Second):
+	case <-time.After(3 * time.Second):
 		t.Error("the copy goes on")
 	}
 }
