@@ -223,3 +223,29 @@ func TestForeignFiles(t *testing.T) {
 		})
 	}
 }
+
+// TestTornFileThatCannotBeRead cuts nothing and keeps what was cut before.
+func TestTornFileThatCannotBeRead(t *testing.T) {
+	data := newJournal(t)
+	data = data[:len(data)-3]
+	d := newDisk()
+	d.put(path, data)
+	d.put(path+".torn", []byte("cut before\n"))
+	d.before = func(operation, name string) error {
+		if operation == "read" && name == path+".torn" {
+			return errIO
+		}
+		return nil
+	}
+	_, _, err := journal.Open(path, journal.Options{FS: d})
+	require.ErrorIs(t, err, errIO)
+	require.Equal(t, data, d.content(path))
+	require.Equal(t, "cut before\n", string(d.content(path+".torn")))
+	require.Empty(t, d.locks)
+	d.before = nil
+	j, contents, err := journal.Open(path, journal.Options{FS: d})
+	require.NoError(t, err)
+	require.NoError(t, j.Close())
+	require.NotEmpty(t, contents.Torn)
+	require.Equal(t, "cut before\n"+string(contents.Torn), string(d.content(path+".torn")))
+}

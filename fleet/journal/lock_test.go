@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -78,4 +79,30 @@ func TestSyncDir(t *testing.T) {
 	if runtime.GOOS == "linux" {
 		require.NoError(t, osFS{}.SyncDir("/proc"))
 	}
+}
+
+// TestHolderKeepsNoFile leaves no file open, whoever has the lock.
+func TestHolderKeepsNoFile(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("where /proc shows the files that are open")
+	}
+	open := func() int {
+		files, err := os.ReadDir("/proc/self/fd")
+		require.NoError(t, err)
+		return len(files)
+	}
+	path := filepath.Join(t.TempDir(), "run.journal")
+	held, err := lock(path)
+	require.NoError(t, err)
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // which closes files as well
+	before := open()
+	for range 100 {
+		Holder(path)
+	}
+	require.Less(t, open(), before+50)
+	require.NoError(t, held.Close())
+	for range 100 {
+		Holder(path)
+	}
+	require.Less(t, open(), before+50)
 }

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -516,4 +517,26 @@ type sessions struct {
 func (s *sessions) Put(key string, session *tls.ClientSessionState) {
 	s.puts.Add(1)
 	s.ClientSessionCache.Put(key, session)
+}
+
+// A host that is connected but does not answer the TLS handshake is given up after ten
+// seconds, long before the attempt: nothing has been sent.
+func TestSilentHandshakeIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		silent := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			near, far := net.Pipe()
+			go func() { _, _ = io.Copy(io.Discard, far) }()
+			return near, nil
+		}}
+		tr, err := once.New(&http.Client{Transport: silent}, "https", nil)
+		require.NoError(t, err)
+		begin := time.Now()
+		a := tr.Begin(t.Context(), long, true)
+		defer a.End()
+		_, err = a.Send(post(t, "https://127.0.0.1"))
+		require.ErrorContains(t, err, "TLS handshake timeout")
+		assert.Equal(t, 10*time.Second, time.Since(begin))
+		assert.NoError(t, a.Cause())
+		assert.True(t, a.GiveUp(err), "nothing has left")
+	})
 }
