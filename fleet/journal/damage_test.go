@@ -64,6 +64,9 @@ func readBoth(t *testing.T, data []byte) (*journal.Contents, error) {
 	require.NoError(t, openErr)
 	require.Equal(t, contents, opened)
 	require.Equal(t, len(contents.Torn), len(d.content(path+".torn")))
+	if len(contents.Torn) == 0 {
+		require.Nil(t, d.content(path+".torn"), "there is nothing to keep")
+	}
 	require.Equal(t, string(data), string(d.content(path))+string(d.content(path+".torn")))
 	last := len(contents.Records) + 1
 	require.NoError(t, j.Append(newNote(last)))
@@ -248,4 +251,22 @@ func TestTornFileThatCannotBeRead(t *testing.T) {
 	require.NoError(t, j.Close())
 	require.NotEmpty(t, contents.Torn)
 	require.Equal(t, "cut before\n"+string(contents.Torn), string(d.content(path+".torn")))
+}
+
+// TestTornFileThatCannotBeClosed cuts nothing: what it keeps may not be there.
+func TestTornFileThatCannotBeClosed(t *testing.T) {
+	data := newJournal(t)
+	data = data[:len(data)-3]
+	d := newDisk()
+	d.put(path, data)
+	d.closing = func(name string) error {
+		if name == path+".torn" {
+			return errIO
+		}
+		return nil
+	}
+	_, _, err := journal.Open(path, journal.Options{FS: d})
+	require.ErrorIs(t, err, errIO)
+	require.Equal(t, data, d.content(path))
+	require.Empty(t, d.locks)
 }

@@ -19,7 +19,8 @@ import (
 type disk struct {
 	// before is asked before each operation, without the mutex: an error is what
 	// the operation comes to.
-	before func(operation, name string) error
+	before  func(operation, name string) error
+	closing func(name string) error // after a file is closed; nil: it succeeds
 	// partial is how much of a failing write takes place: 0 to 1.
 	partial float64
 

@@ -540,3 +540,28 @@ func TestSilentHandshakeIsGivenUp(t *testing.T) {
 		assert.True(t, a.GiveUp(err), "nothing has left")
 	})
 }
+
+// A host that speaks HTTP/2 is offered HTTP/1.1 alone.
+func TestOnlyHTTP1IsOffered(t *testing.T) {
+	var offered []string
+	var proto string
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { proto = r.Proto }))
+	s.EnableHTTP2 = true
+	s.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) { //nolint:gosec // httptest sets the rest
+		offered = hello.SupportedProtos
+		return nil, nil //nolint:nilnil // no other one
+	}}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	given := s.Client().Transport.(*http.Transport).Clone()
+	given.ForceAttemptHTTP2 = true
+	tr, err := once.New(&http.Client{Transport: given}, "https", nil)
+	require.NoError(t, err)
+	t.Cleanup(tr.CloseIdleConnections)
+	a := tr.Begin(t.Context(), long, true)
+	defer a.End()
+	_, err = a.Send(post(t, s.URL))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"http/1.1"}, offered)
+	assert.Equal(t, "HTTP/1.1", proto)
+}

@@ -103,7 +103,7 @@ var ofModule = []target{{"p", []string{"p*.go"}, []string{"p"}}}
 // The rules find these mutants, and each has a key of its own.
 func TestKeys(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), module(t, "", ""), []string{"-list"}, &out, ofModule, 3*time.Second))
+	require.NoError(t, run(t.Context(), module(t, "", ""), []string{"-list"}, &out, ofModule, time.Second))
 	assert.Equal(t, strings.TrimPrefix(`
 p limit: number: const limit = 3 -> 0 (p.go:5)
 p limit: number: const limit = 3 -> (3 + 1) (p.go:5)
@@ -165,7 +165,7 @@ func TestFates(t *testing.T) {
 	before, err := os.ReadFile(filepath.Join(dir, "p", "p.go"))
 	require.NoError(t, err)
 	var out bytes.Buffer
-	err = run(t.Context(), dir, []string{"-j", "2"}, &out, ofModule, 3*time.Second)
+	err = run(t.Context(), dir, []string{"-j", "2"}, &out, ofModule, time.Second)
 	require.Error(t, err)
 	after, readErr := os.ReadFile(filepath.Join(dir, "p", "p.go"))
 	require.NoError(t, readErr)
@@ -188,12 +188,12 @@ func TestFates(t *testing.T) {
 func TestChoice(t *testing.T) {
 	dir := module(t, noChange, unnoticed)
 	var out, again bytes.Buffer
-	require.NoError(t, run(t.Context(), dir, []string{"-list", "-max", "10", "p"}, &out, ofModule, 3*time.Second))
-	require.NoError(t, run(t.Context(), dir, []string{"-list", "-max", "10"}, &again, ofModule, 3*time.Second))
+	require.NoError(t, run(t.Context(), dir, []string{"-list", "-max", "10", "p"}, &out, ofModule, time.Second))
+	require.NoError(t, run(t.Context(), dir, []string{"-list", "-max", "10"}, &again, ofModule, time.Second))
 	assert.Equal(t, out.String(), again.String())
 	assert.Equal(t, 10, strings.Count(out.String(), "\n"))
 	out.Reset()
-	require.ErrorContains(t, run(t.Context(), dir, []string{"-v", "-run", "boundary: n < limit|limit: number"}, &out, ofModule, 3*time.Second), "less than 95 %")
+	require.ErrorContains(t, run(t.Context(), dir, []string{"-v", "-run", "boundary: n < limit|limit: number"}, &out, ofModule, time.Second), "less than 95 %")
 	assert.Regexp(t, `(?m)^ALIVE +p \(number\)\.clamp: boundary: n < limit -> <=`, out.String())
 	assert.Regexp(t, `(?m)^killed +p limit: number: const limit = 3 -> 0 \(p\.go:5, [0-9.]+s\): TestClamp$`, out.String())
 	for problem, args := range map[string][]string{
@@ -202,7 +202,7 @@ func TestChoice(t *testing.T) {
 		"invalid -max -1":                  {"-max", "-1"},
 		`no mutants are generated for "q"`: {"q"},
 	} {
-		assert.ErrorContains(t, run(t.Context(), dir, args, &out, ofModule, 3*time.Second), problem)
+		assert.ErrorContains(t, run(t.Context(), dir, args, &out, ofModule, time.Second), problem)
 	}
 }
 
