@@ -497,3 +497,59 @@ func TestPaceWithoutLimit(t *testing.T) {
 	s.now = s.now.Add(firstProbe)
 	assert.Zero(t, s.ready(s.now, true))
 }
+
+// A service that asks to wait until another time than the next minute does not count by
+// minutes. Two seconds on either side of the minute are no other time.
+func TestPaceOfHintsBesideTheMinute(t *testing.T) {
+	for away, other := range map[time.Duration]bool{
+		0: false, 1900 * time.Millisecond: false, 2 * time.Second: false, 2100 * time.Millisecond: true, 30 * time.Second: true,
+		57900 * time.Millisecond: true, 58 * time.Second: false, 58100 * time.Millisecond: false,
+	} {
+		s := newPaceScript(t)
+		s.accept(20)
+		next := time.Date(2026, 1, 2, 3, 5, 0, 0, time.UTC)
+		s.refused(s.now, s.send(), s.date(), next.Add(away).Sub(s.now))
+		assert.Equal(t, next.Add(away), s.until)
+		assert.Equal(t, other, s.free, away)
+	}
+}
+
+// What an earlier call is answered after the gate has opened again says nothing of the
+// limit.
+func TestPaceOfAStragglerAfterTheGateOpened(t *testing.T) {
+	s := learned(t)
+	s.accept(1)
+	straggler := s.send()
+	s.refuse()
+	s.accept(1) // the probe
+	require.True(t, s.until.IsZero())
+	limit, rate := s.limit, s.rate
+	s.accepted(s.now, straggler, s.date())
+	assert.InDelta(t, limit, s.limit, 1e-12)
+	assert.InDelta(t, rate, s.rate, 1e-12)
+}
+
+// The first throttled minute shows the limit if at least three calls were accepted while
+// others waited. With fewer, the search begins.
+func TestPaceOfTheFirstMinute(t *testing.T) {
+	for accepted, limit := range map[int]float64{1: 60 * seekFrom, 2: 60 * seekFrom, 3: 3, 4: 4} {
+		s := newPaceScript(t)
+		s.hint, s.rate = 1, 1
+		s.accept(accepted)
+		s.refuse()
+		assert.InDelta(t, limit, s.limit*60, 1e-9, accepted)
+		assert.True(t, s.seeking)
+	}
+}
+
+// A minute with less than half of the limit sets the limit alone, and the search for
+// more begins.
+func TestPaceOfAMuchLowerLimit(t *testing.T) {
+	for accepted, seeking := range map[int]bool{120: true, 145: true, 155: false} {
+		s := learned(t)
+		s.accept(accepted)
+		s.refuse()
+		assert.InDelta(t, accepted, s.limit*60, 1e-9)
+		assert.Equal(t, seeking, s.seeking, accepted)
+	}
+}

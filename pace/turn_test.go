@@ -143,3 +143,26 @@ func TestFreshCallsWaitForTheThrottled(t *testing.T) {
 		assert.Equal(t, []string{"throttled", "fresh"}, order)
 	})
 }
+
+// A call that has been throttled goes before one that came earlier and has not.
+func TestThrottledCallsGoFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pacer := closedPacer(t)
+		var order []int
+		done := make(chan struct{}, 3)
+		for _, throttled := range []int{0, 1, 2} {
+			go func() {
+				reservation, err := pacer.Acquire(t.Context(), pace.Request{MaxWait: time.Hour, Throttled: throttled})
+				assert.NoError(t, err)
+				order = append(order, throttled)
+				reservation.Report(pace.Result{Response: pace.Answered})
+				done <- struct{}{}
+			}()
+			synctest.Wait()
+		}
+		for range 3 {
+			<-done
+		}
+		assert.Equal(t, []int{1, 2, 0}, order)
+	})
+}
