@@ -46,3 +46,47 @@ func TestForgedLines(t *testing.T) {
 		assert.False(t, intact, text)
 	}
 }
+
+// TestDamageOfAGroup takes damage for the work of a crash only if all that follows it
+// belongs to the group that was being written, and says what speaks against it.
+func TestDamageOfAGroup(t *testing.T) {
+	const damaged = 1 << 63 // a mark in seq
+	file := func(lines ...line) (data []byte) {
+		for _, l := range lines {
+			record := []byte(`"r"`)
+			if l.seq&^damaged == 0 {
+				record = []byte(header)
+			}
+			text := line{seq: l.seq &^ damaged, group: l.group, record: record}.appendTo(nil)
+			if l.seq&damaged != 0 {
+				text[len(text)-3] ^= 1
+			}
+			data = append(data, text...)
+		}
+		return data
+	}
+	for name, c := range map[string]struct {
+		lines []line
+		err   error
+		why   string
+	}{
+		"in the group that creates it": {[]line{{seq: 0}, {seq: 1 | damaged}, {seq: 2}}, ErrNoRecords, "holds no record"},
+		"of the header":                {[]line{{seq: 0 | damaged}, {seq: 1}}, ErrNoRecords, "holds no record"},
+		"in the last group":            {[]line{{seq: 0}, {seq: 1}, {seq: 2, group: 2}, {seq: 3 | damaged, group: 2}, {seq: 4, group: 2}}, nil, ""},
+		"at the begin of a group":      {[]line{{seq: 0}, {seq: 1}, {seq: 2 | damaged, group: 2}, {seq: 3, group: 2}}, nil, ""},
+		"in a group that was durable":  {[]line{{seq: 0}, {seq: 1}, {seq: 2 | damaged, group: 2}, {seq: 3, group: 3}}, ErrCorrupt, "line 3 is damaged, and was durable before record 3"},
+		"before two groups":            {[]line{{seq: 0}, {seq: 1 | damaged, group: 0}, {seq: 2}, {seq: 3, group: 1}}, ErrCorrupt, "line 2 is damaged, and was durable before record 3"},
+		"before an earlier record":     {[]line{{seq: 0}, {seq: 1}, {seq: 2 | damaged, group: 2}, {seq: 1}}, ErrCorrupt, "line 3 is damaged, and record 1 after it was not to come"},
+		"before a record twice":        {[]line{{seq: 0}, {seq: 1}, {seq: 2 | damaged, group: 2}, {seq: 3, group: 2}, {seq: 3, group: 2}}, ErrCorrupt, "record 3 after it was not to come"},
+	} {
+		_, contents, err := check(file(c.lines...))
+		require.NotNil(t, contents, name)
+		if c.err == nil {
+			assert.NoError(t, err, name)
+			assert.NotEmpty(t, contents.Torn, name)
+			continue
+		}
+		assert.ErrorIs(t, err, c.err, name)
+		assert.ErrorContains(t, err, c.why, name)
+	}
+}
