@@ -565,3 +565,73 @@ func TestOnlyHTTP1IsOffered(t *testing.T) {
 	assert.Equal(t, []string{"http/1.1"}, offered)
 	assert.Equal(t, "HTTP/1.1", proto)
 }
+
+// Connections of a busy client are kept for the next calls, as many as its calls at once
+// need, unless the given transport says how many.
+func TestConnectionsAreKept(t *testing.T) {
+	const calls = 8
+	for limit, most := range map[int]int64{0: calls, calls: calls, 1: 2*calls - 1} {
+		arrived, release := make(chan struct{}), make(chan struct{})
+		s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			arrived <- struct{}{}
+			<-release
+		}))
+		var dials atomic.Int64
+		tr := transport(t, &http.Client{Transport: &http.Transport{
+			MaxIdleConnsPerHost: limit,
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				dials.Add(1)
+				return (&net.Dialer{}).DialContext(ctx, network, address)
+			},
+		}})
+		for range 2 {
+			var group sync.WaitGroup
+			for range calls {
+				group.Go(func() {
+					a := tr.Begin(t.Context(), long, false)
+					defer a.End()
+					_, err := a.Send(post(t, s.URL))
+					assert.NoError(t, err)
+				})
+			}
+			for range calls {
+				<-arrived
+			}
+			for range calls {
+				release <- struct{}{}
+			}
+			group.Wait()
+		}
+		if limit == 1 {
+			assert.Greater(t, dials.Load(), int64(calls), "all but one were closed")
+		}
+		assert.LessOrEqual(t, dials.Load(), most, limit)
+		s.Close()
+	}
+}
+
+// A RoundTripper of the caller that sends a copy on another context meets the end of the
+// attempt too.
+func TestCopiesOfARoundTripperEnd(t *testing.T) {
+	ended := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+		close(ended)
+	}))
+	t.Cleanup(s.Close)
+	t.Cleanup(s.CloseClientConnections)
+	own := &http.Transport{}
+	tr := transport(t, &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		return own.RoundTrip(r.Clone(context.WithoutCancel(t.Context())))
+	})})
+	a := tr.Begin(t.Context(), 50*time.Millisecond, false)
+	_, err := a.Send(post(t, s.URL))
+	require.Error(t, err)
+	a.End()
+	select {
+	case <-ended:
+	case <-time.After(3 * time.Second):
+		t.Error("the copy goes on")
+	}
+}
