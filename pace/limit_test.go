@@ -553,3 +553,38 @@ func TestPaceOfAMuchLowerLimit(t *testing.T) {
 		assert.Equal(t, seeking, s.seeking, accepted)
 	}
 }
+
+// After a pause, two seconds' worth of calls may go at once.
+func TestPaceOfABurst(t *testing.T) {
+	s := learned(t)
+	s.accept(1)
+	s.now = s.now.Add(20 * time.Second)
+	burst := 0
+	for s.ready(s.now, true) == 0 {
+		s.accepted(s.now, s.take(), s.date())
+		burst++
+	}
+	assert.Equal(t, 9, burst, "297 a minute")
+}
+
+// The slowest pace is a call a minute.
+func TestPaceOfTheSlowest(t *testing.T) {
+	s := learned(t)
+	for _, rate := range []float64{0, 1e-9, 1. / 61} {
+		s.setRate(rate)
+		assert.InDelta(t, 1, s.perMinute(), 1e-9)
+	}
+	s.setRate(1. / 59)
+	assert.InDelta(t, 60./59, s.perMinute(), 1e-9)
+}
+
+// While the limit is sought, the pace grows by the time alone: no minute raises it.
+func TestPaceOfASearchIsNotRaised(t *testing.T) {
+	s := newPaceScript(t)
+	s.accept(300)
+	s.refuse()
+	require.True(t, s.seeking)
+	rate := s.rate
+	s.raise()
+	assert.InDelta(t, rate, s.rate, 1e-12)
+}

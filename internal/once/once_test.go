@@ -89,7 +89,7 @@ func TestGivenUpIsRevoked(t *testing.T) {
 	_, err := a.Send(post(t, url))
 	require.EqualError(t, err, "not yet")
 	assert.False(t, a.GiveUp(err), "the guard has not seen it")
-	_, err = guard.RoundTrip(kept) //nolint:bodyclose // there is none
+	_, err = guard.RoundTrip(kept)
 	require.ErrorIs(t, err, once.ErrRevoked)
 	assert.Zero(t, count.Load())
 }
@@ -111,14 +111,14 @@ func TestRefusedBodiesAreClosed(t *testing.T) {
 	second := &closes{Reader: strings.NewReader("x")}
 	copied := sent.Clone(sent.Context())
 	copied.Body = second
-	_, err = guard.RoundTrip(copied) //nolint:bodyclose // there is none
+	_, err = guard.RoundTrip(copied)
 	require.ErrorIs(t, err, once.ErrSecondSend)
 	assert.True(t, second.closed.Load())
 
 	unwatched := &closes{Reader: strings.NewReader("x")}
 	stranger := post(t, url)
 	stranger.Body = unwatched
-	_, err = guard.RoundTrip(stranger) //nolint:bodyclose // there is none
+	_, err = guard.RoundTrip(stranger)
 	require.ErrorContains(t, err, "dropped the context")
 	assert.True(t, unwatched.closed.Load())
 	assert.EqualValues(t, 1, count.Load())
@@ -140,7 +140,7 @@ func TestPanickingErrors(t *testing.T) {
 		}
 		return nil, errors.Join(panics{}, err)
 	}))
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // of a test
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, listener.Close())
 	a := tr.Begin(t.Context(), long, true)
@@ -156,7 +156,7 @@ func TestPanickingErrors(t *testing.T) {
 
 // Only the failure that the transport itself returned proves that nothing left.
 func TestUnsent(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // of a test
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, listener.Close())
 	nobody := "http://" + listener.Addr().String()
@@ -437,7 +437,7 @@ func TestAnswersWithoutBody(t *testing.T) {
 		assert.Empty(t, resp.Body)
 		assert.NoError(t, resp.BodyErr)
 	}
-	tr := transport(t, &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) { return nil, nil })}) //nolint:nilnil // as some RoundTripper may
+	tr := transport(t, &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) { return nil, nil })})
 	a := tr.Begin(t.Context(), long, true)
 	defer a.End()
 	_, err := a.Send(post(t, "http://127.0.0.1:1"))
@@ -450,7 +450,7 @@ func TestSettingsAreKept(t *testing.T) {
 	dials := 0
 	dial := func(network, address string) (net.Conn, error) {
 		dials++
-		return net.Dial(network, address) //nolint:noctx // as Dial was meant
+		return net.Dial(network, address)
 	}
 	send := func(tr *once.Transport, url string, limit time.Duration) (*once.Response, error, error) {
 		a := tr.Begin(t.Context(), limit, true)
@@ -468,7 +468,7 @@ func TestSettingsAreKept(t *testing.T) {
 	assert.EqualValues(t, 2, count.Load())
 
 	// Whoever is connected, but says nothing, ends the handshake by the limit that was set.
-	silent, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // of a test
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, silent.Close()) })
 	impatient, err := once.New(&http.Client{Transport: &http.Transport{TLSHandshakeTimeout: 20 * time.Millisecond}}, "https", nil)
@@ -547,9 +547,9 @@ func TestOnlyHTTP1IsOffered(t *testing.T) {
 	var proto string
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { proto = r.Proto }))
 	s.EnableHTTP2 = true
-	s.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) { //nolint:gosec // httptest sets the rest
+	s.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		offered = hello.SupportedProtos
-		return nil, nil //nolint:nilnil // no other one
+		return nil, nil
 	}}
 	s.StartTLS()
 	t.Cleanup(s.Close)

@@ -202,7 +202,7 @@ func run(ctx context.Context, dir string, args []string, stdout io.Writer, targe
 			r.problems = append(r.problems, fmt.Errorf("%s: less than %d %% were noticed", s.name, leastPercent))
 		}
 	}
-	fmt.Fprintf(stdout, "CPU time %s, of which tests %s\n", childrenTime().Round(time.Second), time.Duration(r.cpu.Load()).Round(time.Second))
+	fmt.Fprintf(stdout, "CPU time: builds %s, tests %s\n", time.Duration(buildTime.Load()).Round(time.Second), time.Duration(r.cpu.Load()).Round(time.Second))
 	return errors.Join(r.problems...)
 }
 

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // pkg is a package whose files are mutated.
@@ -90,11 +91,17 @@ func load(ctx context.Context, root, dir string) (*pkg, error) {
 	return p, err
 }
 
+// buildTime is the CPU time of all go commands.
+var buildTime atomic.Int64
+
 // goCommand runs the go command and returns what it prints.
 func goCommand(ctx context.Context, dir string, args ...string) ([]byte, error) {
 	command := exec.CommandContext(ctx, "go", args...) //nolint:gosec // the arguments are those of this program
 	command.Dir = dir
 	out, err := command.Output()
+	if state := command.ProcessState; state != nil {
+		buildTime.Add(int64(state.UserTime() + state.SystemTime()))
+	}
 	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
 		return nil, fmt.Errorf("go %s: %w: %s", args[0], err, failed.Stderr)
 	}

@@ -241,6 +241,7 @@ func (f *finder) binary(e *ast.BinaryExpr) {
 		swap("arithmetic", token.QUO)
 	case token.QUO:
 		swap("arithmetic", token.MUL)
+	default:
 	}
 	if e.Op == token.LAND || e.Op == token.LOR {
 		f.condition(e) // wherever it stands

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,7 +19,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -127,9 +127,7 @@ func readKept(ctx context.Context, file, root string, covered []string) (kept, e
 }
 
 func (k kept) add(s *suite, blocks map[string]map[block]bool) {
-	for file, of := range blocks {
-		k.All[file] = of
-	}
+	maps.Copy(k.All, blocks)
 	if k.Reached[s.dir] == nil {
 		k.Reached[s.dir] = map[string]reached{}
 	}
@@ -146,7 +144,7 @@ func (k kept) write(file string) error {
 }
 
 // MarshalText makes a block the key of a JSON object.
-func (b block) MarshalText() ([]byte, error) {
+func (b block) MarshalText() ([]byte, error) { //nolint:unparam // the interface of encoding wants an error
 	return fmt.Appendf(nil, "%d.%d,%d.%d", b.fromLine, b.fromColumn, b.toLine, b.toColumn), nil
 }
 
@@ -321,7 +319,7 @@ func (r *runner) execute(ctx context.Context, binary, dir string, limit time.Dur
 		ran.took = state.UserTime() + state.SystemTime()
 		r.cpu.Add(int64(ran.took))
 	}
-	if context.Cause(ctx) == context.DeadlineExceeded {
+	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 		ran.timeout = true
 		return ran, nil
 	}
@@ -332,13 +330,4 @@ func (r *runner) execute(ctx context.Context, binary, dir string, limit time.Dur
 		return ran, err
 	}
 	return ran, ctx.Err()
-}
-
-// childrenTime is the CPU time of all processes that this one has waited for.
-func childrenTime() time.Duration {
-	var usage syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_CHILDREN, &usage) != nil {
-		return 0
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
