@@ -133,7 +133,8 @@ func TestPlannerInput(t *testing.T) {
 }
 
 func TestPlannerUnknownInstance(t *testing.T) {
-	p := newPlanner(t, planOf(1), wide(1))
+	p := newPlanner(t, planOf(1), wide(1), events("run, intent a")...)
+	assert.Equal(t, 1, p.Attempts("a"))
 	assert.Empty(t, p.StateOf("z"))
 	assert.Zero(t, p.Attempts("z"))
 }

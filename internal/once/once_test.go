@@ -134,7 +134,7 @@ func (panics) As(any) bool   { panic("of the caller's error") }
 // An error of a caller that panics is no proof, and panics nowhere.
 func TestPanickingErrors(t *testing.T) {
 	tr := transport(t, nil, wrapper(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
-		_, err := next.RoundTrip(r) //nolint:bodyclose // there is none
+		_, err := next.RoundTrip(r)
 		if err == nil {
 			err = errors.New("there is nobody to answer")
 		}
@@ -162,7 +162,7 @@ func TestUnsent(t *testing.T) {
 	nobody := "http://" + listener.Addr().String()
 	own := &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("failed") })}
 	other := wrapper(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
-		_, _ = next.RoundTrip(r) //nolint:bodyclose // there is none
+		_, _ = next.RoundTrip(r)
 		return nil, errors.New("another")
 	})
 	for name, c := range map[string]struct {
@@ -193,7 +193,7 @@ func TestNoSecondDial(t *testing.T) {
 		return (&net.Dialer{}).DialContext(ctx, network, address)
 	}}
 	tr := transport(t, &http.Client{Transport: flaky}, wrapper(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
-		_, err := next.RoundTrip(r) //nolint:bodyclose // there is none
+		_, err := next.RoundTrip(r)
 		require.ErrorContains(t, err, "unreachable")
 		return next.RoundTrip(r)
 	}))
