@@ -97,6 +97,16 @@ func TestPlannerRefusesForeignBaseline(t *testing.T) {
 	}
 }
 
+// TestPlannerNamesTheStage says which stage it was, and whose turn it is.
+func TestPlannerNamesTheStage(t *testing.T) {
+	rules := wide(1)
+	rules.Canary = []int{1, 2}
+	p := newPlanner(t, planOf(3), rules, events("run, intent a, healthy a, stage 1")...)
+	require.EqualError(t, p.Replay(events("stage 3")[0]), "fleet: canary stage 3 cannot pass, it is the turn of stage 2")
+	require.EqualError(t, p.Replay(events("stage 1")[0]), "fleet: canary stage 1 cannot pass, it is the turn of stage 2")
+	require.NoError(t, p.Replay(events("stage 2")[0]))
+}
+
 // TestPlannerReplaysResume asks for nothing until the session that goes on now has
 // begun.
 func TestPlannerReplaysResume(t *testing.T) {
@@ -123,7 +133,8 @@ func TestPlannerInput(t *testing.T) {
 }
 
 func TestPlannerUnknownInstance(t *testing.T) {
-	p := newPlanner(t, planOf(1), wide(1))
+	p := newPlanner(t, planOf(1), wide(1), events("run, intent a")...)
+	assert.Equal(t, 1, p.Attempts("a"))
 	assert.Empty(t, p.StateOf("z"))
 	assert.Zero(t, p.Attempts("z"))
 }

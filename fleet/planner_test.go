@@ -50,6 +50,8 @@ func events(text string) (events []fleet.Event) {
 			e.Attempt = 1
 		case fleet.EventSkipped:
 			e.Unavailable = e.Reason == fleet.ReasonNotRunning
+		case fleet.EventMarked: // the reason is the mark
+			e.Mark = fleet.Mark(reason)
 		default:
 		}
 		events = append(events, e)
@@ -114,12 +116,42 @@ func TestPlanner(t *testing.T) {
 			{"intent a, intent b, healthy b", "restart c"},
 			{"intent c, healthy c", "restart d"},
 		}},
+		"groups take turns in the order of the plan": {planOf(6, "x", "y", "x", "y", "y", "x"), wide(6), "", []step{
+			{"run", "restart a, restart b, restart c, restart d, restart e, restart f"},
+		}},
 		"groups without room are passed over": {planOf(5, "x", "x", "y", "x", "y"), narrow(func(r *fleet.Rules) {
 			r.MaxUnavailable, r.MaxUnavailablePerGroup = fleet.Count(3), fleet.Count(1)
 		}), "", []step{
 			{"run", "restart a, restart c"},
 			{"intent c, healthy c", "restart e"},
 			{"intent a, healthy a", "restart b"},
+		}},
+		"the budget is spent, and nobody is left": {planOf(2), narrow(func(r *fleet.Rules) { r.MaxUnavailable, r.MaxFailed = fleet.Count(2), fleet.Count(1) }), "", []step{
+			{"run", "restart a, restart b"},
+			{"intent a, failed a", ""},
+			{"intent b, failed b", "halt: failure budget, end: done"},
+		}},
+		"stopped, and nobody is left": {planOf(1), wide(1), "", []step{
+			{"run", "restart a"},
+			{"intent a, stop: requested", ""},
+			{"healthy a", "end: done"},
+		}},
+		"a journal that failed stops also when nobody is left": {planOf(1), wide(1), "", []step{
+			{"run", "restart a"},
+			{"intent a, halt: journal", ""},
+			{"healthy a", "end: journal"},
+		}},
+		"an accepted restart ends a row of denied ones": {planOf(6), wide(6), "", []step{
+			{"run", "restart a, restart b, restart c, restart d, restart e, restart f"},
+			{"intent a, failed a: denied, intent b, failed b: denied", ""},
+			{"intent c, accepted c, healthy c", ""},
+			{"intent d, failed d: denied, intent e, failed e: denied", ""},
+			{"intent f, failed f: denied", "halt: access, end: access"},
+		}},
+		"a marked instance makes room in its canary stage": {planOf(3), narrow(func(r *fleet.Rules) { r.Canary = []int{1} }), "run, intent a, failed a, halt: canary, end: canary, marked a: restarted", []step{
+			{"resume", "restart b"},
+			{"intent b, healthy b", "approve 1"},
+			{"stage 1", "restart c"},
 		}},
 		"the budget is reached": {planOf(6), narrow(func(r *fleet.Rules) { r.MaxUnavailable, r.MaxFailed = fleet.Count(4), fleet.Count(2) }), "", []step{
 			{"run", "restart a, restart b, restart c, restart d"},

@@ -605,8 +605,10 @@ func TestNewAdaptivePacer(t *testing.T) {
 		require.True(t, ok, bad)
 		assert.Equal(t, "callsPerMinute", problem.Field)
 	}
-	_, err := NewAdaptive(0)
-	require.NoError(t, err)
+	for _, good := range []float64{0, 1, 1e6} {
+		_, err := NewAdaptive(good)
+		require.NoError(t, err, good)
+	}
 }
 
 // With a hint calls are held apart from the first one on, and the throttle budget

@@ -169,6 +169,21 @@ func TestPaceOfTheMinuteBefore(t *testing.T) {
 	assert.Equal(t, s.now, s.until)
 }
 
+// A minute in which nothing was accepted follows no minute before it: what an earlier one
+// accepted says nothing of the one that is throttled.
+func TestPaceOfAnIdleMinuteBefore(t *testing.T) {
+	s := newPaceScript(t)
+	s.accept(300)
+	s.now = time.Date(2026, 1, 2, 3, 5, 10, 0, time.UTC)
+	s.accept(5)
+	p := s.send()
+	s.now = time.Date(2026, 1, 2, 3, 7, 0, 2e8, time.UTC) // a whole minute has gone by
+	s.refused(s.now, p, s.now.Add(-time.Second).Truncate(time.Second), 0)
+	assert.Zero(t, s.foundBy)
+	assert.Equal(t, s.now, s.until)
+	assert.InDelta(t, 60*seekFrom, s.limit*60, 1e-9, "nothing is known yet")
+}
+
 // A call that is accepted before the next minute shows that the service does not
 // count by minutes; closings that only the next minute ends show that it does.
 func TestPaceLeavesTheMinutes(t *testing.T) {
@@ -481,4 +496,95 @@ func TestPaceWithoutLimit(t *testing.T) {
 	s.seeking, s.pressed, s.rate, s.credit = true, true, paceCeil, -1e9
 	s.now = s.now.Add(firstProbe)
 	assert.Zero(t, s.ready(s.now, true))
+}
+
+// A service that asks to wait until another time than the next minute does not count by
+// minutes. Two seconds on either side of the minute are no other time.
+func TestPaceOfHintsBesideTheMinute(t *testing.T) {
+	for away, other := range map[time.Duration]bool{
+		0: false, 1900 * time.Millisecond: false, 2 * time.Second: false, 2100 * time.Millisecond: true, 30 * time.Second: true,
+		57900 * time.Millisecond: true, 58 * time.Second: false, 58100 * time.Millisecond: false,
+	} {
+		s := newPaceScript(t)
+		s.accept(20)
+		next := time.Date(2026, 1, 2, 3, 5, 0, 0, time.UTC)
+		s.refused(s.now, s.send(), s.date(), next.Add(away).Sub(s.now))
+		assert.Equal(t, next.Add(away), s.until)
+		assert.Equal(t, other, s.free, away)
+	}
+}
+
+// What an earlier call is answered after the gate has opened again says nothing of the
+// limit.
+func TestPaceOfAStragglerAfterTheGateOpened(t *testing.T) {
+	s := learned(t)
+	s.accept(1)
+	straggler := s.send()
+	s.refuse()
+	s.accept(1) // the probe
+	require.True(t, s.until.IsZero())
+	limit, rate := s.limit, s.rate
+	s.accepted(s.now, straggler, s.date())
+	assert.InDelta(t, limit, s.limit, 1e-12)
+	assert.InDelta(t, rate, s.rate, 1e-12)
+}
+
+// The first throttled minute shows the limit if at least three calls were accepted while
+// others waited. With fewer, the search begins.
+func TestPaceOfTheFirstMinute(t *testing.T) {
+	for accepted, limit := range map[int]float64{1: 60 * seekFrom, 2: 60 * seekFrom, 3: 3, 4: 4} {
+		s := newPaceScript(t)
+		s.hint, s.rate = 1, 1
+		s.accept(accepted)
+		s.refuse()
+		assert.InDelta(t, limit, s.limit*60, 1e-9, accepted)
+		assert.True(t, s.seeking)
+	}
+}
+
+// A minute with less than half of the limit sets the limit alone, and the search for
+// more begins.
+func TestPaceOfAMuchLowerLimit(t *testing.T) {
+	for accepted, seeking := range map[int]bool{120: true, 145: true, 155: false} {
+		s := learned(t)
+		s.accept(accepted)
+		s.refuse()
+		assert.InDelta(t, accepted, s.limit*60, 1e-9)
+		assert.Equal(t, seeking, s.seeking, accepted)
+	}
+}
+
+// After a pause, two seconds' worth of calls may go at once.
+func TestPaceOfABurst(t *testing.T) {
+	s := learned(t)
+	s.accept(1)
+	s.now = s.now.Add(20 * time.Second)
+	burst := 0
+	for s.ready(s.now, true) == 0 {
+		s.accepted(s.now, s.take(), s.date())
+		burst++
+	}
+	assert.Equal(t, 9, burst, "297 a minute")
+}
+
+// The slowest pace is a call a minute.
+func TestPaceOfTheSlowest(t *testing.T) {
+	s := learned(t)
+	for _, rate := range []float64{0, 1e-9, 1. / 61} {
+		s.setRate(rate)
+		assert.InDelta(t, 1, s.perMinute(), 1e-9)
+	}
+	s.setRate(1. / 59)
+	assert.InDelta(t, 60./59, s.perMinute(), 1e-9)
+}
+
+// While the limit is sought, the pace grows by the time alone: no minute raises it.
+func TestPaceOfASearchIsNotRaised(t *testing.T) {
+	s := newPaceScript(t)
+	s.accept(300)
+	s.refuse()
+	require.True(t, s.seeking)
+	rate := s.rate
+	s.raise()
+	assert.InDelta(t, rate, s.rate, 1e-12)
 }

@@ -114,3 +114,55 @@ func TestNobodyOvertakesAtAnOpenGate(t *testing.T) {
 		assert.Equal(t, []string{"first", "second"}, order)
 	})
 }
+
+// A call that has not been throttled waits for one that has, even if it looks up first
+// when the gate opens.
+func TestFreshCallsWaitForTheThrottled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pacer := closedPacer(t)
+		until := make(chan struct{})
+		var order []string
+		done := make(chan struct{}, 2)
+		acquire := func(ctx context.Context, name string, throttled int) {
+			reservation, err := pacer.Acquire(ctx, pace.Request{MaxWait: time.Hour, Throttled: throttled})
+			assert.NoError(t, err)
+			order = append(order, name)
+			reservation.Report(pace.Result{Response: pace.Answered})
+			done <- struct{}{}
+		}
+		go acquire(stuckContext{t.Context(), until}, "throttled", 1)
+		synctest.Wait()
+		go acquire(t.Context(), "fresh", 0)
+		synctest.Wait()
+		time.Sleep(2 * time.Minute)
+		require.Equal(t, 2, pacer.State().Waiting)
+		require.Empty(t, order)
+		close(until)
+		<-done
+		<-done
+		assert.Equal(t, []string{"throttled", "fresh"}, order)
+	})
+}
+
+// A call that has been throttled goes before one that came earlier and has not.
+func TestThrottledCallsGoFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pacer := closedPacer(t)
+		var order []int
+		done := make(chan struct{}, 3)
+		for _, throttled := range []int{0, 1, 2} {
+			go func() {
+				reservation, err := pacer.Acquire(t.Context(), pace.Request{MaxWait: time.Hour, Throttled: throttled})
+				assert.NoError(t, err)
+				order = append(order, throttled)
+				reservation.Report(pace.Result{Response: pace.Answered})
+				done <- struct{}{}
+			}()
+			synctest.Wait()
+		}
+		for range 3 {
+			<-done
+		}
+		assert.Equal(t, []int{1, 2, 0}, order)
+	})
+}

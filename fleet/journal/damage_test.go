@@ -65,6 +65,9 @@ func readBoth(t *testing.T, data []byte) (*journal.Contents, error) {
 	require.NoError(t, openErr)
 	require.Equal(t, contents, opened)
 	require.Equal(t, len(contents.Torn), len(d.Content(path+".torn")))
+	if len(contents.Torn) == 0 {
+		require.Nil(t, d.Content(path+".torn"), "there is nothing to keep")
+	}
 	require.Equal(t, string(data), string(d.Content(path))+string(d.Content(path+".torn")))
 	last := len(contents.Records) + 1
 	require.NoError(t, j.Append(newNote(last)))
@@ -223,4 +226,48 @@ func TestForeignFiles(t *testing.T) {
 			require.ErrorIs(t, err, test.cause)
 		})
 	}
+}
+
+// TestTornFileThatCannotBeRead cuts nothing and keeps what was cut before.
+func TestTornFileThatCannotBeRead(t *testing.T) {
+	data := newJournal(t)
+	data = data[:len(data)-3]
+	d := simdisk.New()
+	d.Put(path, data)
+	d.Put(path+".torn", []byte("cut before\n"))
+	d.Before = func(operation, name string) error {
+		if operation == "read" && name == path+".torn" {
+			return simdisk.ErrIO
+		}
+		return nil
+	}
+	_, _, err := journal.Open(path, journal.Options{FS: d})
+	require.ErrorIs(t, err, simdisk.ErrIO)
+	require.Equal(t, data, d.Content(path))
+	require.Equal(t, "cut before\n", string(d.Content(path+".torn")))
+	require.Empty(t, d.Locks())
+	d.Before = nil
+	j, contents, err := journal.Open(path, journal.Options{FS: d})
+	require.NoError(t, err)
+	require.NoError(t, j.Close())
+	require.NotEmpty(t, contents.Torn)
+	require.Equal(t, "cut before\n"+string(contents.Torn), string(d.Content(path+".torn")))
+}
+
+// TestTornFileThatCannotBeClosed cuts nothing: what it keeps may not be there.
+func TestTornFileThatCannotBeClosed(t *testing.T) {
+	data := newJournal(t)
+	data = data[:len(data)-3]
+	d := simdisk.New()
+	d.Put(path, data)
+	d.Closing = func(name string) error {
+		if name == path+".torn" {
+			return simdisk.ErrIO
+		}
+		return nil
+	}
+	_, _, err := journal.Open(path, journal.Options{FS: d})
+	require.ErrorIs(t, err, simdisk.ErrIO)
+	require.Equal(t, data, d.Content(path))
+	require.Empty(t, d.Locks())
 }

@@ -168,11 +168,20 @@ func TestRecordsThatCannotBe(t *testing.T) {
 	d := simdisk.New()
 	j, err := journal.Create(path, newNote(1), journal.Options{FS: d})
 	require.NoError(t, err)
-	for _, record := range []any{math.NaN(), func() {}, json.RawMessage("{"), json.RawMessage(""), json.RawMessage("\"\xff\"")} {
-		require.Error(t, j.Append(record))
-		require.Error(t, j.Write(record))
-		_, err := journal.Create("dir/other", record, journal.Options{FS: d})
-		require.Error(t, err)
+	for _, c := range []struct {
+		record any
+		why    string
+	}{
+		{math.NaN(), "journal: the record cannot be encoded: "},
+		{func() {}, "journal: the record cannot be encoded: "},
+		{json.RawMessage("{"), "journal: the record cannot be encoded: "},
+		{json.RawMessage(""), "journal: the record cannot be encoded: "},
+		{json.RawMessage("\"\xff\""), "journal: the record is not UTF-8"},
+	} {
+		require.ErrorContains(t, j.Append(c.record), c.why)
+		require.ErrorContains(t, j.Write(c.record), c.why)
+		_, err := journal.Create("dir/other", c.record, journal.Options{FS: d})
+		require.ErrorContains(t, err, c.why)
 		require.Nil(t, d.Content("dir/other"))
 	}
 	require.NoError(t, j.Err(), "nothing happened to the journal")

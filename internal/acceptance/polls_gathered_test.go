@@ -442,6 +442,41 @@ func TestThrottledReadingsBudget(t *testing.T) {
 	})
 }
 
+// Each reading of a call is refused by what it has waited itself: one that may wait until
+// the service accepts calls again does so, although one that shares its call may not.
+func TestThrottledReadingsEndOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newRestarts(t, 4, ecstest.Options{}, ecstest.RebootProfile{})
+		client := newClient(t, server, ecsreboot.WithRetryPolicy(ecsreboot.RetryPolicy{MaxThrottleWait: 15*s - s/10}))
+		for range 2 {
+			server.Inject(ecstest.Fault{Kind: ecstest.FaultThrottle, Action: "DescribeInstances", Hint: 10 * s})
+		}
+		begin := time.Now()
+		var group sync.WaitGroup
+		for i, c := range []struct {
+			after, until time.Duration
+			served       bool
+		}{
+			{0, 10 * s, false},        // is throttled, waits, and is throttled again
+			{s, 10 * s, false},        // waits for the same, and 10 s more would be too long
+			{5 * s, 10 * s, false},    // as they would be for this one, by a tenth of a second
+			{5*s + s/5, 20 * s, true}, // but not for this one
+		} {
+			group.Go(func() {
+				time.Sleep(c.after)
+				_, err := client.TakeBaseline(t.Context(), nth(i))
+				assert.Equal(t, c.until, time.Since(begin).Truncate(s), i)
+				if c.served {
+					assert.NoError(t, err, i)
+					return
+				}
+				assert.ErrorIs(t, err, ecsreboot.ErrThrottled, i)
+			})
+		}
+		group.Wait()
+	})
+}
+
 // Nor is what they waited for something else.
 func TestThrottledReadingsAfterAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

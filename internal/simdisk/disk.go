@@ -21,6 +21,8 @@ type Disk struct {
 	// Before is called before each operation. If it returns an error, the operation
 	// fails with that error. If it is nil, no operation fails.
 	Before func(operation, name string) error
+	// Closing is called after a file is closed. If nil, each close succeeds.
+	Closing func(name string) error
 	// Partial is the share of a failing write that takes place: 0 to 1.
 	Partial float64
 	// Syncs and Writes count the calls of the files' methods.

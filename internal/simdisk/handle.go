@@ -111,5 +111,8 @@ func (h *handle) Close() error {
 	h.disk.mu.Lock()
 	defer h.disk.mu.Unlock()
 	h.closed = true
+	if h.disk.Closing != nil {
+		return h.disk.Closing(h.name)
+	}
 	return nil
 }
