@@ -161,6 +161,9 @@ p Unreached: negate: b -> !(b)
 // What no test notices, is in no list or is in the wrong one is a problem; the files stay
 // as they are.
 func TestFates(t *testing.T) {
+	if os.Getenv("LONG_TESTS") == "" {
+		t.Skip("takes long; LONG_TESTS is not set")
+	}
 	dir := module(t, strings.Replace(noChange, "    forget", "p gone: negate: a -> !(a)\n    forget", 1), "p Sum: drop: sum += n\n    It is there.\np Unreached: negate: a -> !(a)\n    One of Unreached.\n")
 	before, err := os.ReadFile(filepath.Join(dir, "p", "p.go"))
 	require.NoError(t, err)
