@@ -217,7 +217,7 @@ func TestAnotherConnectionIsNoEcho(t *testing.T) {
 		var first sync.Once
 		trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
 			first.Do(func() {
-				_, copied = own.RoundTrip(r.Clone(r.Context())) //nolint:bodyclose // there is none
+				_, copied = own.RoundTrip(r.Clone(r.Context()))
 			})
 		}}
 		return next.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
