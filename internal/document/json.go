@@ -3,7 +3,6 @@ package document
 import (
 	"encoding/json"
 	"strings"
-	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -55,9 +54,7 @@ func jsonMember(name, value []byte) member {
 // The page must be an object and valid JSON. Where something else stands in place of the
 // list or the array, there are no names to check.
 func UniqueNames(page []byte, list, element string) bool {
-	var own nameSet
-	names := nameSets.Get().(*nameSet) //nolint:forcetypeassert // it has no others
-	defer names.release()
+	var own, names nameSet
 	c := Walk(page)
 	for name := range c.Members() {
 		if !strings.EqualFold(string(name), list) || c.Kind() != '{' {
@@ -122,17 +119,6 @@ type nameSet struct {
 	last    map[string]*int // by folded name: the last object that has it
 	folded  []byte
 	before  []string // the quoted names of the last object, which are different
-}
-
-// nameSets has the sets of the pages before: their instances mostly had the same names.
-var nameSets = sync.Pool{New: func() any { return new(nameSet) }}
-
-// release makes the set of use for another page. The instances of the service have some 60
-// names. A set that has got to know far more is left to the garbage collector.
-func (s *nameSet) release() {
-	if len(s.last) <= 500 {
-		nameSets.Put(s)
-	}
 }
 
 // unique reports whether no two members of the object have the same name, and moves
