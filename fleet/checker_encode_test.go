@@ -14,9 +14,9 @@ import (
 // plan, which decides whose turn comes first. Where all turns come at once, they matter no
 // more, and elsewhere the names of those that are done with do not.
 func (c *checker) encode(w *world, reduce bool) []byte {
-	drivers := [...]int{0, 1, 0}[:c.drivers]
+	drivers := inOrder[:c.drivers]
 	if reduce && c.drivers == 2 && !c.noLock && c.driverOrder(w, 1) < c.driverOrder(w, 0) {
-		drivers = [...]int{0, 1, 0}[1:]
+		drivers = inOrder[1:]
 	}
 	b := &c.buffers
 	settled, turns := b.settled[:0], b.turns[:0]
@@ -62,6 +62,8 @@ func (c *checker) encode(w *world, reduce bool) []byte {
 	b.settled, b.turns, b.out = settled, turns, out
 	return out
 }
+
+var inOrder = []int{0, 1, 0}
 
 // encodeBuffers are used for one world after the other.
 type encodeBuffers struct {

@@ -93,14 +93,14 @@ func (j *journals) compare(w *world, torn note) {
 		w.breaks(readable, "the torn line is not cut")
 	}
 	if is := j.all.keep(planner, nil); is != w.replayed {
-		w.breaks(readable, "the real replay comes to another state: %v, not %v", is.states, w.replayed.states)
+		w.breaks(replaysAlike, "the real replay comes to another state: %v, not %v", is.states, w.replayed.states)
 	}
 	for i, t := range j.all.plan.Targets {
 		record, _ := report.Record(t.ID)
 		state := w.replayed.states[i]
 		mayCome := state == fleet.StateWaiting || state == fleet.StateRestarting || state == fleet.StateFailed
 		if record.DownAt.IsZero() == w.machines[i].downSeen || record.State != state || record.NeverSent() != (mayCome && w.replayed.attempts[i] == 0) {
-			w.breaks(readable, "the report has %s as %s, down at %v", t.ID, record.State, record.DownAt)
+			w.breaks(replaysAlike, "the report has %s as %s, down at %v", t.ID, record.State, record.DownAt)
 		}
 	}
 }

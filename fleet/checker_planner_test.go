@@ -23,6 +23,8 @@ type planning struct {
 	finished bool
 	over     bool
 	known    map[plannerCall]*planned
+	replays  map[note]*planned // of one note, which is what most calls are
+	nexts    map[note]*planned
 }
 
 // plannerCall is a call of Planner.Next or Planner.Replay.
@@ -80,7 +82,7 @@ func (all *plannings) keep(planner *fleet.Planner, calls []plannerCall) *plannin
 		return p
 	}
 	p := &planning{
-		all: all, calls: calls, known: make(map[plannerCall]*planned),
+		all: all, calls: calls, known: make(map[plannerCall]*planned), replays: make(map[note]*planned), nexts: make(map[note]*planned),
 		held: planner.Held(), stopped: planner.Stopped(), ending: planner.Ending(), finished: planner.IsFinished(), over: planner.IsOver(),
 	}
 	again := make(map[string]bool)
@@ -142,6 +144,22 @@ func (all *plannings) call(planner *fleet.Planner, call plannerCall) (actions []
 
 // after returns what the real planner makes of events.
 func (p *planning) after(replay bool, notes ...note) *planned {
+	if len(notes) != 1 {
+		return p.ask(replay, notes...)
+	}
+	known := p.nexts
+	if replay {
+		known = p.replays
+	}
+	result := known[notes[0]]
+	if result == nil {
+		result = p.ask(replay, notes...)
+		known[notes[0]] = result
+	}
+	return result
+}
+
+func (p *planning) ask(replay bool, notes ...note) *planned {
 	call := plannerCall{replay: replay}
 	if copy(call.notes[:], notes) < len(notes) {
 		panic(fmt.Sprint("too many events at once: ", notes))

@@ -36,7 +36,8 @@ const optionalEdge = 1 << 31
 
 // search visits all worlds that can be reached, the nearest first, until a property does
 // not hold.
-func (c *checker) search() *searched {
+func search(within bounds) *searched {
+	c := &checker{bounds: within}
 	r := &searched{c: c}
 	start := c.init()
 	known := make(map[[16]byte]uint32)

@@ -19,14 +19,15 @@ const (
 	ignoresStopAtSend        // nothing is checked once the intent is recorded
 	unknownIsDone            // a restart that nothing shows is reported as healthy
 	endsEarly                // a session ends when all is sent
-	tornIsWhole              // a torn last line counts as a whole one, and stays
+	tornIsWhole              // a torn last line counts as a whole one
+	tornStays                // a torn last line is not cut off
 	widthTwice               // a lost response frees the place at once, for another machine
 	resumesDifferently       // a run that is resumed for a second time takes for unsent what has no end
 	staysSilent              // nobody reports that a response was lost
 )
 
-// checker has the bounds of a search.
-type checker struct {
+// bounds are those of a search.
+type bounds struct {
 	machines, drivers int
 	width             int
 	faults            int // that the service and the network have for each machine
@@ -37,7 +38,11 @@ type checker struct {
 	canary            []int
 	wrong             wrong
 	full              bool // nothing is reduced by symmetry
+}
 
+// checker makes the steps of the worlds within the bounds.
+type checker struct {
+	bounds
 	all      *plannings
 	anyOrder bool // all turns come at once
 	noLock   bool
@@ -359,13 +364,17 @@ func (c *checker) open(w *world, d int, st *checkedStep) {
 	}
 	torn := w.torn
 	w.torn = note{}
-	if c.wrong == tornIsWhole && torn.kind != "" {
-		w.durable = &entry{before: w.durable, note: torn, torn: true, n: w.records()}
-		if after := w.replayed.after(true, torn); after.err == nil {
-			w.replayed = after.next
-		}
-	}
 	c.disk.compare(w, torn)
+	switch {
+	case torn.kind == "":
+	case c.wrong == tornStays:
+		w.durable = &entry{before: w.durable, note: torn, torn: true, n: w.records()}
+	case c.wrong == tornIsWhole:
+		w.pending = []note{torn}
+		w.flush(1)
+		w.durable.torn = true
+		c.disk.compare(w, note{})
+	}
 	if w.broken != "" {
 		return
 	}

@@ -161,8 +161,8 @@ func (c *checker) depart(w *world, d, i int) {
 		w.breaks(oneSend, "the intent of %s is sent for a second time", id)
 	case m.request != noRequest && !m.known:
 		w.breaks(noSecond, "the request for %s before it was %s, and nobody knows that", id, m.request)
-	case slices.ContainsFunc(w.pending, func(n note) bool { return n.kind == fleet.EventIntent && int(n.of) == i }):
-		w.breaks(intentFirst, "%s", id)
+	case !c.noLock && slices.ContainsFunc(w.pending, func(n note) bool { return n.kind == fleet.EventIntent && int(n.of) == i }):
+		w.breaks(intentFirst, "a crash may lose the intent of %s", id)
 	case (w.stop || s.plan.held != "") && !k.excused:
 		w.breaks(stopFinal, "the request for %s leaves after the stop", id)
 	}

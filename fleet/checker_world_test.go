@@ -198,6 +198,7 @@ const (
 	answersKept   = "a recorded answer is kept"
 	width         = "never more down than the width"
 	readable      = "a crash leaves the journal readable"
+	replaysAlike  = "the real journal replays to the state of the run"
 	plannerAgrees = "the planner accepts every event of a driver"
 )
 
