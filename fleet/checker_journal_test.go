@@ -81,7 +81,11 @@ func (j *journals) compare(w *world, torn note) {
 	d := newDisk()
 	text := j.file(e, torn)
 	d.files["run.journal"] = &content{synced: text, written: slices.Clone(text)}
-	planner, report, err := fleet.Reopen(d, "run.journal", j.all.plan, j.all.rules, w.records())
+	records := 0
+	for _, e := range e.since() {
+		records += toInt(!e.torn)
+	}
+	planner, report, err := fleet.Reopen(d, "run.journal", j.all.plan, j.all.rules, records)
 	if err != nil {
 		w.breaks(readable, "%v", err)
 		return

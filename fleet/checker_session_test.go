@@ -474,7 +474,7 @@ func (c *checker) checkAnswers(w *world, d int) {
 	var answers [mostMachines]fleet.EventKind
 	for _, e := range w.durable.since() {
 		n := e.note
-		if n.of == ofRun {
+		if n.of == ofRun || e.torn {
 			continue
 		}
 		switch n.kind {

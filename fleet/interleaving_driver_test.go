@@ -1,0 +1,335 @@
+package fleet_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/fleet/journal"
+)
+
+// schedule is what happens to a real run: faults, a stop, and a crash at one of the points
+// that are seen from outside.
+type schedule struct {
+	bounds
+	inject  []ecstest.Fault
+	stopAt  int // what is seen then is followed by Control.Stop; 0: none is
+	crashAt int // likewise by a crash
+}
+
+// watcher notes what is seen of real drivers: what becomes durable, what leaves and what is
+// told, in order.
+type watcher struct {
+	mu     sync.Mutex
+	seen   []string
+	points int
+	at     map[int]func() // what is done when so much was seen
+	dead   bool           // the process has crashed: nothing of it is seen, and nothing leaves
+}
+
+func (o *watcher) sees(what string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.dead {
+		return
+	}
+	o.seen = append(o.seen, what)
+	o.points++
+	if do := o.at[o.points]; do != nil {
+		do()
+	}
+}
+
+func (o *watcher) isDead() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.dead
+}
+
+// tells is Options.OnEvent. What no decision depends on is left out.
+func (o *watcher) tells(e fleet.Event) {
+	switch e.Kind {
+	case fleet.EventPace, fleet.EventMaintenance, fleet.EventHeld:
+		return
+	default:
+	}
+	n := note{kind: e.Kind, of: ofRun, attempt: uint8(e.Attempt), running: e.Running, witness: e.Witness != "", reason: e.Reason}
+	if e.Kind == fleet.EventStage {
+		n.attempt = uint8(e.Stage)
+	}
+	if e.InstanceID != "" {
+		fmt.Sscanf(e.InstanceID, "i-%05d", &n.of)
+		n.of--
+	}
+	o.sees("told " + n.String())
+}
+
+// RoundTrip is what a request of a driver passes on its way out.
+func (o *watcher) wrap(next http.RoundTripper) http.RoundTripper {
+	return roundTrip(func(r *http.Request) (*http.Response, error) {
+		if o.isDead() {
+			return nil, errDead
+		}
+		query := r.URL.Query()
+		if r.Header.Get("x-acs-action") == "RebootInstance" || query.Get("Action") == "RebootInstance" {
+			o.sees("sent " + query.Get("InstanceId"))
+			if o.isDead() { // the crash came in between: the request may leave or not
+				return nil, errDead
+			}
+		}
+		return next.RoundTrip(r)
+	})
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// watchedDisk sees which intents become durable.
+type watchedDisk struct {
+	*disk
+	*watcher
+}
+
+func (d watchedDisk) OpenFile(name string, flag int, perm fs.FileMode) (journal.File, error) {
+	f, err := d.disk.OpenFile(name, flag, perm)
+	if err != nil {
+		return nil, err
+	}
+	w := &watchedFile{file: f.(*file), watcher: d.watcher}
+	w.known = len(w.text(func(c *content) []byte { return c.written }))
+	return w, nil
+}
+
+type watchedFile struct {
+	*file
+	watcher *watcher
+	known   int // bytes of which the intents were seen
+}
+
+func (f *watchedFile) text(of func(*content) []byte) []byte {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	return bytes.Clone(of(f.content))
+}
+
+func (f *watchedFile) Truncate(size int64) error {
+	f.known = min(f.known, int(size))
+	return f.file.Truncate(size)
+}
+
+func (f *watchedFile) Sync() error {
+	if err := f.file.Sync(); err != nil {
+		return err
+	}
+	text := f.text(func(c *content) []byte { return c.synced })
+	for line := range bytes.Lines(text[min(f.known, len(text)):]) {
+		var l struct{ Record fleet.Event }
+		if json.Unmarshal(line, &l) == nil && l.Record.Kind == fleet.EventIntent {
+			f.watcher.sees("durable " + l.Record.InstanceID)
+		}
+	}
+	f.known = len(text)
+	return nil
+}
+
+// drive runs real drivers by a schedule: Run, and after a crash or a stop Resume, until
+// nothing is left to do. It returns what was seen, and how often each machine restarted.
+func (sc schedule) drive(t *testing.T) (seen []string, restarts []int) {
+	t.Helper()
+	inBubble(t, sc.machines, ecstest.Options{}, func(t *testing.T, s *service) {
+		s.Inject(sc.inject...)
+		o := &watcher{at: make(map[int]func())}
+		storage := newDisk()
+		random := rand.New(rand.NewPCG(uint64(sc.crashAt), 8))
+		options := fleet.Options{
+			Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(sc.width), MaxFailed: fleet.Count(sc.machines), AllowWide: true, Canary: []int{}}, MinReady: -1},
+			Journal:  "run.journal", OnEvent: o.tells, Control: new(fleet.Control),
+		}
+		plan := s.plan()
+		ctx, crash := context.WithCancel(context.Background())
+		defer crash()
+		next := storage
+		if sc.stopAt > 0 {
+			o.at[sc.stopAt] = options.Control.Stop
+		}
+		if sc.crashAt > 0 {
+			o.at[sc.crashAt] = func() {
+				o.dead = true
+				next = storage.kill(random)
+				crash()
+			}
+		}
+		client, err := s.NewClient(ecsreboot.WithTransportWrapper(o.wrap))
+		require.NoError(t, err)
+		defer client.CloseIdleConnections()
+		_, err = fleet.Run(ctx, client, plan, options.WithFiles(watchedDisk{storage, o}))
+		for range 3 { // what is unknown is looked at by each
+			if o.isDead() {
+				o.seen = append(o.seen, "crash")
+				o.dead = false
+				require.Error(t, err)
+			} else {
+				require.NoError(t, err)
+			}
+			if _, found := next.files["run.journal"]; !found || len(next.files["run.journal"].written) == 0 {
+				break // the run has not begun
+			}
+			options.Control = nil
+			after := watchedDisk{next, o}
+			_, err = fleet.Resume(context.Background(), client, plan, options.WithFiles(after))
+			if errors.Is(err, fleet.ErrFinished) || errors.Is(err, journal.ErrNoRecords) {
+				break
+			}
+		}
+		for _, id := range s.ids {
+			restarts = append(restarts, s.Reboots(id))
+		}
+		seen = o.seen
+	})
+	return seen, restarts
+}
+
+// labels are what is seen of a step.
+func (s checkedStep) labels() []string {
+	var all []string
+	switch {
+	case s.durable:
+		all = append(all, "durable "+machineID(int(s.machine)))
+	case s.departs:
+		all = append(all, "sent "+machineID(int(s.machine)))
+	case s.n >= 0:
+		all = append(all, "crash")
+	}
+	for _, n := range s.told {
+		all = append(all, "told "+n.String())
+	}
+	return all
+}
+
+// follower is a world in which the model may be after what was seen, and what it has yet to
+// tell of its last step.
+type modelAt struct {
+	world world
+	tells []string
+}
+
+// follow lets the model take the steps that were seen, and any number of steps that cannot
+// be seen. It returns the worlds that it may be in then, or how far it came.
+func (c *checker) follow(seen []string) (worlds []world, came int) {
+	level := []modelAt{{world: c.init()}}
+	for i, what := range seen {
+		var next []modelAt
+		known, reached := make(map[string]bool), make(map[string]bool)
+		keep := func(list *[]modelAt, of map[string]bool, at modelAt) {
+			key := string(c.encode(&at.world, false)) + strings.Join(at.tells, ",")
+			if !of[key] {
+				of[key] = true
+				*list = append(*list, at)
+			}
+		}
+		todo := level
+		for _, at := range todo {
+			known[string(c.encode(&at.world, false))+strings.Join(at.tells, ",")] = true
+		}
+		for len(todo) > 0 {
+			at := todo[0]
+			todo = todo[1:]
+			if len(at.tells) > 0 && at.tells[0] == what {
+				keep(&next, reached, modelAt{at.world, at.tells[1:]})
+				continue
+			}
+			c.steps(&at.world, func(st checkedStep, after *world) {
+				switch labels := st.labels(); {
+				case len(labels) == 0:
+					keep(&todo, known, modelAt{*after, at.tells})
+				case labels[0] == "crash" && labels[0] == what: // what was about to be told is not
+					keep(&next, reached, modelAt{world: *after})
+				case strings.HasPrefix(labels[0], "told ") && len(at.tells) > 0: // after those of the step before
+				case labels[0] == what:
+					keep(&next, reached, modelAt{*after, append(slices.Clone(at.tells), labels[1:]...)})
+				}
+			})
+		}
+		if len(next) == 0 {
+			return nil, i
+		}
+		level = next
+	}
+	for _, at := range level {
+		if len(at.tells) == 0 {
+			worlds = append(worlds, at.world)
+		}
+	}
+	return worlds, len(seen)
+}
+
+// TestDriversFollowTheModel runs real drivers against the fake service by schedules of the
+// model, with a crash after each thing that is seen from outside, and holds what they do
+// against the model: it must be able to do the same, in the same order.
+func TestDriversFollowTheModel(t *testing.T) {
+	on := func(id string, f ecstest.Fault) ecstest.Fault {
+		f.Action, f.InstanceID = "RebootInstance", id
+		return f
+	}
+	lost := ecstest.Fault{Kind: ecstest.FaultDrop, Act: true}
+	never := ecstest.Fault{Kind: ecstest.FaultDrop}
+	throttles := ecstest.Fault{Kind: ecstest.FaultThrottle}
+	refuses := ecstest.Fault{Kind: ecstest.FaultError, Status: 403, Code: string(ecsreboot.ErrDiskError)}
+	one, two := bounds{machines: 1, drivers: 1, width: 1, faults: 1}, bounds{machines: 2, drivers: 1, width: 1, faults: 1}
+	wide := two
+	wide.width = 2
+	worse, bad := one, two // a crash may lose the second request as well
+	worse.faults, bad.faults = 2, 2
+	runs := 0
+	for _, sc := range []struct {
+		name string
+		schedule
+	}{
+		{"all is well", schedule{bounds: one}},
+		{"the response is lost", schedule{bounds: one, inject: []ecstest.Fault{on("i-00001", lost)}}},
+		{"the request is lost", schedule{bounds: one, inject: []ecstest.Fault{on("i-00001", never)}}},
+		{"throttled", schedule{bounds: worse, inject: []ecstest.Fault{on("i-00001", throttles)}}},
+		{"refused", schedule{bounds: worse, inject: []ecstest.Fault{on("i-00001", refuses)}}},
+		{"two, one is refused", schedule{bounds: bad, inject: []ecstest.Fault{on("i-00001", refuses)}}},
+		{"two at once", schedule{bounds: wide, inject: []ecstest.Fault{on("i-00002", lost)}}},
+	} {
+		t.Run(sc.name, func(t *testing.T) {
+			begin := time.Now()
+			whole, _ := sc.drive(t)
+			t.Log(strings.Join(whole, "\n"))
+			for crashAt := range len(whole) + 1 {
+				sc.crashAt = crashAt
+				seen, restarts := sc.drive(t)
+				runs++
+				c := &checker{bounds: sc.bounds}
+				worlds, came := c.follow(seen)
+				require.Len(t, seen, came, "crash at %d: the model cannot follow:\n%s\n<- here", crashAt, strings.Join(seen[:min(came+1, len(seen))], "\n"))
+				require.True(t, slices.ContainsFunc(worlds, func(w world) bool {
+					for i, n := range restarts {
+						if int(w.machines[i].restarts) != n {
+							return false
+						}
+					}
+					return true
+				}), "crash at %d: in no world of the model, machines restarted %v times", crashAt, restarts)
+			}
+			t.Log(time.Since(begin))
+		})
+	}
+}
