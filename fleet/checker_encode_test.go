@@ -101,7 +101,7 @@ func (c *checker) encodeMachine(out []byte, w *world, i int, drivers []int) (tex
 		s := &w.drivers[d]
 		part(s.plan)
 		k := &s.workers[i]
-		out = append(out, byte(k.phase), bits(k.recent, k.left, k.excused, k.down, k.earlier))
+		out = append(out, byte(k.phase), bits(k.recent, k.left, k.excused, k.down, k.up, k.earlier))
 		done = done && k.phase == idle
 		for at, n := range s.mailbox {
 			if int(n.of) == i {

@@ -26,8 +26,8 @@ func (n note) String() string {
 	if n.of >= 0 {
 		text += " " + machineID(int(n.of))
 	}
-	if n.kind == fleet.EventIntent {
-		text += fmt.Sprintf(" (attempt %d)", n.attempt)
+	if n.attempt > 0 {
+		text += fmt.Sprintf(" (%d)", n.attempt)
 	}
 	if n.reason != "" {
 		text += ": " + string(n.reason)

@@ -54,10 +54,9 @@ func (c *checker) workerSteps(w *world, d, i int, next stepping) {
 			}
 		})
 	}
-	unsent := func(why fleet.Reason) note { return note{kind: fleet.EventUnsent, reason: why} }
 	withheld := c.withheld(w, d)
 	if s.over {
-		c.cancelStep(k, goes, unsent)
+		c.cancelStep(w, d, i, of, goes, next)
 	}
 	switch k.phase {
 	case started, looked, recording, recorded, cleared:
@@ -90,12 +89,25 @@ type going func(what string, to workerPhase, notes ...note)
 
 // cancelStep is what a worker does whose context has ended: see follower.verdict and
 // follower.verdictSent.
-func (c *checker) cancelStep(k worker, goes going, unsent func(fleet.Reason) note) {
-	switch k.phase {
+func (c *checker) cancelStep(w *world, d, i int, of func(string) checkedStep, goes going, next stepping) {
+	unsent := note{kind: fleet.EventUnsent, reason: fleet.ReasonInterrupted}
+	switch w.drivers[d].workers[i].phase {
 	case started, looked, cleared: // the client does not send once the context has ended
-		goes("is called off:", idle, unsent(fleet.ReasonInterrupted))
+		goes("is called off:", idle, unsent)
 	case sent:
-		goes("is called off:", idle, note{kind: fleet.EventDoubt})
+		if w.machines[i].request != departing {
+			goes("is called off:", idle, note{kind: fleet.EventDoubt})
+			return
+		}
+		for _, n := range []note{unsent, {kind: fleet.EventDoubt}} { // the client may not know that nothing left
+			next(of("is called off before the request has left:"), func(w *world, _ *checkedStep) {
+				s := &w.drivers[d]
+				n.of = int8(i)
+				w.machines[i].request, w.machines[i].known = dropped, n.kind == fleet.EventUnsent
+				s.workers[i] = worker{}
+				s.mailbox = addNotes(s.mailbox, n)
+			})
+		}
 	case following, resolving, awaiting, watching:
 		goes("is called off:", idle)
 	default:
@@ -146,13 +158,11 @@ func (c *checker) sendSteps(w *world, d, i int, withheld fleet.Reason, of func(s
 		if withheld != "" && !k.left && c.wrong != ignoresStopAtSend && c.wrong != sendsAgain && s.plan.held != "" { // callOff: Departure.Revoke
 			goes("revokes the request for", idle, unsent)
 		}
-		st := of("sends the request for") // Departure.Leave
-		st.departs = true
-		next(st, func(w *world, _ *checkedStep) { c.depart(w, d, i) })
+		next(of("passes the point of no return:"), func(w *world, _ *checkedStep) { c.depart(w, d, i) }) // Departure.Leave
 	}
 }
 
-// depart lets the request leave.
+// depart mirrors Departure.Leave: from now on the request may leave.
 func (c *checker) depart(w *world, d, i int) {
 	s := &w.drivers[d]
 	k, m, id := &s.workers[i], &w.machines[i], machineID(i)
@@ -166,7 +176,7 @@ func (c *checker) depart(w *world, d, i int) {
 	case (w.stop || s.plan.held != "") && !k.excused:
 		w.breaks(stopFinal, "the request for %s leaves after the stop", id)
 	}
-	m.request, m.known, m.twice = flying, false, true
+	m.request, m.known, m.twice = departing, false, true
 	k.phase, k.left = sent, true
 }
 
@@ -188,6 +198,10 @@ func (c *checker) answerSteps(w *world, d, i int, of func(string) checkedStep, g
 		})
 	}
 	switch m.request {
+	case departing:
+		st := of("sends the request for")
+		st.departs = true
+		next(st, func(w *world, _ *checkedStep) { w.machines[i].request = flying })
 	case executed:
 		goes("reads that the service accepted", following, note{kind: fleet.EventAccepted})
 	case refusedRequest:
@@ -198,7 +212,7 @@ func (c *checker) answerSteps(w *world, d, i int, of func(string) checkedStep, g
 		next(of("has no response for"), func(w *world, _ *checkedStep) { c.doubt(w, d, i) })
 	default:
 	}
-	if w.mayFail(i) && m.request != dropped {
+	if w.mayFail(i) && m.request != dropped && m.request != departing {
 		next(of("has no response for"), func(w *world, _ *checkedStep) {
 			w.fails(i)
 			c.doubt(w, d, i)
@@ -230,10 +244,14 @@ func (c *checker) pollSteps(w *world, d, i int, of func(string) checkedStep, goe
 			s.workers[i].down = true
 			s.mailbox = addNotes(s.mailbox, note{kind: fleet.EventDown, of: int8(i)})
 		})
-	case !m.down && k.down:
-		goes("a poll shows it Running again:", idle, note{kind: fleet.EventUp}, note{kind: fleet.EventHealthy})
-	case !m.down: // by its StartTime
-		goes("a poll shows a later start of", idle, note{kind: fleet.EventHealthy})
+	case !m.down && k.down && !k.up:
+		next(of("a poll shows it Running again:"), func(w *world, _ *checkedStep) {
+			s := &w.drivers[d]
+			s.workers[i].up = true
+			s.mailbox = addNotes(s.mailbox, note{kind: fleet.EventUp, of: int8(i)})
+		})
+	case !m.down: // by its status, or by its StartTime
+		goes("has the proof of", idle, note{kind: fleet.EventHealthy})
 	}
 	if m.down && k.down && w.mayFail(i) && k.phase != watching {
 		next(of("is not back in time:"), func(w *world, _ *checkedStep) {
@@ -293,6 +311,11 @@ func (c *checker) crashSteps(w *world, d int, next stepping) {
 				w.pending, w.torn = nil, lost
 				if w.durable == nil { // no record, as its creation was cut short: the operator removes the file
 					w.torn = note{}
+				}
+				for i := range c.machines {
+					if m := &w.machines[i]; m.request == departing && w.drivers[d].workers[i].phase == sent {
+						m.request = dropped
+					}
 				}
 				w.drivers[d] = checkedDriver{}
 				if w.lock == int8(d) {

@@ -61,6 +61,7 @@ type request uint8
 
 const (
 	noRequest request = iota
+	departing         // Departure.Leave has agreed, and it is still with the driver
 	flying            // the service has not seen it
 	dropped           // it will never arrive
 	executed
@@ -69,7 +70,7 @@ const (
 )
 
 func (r request) String() string {
-	return [...]string{"none", "flying", "dropped", "executed", "refused", "throttled"}[r]
+	return [...]string{"none", "departing", "flying", "dropped", "executed", "refused", "throttled"}[r]
 }
 
 // checkedDriver is a process that runs, resumes or resolves the run: fleet.session.
@@ -106,6 +107,7 @@ type worker struct {
 	left    bool // Departure.Leave has agreed once
 	excused bool // it passed its last check before the stop
 	down    bool // follower.down
+	up      bool // follower.up
 	earlier bool // follower.earlier: takeUp of a request of an earlier session
 }
 

@@ -8,12 +8,13 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -23,14 +24,21 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet/journal"
 )
 
-// schedule is what happens to a real run: faults, a stop, and a crash at one of the points
-// that are seen from outside.
+// schedule is what happens to a real run: faults, and something at one of the points that
+// are seen from outside.
 type schedule struct {
 	bounds
-	inject  []ecstest.Fault
-	stopAt  int // what is seen then is followed by Control.Stop; 0: none is
-	crashAt int // likewise by a crash
+	inject []ecstest.Fault
+	at     int // so much is seen before it; 0: nothing happens
+	what   string
 }
+
+// What happens at a point.
+const (
+	crashes     = "the driver crashes"
+	isStopped   = "Control.Stop is called"
+	interrupted = "the context of the driver ends"
+)
 
 // watcher notes what is seen of real drivers: what becomes durable, what leaves and what is
 // told, in order.
@@ -42,23 +50,38 @@ type watcher struct {
 	dead   bool           // the process has crashed: nothing of it is seen, and nothing leaves
 }
 
+// sees notes what is seen, and lets happen what comes after it.
 func (o *watcher) sees(what string) {
+	if happens := o.enters(what); happens != nil {
+		happens()
+	}
+}
+
+// enters notes what is seen, and returns what comes after it; nil if the driver has crashed.
+func (o *watcher) enters(what string) (happens func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.dead {
-		return
+		return nil
 	}
 	o.seen = append(o.seen, what)
 	o.points++
 	if do := o.at[o.points]; do != nil {
-		do()
+		return do
 	}
+	return func() {}
 }
 
 func (o *watcher) isDead() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.dead
+}
+
+func (o *watcher) dies() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.dead = true
 }
 
 // tells is Options.OnEvent. What no decision depends on is left out.
@@ -68,7 +91,7 @@ func (o *watcher) tells(e fleet.Event) {
 		return
 	default:
 	}
-	n := note{kind: e.Kind, of: ofRun, attempt: uint8(e.Attempt), running: e.Running, witness: e.Witness != "", reason: e.Reason}
+	n := note{kind: e.Kind, of: ofRun, running: e.Running, witness: e.Witness != "", reason: e.Reason}
 	if e.Kind == fleet.EventStage {
 		n.attempt = uint8(e.Stage)
 	}
@@ -79,26 +102,40 @@ func (o *watcher) tells(e fleet.Event) {
 	o.sees("told " + n.String())
 }
 
-// RoundTrip is what a request of a driver passes on its way out.
-func (o *watcher) wrap(next http.RoundTripper) http.RoundTripper {
-	return roundTrip(func(r *http.Request) (*http.Response, error) {
-		if o.isDead() {
-			return nil, errDead
+// dialing makes connections of which the watcher sees the restarts leave.
+func (o *watcher) dialing(dial func(ctx context.Context, network, address string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
 		}
-		query := r.URL.Query()
-		if r.Header.Get("x-acs-action") == "RebootInstance" || query.Get("Action") == "RebootInstance" {
-			o.sees("sent " + query.Get("InstanceId"))
-			if o.isDead() { // the crash came in between: the request may leave or not
-				return nil, errDead
-			}
-		}
-		return next.RoundTrip(r)
-	})
+		return &watchedConn{conn, o}, nil
+	}
 }
 
-type roundTrip func(*http.Request) (*http.Response, error)
+type watchedConn struct {
+	net.Conn
+	watcher *watcher
+}
 
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+var restartRequest = regexp.MustCompile(`(?s)InstanceId=(i-\d+).*RebootInstance`)
+
+func (c *watchedConn) Write(p []byte) (int, error) {
+	found := restartRequest.FindSubmatch(p)
+	switch {
+	case c.watcher.isDead():
+		return 0, errDead
+	case found == nil:
+		return c.Conn.Write(p)
+	}
+	happens := c.watcher.enters("sent " + string(found[1]))
+	if happens == nil { // the crash was faster
+		return 0, errDead
+	}
+	n, err := c.Conn.Write(p)
+	happens()
+	return n, err
+}
 
 // watchedDisk sees which intents become durable.
 type watchedDisk struct {
@@ -156,26 +193,30 @@ func (sc schedule) drive(t *testing.T) (seen []string, restarts []int) {
 		s.Inject(sc.inject...)
 		o := &watcher{at: make(map[int]func())}
 		storage := newDisk()
-		random := rand.New(rand.NewPCG(uint64(sc.crashAt), 8))
+		random := rand.New(rand.NewPCG(uint64(sc.at), 8))
 		options := fleet.Options{
 			Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(sc.width), MaxFailed: fleet.Count(sc.machines), AllowWide: true, Canary: []int{}}, MinReady: -1},
 			Journal:  "run.journal", OnEvent: o.tells, Control: new(fleet.Control),
 		}
+		stop := options.Control.Stop
 		plan := s.plan()
-		ctx, crash := context.WithCancel(context.Background())
-		defer crash()
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
 		next := storage
-		if sc.stopAt > 0 {
-			o.at[sc.stopAt] = options.Control.Stop
-		}
-		if sc.crashAt > 0 {
-			o.at[sc.crashAt] = func() {
-				o.dead = true
+		o.at[sc.at] = func() {
+			switch sc.what {
+			case isStopped:
+				stop()
+			case crashes:
+				o.dies()
 				next = storage.kill(random)
-				crash()
+				cancel()
+			case interrupted:
+				cancel()
 			}
 		}
-		client, err := s.NewClient(ecsreboot.WithTransportWrapper(o.wrap))
+		dial := s.HTTPClient().Transport.(*http.Transport).DialContext
+		client, err := s.NewClient(ecsreboot.WithHTTPClient(&http.Client{Transport: &http.Transport{DialContext: o.dialing(dial)}}))
 		require.NoError(t, err)
 		defer client.CloseIdleConnections()
 		_, err = fleet.Run(ctx, client, plan, options.WithFiles(watchedDisk{storage, o}))
@@ -184,7 +225,7 @@ func (sc schedule) drive(t *testing.T) (seen []string, restarts []int) {
 				o.seen = append(o.seen, "crash")
 				o.dead = false
 				require.Error(t, err)
-			} else {
+			} else if sc.what != interrupted {
 				require.NoError(t, err)
 			}
 			if _, found := next.files["run.journal"]; !found || len(next.files["run.journal"].written) == 0 {
@@ -217,6 +258,9 @@ func (s checkedStep) labels() []string {
 		all = append(all, "crash")
 	}
 	for _, n := range s.told {
+		if n.kind == fleet.EventIntent { // see Planner.Facts
+			n.attempt = 0
+		}
 		all = append(all, "told "+n.String())
 	}
 	return all
@@ -310,26 +354,26 @@ func TestDriversFollowTheModel(t *testing.T) {
 		{"two at once", schedule{bounds: wide, inject: []ecstest.Fault{on("i-00002", lost)}}},
 	} {
 		t.Run(sc.name, func(t *testing.T) {
-			begin := time.Now()
 			whole, _ := sc.drive(t)
-			t.Log(strings.Join(whole, "\n"))
-			for crashAt := range len(whole) + 1 {
-				sc.crashAt = crashAt
-				seen, restarts := sc.drive(t)
-				runs++
-				c := &checker{bounds: sc.bounds}
-				worlds, came := c.follow(seen)
-				require.Len(t, seen, came, "crash at %d: the model cannot follow:\n%s\n<- here", crashAt, strings.Join(seen[:min(came+1, len(seen))], "\n"))
-				require.True(t, slices.ContainsFunc(worlds, func(w world) bool {
-					for i, n := range restarts {
-						if int(w.machines[i].restarts) != n {
-							return false
+			t.Log("\n" + strings.Join(whole, "\n"))
+			sc.stops, sc.interrupts = 1, true
+			for _, sc.what = range []string{crashes, isStopped, interrupted} {
+				for sc.at = range len(whole) + 1 {
+					seen, restarts := sc.drive(t)
+					runs++
+					c := &checker{bounds: sc.bounds}
+					worlds, came := c.follow(seen)
+					require.Len(t, seen, came, "%s at %d: the model cannot follow:\n%s\n<- here", sc.what, sc.at, strings.Join(seen[:min(came+1, len(seen))], "\n"))
+					require.True(t, slices.ContainsFunc(worlds, func(w world) bool {
+						for i, n := range restarts {
+							if int(w.machines[i].restarts) != n {
+								return false
+							}
 						}
-					}
-					return true
-				}), "crash at %d: in no world of the model, machines restarted %v times", crashAt, restarts)
+						return true
+					}), "%s at %d: in no world of the model, machines restarted %v times after\n%s", sc.what, sc.at, restarts, strings.Join(seen, "\n"))
+				}
 			}
-			t.Log(time.Since(begin))
 		})
 	}
 }
