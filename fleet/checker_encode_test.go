@@ -53,7 +53,7 @@ func (c *checker) encode(w *world, reduce bool) []byte {
 		}
 	}
 	out = appendPlan(out, w.replayed)
-	out = append(out, bits(w.durable != nil, w.stop, w.torn.kind != ""), byte(w.stopsLeft), byte(w.faultsLeft), byte(len(w.pending)))
+	out = append(out, bits(w.durable != nil, w.stop, w.torn.kind != "", c.wrong == tornStays && w.durable.hasTorn()), byte(w.stopsLeft), byte(w.faultsLeft), byte(len(w.pending)))
 	for i, n := range w.pending {
 		if n.of == ofRun {
 			out = appendNote(append(out, byte(i)), n)

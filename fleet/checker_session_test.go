@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/ecsreboot/ecsreboot/fleet"
@@ -38,6 +39,24 @@ type bounds struct {
 	canary            []int
 	wrong             wrong
 	full              bool // nothing is reduced by symmetry
+}
+
+func (b bounds) String() string {
+	text := fmt.Sprintf("%d machines, %d drivers, width %d, %d faults each", b.machines, b.drivers, b.width, b.faults)
+	if b.allFaults > 0 {
+		text += fmt.Sprintf(" and %d in all", b.allFaults)
+	}
+	text += fmt.Sprintf(", %d stops", b.stops)
+	if b.interrupts {
+		text += ", interrupts"
+	}
+	if b.witness {
+		text += ", a witness"
+	}
+	if b.canary != nil {
+		text += ", canaries"
+	}
+	return text
 }
 
 // checker makes the steps of the worlds within the bounds.

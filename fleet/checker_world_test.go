@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ecsreboot/ecsreboot/fleet"
@@ -246,8 +247,16 @@ func (e *entry) since() []*entry {
 	for ; e != nil; e = e.before {
 		all = append(all, e)
 	}
-	for i, j := 0, len(all)-1; i < j; i, j = i+1, j-1 {
-		all[i], all[j] = all[j], all[i]
-	}
+	slices.Reverse(all)
 	return all
+}
+
+// hasTorn reports whether remains of a record were not cut off.
+func (e *entry) hasTorn() bool {
+	for ; e != nil; e = e.before {
+		if e.torn {
+			return true
+		}
+	}
+	return false
 }

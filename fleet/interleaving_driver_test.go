@@ -356,8 +356,8 @@ func TestDriversFollowTheModel(t *testing.T) {
 		t.Run(sc.name, func(t *testing.T) {
 			whole, _ := sc.drive(t)
 			t.Log("\n" + strings.Join(whole, "\n"))
-			sc.stops, sc.interrupts = 1, true
 			for _, sc.what = range []string{crashes, isStopped, interrupted} {
+				sc.stops, sc.interrupts = toInt(sc.what == isStopped), sc.what == interrupted
 				for sc.at = range len(whole) + 1 {
 					seen, restarts := sc.drive(t)
 					runs++

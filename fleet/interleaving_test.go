@@ -17,15 +17,20 @@ func TestEveryInterleaving(t *testing.T) {
 		states, transitions int
 		long                bool
 	}{
-		{bounds: bounds{machines: 1, drivers: 2, width: 1, faults: 1, stops: 1, witness: true}},
-		{bounds: bounds{machines: 2, drivers: 2, width: 1, faults: 1, allFaults: 1, stops: 1}},
-		{bounds: bounds{machines: 2, drivers: 2, width: 2}},
+		{bounds: bounds{machines: 1, drivers: 2, width: 1, faults: 1, stops: 1}},
+		{bounds: bounds{machines: 1, drivers: 1, width: 1, faults: 1, interrupts: true, witness: true}},
+		{bounds: bounds{machines: 2, drivers: 2, width: 1, faults: 1, allFaults: 1}},
+		{bounds: bounds{machines: 2, drivers: 1, width: 2}},
 		{bounds: bounds{machines: 1, drivers: 2, width: 1, faults: 2, stops: 1, interrupts: true, witness: true}, long: true},
-		{bounds: bounds{machines: 2, drivers: 2, width: 1, faults: 1, stops: 1, interrupts: true, witness: true}, long: true},
+		{bounds: bounds{machines: 2, drivers: 2, width: 1, faults: 1, stops: 1}, long: true},
+		{bounds: bounds{machines: 2, drivers: 2, width: 1, faults: 1, interrupts: true, witness: true}, long: true},
 		{bounds: bounds{machines: 2, drivers: 2, width: 2, faults: 1, allFaults: 1}, long: true},
-		{bounds: bounds{machines: 3, drivers: 2, width: 1, faults: 1, stops: 1}, long: true},
+		{bounds: bounds{machines: 3, drivers: 2, width: 1, faults: 1}, long: true},
+		{bounds: bounds{machines: 3, drivers: 2, width: 1, faults: 1, allFaults: 1, stops: 1}, long: true},
+		{bounds: bounds{machines: 3, drivers: 1, width: 2}, long: true},
+		{bounds: bounds{machines: 3, drivers: 1, width: 2, canary: []int{1}}, long: true},
 	} {
-		t.Run(fmt.Sprintf("%+v", c.bounds), func(t *testing.T) {
+		t.Run(c.bounds.String(), func(t *testing.T) {
 			if c.long && os.Getenv("LONG_TESTS") == "" {
 				t.Skip("takes long; LONG_TESTS is not set")
 			}
