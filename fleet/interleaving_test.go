@@ -1,7 +1,6 @@
 package fleet_test
 
 import (
-	"fmt"
 	"os"
 	"testing"
 	"time"
