@@ -24,6 +24,7 @@ const (
 	tornStays                // a torn last line is not cut off
 	widthTwice               // a lost response frees the place at once, for another machine
 	resumesDifferently       // a run that is resumed for a second time takes for unsent what has no end
+	hearsOn                  // a session whose context has ended gives what was called off another turn
 	staysSilent              // nobody reports that a response was lost
 )
 
@@ -282,11 +283,11 @@ func (c *checker) sessionSteps(w *world, d int, next stepping) {
 			})
 		}
 	case running, leaving:
-		if len(s.mailbox) > 0 { // session.hear
+		if len(s.mailbox) > 0 && (!s.ended || s.over || s.batch > 0 || c.wrong == hearsOn) { // session.hear
 			next(of("hears"), func(w *world, st *checkedStep) {
 				s := &w.drivers[d]
 				n := s.mailbox[0]
-				s.mailbox = s.mailbox[1:]
+				s.mailbox, s.batch = s.mailbox[1:], max(0, s.batch-1)
 				c.take(w, d, st, append(c.held(w, d), n)...)
 			})
 		}
@@ -316,13 +317,16 @@ func (c *checker) endSteps(w *world, d int, of func(string) checkedStep, next st
 	if c.wrong == endsEarly {
 		over = over || c.allSent(s)
 	}
-	switch {
-	case s.phase == running && !s.over && c.heedsStop(w, d) && s.plan.stopped == "" && !s.plan.over:
+	if s.phase == running && c.heedsStop(w, d) && s.plan.stopped == "" && !s.plan.over {
 		next(of("notices the stop"), func(w *world, st *checkedStep) { c.take(w, d, st, c.held(w, d)...) })
-		if c.interrupts {
-			c.interruptStep(d, of, next)
-		}
-	case s.phase == running && !s.over && c.interrupts && !over:
+	}
+	switch {
+	case s.phase == running && s.ended:
+		next(of("notices that its context has ended"), func(w *world, _ *checkedStep) {
+			s := &w.drivers[d]
+			s.over, s.phase, s.batch = true, leaving, 0
+		})
+	case s.phase == running && c.interrupts && !over:
 		c.interruptStep(d, of, next)
 	case s.phase == leaving && busy+following == 0 && len(s.mailbox) == 0:
 		next(of("ends"), func(w *world, st *checkedStep) {
@@ -340,7 +344,7 @@ func (c *checker) endSteps(w *world, d int, of func(string) checkedStep, next st
 			s.phase = closing
 		})
 	}
-	if s.phase == running && over && !s.over {
+	if s.phase == running && over {
 		next(of("calls off who still polls"), func(w *world, _ *checkedStep) {
 			s := &w.drivers[d]
 			s.phase = leaving
@@ -358,8 +362,8 @@ func (c *checker) interruptStep(d int, of func(string) checkedStep, next steppin
 	st := of("its context ends")
 	st.optional = true
 	next(st, func(w *world, _ *checkedStep) {
-		w.drivers[d].over, w.drivers[d].phase = true, leaving
-		w.excuse(d)
+		s := &w.drivers[d]
+		s.ended, s.batch = true, int8(len(s.mailbox))
 	})
 }
 

@@ -55,7 +55,7 @@ func (c *checker) workerSteps(w *world, d, i int, next stepping) {
 		})
 	}
 	withheld := c.withheld(w, d)
-	if s.over {
+	if s.ended {
 		c.cancelStep(w, d, i, of, goes, next)
 	}
 	switch k.phase {

@@ -78,7 +78,9 @@ func (r request) String() string {
 type checkedDriver struct {
 	phase   sessionPhase
 	resumed bool
-	over    bool // session.over: its context has ended
+	ended   bool // its context has ended
+	over    bool // session.over: it has noticed that
+	batch   int8 // of the mailbox, what session.hear has taken out before the context ended
 	loaded  int  // records of the journal before it was locked
 	plan    *planning
 	mailbox []note

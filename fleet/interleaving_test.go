@@ -62,6 +62,7 @@ func TestEveryInterleavingFindsWrongVariants(t *testing.T) {
 		{"a torn last line stays", readable, bounds{machines: 1, width: 1, wrong: tornStays}},
 		{"a place is given away twice", width, bounds{machines: 2, width: 1, faults: 1, wrong: widthTwice}},
 		{"a second resume differs from the first", resumeTwice, bounds{machines: 1, width: 1, wrong: resumesDifferently}},
+		{"what is called off has another turn", sessionEnds, bounds{machines: 1, width: 1, interrupts: true, wrong: hearsOn}},
 		{"nobody reports a lost response", sessionEnds, bounds{machines: 1, width: 1, faults: 1, wrong: staysSilent}},
 	} {
 		t.Run(v.name, func(t *testing.T) {
