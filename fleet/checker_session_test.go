@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -38,6 +39,7 @@ type bounds struct {
 	interrupts        bool // contexts of drivers may end
 	witness           bool
 	canary            []int
+	pending           int  // records that a session may have pending before it counts as endless; 0: 60
 	wrong             wrong
 	full              bool // nothing is reduced by symmetry
 }
@@ -126,6 +128,9 @@ func (c *checker) tell(w *world, st *checkedStep, n note) {
 	st.told = append(st.told, n)
 	if n.kind != fleet.EventRun && n.kind != fleet.EventIntent {
 		w.pending = addNotes(w.pending, n)
+	}
+	if most := cmp.Or(c.pending, 60); len(w.pending) > most {
+		w.breaks(sessionEnds, "%d events are told, and no intent is among them", most)
 	}
 	if n.kind == fleet.EventHealthy && w.machines[n.of].restarts == 0 {
 		w.breaks(noClaim, "%s is reported as healthy and was never restarted", machineID(int(n.of)))

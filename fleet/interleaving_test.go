@@ -45,6 +45,7 @@ func TestEveryInterleaving(t *testing.T) {
 // TestEveryInterleavingFindsWrongVariants breaks one rule after the other, and sees the
 // property fail that the rule is there for.
 func TestEveryInterleavingFindsWrongVariants(t *testing.T) {
+	rightWithin := make(map[string]bool) // bounds
 	for _, v := range []struct {
 		name     string
 		property string
@@ -62,7 +63,7 @@ func TestEveryInterleavingFindsWrongVariants(t *testing.T) {
 		{"a torn last line stays", readable, bounds{machines: 1, width: 1, wrong: tornStays}},
 		{"a place is given away twice", width, bounds{machines: 2, width: 1, faults: 1, wrong: widthTwice}},
 		{"a second resume differs from the first", resumeTwice, bounds{machines: 1, width: 1, wrong: resumesDifferently}},
-		{"what is called off has another turn", sessionEnds, bounds{machines: 1, width: 1, interrupts: true, wrong: hearsOn}},
+		{"what is called off has another turn", sessionEnds, bounds{machines: 1, width: 1, interrupts: true, pending: 6, wrong: hearsOn}},
 		{"nobody reports a lost response", sessionEnds, bounds{machines: 1, width: 1, faults: 1, wrong: staysSilent}},
 	} {
 		t.Run(v.name, func(t *testing.T) {
@@ -70,8 +71,11 @@ func TestEveryInterleavingFindsWrongVariants(t *testing.T) {
 			r := search(v.bounds)
 			require.Equal(t, v.property, r.broken, r.String())
 			t.Logf("found among %d states:\n%v", r.states, r)
-			v.wrong = right
-			require.Empty(t, search(v.bounds).broken, "without the mistake the property holds")
+			v.wrong, v.pending = right, 0
+			if !rightWithin[v.bounds.String()] {
+				require.Empty(t, search(v.bounds).broken, "without the mistake the property holds")
+				rightWithin[v.bounds.String()] = true
+			}
 		})
 	}
 }
