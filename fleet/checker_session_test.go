@@ -39,7 +39,7 @@ type bounds struct {
 	interrupts        bool // contexts of drivers may end
 	witness           bool
 	canary            []int
-	pending           int  // records that a session may have pending before it counts as endless; 0: 60
+	pending           int // records that a session may have pending before it counts as endless; 0: 60
 	wrong             wrong
 	full              bool // nothing is reduced by symmetry
 }
@@ -288,7 +288,7 @@ func (c *checker) sessionSteps(w *world, d int, next stepping) {
 			})
 		}
 	case running, leaving:
-		if len(s.mailbox) > 0 && (!s.ended || s.over || s.batch > 0 || c.wrong == hearsOn) { // session.hear
+		if len(s.mailbox) > 0 && (!s.ended || s.phase == leaving || s.batch > 0 || c.wrong == hearsOn) { // session.hear
 			next(of("hears"), func(w *world, st *checkedStep) {
 				s := &w.drivers[d]
 				n := s.mailbox[0]
