@@ -13,6 +13,7 @@ type searched struct {
 	c           *checker
 	states      int
 	transitions int
+	classes     int // of states that symmetry takes for one, if the search does not do so
 	finished    int // worlds in which nothing is left to do
 	depth       int
 	broken      string // the property that does not hold; empty if all hold
@@ -46,7 +47,12 @@ func search(within bounds) *searched {
 		copy(k[:], sum[:])
 		return k
 	}
+	classes := make(map[string]bool)
 	visit := func(w *world, from parent) {
+		if c.full {
+			classes[string(c.encode(w, true))] = true
+			r.classes = len(classes)
+		}
 		r.parents = append(r.parents, from)
 		idle := w.drivers[0].phase == off && w.drivers[1].phase == off
 		good := idle && len(w.pending) == 0 && w.replayed.over

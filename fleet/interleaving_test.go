@@ -42,6 +42,29 @@ func TestEveryInterleaving(t *testing.T) {
 	}
 }
 
+// TestEveryInterleavingIsReducedBySymmetry searches without the reduction: it meets the
+// states of the reduced search, each under all its names, and no other.
+func TestEveryInterleavingIsReducedBySymmetry(t *testing.T) {
+	for _, within := range []bounds{
+		{machines: 1, drivers: 2, width: 1},
+		{machines: 2, drivers: 1, width: 2},
+		{machines: 2, drivers: 2, width: 1, faults: 1, allFaults: 1},
+	} {
+		t.Run(within.String(), func(t *testing.T) {
+			if within.machines > 1 && os.Getenv("LONG_TESTS") == "" {
+				t.Skip("takes long; LONG_TESTS is not set")
+			}
+			reduced := search(within)
+			within.full = true
+			full := search(within)
+			t.Logf("%d states of %d", reduced.states, full.states)
+			require.Empty(t, full.broken, full.String())
+			require.Equal(t, reduced.states, full.classes)
+			require.Greater(t, full.states, reduced.states*5/4)
+		})
+	}
+}
+
 // TestEveryInterleavingFindsWrongVariants breaks one rule after the other, and sees the
 // property fail that the rule is there for.
 func TestEveryInterleavingFindsWrongVariants(t *testing.T) {
