@@ -238,7 +238,7 @@ func (c *checker) steps(w *world, yield func(checkedStep, *world)) {
 	}
 	switch {
 	case active && !w.stop && w.stopsLeft > 0:
-		next(checkedStep{what: "Control.Stop is called", driver: -1, machine: -1, n: -1, optional: true}, func(w *world, _ *checkedStep) {
+		next(checkedStep{what: "Control.Stop is called", driver: -1, machine: -1, n: -1, stops: true, optional: true}, func(w *world, _ *checkedStep) {
 			w.stop, w.stopsLeft = true, w.stopsLeft-1
 			for d := range c.drivers {
 				w.excuse(d)

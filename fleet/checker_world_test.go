@@ -144,6 +144,7 @@ type checkedStep struct {
 	told     []note // to OnEvent, in order
 	durable  bool   // an intent has become durable: what beforeSend waits for
 	departs  bool   // a request has left
+	stops    bool   // Control.Stop has returned
 	optional bool   // it need not happen: a crash, a stop, a beginning
 }
 

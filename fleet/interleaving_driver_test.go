@@ -208,6 +208,7 @@ func (sc schedule) drive(t *testing.T) (seen []string, restarts []int) {
 			switch sc.what {
 			case isStopped:
 				stop()
+				o.sees("stop")
 			case crashes:
 				o.dies()
 				next = storage.kill(random)
@@ -221,6 +222,9 @@ func (sc schedule) drive(t *testing.T) (seen []string, restarts []int) {
 		require.NoError(t, err)
 		defer client.CloseIdleConnections()
 		_, err = fleet.Run(ctx, client, plan, options.WithFiles(watchedDisk{storage, o}))
+		if sc.what == isStopped { // a resumed run has another Control
+			clear(o.at)
+		}
 		for range 2 { // what is unknown is looked at by each
 			if o.isDead() {
 				o.seen = append(o.seen, "crash")
@@ -257,6 +261,8 @@ func (s checkedStep) labels() []string {
 		all = append(all, "sent "+machineID(int(s.machine)))
 	case s.n >= 0:
 		all = append(all, "crash")
+	case s.stops:
+		all = append(all, "stop")
 	}
 	for _, n := range s.told {
 		if n.kind == fleet.EventIntent { // see Planner.Facts
