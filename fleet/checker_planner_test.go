@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ecsreboot/ecsreboot/fleet"
@@ -171,8 +172,7 @@ func (p *planning) ask(replay bool, notes ...note) *planned {
 	result := new(planned)
 	result.actions, result.err = p.all.call(planner, call)
 	if result.err == nil {
-		calls := append(p.calls[:len(p.calls):len(p.calls)], call)
-		result.next = p.all.keep(planner, calls)
+		result.next = p.all.keep(planner, append(slices.Clone(p.calls), call))
 	}
 	p.known[call] = result
 	return result

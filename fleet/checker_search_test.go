@@ -3,6 +3,7 @@ package fleet_test
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ecsreboot/ecsreboot/fleet"
@@ -117,12 +118,12 @@ func (r *searched) path(state, last int) []checkedStep {
 	}
 	var trace []checkedStep
 	w := r.c.initAgain()
-	for i := len(choices) - 1; i >= 0; i-- {
+	for _, choice := range slices.Backward(choices) {
 		n := 0
 		var next world
 		var taken checkedStep
 		r.c.steps(&w, func(st checkedStep, after *world) {
-			if n == choices[i] {
+			if n == choice {
 				next, taken = *after, st
 			}
 			n++

@@ -131,7 +131,7 @@ func (c *checker) sendSteps(w *world, d, i int, withheld fleet.Reason, of func(s
 	case k.phase == looked && s.resumed && k.recent: // startedRecently
 		goes("does not send:", idle, note{kind: fleet.EventSkipped, reason: fleet.ReasonUptime})
 	case k.phase == looked:
-		next(of("writes the intent of"), func(w *world, st *checkedStep) {
+		next(of("writes the intent of"), func(w *world, _ *checkedStep) {
 			k := &w.drivers[d].workers[i]
 			k.phase, k.attempt = recording, k.attempt+1
 			w.pending = addNotes(w.pending, note{kind: fleet.EventIntent, of: int8(i), attempt: k.attempt})

@@ -174,7 +174,7 @@ func (s checkedStep) String() string {
 }
 
 // addNotes appends to a list that other worlds may share.
-func addNotes(list []note, n ...note) []note { return append(list[:len(list):len(list)], n...) }
+func addNotes(list []note, n ...note) []note { return append(slices.Clip(list), n...) }
 
 // mayFail reports whether something may yet go wrong with a machine.
 func (w *world) mayFail(i int) bool { return w.machines[i].faults > 0 && w.faultsLeft > 0 }

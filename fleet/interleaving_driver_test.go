@@ -309,10 +309,10 @@ func (c *checker) follow(seen []string) (worlds []world, came int) {
 				switch labels := st.labels(); {
 				case len(labels) == 0:
 					keep(&todo, known, modelAt{*after, at.tells})
-				case labels[0] == "crash" && labels[0] == what: // what was about to be told is not
+				case st.n >= 0 && what == "crash": // what was about to be told is not
 					keep(&next, reached, modelAt{world: *after})
 				case strings.HasPrefix(labels[0], "told ") && len(at.tells) > 0: // after those of the step before
-				case labels[0] == what:
+				case labels[0] == what && st.n < 0:
 					keep(&next, reached, modelAt{*after, append(slices.Clone(at.tells), labels[1:]...)})
 				}
 			})
