@@ -44,7 +44,7 @@ func (c *checker) encode(w *world, reduce bool) []byte {
 	}
 	for _, d := range drivers {
 		s := &w.drivers[d]
-		out = append(out, byte(s.phase), bits(s.resumed, s.ended, s.over, w.lock == int8(d)), byte(s.batch), byte(len(s.mailbox)))
+		out = append(out, byte(s.phase), bits(s.resumed, s.ended, s.over, s.missed, w.lock == int8(d)), byte(s.batch), byte(len(s.mailbox)))
 		out = appendPlan(out, s.plan)
 		for i, n := range s.mailbox {
 			if n.of == ofRun {

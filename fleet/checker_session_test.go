@@ -244,6 +244,14 @@ func (c *checker) steps(w *world, yield func(checkedStep, *world)) {
 				w.excuse(d)
 			}
 		})
+		for d := range c.drivers { // the lock leaves one of them at most
+			if c.mayHear(&w.drivers[d]) {
+				next(checkedStep{what: "Control.Stop is called between session.held and session.take", driver: int8(d), machine: -1, n: -1, stops: true, optional: true}, func(w *world, _ *checkedStep) {
+					w.stop, w.stopsLeft, w.drivers[d].missed = true, w.stopsLeft-1, true
+					w.excuse(d)
+				})
+			}
+		}
 	case !active && w.stop:
 		next(checkedStep{what: "the operator lifts the stop", driver: -1, machine: -1, n: -1, optional: true}, func(w *world, _ *checkedStep) { w.stop = false })
 	}
@@ -288,12 +296,15 @@ func (c *checker) sessionSteps(w *world, d int, next stepping) {
 			})
 		}
 	case running, leaving:
-		if len(s.mailbox) > 0 && (!s.ended || s.phase == leaving || s.batch > 0 || c.wrong == hearsOn) { // session.hear
+		if c.mayHear(s) { // session.hear
 			next(of("hears"), func(w *world, st *checkedStep) {
 				s := &w.drivers[d]
-				n := s.mailbox[0]
-				s.mailbox, s.batch = s.mailbox[1:], max(0, s.batch-1)
-				c.take(w, d, st, append(c.held(w, d), n)...)
+				n, held := s.mailbox[0], c.held(w, d)
+				if s.missed {
+					held = nil
+				}
+				s.mailbox, s.batch, s.missed = s.mailbox[1:], max(0, s.batch-1), false
+				c.take(w, d, st, append(held, n)...)
 			})
 		}
 		c.endSteps(w, d, of, next)
@@ -303,6 +314,12 @@ func (c *checker) sessionSteps(w *world, d int, next stepping) {
 			w.drivers[d], w.lock = checkedDriver{}, unlocked
 		})
 	}
+}
+
+// mayHear reports whether session.hear may take the next report of a worker.
+func (c *checker) mayHear(s *checkedDriver) bool {
+	return (s.phase == running || s.phase == leaving) && len(s.mailbox) > 0 &&
+		(!s.ended || s.phase == leaving || s.batch > 0 || c.wrong == hearsOn)
 }
 
 // endSteps are how session.run leaves its loop, and what comes after it.
@@ -321,6 +338,12 @@ func (c *checker) endSteps(w *world, d int, of func(string) checkedStep, next st
 	over := s.plan.over || c.wrong == endsEarly && s.plan.stopped != "" && busy == 0
 	if c.wrong == endsEarly {
 		over = over || c.allSent(s)
+	}
+	if s.missed { // it is about to take a report; only its context may end before that
+		if s.phase == running && c.interrupts && !s.ended && !over {
+			c.interruptStep(d, of, next)
+		}
+		return
 	}
 	if s.phase == running && c.heedsStop(w, d) && s.plan.stopped == "" && !s.plan.over {
 		next(of("notices the stop"), func(w *world, st *checkedStep) { c.take(w, d, st, c.held(w, d)...) })

@@ -81,6 +81,7 @@ type checkedDriver struct {
 	ended   bool // its context has ended
 	over    bool // session.over: it has noticed that
 	batch   int8 // of the mailbox, what session.hear has taken out before the context ended
+	missed  bool // session.hear has called session.held, and the stop came before session.take
 	loaded  int  // records of the journal before it was locked
 	plan    *planning
 	mailbox []note

@@ -73,6 +73,14 @@ func (o *watcher) enters(what string) (happens func()) {
 	return func() {}
 }
 
+// stops calls Control.Stop. Nothing is seen between the call and its note.
+func (o *watcher) stops(control *fleet.Control) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	control.Stop()
+	o.seen = append(o.seen, "stop")
+}
+
 func (o *watcher) isDead() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -199,7 +207,7 @@ func (sc schedule) drive(t *testing.T) (seen []string, restarts []int) {
 			Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(sc.width), MaxFailed: fleet.Count(sc.machines), AllowWide: true, Canary: []int{}}, MinReady: -1},
 			Journal:  "run.journal", OnEvent: o.tells, Control: new(fleet.Control),
 		}
-		stop := options.Control.Stop
+		control := options.Control
 		plan := s.plan()
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
@@ -207,8 +215,7 @@ func (sc schedule) drive(t *testing.T) (seen []string, restarts []int) {
 		o.at[sc.at] = func() {
 			switch sc.what {
 			case isStopped:
-				stop()
-				o.sees("stop")
+				o.stops(control)
 			case crashes:
 				o.dies()
 				next = storage.kill(random)
