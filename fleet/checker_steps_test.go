@@ -180,6 +180,13 @@ func (c *checker) depart(w *world, d, i int) {
 	k.phase, k.left = sent, true
 }
 
+// calledOff is what follower.verdict makes of a refusal once the context has ended: it sees
+// that at once, or its poll fails.
+var calledOff = []note{
+	{kind: fleet.EventUnsent, reason: fleet.ReasonInterrupted},
+	{kind: fleet.EventFailed, reason: fleet.ReasonRefused},
+}
+
 // answerSteps are what the driver learns of its request.
 func (c *checker) answerSteps(w *world, d, i int, of func(string) checkedStep, goes going, next stepping) {
 	m := w.machines[i]
@@ -206,6 +213,11 @@ func (c *checker) answerSteps(w *world, d, i int, of func(string) checkedStep, g
 		goes("reads that the service accepted", following, note{kind: fleet.EventAccepted})
 	case refusedRequest:
 		knows("reads that the service refused", idle, note{kind: fleet.EventFailed, reason: fleet.ReasonRefused, running: !m.down})
+		if w.drivers[d].ended {
+			for _, n := range calledOff {
+				knows("is called off, and knows that the service refused", idle, n)
+			}
+		}
 	case throttled: // the client calls beforeSend again
 		knows("reads that the service throttled", looked)
 	case dropped:
@@ -277,12 +289,23 @@ func (c *checker) witnessSteps(w *world, d, i int, of func(string) checkedStep, 
 		if m.request == throttled && !k.earlier { // the instance waits for another turn
 			verdict = note{kind: fleet.EventUnsent, of: int8(i), reason: fleet.ReasonThrottled, witness: true}
 		}
-		next(of("the witness has seen the refusal of"), func(w *world, _ *checkedStep) {
-			s := &w.drivers[d]
-			w.machines[i].known = true
-			s.workers[i] = worker{}
-			s.mailbox = addNotes(s.mailbox, verdict)
-		})
+		verdicts := []note{verdict}
+		if w.drivers[d].ended {
+			for _, n := range calledOff {
+				if n.kind == fleet.EventUnsent && !k.earlier || n.kind == verdict.kind { // see follower.tellEnd
+					n.of, n.witness = int8(i), n.kind == fleet.EventFailed
+					verdicts = append(verdicts, n)
+				}
+			}
+		}
+		for _, n := range verdicts {
+			next(of("the witness has seen the refusal of"), func(w *world, _ *checkedStep) {
+				s := &w.drivers[d]
+				w.machines[i].known = true
+				s.workers[i] = worker{}
+				s.mailbox = addNotes(s.mailbox, n)
+			})
+		}
 	}
 	if !m.down {
 		goes("the witness has no trace of", watching, note{kind: fleet.EventUnknown, reason: fleet.ReasonNotProven})

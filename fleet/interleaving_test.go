@@ -17,7 +17,7 @@ func TestEveryInterleaving(t *testing.T) {
 		long                bool
 	}{
 		{bounds: bounds{machines: 1, drivers: 2, width: 1, faults: 1, stops: 1}, states: 17467, transitions: 124166},
-		{bounds: bounds{machines: 1, drivers: 1, width: 1, faults: 1, interrupts: true, witness: true}, states: 14526, transitions: 88323},
+		{bounds: bounds{machines: 1, drivers: 1, width: 1, faults: 1, interrupts: true, witness: true}, states: 14880, transitions: 90589},
 		{bounds: bounds{machines: 2, drivers: 2, width: 1, faults: 1, allFaults: 1}, states: 10238, transitions: 62740},
 		{bounds: bounds{machines: 2, drivers: 1, width: 2}, states: 35729, transitions: 248493},
 		{bounds: bounds{machines: 3, drivers: 2, width: 1, faults: 1, allFaults: 1}, states: 22763, transitions: 141414, long: true},
