@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -204,7 +205,7 @@ func (sc schedule) drive(t *testing.T) (seen []string, restarts []int) {
 		storage := newDisk()
 		random := rand.New(rand.NewPCG(uint64(sc.at), 8))
 		options := fleet.Options{
-			Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(sc.width), MaxFailed: fleet.Count(sc.machines), AllowWide: true, Canary: []int{}}, MinReady: -1},
+			Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(sc.width), MaxFailed: fleet.Count(sc.machines), AllowWide: true, Canary: []int{}}, MinReady: -1, UnknownGrace: 10 * time.Second},
 			Journal:  "run.journal", OnEvent: o.tells, Control: new(fleet.Control),
 		}
 		control := options.Control
@@ -357,17 +358,18 @@ func TestDriversFollowTheModel(t *testing.T) {
 	for _, sc := range []struct {
 		name string
 		schedule
+		long bool
 	}{
-		{"all is well", schedule{bounds: one}},
-		{"the response is lost", schedule{bounds: one, inject: []ecstest.Fault{on("i-00001", lost)}}},
-		{"the request is lost", schedule{bounds: one, inject: []ecstest.Fault{on("i-00001", never)}}},
-		{"throttled", schedule{bounds: worse, inject: []ecstest.Fault{on("i-00001", throttles)}}},
-		{"refused", schedule{bounds: worse, inject: []ecstest.Fault{on("i-00001", refusal)}}},
-		{"two, one is refused", schedule{bounds: bad, inject: []ecstest.Fault{on("i-00001", refusal)}}},
-		{"two at once", schedule{bounds: wide, inject: []ecstest.Fault{on("i-00002", lost)}}},
+		{"all is well", schedule{bounds: one}, false},
+		{"the response is lost", schedule{bounds: one, inject: []ecstest.Fault{on("i-00001", lost)}}, false},
+		{"the request is lost", schedule{bounds: one, inject: []ecstest.Fault{on("i-00001", never)}}, false},
+		{"throttled", schedule{bounds: worse, inject: []ecstest.Fault{on("i-00001", throttles)}}, false},
+		{"refused", schedule{bounds: worse, inject: []ecstest.Fault{on("i-00001", refusal)}}, true},
+		{"two, one is refused", schedule{bounds: bad, inject: []ecstest.Fault{on("i-00001", refusal)}}, true},
+		{"two at once", schedule{bounds: wide, inject: []ecstest.Fault{on("i-00002", lost)}}, true},
 	} {
 		t.Run(sc.name, func(t *testing.T) {
-			if sc.machines > 1 && os.Getenv("LONG_TESTS") == "" {
+			if sc.long && os.Getenv("LONG_TESTS") == "" {
 				t.Skip("takes long; LONG_TESTS is not set")
 			}
 			whole, _ := sc.drive(t)
