@@ -23,10 +23,10 @@ func TestEveryInterleaving(t *testing.T) {
 		{bounds: bounds{machines: 3, drivers: 2, width: 1, faults: 1, allFaults: 1}, states: 22763, transitions: 141414, long: true},
 		{bounds: bounds{machines: 3, drivers: 2, width: 1, faults: 1}, states: 91791, transitions: 596546, long: true},
 		{bounds: bounds{machines: 2, drivers: 1, width: 2, faults: 1, allFaults: 1}, states: 278414, transitions: 1962213, long: true},
-		{bounds: bounds{machines: 2, drivers: 2, width: 1, faults: 1, allFaults: 1, interrupts: true}, states: 83254, transitions: 581522, long: true},
+		{bounds: bounds{machines: 2, drivers: 2, width: 1, faults: 1, allFaults: 1, interrupts: true}, states: 83806, transitions: 584978, long: true},
 		{bounds: bounds{machines: 2, drivers: 2, width: 1, faults: 1, allFaults: 1, witness: true}, states: 814310, transitions: 8523106, long: true},
-		{bounds: bounds{machines: 1, drivers: 2, width: 1, faults: 2, stops: 1, interrupts: true, witness: true}, states: 344578, transitions: 2876376, long: true},
-		{bounds: bounds{machines: 2, drivers: 2, width: 1, faults: 1, stops: 1}, states: 134217, transitions: 1002760, long: true},
+		{bounds: bounds{machines: 1, drivers: 2, width: 1, faults: 2, stops: 1, interrupts: true, witness: true}, states: 383776, transitions: 3156070, long: true},
+		{bounds: bounds{machines: 2, drivers: 2, width: 1, faults: 1, stops: 1}, states: 142339, transitions: 1056542, long: true},
 	} {
 		t.Run(c.String(), func(t *testing.T) {
 			if c.long && os.Getenv("LONG_TESTS") == "" {
