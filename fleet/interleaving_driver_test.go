@@ -48,8 +48,8 @@ type watcher struct {
 	mu     sync.Mutex
 	seen   []string
 	points int
-	at     map[int]func() // what is done when so much was seen
-	dead   bool           // the process has crashed: nothing of it is seen, and nothing leaves
+	at     map[int]func(what string) // what is done when so much was seen
+	dead   bool                      // the process has crashed: nothing of it is seen, and nothing leaves
 }
 
 // sees notes what is seen, and lets happen what comes after it.
@@ -69,17 +69,23 @@ func (o *watcher) enters(what string) (happens func()) {
 	o.seen = append(o.seen, what)
 	o.points++
 	if do := o.at[o.points]; do != nil {
-		return do
+		return func() { do(what) }
 	}
 	return func() {}
 }
 
-// stops calls Control.Stop. Nothing is seen between the call and its note.
-func (o *watcher) stops(control *fleet.Control) {
+// stops calls Control.Stop after what was seen. Nothing is seen between the call and its
+// note. An intent that has just become durable has not passed its last check by then:
+// recorder.intend returns after the stop.
+func (o *watcher) stops(control *fleet.Control, after string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	control.Stop()
-	o.seen = append(o.seen, "stop")
+	what := "stop"
+	if strings.HasPrefix(after, "durable ") {
+		what += " at " + after
+	}
+	o.seen = append(o.seen, what)
 }
 
 func (o *watcher) isDead() bool {
@@ -201,7 +207,7 @@ func (sc schedule) drive(t *testing.T) (seen []string, restarts []int) {
 	t.Helper()
 	inBubble(t, sc.machines, ecstest.Options{}, func(t *testing.T, s *service) {
 		s.Inject(sc.inject...)
-		o := &watcher{at: make(map[int]func())}
+		o := &watcher{at: make(map[int]func(string))}
 		storage := newDisk()
 		random := rand.New(rand.NewPCG(uint64(sc.at), 8))
 		options := fleet.Options{
@@ -213,10 +219,10 @@ func (sc schedule) drive(t *testing.T) (seen []string, restarts []int) {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		next := storage
-		o.at[sc.at] = func() {
+		o.at[sc.at] = func(what string) {
 			switch sc.what {
 			case isStopped:
-				o.stops(control)
+				o.stops(control, what)
 			case crashes:
 				o.dies()
 				next = storage.kill(random)
@@ -281,7 +287,17 @@ func (s checkedStep) labels() []string {
 	return all
 }
 
-// follower is a world in which the model may be after what was seen, and what it has yet to
+// stopsAt reports whether a stop that is seen right at an intent may come in a world.
+func (w *world) stopsAt(what string) bool {
+	for i, k := range w.drivers[0].workers {
+		if what == "stop at durable "+machineID(i) {
+			return k.phase == recorded
+		}
+	}
+	return false
+}
+
+// modelAt is a world in which the model may be after what was seen, and what it has yet to
 // tell of its last step.
 type modelAt struct {
 	world world
@@ -320,7 +336,7 @@ func (c *checker) follow(seen []string) (worlds []world, came int) {
 				case st.n >= 0 && what == "crash": // what was about to be told is not
 					keep(&next, reached, modelAt{world: *after})
 				case strings.HasPrefix(labels[0], "told ") && len(at.tells) > 0: // after those of the step before
-				case labels[0] == what && st.n < 0:
+				case (labels[0] == what || st.stops && at.world.stopsAt(what)) && st.n < 0:
 					keep(&next, reached, modelAt{*after, append(slices.Clone(at.tells), labels[1:]...)})
 				}
 			})
