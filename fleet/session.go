@@ -88,7 +88,11 @@ func (s *session) run(ctx context.Context, first ...Event) {
 	for !s.isOver() {
 		select {
 		case <-s.told.filled:
-			s.hear(work)
+			// Once ctx has ended, goroutines report that they were called off. That must not
+			// give their instances another turn, so these reports are taken after the loop.
+			if ctx.Err() == nil {
+				s.hear(work)
+			}
 		case <-control:
 			control = s.options.Control.watch()
 			s.take(work, s.held()...)

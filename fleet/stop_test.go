@@ -3,6 +3,7 @@ package fleet_test
 import (
 	"context"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -217,4 +218,31 @@ func TestContinueTellsUnsent(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, seen.of(fleet.EventUnsent))
 	})
+}
+
+// TestInterruptedRunGivesNoOtherTurn: what a run calls off when its context ends waits for
+// another session, and has no further turn in this one.
+func TestInterruptedRunGivesNoOtherTurn(t *testing.T) {
+	for range 20 { // the session and its goroutines notice it in any order
+		inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
+			ctx, cancel := context.WithCancel(context.Background())
+			var seen trace
+			var late atomic.Int64 // calls of the blocker
+			_, err := fleet.Run(ctx, s.client, s.plan(), fleet.Options{
+				Settings: fleet.Settings{Rules: atOnce},
+				OnEvent: func(e fleet.Event) {
+					seen = append(seen, e)
+					cancel()
+				},
+				Blocker: func(context.Context, fleet.Target) error {
+					late.Add(1)
+					return nil
+				},
+			})
+			require.ErrorIs(t, err, context.Canceled)
+			require.LessOrEqual(t, late.Load(), int64(3), "each instance had one turn")
+			require.LessOrEqual(t, len(seen.of(fleet.EventUnsent)), 3)
+			s.restartedOnce()
+		})
+	}
 }
