@@ -44,6 +44,9 @@ type poller struct {
 	resumes  time.Time // when the next request may leave, unless it is for a baseline
 	calls    int       // calls in progress
 	held     int       // calls in progress that wait for the pacer
+	limit    float64   // the last known rate limit, in requests a minute; 0 if none is known
+	limitAt  time.Time // when the pacer knew it
+	lists    lists
 }
 
 // poll asks for the state of one instance on behalf of one wait.
@@ -51,6 +54,7 @@ type poll struct {
 	ctx      context.Context //nolint:containedctx // a call that takes the poll along has its values
 	id       string
 	baseline bool // for a baseline, so it is retried: no other poll follows
+	down     bool // an earlier poll showed the instance down
 
 	earliest, due time.Time // when the poll may and when it must leave
 	since         time.Time // when the wait for the service began
@@ -97,10 +101,11 @@ type pollCall struct {
 }
 
 // pollWithin starts a poll that leaves after wait at the latest, and after half of wait at
-// the earliest, so that the polls of several waits soon share their requests.
-func (p *poller) pollWithin(ctx context.Context, id string, wait time.Duration) *poll {
+// the earliest, so that the polls of several waits soon share their requests. down says that
+// an earlier poll showed the instance down.
+func (p *poller) pollWithin(ctx context.Context, id string, wait time.Duration, down bool) *poll {
 	now := time.Now()
-	q := &poll{ctx: ctx, id: id, earliest: now.Add(wait / 2), due: now.Add(wait), done: make(chan struct{})}
+	q := &poll{ctx: ctx, id: id, down: down, earliest: now.Add(wait / 2), due: now.Add(wait), done: make(chan struct{})}
 	q.since = q.due
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -37,6 +37,14 @@ const (
 	// rest is for other programs. The share is less than half, because the pacer may
 	// estimate the limit somewhat too high.
 	pollShare = 0.45
+	// limitMemory is how long the poller remembers a learned rate limit. The pacer forgets a
+	// limit that has delayed no call for three minutes, and a poller that takes less than half
+	// of the limit is never delayed. Without a memory, the polls would exceed the limit every
+	// few minutes.
+	limitMemory = time.Hour
+	// manyPolls is how many polls must wait to leave so that they may take their share of a
+	// known rate limit, even if calls then leave more often than every minPollPause.
+	manyPolls = 1000
 )
 
 func (p *poller) enqueueLocked(q *poll) {
@@ -51,6 +59,7 @@ func (p *poller) dequeueLocked(q *poll) {
 	} else {
 		heap.Remove(&p.early, q.index)
 	}
+	p.lists.abandonLocked(p)
 	p.departLocked()
 }
 
@@ -62,6 +71,10 @@ func (p *poller) departLocked() {
 		p.ready.add(q, q.due)
 	}
 	for len(p.ready) > 0 && p.held == 0 && !p.nextLocked().After(now) {
+		if p.lists.dueLocked(p, now) {
+			p.startPageLocked()
+			continue
+		}
 		batch := make([]*poll, 0, min(len(p.ready), maxInstanceIDs))
 		for len(batch) < cap(batch) {
 			batch = append(batch, p.ready.first())
@@ -143,6 +156,7 @@ func (p *poller) startLocked(batch []*poll) {
 		ctx, release = context.WithDeadline(ctx, limit)
 	}
 	p.calls++
+	p.lists.byIDs++
 	go func() {
 		defer cancel(nil)
 		defer release()
@@ -171,13 +185,24 @@ func (p *poller) hasLeft(call *pollCall) {
 	p.held--
 	call.left = time.Now()
 	p.lastLeft = call.left
-	pause := minPollPause
-	if state := p.client.describeGate.state(); state.RatePerMinute > 0 && !state.Seeking {
-		pause = max(pause, time.Duration(float64(time.Minute)/pollShare/state.RatePerMinute))
-	}
-	ahead := max(0, p.resumes.Sub(call.left)) + pause
+	ahead := max(0, p.resumes.Sub(call.left)) + p.pauseLocked(call.left)
 	p.resumes = call.left.Add(min(ahead, maxPollPause))
 	p.departLocked()
+}
+
+// pauseLocked returns the mean time between two calls.
+func (p *poller) pauseLocked(now time.Time) time.Duration {
+	if state := p.client.describeGate.state(); state.RatePerMinute > 0 && !state.Seeking {
+		p.limit, p.limitAt = state.RatePerMinute, now
+	}
+	if p.limit == 0 || now.Sub(p.limitAt) > limitMemory {
+		return minPollPause
+	}
+	pause := time.Duration(float64(time.Minute) / pollShare / p.limit)
+	if len(p.ready) < manyPolls {
+		return max(pause, minPollPause)
+	}
+	return pause
 }
 
 // pollHeap is a heap of polls by their time.

@@ -193,7 +193,7 @@ func (w *watch) run(ctx context.Context) {
 			return
 		}
 		plan.begun = time.Now()
-		next = polls.pollWithin(ctx, id, plan.delay())
+		next = polls.pollWithin(ctx, id, plan.delay(), plan.down)
 	} else { // it was sent some time ago
 		next = polls.pollSoon(ctx, id, false)
 	}
@@ -213,7 +213,7 @@ func (w *watch) run(ctx context.Context) {
 					return
 				}
 				plan = schedule{begun: time.Now()}
-				next = polls.pollWithin(ctx, id, plan.delay())
+				next = polls.pollWithin(ctx, id, plan.delay(), plan.down)
 			}
 		case <-ctx.Done():
 		}
@@ -223,7 +223,7 @@ func (w *watch) run(ctx context.Context) {
 		}
 		w.add(f)
 		plan.observe(f.Status)
-		next = polls.pollWithin(ctx, id, plan.delay())
+		next = polls.pollWithin(ctx, id, plan.delay(), plan.down)
 	}
 }
 
