@@ -28,7 +28,7 @@ import (
 //   - No wait, no request and no function of the caller runs while mu is held. With mu
 //     held, inVainLocked and hasLeft take the lock of the client's internal pacer, which
 //     never takes mu.
-//   - A poll is in one place: in one of the two queues, or in the call that took it along.
+//   - A poll is in one place: in one of the three queues, or in the call that took it along.
 //     An answered poll is in no queue.
 //   - The answer of a poll is written once, before done is closed. A goroutine that has
 //     seen done closed reads the answer without mu.
@@ -38,10 +38,11 @@ type poller struct {
 	mu       sync.Mutex
 	early    pollHeap // the polls that may not leave yet, by when they may
 	ready    pollHeap // the polls that may leave, by when they must
+	urgent   pollHeap // the polls for baselines, likewise
 	timer    *time.Timer
 	wakes    time.Time // when the timer fires; zero if it does not
 	lastLeft time.Time // when the last request left
-	resumes  time.Time // when the next request may leave, unless it is for a baseline
+	resumes  time.Time // when the next request may leave; one for a baseline may leave sooner
 	calls    int       // calls in progress
 	held     int       // calls in progress that wait for the pacer
 	limit    float64   // the last known rate limit, in requests a minute; 0 if none is known

@@ -45,8 +45,7 @@ const (
 	listPause = time.Minute
 )
 
-// lists is what the poller knows of the lists by status. Its fields are guarded by mu of the
-// poller.
+// lists is what the poller knows of the lists by status, guarded by its mu.
 type lists struct {
 	current *statusList // the one in progress, or nil
 	pages   int         // of the last complete lists
@@ -69,25 +68,25 @@ type statusList struct {
 	cancel   context.CancelFunc
 }
 
-// dueLocked reports whether the next request, for which a poll waits, is one for a page of a
-// list.
-func (l *lists) dueLocked(p *poller, now time.Time) bool {
+// listsLocked reports whether the next request is one for a page of a list.
+func (p *poller) listsLocked(now time.Time) bool {
+	l := &p.lists
 	switch {
-	case p.ready[0].baseline, l.denied:
-		return false
+	case len(p.ready) == 0, p.resumes.After(now), p.ready[0].at.After(now), l.denied:
+		return false // the next request is for baselines
 	case l.current != nil:
 		return !l.current.busy
-	case l.byIDs < l.pages, now.Before(l.resume), len(p.ready) < listSaves*len(listedStatuses)*maxInstanceIDs:
+	case l.byIDs < l.pages, now.Before(l.resume), p.client.describeGate.state().Closed:
 		return false
 	}
 	up := 0
 	for _, q := range p.ready {
-		if !q.baseline && !q.down {
+		if !q.down {
 			up++
 		}
 	}
 	most := up / maxInstanceIDs / listSaves
-	if most < max(l.pages, len(listedStatuses)) || p.client.describeGate.state().Closed {
+	if most < max(l.pages, len(listedStatuses)) {
 		return false
 	}
 	l.current = &statusList{statuses: listedStatuses[:], most: most}
@@ -175,7 +174,7 @@ func (p *poller) answerListedLocked(turn *statusList, page instancePage) int {
 	}
 	answered := slices.DeleteFunc(slices.Clone(p.ready), func(q *poll) bool {
 		_, ok := listed[q.id]
-		return !ok || q.baseline || q.earliest.After(turn.listed)
+		return !ok || q.earliest.After(turn.listed)
 	})
 	for _, q := range answered {
 		heap.Remove(&p.ready, q.index)
@@ -197,7 +196,7 @@ func (p *poller) unlistedLocked(turn *statusList) {
 
 // abandonLocked ends the list in progress if no poll waits any more.
 func (l *lists) abandonLocked(p *poller) {
-	if turn := l.current; turn != nil && len(p.ready)+len(p.early) == 0 {
+	if turn := l.current; turn != nil && len(p.ready)+len(p.urgent)+len(p.early) == 0 {
 		l.current = nil
 		if turn.busy {
 			turn.cancel()

@@ -28,10 +28,11 @@ const (
 	maxPollCalls = 8
 	// hangingPause is the time between calls while the service hangs.
 	hangingPause = time.Second
-	// minPollPause is the least mean time between calls without baselines. With more than a
-	// few hundred waits, polls wait for this pause, and so more of them share a call.
+	// minPollPause is the least mean time between calls. With more than a few hundred waits,
+	// polls wait for this pause, and so more of them share a call.
 	minPollPause = 350 * time.Millisecond
-	// maxPollPause limits how long polls wait because of earlier calls.
+	// maxPollPause limits how long polls wait because of earlier calls, and so by how much
+	// calls for baselines may be ahead of their mean time.
 	maxPollPause = 30 * time.Second
 	// pollShare is the share of a known rate limit that all calls of the poller take. The
 	// rest is for other programs. The share is less than half, because the pacer may
@@ -54,10 +55,11 @@ func (p *poller) enqueueLocked(q *poll) {
 
 // dequeueLocked removes a poll from the queue in which it waits.
 func (p *poller) dequeueLocked(q *poll) {
-	if q.index < len(p.ready) && p.ready[q.index] == q {
-		heap.Remove(&p.ready, q.index)
-	} else {
-		heap.Remove(&p.early, q.index)
+	for _, queue := range [...]*pollHeap{&p.ready, &p.urgent, &p.early} {
+		if q.index < len(*queue) && (*queue)[q.index] == q {
+			heap.Remove(queue, q.index)
+			break
+		}
 	}
 	p.lists.abandonLocked(p)
 	p.departLocked()
@@ -68,22 +70,19 @@ func (p *poller) departLocked() {
 	now := time.Now()
 	for len(p.early) > 0 && !p.early[0].at.After(now) {
 		q := p.early.first()
-		p.ready.add(q, q.due)
+		if q.baseline {
+			p.urgent.add(q, q.due)
+		} else {
+			p.ready.add(q, q.due)
+		}
 	}
-	for len(p.ready) > 0 && p.held == 0 && !p.nextLocked().After(now) {
-		if p.lists.dueLocked(p, now) {
+	next := p.nextLocked()
+	for ; !next.IsZero() && !next.After(now); next = p.nextLocked() {
+		if p.listsLocked(now) {
 			p.startPageLocked()
-			continue
+		} else {
+			p.startLocked(p.batchLocked())
 		}
-		batch := make([]*poll, 0, min(len(p.ready), maxInstanceIDs))
-		for len(batch) < cap(batch) {
-			batch = append(batch, p.ready.first())
-		}
-		p.startLocked(batch)
-	}
-	var next time.Time
-	if len(p.ready) > 0 && p.held == 0 {
-		next = p.nextLocked()
 	}
 	if len(p.early) > 0 && (next.IsZero() || p.early[0].at.Before(next)) {
 		next = p.early[0].at
@@ -91,17 +90,44 @@ func (p *poller) departLocked() {
 	p.wakeLocked(next)
 }
 
-// nextLocked returns when the call for the most urgent poll leaves.
-func (p *poller) nextLocked() time.Time {
-	first := p.ready[0]
-	next := first.at
-	if !first.baseline && p.resumes.After(next) {
-		next = p.resumes
+// batchLocked takes the polls of the next call out of their queues. While other polls may
+// leave, baselines take no more than half of a call, so that restarts also end.
+func (p *poller) batchLocked() []*poll {
+	baselines := min(len(p.urgent), maxInstanceIDs-min(len(p.ready), maxInstanceIDs/2))
+	batch := make([]*poll, 0, min(baselines+len(p.ready), maxInstanceIDs))
+	for len(batch) < baselines {
+		batch = append(batch, p.urgent.first())
 	}
-	if hanging := p.lastLeft.Add(hangingPause); p.calls >= maxPollCalls && hanging.After(next) {
-		next = hanging
+	for len(batch) < cap(batch) {
+		batch = append(batch, p.ready.first())
+	}
+	return batch
+}
+
+// nextLocked returns when the next call leaves, or zero if no poll may leave.
+func (p *poller) nextLocked() (next time.Time) {
+	if p.held > 0 {
+		return time.Time{}
+	}
+	if len(p.urgent) > 0 {
+		next = latest(p.urgent[0].at, p.resumes.Add(-maxPollPause))
+	}
+	if len(p.ready) > 0 {
+		if polls := latest(p.ready[0].at, p.resumes); next.IsZero() || polls.Before(next) {
+			next = polls
+		}
+	}
+	if p.calls >= maxPollCalls && !next.IsZero() {
+		next = latest(next, p.lastLeft.Add(hangingPause))
 	}
 	return next
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // wakeLocked sets the timer to a time, or stops the timer if the time is zero.
@@ -185,8 +211,8 @@ func (p *poller) hasLeft(call *pollCall) {
 	p.held--
 	call.left = time.Now()
 	p.lastLeft = call.left
-	ahead := max(0, p.resumes.Sub(call.left)) + p.pauseLocked(call.left)
-	p.resumes = call.left.Add(min(ahead, maxPollPause))
+	ahead := min(max(0, p.resumes.Sub(call.left)), maxPollPause)
+	p.resumes = call.left.Add(ahead + p.pauseLocked(call.left))
 	p.departLocked()
 }
 
@@ -219,11 +245,7 @@ func (h *pollHeap) first() *poll { return heap.Pop(h).(*poll) }
 func (h *pollHeap) Len() int { return len(*h) }
 
 func (h *pollHeap) Less(i, j int) bool {
-	a, b := (*h)[i], (*h)[j]
-	if a.baseline != b.baseline {
-		return a.baseline // a restart waits for it
-	}
-	return a.at.Before(b.at)
+	return (*h)[i].at.Before((*h)[j].at)
 }
 
 func (h *pollHeap) Swap(i, j int) {
