@@ -31,9 +31,11 @@ const (
 	// minPollPause is the least mean time between calls. With more than a few hundred waits,
 	// polls wait for this pause, and so more of them share a call.
 	minPollPause = 350 * time.Millisecond
-	// maxPollPause limits how long polls wait because of earlier calls, and so by how much
-	// calls for baselines may be ahead of their mean time.
+	// maxPollPause limits how long polls and baselines wait because of earlier calls.
 	maxPollPause = 30 * time.Second
+	// maxAhead is by how much calls for baselines may be ahead of their mean time, so that a
+	// baseline does not wait for polls. In any minute, that adds a tenth to pollShare.
+	maxAhead = 6 * time.Second
 	// pollShare is the share of a known rate limit that all calls of the poller take. The
 	// rest is for other programs. The share is less than half, because the pacer may
 	// estimate the limit somewhat too high.
@@ -110,17 +112,27 @@ func (p *poller) nextLocked() (next time.Time) {
 		return time.Time{}
 	}
 	if len(p.urgent) > 0 {
-		next = latest(p.urgent[0].at, p.resumes.Add(-maxPollPause))
+		due := p.urgent[0].at
+		next = latest(due, earliest(p.resumes.Add(-maxAhead), due.Add(maxPollPause)))
 	}
 	if len(p.ready) > 0 {
-		if polls := latest(p.ready[0].at, p.resumes); next.IsZero() || polls.Before(next) {
+		polls := latest(p.ready[0].at, p.resumes)
+		if next.IsZero() {
 			next = polls
 		}
+		next = earliest(next, polls)
 	}
 	if p.calls >= maxPollCalls && !next.IsZero() {
 		next = latest(next, p.lastLeft.Add(hangingPause))
 	}
 	return next
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 func latest(a, b time.Time) time.Time {
