@@ -19,7 +19,7 @@ import (
 // few pages with the instances that are down take the place of requests for all ids. The
 // lists are read if that takes a tenth of the requests, by the number of pages of the last
 // lists. As many requests by ids follow as the lists took, so that no poll waits for lists
-// alone.
+// alone, and four times as many if the lists answered no poll.
 //
 // The rules for the evidence:
 //
@@ -40,8 +40,9 @@ var listedStatuses = [...]Status{StatusStopping, StatusStarting}
 const (
 	// listSaves is how many times fewer requests lists must take than ids.
 	listSaves = 10
-	// listPause is how long no list follows one that failed, was too long, or listed no
-	// instance that a poll waited for.
+	// uselessLists is by how much fewer the lists are while they answer no poll.
+	uselessLists = 4
+	// listPause is how long no list follows one that failed or was too long.
 	listPause = time.Minute
 )
 
@@ -49,7 +50,7 @@ const (
 type lists struct {
 	current *statusList // the one in progress, or nil
 	pages   int         // of the last complete lists
-	byIDs   int         // requests by ids that began since
+	owed    int         // requests by ids that come before the next list
 	resume  time.Time   // when the next list may begin
 	denied  bool        // the caller may not list instances
 }
@@ -76,7 +77,7 @@ func (p *poller) listsLocked(now time.Time) bool {
 		return false // the next request is for baselines
 	case l.current != nil:
 		return !l.current.busy
-	case l.byIDs < l.pages, now.Before(l.resume), p.client.describeGate.state().Closed:
+	case l.owed > 0, now.Before(l.resume), p.client.describeGate.state().Closed:
 		return false
 	}
 	up := 0
@@ -149,9 +150,9 @@ func (p *poller) endPage(call *pollCall, turn *statusList, page instancePage, er
 	case err != nil:
 		l.current, l.resume, l.denied = nil, now.Add(listPause), errors.Is(err, ErrAccessDenied)
 	case !more && len(turn.statuses) == 1:
-		l.current, l.pages, l.byIDs = nil, turn.pages, 0
+		l.current, l.pages, l.owed = nil, turn.pages, turn.pages
 		if turn.answered == 0 {
-			l.resume = now.Add(listPause)
+			l.owed *= uselessLists
 		}
 		p.unlistedLocked(turn)
 	case turn.pages >= turn.most:

@@ -194,7 +194,7 @@ func (p *poller) startLocked(batch []*poll) {
 		ctx, release = context.WithDeadline(ctx, limit)
 	}
 	p.calls++
-	p.lists.byIDs++
+	p.lists.owed--
 	go func() {
 		defer cancel(nil)
 		defer release()
