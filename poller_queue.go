@@ -93,9 +93,9 @@ func (p *poller) departLocked() {
 }
 
 // batchLocked takes the polls of the next call out of their queues. While other polls may
-// leave, baselines take no more than half of a call, so that restarts also end.
+// leave, baselines take no more than three quarters of a call, so that restarts also end.
 func (p *poller) batchLocked() []*poll {
-	baselines := min(len(p.urgent), maxInstanceIDs-min(len(p.ready), maxInstanceIDs/2))
+	baselines := min(len(p.urgent), maxInstanceIDs-min(len(p.ready), maxInstanceIDs/4))
 	batch := make([]*poll, 0, min(baselines+len(p.ready), maxInstanceIDs))
 	for len(batch) < baselines {
 		batch = append(batch, p.urgent.first())

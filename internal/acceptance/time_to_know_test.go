@@ -1,6 +1,7 @@
 package acceptance_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -165,6 +166,29 @@ func TestPollsLeaveHalfOfTheRateLimit(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The poller remembers a learned rate limit although the pacer forgets it after three minutes
+// in which it has delayed no poll.
+func TestPollsRememberTheRateLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const n, limit = 1000, 60
+		server := newRestarts(t, n, ecstest.Options{}, ecstest.RebootProfile{Path: restartPath, Graceful: time.Hour})
+		client := newClient(t, server, ecsreboot.WithPacer(pace.DescribeInstances, learned(t, limit)))
+		ctx, cancel := context.WithTimeout(t.Context(), 5*minute)
+		defer cancel()
+		var group sync.WaitGroup
+		for i := range n {
+			group.Go(func() {
+				_, err := client.RebootAndWait(ctx, ecsreboot.RebootInstanceRequest{InstanceID: nth(i)}, ecsreboot.WaitOptions{})
+				assert.ErrorIs(t, err, context.DeadlineExceeded)
+			})
+		}
+		group.Wait()
+		assert.Zero(t, client.Pace(pace.DescribeInstances).RatePerMinute, "forgotten by the pacer")
+		assert.LessOrEqual(t, len(reads(server)), 5*limit/2)
+	})
 }
 
 // learned returns a pacer after five minutes in which a program always had requests for a
