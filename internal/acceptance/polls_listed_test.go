@@ -24,9 +24,9 @@ import (
 // baselines no StartTime is known, so only a poll that shows an instance down proves anything.
 type othersRestart struct {
 	waits, restarts int
-	takes           time.Duration // each restart; one begins every second
-	until           time.Duration // the waits that are not proven end then
-	hint            float64       // the rate limit that the client knows; 0: none
+	takes           time.Duration             // each restart; one begins every second
+	until           time.Duration             // the waits that are not proven end then
+	hint            float64                   // the rate limit that the client knows; 0: none
 	list            func(resp *http.Response) // changes the response to a list by status
 }
 
