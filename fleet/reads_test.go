@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -17,6 +18,8 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet"
 	"github.com/ecsreboot/ecsreboot/pace"
 )
+
+var wideInstances = flag.Int("reads.instances", 10_000, "how many instances TestReadsOfALargeWidth restarts with LONG_TESTS=1")
 
 // wideRun is a run of n instances, a quarter of them at once, whose restarts take 30 to 90 s,
 // in virtual time.
@@ -115,11 +118,14 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // TestReadsOfALargeWidth holds the reads of a run, baselines included, to half of the rate
 // limit, or to three a second if none is known, however many instances are in flight. With
-// LONG_TESTS=1, it restarts 100,000 instances, and holds the run to 4,000 bytes for each.
+// LONG_TESTS=1, it restarts 10,000 instances. 100,000 take long, and the memory of each is
+// held to 4,000 bytes:
+//
+//	LONG_TESTS=1 go test -run ReadsOfALargeWidth -timeout 2h -v ./fleet -reads.instances 100000
 func TestReadsOfALargeWidth(t *testing.T) {
 	runs := []wideRun{{n: 400, hint: 60}}
 	if os.Getenv("LONG_TESTS") != "" {
-		runs = append(runs, wideRun{n: 100_000, hint: 1000}, wideRun{n: 100_000})
+		runs = append(runs, wideRun{n: *wideInstances, hint: 1000}, wideRun{n: *wideInstances})
 	}
 	for _, r := range runs {
 		t.Run(fmt.Sprintf("%d instances, %d a minute", r.n, r.hint), func(t *testing.T) {
