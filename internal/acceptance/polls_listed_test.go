@@ -60,7 +60,12 @@ func (r othersRestart) run(t *testing.T) (saw othersSaw) {
 		for i := range r.waits {
 			group.Go(func() {
 				baseline := ecsreboot.Baseline{InstanceID: nth(i), Status: ecsreboot.StatusRunning, TakenAt: time.Now(), ServiceTime: time.Now()}
-				result, err := client.WaitUntilRestarted(ctx, baseline, ecsreboot.WaitOptions{Timeout: -1})
+				result, err := client.WaitUntilRestarted(ctx, baseline, ecsreboot.WaitOptions{Timeout: -1, OnEvent: func(e ecsreboot.Event) {
+					since := e.At.UnixNano() - begun[i].Load()
+					if e.Kind == ecsreboot.EventStatus && e.Status == ecsreboot.StatusRunning && begun[i].Load() > 0 && since > 0 {
+						assert.GreaterOrEqual(t, time.Duration(since), r.takes, "it was down")
+					}
+				}})
 				if err != nil {
 					assert.ErrorIs(t, err, context.DeadlineExceeded)
 					return
