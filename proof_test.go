@@ -499,17 +499,17 @@ func TestResendIsJudgedByTheNewestEvidence(t *testing.T) {
 	for _, f := range begun(unknownAt(0), running(30)) {
 		w.add(f)
 	}
-	assert.False(t, w.resendIsDue(resendRequest{asked, stands}), "not yet")
+	assert.False(t, w.resendIsDue(&resendRequest{asked, stands}), "not yet")
 	w.add(running(60))
-	assert.True(t, w.resendIsDue(resendRequest{asked, stands}))
-	assert.False(t, w.resendIsDue(resendRequest{WaitOptions{}.withDefaults(), stands}), "without the option")
+	assert.True(t, w.resendIsDue(&resendRequest{asked, stands}))
+	assert.False(t, w.resendIsDue(&resendRequest{WaitOptions{}.withDefaults(), stands}), "without the option")
 	asked.Probe = func(context.Context, Observation) (ProbeResult, error) { return ProbePending, nil }
-	assert.True(t, w.resendIsDue(resendRequest{asked, stands}))
+	assert.True(t, w.resendIsDue(&resendRequest{asked, stands}))
 	waits = false
-	assert.False(t, w.resendIsDue(resendRequest{asked, stands}), "a wait that is over sends nothing")
+	assert.False(t, w.resendIsDue(&resendRequest{asked, stands}), "a wait that is over sends nothing")
 	waits = true
 	w.add(saw(62, StatusStopping, elevenOClock))
-	assert.False(t, w.resendIsDue(resendRequest{asked, stands}), "the first send has taken effect")
+	assert.False(t, w.resendIsDue(&resendRequest{asked, stands}), "the first send has taken effect")
 }
 
 // The wait before a poll is a second, and grows with the time since the restart.

@@ -96,11 +96,24 @@ func (s *leanService) takes(id string) time.Duration {
 	return time.Duration(s.machines[i].takes) * time.Millisecond
 }
 
-// most returns the most requests in any 60 s that begin at a time or later.
+// throttling returns when the service throttled first and last.
+func (s *leanService) throttling() (first, last time.Duration) {
+	for _, read := range s.reads {
+		if read.throttled && first == 0 {
+			first = read.at
+		}
+		if read.throttled {
+			last = read.at
+		}
+	}
+	return first, last
+}
+
+// most returns the most requests in any 60 s that begin after a time.
 func (s *leanService) most(since time.Duration) (most int) {
 	first := 0
 	for i, read := range s.reads {
-		for s.reads[first].at < since || read.at-s.reads[first].at >= time.Minute {
+		for s.reads[first].at <= since || read.at-s.reads[first].at >= time.Minute {
 			if first++; first > i {
 				break
 			}
