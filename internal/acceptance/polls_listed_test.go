@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -118,11 +119,11 @@ func refusedWith(status int, code string) func(resp *http.Response) {
 	})
 }
 
-// Of thousands of instances, lists by status find the few that are down. Polls by ids take ten
+// Of thousands of instances, lists by status find the few that are down. Polls by ids take nine
 // seconds for all, which is longer than a restart.
 func TestListsFindTheFewThatAreDown(t *testing.T) {
 	t.Parallel()
-	run := othersRestart{waits: 3000, restarts: 8, takes: 8 * s, until: 22 * s}
+	run := othersRestart{waits: 2600, restarts: 8, takes: 8 * s, until: 22 * s}
 	saw := run.run(t)
 	assert.Equal(t, run.restarts, saw.proven)
 	assert.Less(t, saw.lag, 5*s)
@@ -149,6 +150,9 @@ func TestListsThatAreOfNoUse(t *testing.T) {
 		"empty":  {changed(http.StatusOK, func(string) string { return `{"RequestId":"1","Instances":{"Instance":[]}}` }), 6},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "failed" && os.Getenv("LONG_TESTS") == "" {
+				t.Skip("needs LONG_TESTS")
+			}
 			t.Parallel()
 			// The restarts take longer than the test: whoever is proven is so by a mistake.
 			saw := othersRestart{waits: 2100, restarts: 10, takes: time.Hour, until: 66 * s, hint: 60, list: c.list}.run(t)

@@ -173,7 +173,7 @@ func TestPollsLeaveHalfOfTheRateLimit(t *testing.T) {
 func TestPollsRememberTheRateLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const n, limit = 1000, 60
+		const n, limit = 500, 60
 		server := newRestarts(t, n, ecstest.Options{}, ecstest.RebootProfile{Path: restartPath, Graceful: time.Hour})
 		client := newClient(t, server, ecsreboot.WithPacer(pace.DescribeInstances, learned(t, limit)))
 		ctx, cancel := context.WithTimeout(t.Context(), 5*minute)
