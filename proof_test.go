@@ -512,6 +512,32 @@ func TestResendIsJudgedByTheNewestEvidence(t *testing.T) {
 	assert.False(t, w.resendIsDue(&resendRequest{asked, stands}), "the first send has taken effect")
 }
 
+// A watch that others may join keeps its facts for them. Any other watch forgets the facts
+// that its one follower has taken in.
+func TestWatchKeepsNoFactsOfOne(t *testing.T) {
+	ask := func(context.Context, SendIntent) error { return nil }
+	for name, c := range map[string]struct {
+		watch *watch
+		keeps int
+	}{
+		"of a restart that others sent": {&watch{}, 1},
+		"with BeforeSend":               {&watch{send: true, ask: ask}, 1},
+		"that others may join":          {&watch{send: true}, 10},
+	} {
+		w := c.watch
+		w.changed = make(chan struct{})
+		for n := range 10 {
+			w.add(running(float64(n)))
+			newer, _ := w.since(n)
+			require.Len(t, newer, 1, name)
+			require.Equal(t, running(float64(n)).At, newer[0].At, name)
+			require.Len(t, w.facts, min(c.keeps, n+1), name)
+		}
+		newer, _ := w.since(10)
+		assert.Empty(t, newer, name)
+	}
+}
+
 // The wait before a poll is a second, and grows with the time since the restart.
 func TestSchedule(t *testing.T) {
 	for _, c := range []struct {

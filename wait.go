@@ -345,8 +345,8 @@ func (e *WaitError) Unwrap() error { return e.Err }
 // most 5 s before that poll, and at most 20 s after it. Up to a tenth is added as jitter.
 //
 // All waits of a client share the requests of their polls, up to 100 instances a request: a
-// thousand waits of 90 s take about 270 requests instead of forty thousand. A single wait is
-// not delayed. Many waits poll less often, because baselines and polls take no more than
+// thousand restarts of 30 to 90 s take about 210 requests instead of thirty thousand. A
+// single wait is not delayed. Many waits poll less often, because baselines and polls take no more than
 // about three requests a second. If the client knows the rate limit of the service, from
 // [WithRateHint] or because the pacer has learned it from throttled requests, they take at
 // most half of the limit, and more than a thousand waits may use all of that half. If many

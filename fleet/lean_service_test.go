@@ -22,7 +22,6 @@ import (
 // leanService is a service for more instances than ecstest can hold in a test. It keeps 16
 // bytes for each instance, computes all else from them, and serves what a run sends to the
 // API: restarts, and lists by ids and by status. It verifies no signature.
-// TestLeanService compares it with ecstest.
 type leanService struct {
 	t     *testing.T
 	limit int // reads that the service allows in a minute of the clock; 0: any number
