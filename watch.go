@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -153,7 +154,7 @@ func (w *watch) since(n int) ([]fact, <-chan struct{}) {
 	if !w.send || w.ask != nil {
 		w.facts, w.forgot = newer, n
 	}
-	return newer[:len(newer):len(newer)], w.changed
+	return slices.Clip(newer), w.changed
 }
 
 // resendRequest is what a follower asks for that wants the one resend.

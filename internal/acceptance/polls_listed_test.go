@@ -150,10 +150,10 @@ func TestListsThatAreOfNoUse(t *testing.T) {
 		"empty":  {changed(http.StatusOK, func(string) string { return `{"RequestId":"1","Instances":{"Instance":[]}}` }), 6},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			if name == "failed" && os.Getenv("LONG_TESTS") == "" {
 				t.Skip("needs LONG_TESTS")
 			}
-			t.Parallel()
 			// The restarts take longer than the test: whoever is proven is so by a mistake.
 			saw := othersRestart{waits: 2100, restarts: 10, takes: time.Hour, until: 66 * s, hint: 60, list: c.list}.run(t)
 			assert.Equal(t, c.lists, saw.lists)
