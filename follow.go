@@ -24,10 +24,14 @@ type follower struct {
 	others   bool // go on with the restart after this wait has ended, and may send it
 }
 
+func (w *watch) follower(options WaitOptions) *follower {
+	return &follower{watch: w, options: options.withDefaults(), evidence: w.begin, probed: options.unprobed(), begin: time.Now()}
+}
+
 // wait follows the watch until the restart is proven or the wait is in vain, and leaves
 // the watch.
 func (w *watch) wait(ctx context.Context, operation string, options WaitOptions) (*RestartResult, error) {
-	f := follower{watch: w, options: options.withDefaults(), evidence: w.begin, probed: options.unprobed(), begin: time.Now()}
+	f := w.follower(options)
 	limited, cancel := ctx, context.CancelFunc(func() {})
 	if f.options.Timeout > 0 {
 		limited, cancel = context.WithTimeout(ctx, f.options.Timeout)
@@ -81,7 +85,7 @@ func (f *follower) follow(ctx context.Context) (verdict, Proof, error) {
 			if newer, _ := f.watch.since(f.taken); len(newer) > 0 {
 				continue // OnEvent or the Probe took its time, and they may prove the restart
 			}
-			f.watch.askForResend(resendRequest{f.options, func() bool { return ctx.Err() == nil }})
+			f.watch.askForResend(ctx, &f.options)
 		case pending:
 			f.tellAwaiting()
 		}

@@ -28,7 +28,7 @@ import (
 //   - No wait, no request and no function of the caller runs while mu is held. With mu
 //     held, inVainLocked and hasLeft take the lock of the client's internal pacer, which
 //     never takes mu.
-//   - A poll is in one place: in one of the two queues, or in the call that took it along.
+//   - A poll is in one place: in one of the three queues, or in the call that took it along.
 //     An answered poll is in no queue.
 //   - The answer of a poll is written once, before done is closed. A goroutine that has
 //     seen done closed reads the answer without mu.
@@ -38,12 +38,16 @@ type poller struct {
 	mu       sync.Mutex
 	early    pollHeap // the polls that may not leave yet, by when they may
 	ready    pollHeap // the polls that may leave, by when they must
+	urgent   pollHeap // the polls for baselines, likewise
 	timer    *time.Timer
 	wakes    time.Time // when the timer fires; zero if it does not
 	lastLeft time.Time // when the last request left
-	resumes  time.Time // when the next request may leave, unless it is for a baseline
+	resumes  time.Time // when the next request may leave; one for a baseline may leave sooner
 	calls    int       // calls in progress
 	held     int       // calls in progress that wait for the pacer
+	limit    float64   // the last known rate limit, in requests a minute; 0 if none is known
+	limitAt  time.Time // when the pacer knew it
+	lists    lists
 }
 
 // poll asks for the state of one instance on behalf of one wait.
@@ -51,6 +55,7 @@ type poll struct {
 	ctx      context.Context //nolint:containedctx // a call that takes the poll along has its values
 	id       string
 	baseline bool // for a baseline, so it is retried: no other poll follows
+	down     bool // an earlier poll showed the instance down
 
 	earliest, due time.Time // when the poll may and when it must leave
 	since         time.Time // when the wait for the service began
@@ -97,10 +102,11 @@ type pollCall struct {
 }
 
 // pollWithin starts a poll that leaves after wait at the latest, and after half of wait at
-// the earliest, so that the polls of several waits soon share their requests.
-func (p *poller) pollWithin(ctx context.Context, id string, wait time.Duration) *poll {
+// the earliest, so that the polls of several waits soon share their requests. down says that
+// an earlier poll showed the instance down.
+func (p *poller) pollWithin(ctx context.Context, id string, wait time.Duration, down bool) *poll {
 	now := time.Now()
-	q := &poll{ctx: ctx, id: id, earliest: now.Add(wait / 2), due: now.Add(wait), done: make(chan struct{})}
+	q := &poll{ctx: ctx, id: id, down: down, earliest: now.Add(wait / 2), due: now.Add(wait), done: make(chan struct{})}
 	q.since = q.due
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -28,15 +28,26 @@ const (
 	maxPollCalls = 8
 	// hangingPause is the time between calls while the service hangs.
 	hangingPause = time.Second
-	// minPollPause is the least mean time between calls without baselines. With more than a
-	// few hundred waits, polls wait for this pause, and so more of them share a call.
+	// minPollPause is the least mean time between calls. With more than a few hundred waits,
+	// polls wait for this pause, and so more of them share a call.
 	minPollPause = 350 * time.Millisecond
-	// maxPollPause limits how long polls wait because of earlier calls.
+	// maxPollPause limits how long polls and baselines wait because of earlier calls.
 	maxPollPause = 30 * time.Second
+	// maxAhead is by how much calls for baselines may be ahead of their mean time, so that a
+	// baseline does not wait for polls. In any minute, that adds a tenth to pollShare.
+	maxAhead = 6 * time.Second
 	// pollShare is the share of a known rate limit that all calls of the poller take. The
 	// rest is for other programs. The share is less than half, because the pacer may
 	// estimate the limit somewhat too high.
 	pollShare = 0.45
+	// limitMemory is how long the poller remembers a learned rate limit. The pacer forgets a
+	// limit that has delayed no call for three minutes, and a poller that takes less than half
+	// of the limit is never delayed. Without a memory, the polls would exceed the limit every
+	// few minutes.
+	limitMemory = time.Hour
+	// manyPolls is how many polls must wait to leave so that they may take their share of a
+	// known rate limit, even if calls then leave more often than every minPollPause.
+	manyPolls = 1000
 )
 
 func (p *poller) enqueueLocked(q *poll) {
@@ -46,11 +57,13 @@ func (p *poller) enqueueLocked(q *poll) {
 
 // dequeueLocked removes a poll from the queue in which it waits.
 func (p *poller) dequeueLocked(q *poll) {
-	if q.index < len(p.ready) && p.ready[q.index] == q {
-		heap.Remove(&p.ready, q.index)
-	} else {
-		heap.Remove(&p.early, q.index)
+	for _, queue := range [...]*pollHeap{&p.ready, &p.urgent, &p.early} {
+		if q.index < len(*queue) && (*queue)[q.index] == q {
+			heap.Remove(queue, q.index)
+			break
+		}
 	}
+	p.lists.abandonLocked(p)
 	p.departLocked()
 }
 
@@ -59,18 +72,19 @@ func (p *poller) departLocked() {
 	now := time.Now()
 	for len(p.early) > 0 && !p.early[0].at.After(now) {
 		q := p.early.first()
-		p.ready.add(q, q.due)
-	}
-	for len(p.ready) > 0 && p.held == 0 && !p.nextLocked().After(now) {
-		batch := make([]*poll, 0, min(len(p.ready), maxInstanceIDs))
-		for len(batch) < cap(batch) {
-			batch = append(batch, p.ready.first())
+		if q.baseline {
+			p.urgent.add(q, q.due)
+		} else {
+			p.ready.add(q, q.due)
 		}
-		p.startLocked(batch)
 	}
-	var next time.Time
-	if len(p.ready) > 0 && p.held == 0 {
-		next = p.nextLocked()
+	next := p.nextLocked()
+	for ; !next.IsZero() && !next.After(now); next = p.nextLocked() {
+		if p.listsLocked(now) {
+			p.startPageLocked()
+		} else {
+			p.startLocked(p.batchLocked())
+		}
 	}
 	if len(p.early) > 0 && (next.IsZero() || p.early[0].at.Before(next)) {
 		next = p.early[0].at
@@ -78,17 +92,54 @@ func (p *poller) departLocked() {
 	p.wakeLocked(next)
 }
 
-// nextLocked returns when the call for the most urgent poll leaves.
-func (p *poller) nextLocked() time.Time {
-	first := p.ready[0]
-	next := first.at
-	if !first.baseline && p.resumes.After(next) {
-		next = p.resumes
+// batchLocked takes the polls of the next call out of their queues. While other polls may
+// leave, baselines take no more than three quarters of a call, so that restarts also end.
+func (p *poller) batchLocked() []*poll {
+	baselines := min(len(p.urgent), maxInstanceIDs-min(len(p.ready), maxInstanceIDs/4))
+	batch := make([]*poll, 0, min(baselines+len(p.ready), maxInstanceIDs))
+	for len(batch) < baselines {
+		batch = append(batch, p.urgent.first())
 	}
-	if hanging := p.lastLeft.Add(hangingPause); p.calls >= maxPollCalls && hanging.After(next) {
-		next = hanging
+	for len(batch) < cap(batch) {
+		batch = append(batch, p.ready.first())
+	}
+	return batch
+}
+
+// nextLocked returns when the next call leaves, or zero if no poll may leave.
+func (p *poller) nextLocked() (next time.Time) {
+	if p.held > 0 {
+		return time.Time{}
+	}
+	if len(p.urgent) > 0 {
+		due := p.urgent[0].at
+		next = latest(due, earliest(p.resumes.Add(-maxAhead), due.Add(maxPollPause)))
+	}
+	if len(p.ready) > 0 {
+		polls := latest(p.ready[0].at, p.resumes)
+		if next.IsZero() {
+			next = polls
+		}
+		next = earliest(next, polls)
+	}
+	if p.calls >= maxPollCalls && !next.IsZero() {
+		next = latest(next, p.lastLeft.Add(hangingPause))
 	}
 	return next
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // wakeLocked sets the timer to a time, or stops the timer if the time is zero.
@@ -143,6 +194,7 @@ func (p *poller) startLocked(batch []*poll) {
 		ctx, release = context.WithDeadline(ctx, limit)
 	}
 	p.calls++
+	p.lists.owed--
 	go func() {
 		defer cancel(nil)
 		defer release()
@@ -171,13 +223,24 @@ func (p *poller) hasLeft(call *pollCall) {
 	p.held--
 	call.left = time.Now()
 	p.lastLeft = call.left
-	pause := minPollPause
-	if state := p.client.describeGate.state(); state.RatePerMinute > 0 && !state.Seeking {
-		pause = max(pause, time.Duration(float64(time.Minute)/pollShare/state.RatePerMinute))
-	}
-	ahead := max(0, p.resumes.Sub(call.left)) + pause
-	p.resumes = call.left.Add(min(ahead, maxPollPause))
+	ahead := min(max(0, p.resumes.Sub(call.left)), maxPollPause)
+	p.resumes = call.left.Add(ahead + p.pauseLocked(call.left))
 	p.departLocked()
+}
+
+// pauseLocked returns the mean time between two calls.
+func (p *poller) pauseLocked(now time.Time) time.Duration {
+	if state := p.client.describeGate.state(); state.RatePerMinute > 0 && !state.Seeking {
+		p.limit, p.limitAt = state.RatePerMinute, now
+	}
+	if p.limit == 0 || now.Sub(p.limitAt) > limitMemory {
+		return minPollPause
+	}
+	pause := time.Duration(float64(time.Minute) / pollShare / p.limit)
+	if len(p.ready) < manyPolls {
+		return max(pause, minPollPause)
+	}
+	return pause
 }
 
 // pollHeap is a heap of polls by their time.
@@ -194,11 +257,7 @@ func (h *pollHeap) first() *poll { return heap.Pop(h).(*poll) }
 func (h *pollHeap) Len() int { return len(*h) }
 
 func (h *pollHeap) Less(i, j int) bool {
-	a, b := (*h)[i], (*h)[j]
-	if a.baseline != b.baseline {
-		return a.baseline // a restart waits for it
-	}
-	return a.at.Before(b.at)
+	return (*h)[i].at.Before((*h)[j].at)
 }
 
 func (h *pollHeap) Swap(i, j int) {

@@ -499,17 +499,43 @@ func TestResendIsJudgedByTheNewestEvidence(t *testing.T) {
 	for _, f := range begun(unknownAt(0), running(30)) {
 		w.add(f)
 	}
-	assert.False(t, w.resendIsDue(resendRequest{asked, stands}), "not yet")
+	assert.False(t, w.resendIsDue(&resendRequest{asked, stands}), "not yet")
 	w.add(running(60))
-	assert.True(t, w.resendIsDue(resendRequest{asked, stands}))
-	assert.False(t, w.resendIsDue(resendRequest{WaitOptions{}.withDefaults(), stands}), "without the option")
+	assert.True(t, w.resendIsDue(&resendRequest{asked, stands}))
+	assert.False(t, w.resendIsDue(&resendRequest{WaitOptions{}.withDefaults(), stands}), "without the option")
 	asked.Probe = func(context.Context, Observation) (ProbeResult, error) { return ProbePending, nil }
-	assert.True(t, w.resendIsDue(resendRequest{asked, stands}))
+	assert.True(t, w.resendIsDue(&resendRequest{asked, stands}))
 	waits = false
-	assert.False(t, w.resendIsDue(resendRequest{asked, stands}), "a wait that is over sends nothing")
+	assert.False(t, w.resendIsDue(&resendRequest{asked, stands}), "a wait that is over sends nothing")
 	waits = true
 	w.add(saw(62, StatusStopping, elevenOClock))
-	assert.False(t, w.resendIsDue(resendRequest{asked, stands}), "the first send has taken effect")
+	assert.False(t, w.resendIsDue(&resendRequest{asked, stands}), "the first send has taken effect")
+}
+
+// A watch that others may join keeps its facts for them. Any other watch forgets the facts
+// that its one follower has taken in.
+func TestWatchKeepsNoFactsOfOne(t *testing.T) {
+	ask := func(context.Context, SendIntent) error { return nil }
+	for name, c := range map[string]struct {
+		watch *watch
+		keeps int
+	}{
+		"of a restart that others sent": {&watch{}, 1},
+		"with BeforeSend":               {&watch{send: true, ask: ask}, 1},
+		"that others may join":          {&watch{send: true}, 10},
+	} {
+		w := c.watch
+		w.changed = make(chan struct{})
+		for n := range 10 {
+			w.add(running(float64(n)))
+			newer, _ := w.since(n)
+			require.Len(t, newer, 1, name)
+			require.Equal(t, running(float64(n)).At, newer[0].At, name)
+			require.Len(t, w.facts, min(c.keeps, n+1), name)
+		}
+		newer, _ := w.since(10)
+		assert.Empty(t, newer, name)
+	}
 }
 
 // The wait before a poll is a second, and grows with the time since the restart.

@@ -345,12 +345,13 @@ func (e *WaitError) Unwrap() error { return e.Err }
 // most 5 s before that poll, and at most 20 s after it. Up to a tenth is added as jitter.
 //
 // All waits of a client share the requests of their polls, up to 100 instances a request: a
-// thousand waits of 90 s take about 270 requests instead of forty thousand. A single wait is
-// not delayed. Many waits poll less often, because their polls take no more than about three
-// requests a second. If the client knows the rate limit of the service, from [WithRateHint]
-// or because the pacer has learned it from throttled requests, polls take at most half of
-// the limit. If many waits begin at once, their baselines are delayed by up to half a
-// second.
+// thousand restarts of 30 to 90 s take about 210 requests instead of thirty thousand. A
+// single wait is not delayed. Many waits poll less often, because baselines and polls take no more than
+// about three requests a second. If the client knows the rate limit of the service, from
+// [WithRateHint] or because the pacer has learned it from throttled requests, they take at
+// most half of the limit, and more than a thousand waits may use all of that half. If many
+// waits begin at once, their baselines are delayed by half a second, and those of more than
+// a thousand waits by up to 30 s.
 //
 // If the service refuses a request of polls, and one of the instances in the request may be
 // the reason, the client splits the request and polls again, so that only the waits for the

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,13 +22,14 @@ type watch struct {
 	ask     func(ctx context.Context, intent SendIntent) error // BeforeSend, or nil
 	asked   int                                                // how often; belongs to the goroutine that sends
 	cancel  context.CancelCauseFunc
-	resends chan resendRequest
+	resends chan *resendRequest
 	done    chan struct{} // closed when the work has ended
 	begin   evidence      // what was known before the work began
 	begun   time.Time
 
-	mu       sync.Mutex // never held across a wait
-	facts    []fact
+	mu       sync.Mutex    // never held across a wait
+	facts    []fact        // those that a follower may not have taken in yet
+	forgot   int           // how many facts came before
 	changed  chan struct{} // closed at the next fact
 	waiters  int
 	evidence evidence // begin and all facts
@@ -72,7 +74,7 @@ func (c *Client) startWatch(ctx context.Context, w *watch) *watch {
 	// and ends with the last.
 	ctx, w.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	w.client, w.waiters, w.begun, w.evidence = c, 1, time.Now(), w.begin
-	w.resends, w.done, w.changed = make(chan resendRequest, 1), make(chan struct{}), make(chan struct{})
+	w.resends, w.done, w.changed = make(chan *resendRequest, 1), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(w.done)
 		apart.Catch(func() { w.run(ctx) }, w.broken)
@@ -143,11 +145,16 @@ func (w *watch) add(f fact) {
 }
 
 // since returns the facts from the n-th on, and a channel that is closed when there are
-// more.
+// more. A watch that nobody joins keeps no fact that its one follower has taken in: with
+// thousands of waits, these facts would take most of the memory.
 func (w *watch) since(n int) ([]fact, <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.facts[n:len(w.facts):len(w.facts)], w.changed
+	newer := w.facts[n-w.forgot:]
+	if !w.send || w.ask != nil {
+		w.facts, w.forgot = newer, n
+	}
+	return slices.Clip(newer), w.changed
 }
 
 // resendRequest is what a follower asks for that wants the one resend.
@@ -158,16 +165,16 @@ type resendRequest struct {
 
 // askForResend asks for the one resend. If another follower has asked already, that
 // serves both.
-func (w *watch) askForResend(request resendRequest) {
+func (w *watch) askForResend(ctx context.Context, options *WaitOptions) {
 	select {
-	case w.resends <- request:
+	case w.resends <- &resendRequest{*options, func() bool { return ctx.Err() == nil }}:
 	default:
 	}
 }
 
 // resendIsDue reports whether a resend that a follower asked for is still wanted, and
 // called for by the evidence, which may be newer than what the follower had judged.
-func (w *watch) resendIsDue(asked resendRequest) bool {
+func (w *watch) resendIsDue(asked *resendRequest) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	options := asked.options
@@ -193,7 +200,7 @@ func (w *watch) run(ctx context.Context) {
 			return
 		}
 		plan.begun = time.Now()
-		next = polls.pollWithin(ctx, id, plan.delay())
+		next = polls.pollWithin(ctx, id, plan.delay(), plan.down)
 	} else { // it was sent some time ago
 		next = polls.pollSoon(ctx, id, false)
 	}
@@ -213,17 +220,16 @@ func (w *watch) run(ctx context.Context) {
 					return
 				}
 				plan = schedule{begun: time.Now()}
-				next = polls.pollWithin(ctx, id, plan.delay())
+				next = polls.pollWithin(ctx, id, plan.delay(), plan.down)
 			}
 		case <-ctx.Done():
 		}
-		f := w.observe(ctx, next)
-		if ctx.Err() != nil {
+		status, over := w.take(ctx, next)
+		if over {
 			return
 		}
-		w.add(f)
-		plan.observe(f.Status)
-		next = polls.pollWithin(ctx, id, plan.delay())
+		plan.observe(status)
+		next = polls.pollWithin(ctx, id, plan.delay(), plan.down)
 	}
 }
 
@@ -333,6 +339,16 @@ func (w *watch) askFirst(ctx context.Context, sendID string) error {
 		return fmt.Errorf("called off by BeforeSend: %w", foreign("BeforeSend", err, scrubForeign))
 	}
 	return nil
+}
+
+// take adds what a poll showed, and returns the status, unless ctx has ended.
+func (w *watch) take(ctx context.Context, next *poll) (status Status, over bool) {
+	f := w.observe(ctx, next)
+	if ctx.Err() != nil {
+		return "", true
+	}
+	w.add(f)
+	return f.Status, false
 }
 
 // observe returns what a poll showed, as a fact. The next poll is the retry of one that

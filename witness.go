@@ -113,14 +113,14 @@ const (
 // inquiry is a goroutine that asks a follower's witness about one request of unknown
 // outcome. A follower has at most one inquiry at a time.
 type inquiry struct {
-	told   chan fact // the facts from the goroutine; nil if no goroutine runs
-	about  string    // the send ID of the request that it asks about
+	told   chan *fact // the facts from the goroutine; nil if no goroutine runs
+	about  string     // the send ID of the request that it asks about
 	cancel context.CancelFunc
 }
 
 // inquire starts an inquiry about the next request, unless there is none or an inquiry is
 // under way, and returns the channel of its facts.
-func (f *follower) inquire(ctx context.Context) <-chan fact {
+func (f *follower) inquire(ctx context.Context) <-chan *fact {
 	e := &f.evidence
 	if f.options.Witness == nil || e.outcome != OutcomeUnknown || len(e.unanswered) == 0 || ctx.Err() != nil {
 		f.inquiry.end()
@@ -132,12 +132,12 @@ func (f *follower) inquire(ctx context.Context) <-chan fact {
 	if f.inquiry.told == nil {
 		f.inquiry.about = e.unanswered[0].SendID
 		ctx, f.inquiry.cancel = context.WithCancel(ctx)
-		request, told := f.requests(e.unanswered[:1])[0], make(chan fact)
+		request, told := f.requests(e.unanswered[:1])[0], make(chan *fact)
 		f.inquiry.told = told
 		tell := func(made fact) {
 			made.At, made.SendID = time.Now(), request.SendID
 			select {
-			case told <- made:
+			case told <- &made:
 			case <-ctx.Done():
 			}
 		}
@@ -158,20 +158,20 @@ func (i *inquiry) end() {
 
 // hear takes in a fact of the inquiry. A testimony is for all followers of the watch. The
 // final fact is only for this follower: another one may have another witness.
-func (f *follower) hear(made fact) {
+func (f *follower) hear(made *fact) {
 	if made.panicked != nil {
 		panic(made.panicked) // in the goroutine that it belongs to
 	}
 	if !made.final {
 		if made.Kind == EventWitness {
-			f.watch.add(made)
+			f.watch.add(*made)
 			return
 		}
 		f.tell(made.Event)
 		return
 	}
 	f.inquiry.end()
-	f.evidence.apply(made)
+	f.evidence.apply(*made)
 	if made.Kind == EventWitness || made.denied { // other errors were emitted before
 		f.tell(made.Event)
 	}

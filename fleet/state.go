@@ -101,17 +101,26 @@ var (
 		failedChosen: failedChosenGone, failedIntended: failedIntendedGone, failedSent: failedSentGone, failedAccepted: failedAcceptedGone,
 	}
 	upFrom = map[targetState]targetState{sent: sentUp, failedChosen: failedChosenUp, failedIntended: failedIntendedUp}
+
+	// broadOf holds the reverse of both.
+	broadOf = reverse(goneFrom, upFrom)
 )
+
+func reverse(maps ...map[targetState]targetState) map[targetState]targetState {
+	reversed := make(map[targetState]targetState)
+	for _, each := range maps {
+		for from, to := range each {
+			reversed[to] = from
+		}
+	}
+	return reversed
+}
 
 // broad returns the state without what is known of the instance itself: what may
 // happen to a failed instance does not depend on whether it is Running or gone.
 func (s targetState) broad() targetState {
-	for _, narrow := range []map[targetState]targetState{goneFrom, upFrom} {
-		for broad, state := range narrow {
-			if state == s {
-				return broad
-			}
-		}
+	if broad, ok := broadOf[s]; ok {
+		return broad
 	}
 	return s
 }

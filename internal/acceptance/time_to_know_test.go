@@ -1,6 +1,7 @@
 package acceptance_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -167,6 +168,29 @@ func TestPollsLeaveHalfOfTheRateLimit(t *testing.T) {
 	}
 }
 
+// The poller remembers a learned rate limit although the pacer forgets it after three minutes
+// in which it has delayed no poll.
+func TestPollsRememberTheRateLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const n, limit = 500, 60
+		server := newRestarts(t, n, ecstest.Options{}, ecstest.RebootProfile{Path: restartPath, Graceful: time.Hour})
+		client := newClient(t, server, ecsreboot.WithPacer(pace.DescribeInstances, learned(t, limit)))
+		ctx, cancel := context.WithTimeout(t.Context(), 5*minute)
+		defer cancel()
+		var group sync.WaitGroup
+		for i := range n {
+			group.Go(func() {
+				_, err := client.RebootAndWait(ctx, ecsreboot.RebootInstanceRequest{InstanceID: nth(i)}, ecsreboot.WaitOptions{})
+				assert.ErrorIs(t, err, context.DeadlineExceeded)
+			})
+		}
+		group.Wait()
+		assert.Zero(t, client.Pace(pace.DescribeInstances).RatePerMinute, "forgotten by the pacer")
+		assert.LessOrEqual(t, len(reads(server)), 5*limit/2)
+	})
+}
+
 // learned returns a pacer after five minutes in which a program always had requests for a
 // service with such a limit a minute.
 func learned(t *testing.T, limit int) pace.Pacer {
@@ -202,4 +226,48 @@ func TestAShortOutageEndsNoWait(t *testing.T) {
 			assert.Equal(t, ecsreboot.ProofStatus, result.Proof)
 		})
 	}
+}
+
+// Baselines that come one after the other gather for requests, so that they too take at most
+// half of the rate limit.
+func TestBaselinesLeaveHalfOfTheRateLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 60
+		server := newRestarts(t, 1, ecstest.Options{}, ecstest.RebootProfile{})
+		client := newClient(t, server, ecsreboot.WithRateHint(pace.DescribeInstances, limit))
+		var group sync.WaitGroup
+		for range 2 * limit {
+			time.Sleep(s)
+			group.Go(func() {
+				begin := time.Now()
+				_, err := client.TakeBaseline(t.Context(), nth(0))
+				assert.NoError(t, err)
+				assert.LessOrEqual(t, time.Since(begin), 31*s)
+			})
+		}
+		group.Wait()
+		assert.LessOrEqual(t, len(reads(server)), 2*limit/2+2)
+	})
+}
+
+// Polls make up for the baselines before them, but for no more than 30 s.
+func TestPollsDoNotWaitForAllBaselinesBefore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := newRestarts(t, 1, ecstest.Options{}, ecstest.RebootProfile{})
+		client := newClient(t, server, ecsreboot.WithRateHint(pace.DescribeInstances, 2))
+		for range 20 {
+			time.Sleep(31 * s)
+			_, err := client.TakeBaseline(t.Context(), nth(0))
+			require.NoError(t, err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		begin := time.Now()
+		baseline := ecsreboot.Baseline{InstanceID: nth(0), Status: ecsreboot.StatusRunning, TakenAt: begin, ServiceTime: begin}
+		_, err := client.WaitUntilRestarted(ctx, baseline, ecsreboot.WaitOptions{OnEvent: func(ecsreboot.Event) { cancel() }})
+		require.ErrorIs(t, err, context.Canceled)
+		assert.LessOrEqual(t, time.Since(begin), 100*s)
+		assert.Greater(t, time.Since(begin), 30*s, "half of the rate limit")
+	})
 }
