@@ -258,8 +258,7 @@ func TestEndedWaitsDoNotResend(t *testing.T) {
 // another call still waits for it.
 func TestNobodyJoinsWhatAProbeHasProven(t *testing.T) {
 	waitFor(t, ecstest.RebootProfile{Graceful: -1, KeepStartTime: true}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
-		restart := func() (*ecsreboot.RestartResult, error) {
-			before := server.Reboots(id)
+		restart := func(before int) (*ecsreboot.RestartResult, error) {
 			return wait(t.Context(), client, ecsreboot.WaitOptions{Probe: func(context.Context, ecsreboot.Observation) (ecsreboot.ProbeResult, error) {
 				if server.Reboots(id) == before {
 					return ecsreboot.ProbePending, nil
@@ -272,11 +271,11 @@ func TestNobodyJoinsWhatAProbeHasProven(t *testing.T) {
 			_, err := wait(t.Context(), client, ecsreboot.WaitOptions{Timeout: 8 * minute})
 			assert.ErrorIs(t, err, ecsreboot.ErrNotProven)
 		})
-		_, err := restart()
+		_, err := restart(0)
 		require.NoError(t, err)
 		time.Sleep(minute)
 		called := time.Now()
-		second, err := restart()
+		second, err := restart(1)
 		require.NoError(t, err)
 		assert.False(t, second.SentAt.Before(called), "it sent for itself")
 		assert.Equal(t, 2, server.Reboots(id))
