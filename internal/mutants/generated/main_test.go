@@ -160,7 +160,7 @@ p Unreached: negate: b -> !(b)
 
 // What no test notices, is in no list or is in the wrong one is a problem; the files stay
 // as they are.
-func TestFates(t *testing.T) {
+func TestEachFate(t *testing.T) {
 	if os.Getenv("LONG_TESTS") == "" {
 		t.Skip("takes long; LONG_TESTS is not set")
 	}
