@@ -86,7 +86,7 @@ func TestServiceTimeOfSend(t *testing.T) {
 	} {
 		a := evidence{before: c.before, firstSentAt: onDay(t, c.sent)}
 		f := fact{clockAway: c.away, hasClock: !c.noClock}
-		assert.Equal(t, onDay(t, c.want), a.serviceTimeOfSend(f), c.what)
+		assert.Equal(t, onDay(t, c.want), a.serviceTimeOfSend(&f), c.what)
 	}
 }
 
@@ -95,9 +95,9 @@ func TestServiceTimeOfSend(t *testing.T) {
 func TestFirstSendCounts(t *testing.T) {
 	var a evidence
 	for _, f := range begun(unknownAt(2), running(60), sendsIt(61), refusedAgainAt(61)) {
-		a.apply(f)
+		a.apply(&f)
 	}
-	assert.Equal(t, atSecond(3).Add(-1), a.serviceTimeOfSend(fact{}))
+	assert.Equal(t, atSecond(3).Add(-1), a.serviceTimeOfSend(new(fact)))
 	assert.Equal(t, atSecond(61), a.sentAt)
 }
 

@@ -82,21 +82,20 @@ func (i Instance) String() string {
 // caller may not read; in the last case it reports no error.
 func (i Instance) Listed() bool { return i.Status != "" }
 
-// locked returns the code with which the service refuses to restart the instance
-// because of its locks or its expiry; empty if they allow a restart. The vendor
+// lockCode returns the code with which the service refuses to restart an instance because
+// of its locks, or because it has expired by now; empty if they allow a restart. The vendor
 // documents no refusal for the other locks, so the service decides about them.
-func (i Instance) locked(now time.Time) ErrorCode {
+func lockCode(locks []string, expires, now time.Time) ErrorCode {
+	has := func(reason string) bool {
+		return slices.ContainsFunc(locks, func(lock string) bool { return strings.EqualFold(lock, reason) })
+	}
 	switch {
-	case i.hasLock("security"):
+	case has("security"):
 		return ErrInstanceLockedForSecurity
-	case i.hasLock("financial"), !i.ExpiredTime.IsZero() && i.ExpiredTime.Before(now):
+	case has("financial"), !expires.IsZero() && expires.Before(now):
 		return ErrInstanceExpiredOrInArrears
 	}
 	return ""
-}
-
-func (i Instance) hasLock(reason string) bool {
-	return slices.ContainsFunc(i.Locks, func(lock string) bool { return strings.EqualFold(lock, reason) })
 }
 
 // locksText names locks at the end of an error's text; empty if there are none.

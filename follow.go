@@ -25,7 +25,7 @@ type follower struct {
 }
 
 func (w *watch) follower(options WaitOptions) *follower {
-	return &follower{watch: w, options: options.withDefaults(), evidence: w.begin, probed: options.unprobed(), begin: time.Now()}
+	return &follower{watch: w, options: options.withDefaults(), evidence: w.beginning(), probed: options.unprobed(), begin: time.Now()}
 }
 
 // wait follows the watch until the restart is proven or the wait is in vain, and leaves
@@ -118,6 +118,7 @@ func (f *follower) takeIn(ctx context.Context) (changed <-chan struct{}, result 
 		}
 		polled = polled || fact.Kind == EventStatus
 	}
+	f.watch.forget(f.taken)
 	if polled && f.options.Probe != nil {
 		f.probed = f.probe(ctx)
 	}
@@ -169,7 +170,7 @@ func (f *follower) cutOff(ctx context.Context) error {
 
 // contextEnd is why a wait ended that was neither proven nor in vain.
 func (f *follower) contextEnd(ctx context.Context) error {
-	sent := f.evidence.sends > 0 || f.evidence.sending || !f.watch.send
+	sent := f.evidence.sends > 0 || f.evidence.sending || !f.watch.sends()
 	switch {
 	case ctx.Err() != nil && sent:
 		return fmt.Errorf("%w: %w", ErrNotProven, contextEnd(ctx))
@@ -223,7 +224,7 @@ func (f *follower) failure(operation string, err error) error {
 	if f.others && e.outcome == OutcomeUnknown { // what they send is unknown too, even its id
 		sent = append(slices.Clip(sent), SentRequest{SentAt: time.Now()})
 	}
-	if f.watch.send && sends == 0 {
+	if f.watch.sends() && sends == 0 {
 		failed.Err = withLocks(err, e.before.Locks)
 		return failed // there was nothing to wait for
 	}

@@ -65,7 +65,7 @@ type poll struct {
 	gone          bool      // no caller waits for the poll any more
 
 	done     chan struct{} // closed once the answer is in the fields below
-	observed observed
+	observed *observed     // nil until then: most polls of a large fleet wait
 	err      error
 	panicked any // the value of a panic in the call
 }
@@ -80,7 +80,7 @@ type observed struct {
 
 // clockThen returns the time of left by the service's clock, or zero if the response has no
 // time. The time in the response is that of the last attempt.
-func (o observed) clockThen() time.Time {
+func (o *observed) clockThen() time.Time {
 	if o.clock.IsZero() {
 		return time.Time{}
 	}
@@ -89,7 +89,7 @@ func (o observed) clockThen() time.Time {
 
 // now returns the time of the response by the service's clock, or the local time if the
 // response has no time.
-func (o observed) now() time.Time { return instancePage{clock: o.clock}.now() }
+func (o *observed) now() time.Time { return instancePage{clock: o.clock}.now() }
 
 // pollCall is one call that answers a batch of polls. It is canceled once no caller waits
 // for any of its polls.
@@ -146,13 +146,13 @@ func (p *poller) recall(q *poll) bool {
 
 // await returns the answer to a poll. A panic in the call becomes a panic in each
 // goroutine that waits for the call.
-func (p *poller) await(ctx context.Context, q *poll) (observed, error) {
+func (p *poller) await(ctx context.Context, q *poll) (*observed, error) {
 	select {
 	case <-q.done:
 	case <-ctx.Done():
 		why := contextEnd(ctx)
 		if !p.leave(q, why) {
-			return observed{}, q.failed(why)
+			return nil, q.failed(why)
 		}
 		<-q.done
 	}
@@ -206,7 +206,7 @@ func (p *poller) end(call *pollCall, batch []*poll, panicked any) {
 	defer p.mu.Unlock()
 	for _, q := range call.unansweredLocked(batch) {
 		q.panicked = panicked
-		q.answerLocked(observed{}, q.failed(errors.New("the poll was broken off")))
+		q.answerLocked(nil, q.failed(errors.New("the poll was broken off")))
 	}
 	if call.held {
 		call.held = false
@@ -289,8 +289,8 @@ func (p *poller) handOutRest(call *pollCall, batch []*poll, page instancePage) {
 	}
 }
 
-func (call *pollCall) observed(i Instance, page instancePage) observed {
-	return observed{instance: i, left: call.left, sentAt: page.sentAt, clock: page.clock}
+func (call *pollCall) observed(i Instance, page instancePage) *observed {
+	return &observed{instance: i, left: call.left, sentAt: page.sentAt, clock: page.clock}
 }
 
 // unansweredLocked returns the polls of a batch that still belong to the call and have no
@@ -312,7 +312,7 @@ func (q *poll) answered() bool {
 }
 
 // answerLocked answers a poll that has no answer yet.
-func (q *poll) answerLocked(o observed, err error) {
+func (q *poll) answerLocked(o *observed, err error) {
 	if q.answered() {
 		return
 	}

@@ -179,7 +179,7 @@ func (p *poller) answerListedLocked(turn *statusList, page instancePage) int {
 	})
 	for _, q := range answered {
 		heap.Remove(&p.ready, q.index)
-		q.answerLocked(observed{instance: listed[q.id], left: turn.listed, sentAt: page.sentAt, clock: page.clock}, nil)
+		q.answerLocked(&observed{instance: listed[q.id], left: turn.listed, sentAt: page.sentAt, clock: page.clock}, nil)
 	}
 	return len(answered)
 }
@@ -195,12 +195,18 @@ func (p *poller) unlistedLocked(turn *statusList) {
 	}
 }
 
-// abandonLocked ends the list in progress if no poll waits any more.
+// abandonLocked ends the list in progress if no poll waits any more, neither in a queue nor
+// for an answer by ids.
 func (l *lists) abandonLocked(p *poller) {
-	if turn := l.current; turn != nil && len(p.ready)+len(p.urgent)+len(p.early) == 0 {
-		l.current = nil
-		if turn.busy {
-			turn.cancel()
-		}
+	turn, calls := l.current, p.calls
+	if turn != nil && turn.busy {
+		calls-- // for the page
+	}
+	if turn == nil || calls+len(p.ready)+len(p.urgent)+len(p.early) > 0 {
+		return
+	}
+	l.current = nil
+	if turn.busy {
+		turn.cancel()
 	}
 }

@@ -63,12 +63,12 @@ func (p *poller) dequeueLocked(q *poll) {
 			break
 		}
 	}
-	p.lists.abandonLocked(p)
 	p.departLocked()
 }
 
 // departLocked starts the calls that must leave now, and sets the timer for the next call.
 func (p *poller) departLocked() {
+	p.lists.abandonLocked(p)
 	now := time.Now()
 	for len(p.early) > 0 && !p.early[0].at.After(now) {
 		q := p.early.first()
@@ -207,7 +207,7 @@ func (p *poller) startLocked(batch []*poll) {
 func (p *poller) inVainLocked(q *poll) bool {
 	err := p.client.describeGate.inVain(q.ctx, max(0, p.client.retry.MaxThrottleWait-q.waited()))
 	if err != nil {
-		q.answerLocked(observed{}, q.failed(err))
+		q.answerLocked(nil, q.failed(err))
 	}
 	return err != nil
 }
@@ -314,7 +314,7 @@ func (p *poller) settle(call *pollCall, batch []*poll, err error) {
 	}
 	p.startLocked(again)
 	for _, q := range rest {
-		q.answerLocked(observed{}, err)
+		q.answerLocked(nil, err)
 	}
 }
 
@@ -442,6 +442,6 @@ func (p *poller) fail(call *pollCall, batch []*poll, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, q := range call.unansweredLocked(batch) {
-		q.answerLocked(observed{}, err)
+		q.answerLocked(nil, err)
 	}
 }

@@ -69,12 +69,12 @@ type evidence struct {
 }
 
 // take applies a fact, and judges all that is known then.
-func (e *evidence) take(f fact, options WaitOptions, probed ProbeResult) (verdict, Proof, error) {
+func (e *evidence) take(f *fact, options WaitOptions, probed ProbeResult) (verdict, Proof, error) {
 	e.apply(f)
 	return e.judge(options, probed)
 }
 
-func (e *evidence) apply(f fact) {
+func (e *evidence) apply(f *fact) {
 	switch f.Kind {
 	case EventBaseline:
 		e.before = f.before
@@ -145,7 +145,7 @@ func (e *evidence) doubt(since time.Time) {
 	}
 }
 
-func (e *evidence) addSend(f fact) {
+func (e *evidence) addSend(f *fact) {
 	if e.sends == 0 { // what was seen before is no sign of it
 		e.firstSentAt, e.signsFrom = f.sentAt, f.sentAt
 		e.down, e.moved = false, false
@@ -165,15 +165,15 @@ func without(requests []SentRequest, sendID string) []SentRequest {
 }
 
 // testify takes in the testimony of a witness about a request whose outcome was unknown.
-func (e *evidence) testify(f fact) {
-	t := f.Testimony
+func (e *evidence) testify(f *fact) {
+	t := &f.Testimony
 	wasRefused := slices.ContainsFunc(e.testimony, func(earlier Testimony) bool {
 		return earlier.SendID == t.SendID && earlier.Finding == FindingRefused
 	})
 	e.testimony = slices.DeleteFunc(slices.Clone(e.testimony), func(earlier Testimony) bool {
 		return earlier.Witness == t.Witness && earlier.SendID == t.SendID
 	})
-	e.testimony = append(e.testimony, t)
+	e.testimony = append(e.testimony, *t)
 	if f.final || t.Finding != FindingNoTrace {
 		e.unanswered = without(e.unanswered, t.SendID)
 	}
@@ -206,8 +206,8 @@ func (e *evidence) testify(f fact) {
 
 // refused takes in a testimony that the service refused a request whose response was lost.
 // If other evidence contradicts the testimony, the outcome stays unknown.
-func (e *evidence) refused(f fact) {
-	t := f.Testimony
+func (e *evidence) refused(f *fact) {
+	t := &f.Testimony
 	isResend := len(e.sent) > 1 && t.SendID == e.lastSent().SendID
 	e.unknown = without(e.unknown, t.SendID)
 	refusal := fmt.Errorf("%s recorded that the service refused the request: %w", t.Witness,
@@ -235,7 +235,7 @@ func (e *evidence) endAgainstSigns(refusal error) {
 	e.ended = fmt.Errorf("%w: there are signs of a restart since the request was sent, but %w", ErrNotProven, refusal)
 }
 
-func (e *evidence) observe(f fact) {
+func (e *evidence) observe(f *fact) {
 	e.faults, e.denied = 0, nil
 	if f.hasClock {
 		e.clockAway, e.hasClock = f.clockAway, true
@@ -270,7 +270,7 @@ func (s Status) isDown() bool {
 // first, because one local clock measured the time from the baseline to the send. The
 // clock of the poll f is as good only if the local clock is the one of the sender and
 // was not set since the send.
-func (e *evidence) serviceTimeOfSend(f fact) time.Time {
+func (e *evidence) serviceTimeOfSend(f *fact) time.Time {
 	switch {
 	case e.firstSentAt.IsZero(): // others sent, after the baseline
 		return e.before.ServiceTime
@@ -351,7 +351,7 @@ func (e *evidence) judgeSeen(options WaitOptions, probed ProbeResult) (verdict, 
 			return proven, ProofRecord, nil
 		}
 	}
-	if e.locked != "" && !e.before.TakenAt.IsZero() && e.locked != (Instance{Locks: e.before.Locks}).locked(time.Time{}) {
+	if e.locked != "" && !e.before.TakenAt.IsZero() && e.locked != lockCode(e.before.Locks, time.Time{}, time.Time{}) {
 		return failed, "", predictedRefusal(e.locked, "the instance was locked since the restart")
 	}
 	// Only Running settles it: in another status, whichever it is, something goes on.
@@ -414,7 +414,7 @@ func notListed() error {
 // to [ErrInstanceExpiredOrInArrears], in upper or lower case. Refusal leaves all other
 // locks to the service. The error names every lock of the instance.
 func (i Instance) Refusal(now time.Time) error {
-	switch code := i.locked(now); {
+	switch code := lockCode(i.Locks, i.ExpiredTime, now); {
 	case !i.Listed():
 		return notListed()
 	case code == ErrInstanceLockedForSecurity:

@@ -409,7 +409,7 @@ func TestJudge(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var a evidence
 			for _, f := range c.facts {
-				a.apply(f)
+				a.apply(&f)
 			}
 			probed := max(c.probed, ProbeHealthy)
 			if c.pending {
@@ -434,7 +434,7 @@ func TestAccountKeeps(t *testing.T) {
 	for _, f := range begun(unknownAt(0),
 		running(1), running(2), saw(3, StatusStopping, elevenOClock), saw(5, StatusStopping, elevenOClock), absentAt(6), absentAt(7),
 		saw(9, StatusStopping, elevenOClock), saw(12, StatusStarting, noon), saw(15, StatusRunning, noon), saw(17, StatusRunning, noon)) {
-		a.apply(f)
+		a.apply(&f)
 	}
 	assert.Equal(t, []Observation{
 		{At: atSecond(1), Status: StatusRunning, StartTime: elevenOClock},
@@ -451,9 +451,9 @@ func TestAccountKeeps(t *testing.T) {
 	assert.Equal(t, noon, a.sentAt)
 	assert.Empty(t, a.requestID)
 
-	a.apply(sendsIt(80))
+	a.apply(new(sendsIt(80)))
 	assert.True(t, a.sending)
-	a.apply(acceptedAt(81))
+	a.apply(new(acceptedAt(81)))
 	assert.False(t, a.sending)
 	assert.Equal(t, 2, a.sends)
 	assert.Equal(t, atSecond(81), a.sentAt)
@@ -497,10 +497,10 @@ func TestResendIsJudgedByTheNewestEvidence(t *testing.T) {
 	stands := func() bool { return waits }
 	w := &watch{changed: make(chan struct{})}
 	for _, f := range begun(unknownAt(0), running(30)) {
-		w.add(f)
+		w.add(&f)
 	}
 	assert.False(t, w.resendIsDue(&resendRequest{asked, stands}), "not yet")
-	w.add(running(60))
+	w.add(new(running(60)))
 	assert.True(t, w.resendIsDue(&resendRequest{asked, stands}))
 	assert.False(t, w.resendIsDue(&resendRequest{WaitOptions{}.withDefaults(), stands}), "without the option")
 	asked.Probe = func(context.Context, Observation) (ProbeResult, error) { return ProbePending, nil }
@@ -508,7 +508,7 @@ func TestResendIsJudgedByTheNewestEvidence(t *testing.T) {
 	waits = false
 	assert.False(t, w.resendIsDue(&resendRequest{asked, stands}), "a wait that is over sends nothing")
 	waits = true
-	w.add(saw(62, StatusStopping, elevenOClock))
+	w.add(new(saw(62, StatusStopping, elevenOClock)))
 	assert.False(t, w.resendIsDue(&resendRequest{asked, stands}), "the first send has taken effect")
 }
 
@@ -520,17 +520,18 @@ func TestWatchKeepsNoFactsOfOne(t *testing.T) {
 		watch *watch
 		keeps int
 	}{
-		"of a restart that others sent": {&watch{}, 1},
-		"with BeforeSend":               {&watch{send: true, ask: ask}, 1},
-		"that others may join":          {&watch{send: true}, 10},
+		"of a restart that others sent": {&watch{begin: &evidence{}}, 0},
+		"with BeforeSend":               {&watch{ask: ask}, 0},
+		"that others may join":          {&watch{}, 10},
 	} {
 		w := c.watch
 		w.changed = make(chan struct{})
 		for n := range 10 {
-			w.add(running(float64(n)))
+			w.add(new(running(float64(n))))
 			newer, _ := w.since(n)
 			require.Len(t, newer, 1, name)
 			require.Equal(t, running(float64(n)).At, newer[0].At, name)
+			w.forget(n + 1)
 			require.Len(t, w.facts, min(c.keeps, n+1), name)
 		}
 		newer, _ := w.since(10)

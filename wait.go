@@ -410,10 +410,10 @@ func (c *Client) readBaseline(ctx context.Context, id string) (baseline Baseline
 			return Baseline{}, nil, contextEnd(ctx)
 		}
 		seen, err := c.poller.await(ctx, c.poller.pollSoon(ctx, id, true))
-		switch i := seen.instance; {
-		case err != nil:
+		if err != nil {
 			return Baseline{}, nil, err
-		case i.Listed():
+		}
+		if i := &seen.instance; i.Listed() {
 			baseline = Baseline{InstanceID: id, Status: i.Status, StartTime: i.StartTime, Locks: i.Locks, TakenAt: seen.left, ServiceTime: seen.clockThen()}
 			return baseline, i.Refusal(seen.now()), nil
 		}

@@ -17,22 +17,21 @@ import (
 type watch struct {
 	client  *Client
 	request RebootInstanceRequest
-	send    bool
 	id      string                                             // WaitOptions.OperationID
 	ask     func(ctx context.Context, intent SendIntent) error // BeforeSend, or nil
 	asked   int                                                // how often; belongs to the goroutine that sends
 	cancel  context.CancelCauseFunc
 	resends chan *resendRequest
 	done    chan struct{} // closed when the work has ended
-	begin   evidence      // what was known before the work began
+	begin   *evidence     // what was known of a restart that others sent; nil if the watch sends it
 	begun   time.Time
 
 	mu       sync.Mutex    // never held across a wait
-	facts    []fact        // those that a follower may not have taken in yet
+	facts    []*fact       // those that a follower may not have taken in yet
 	forgot   int           // how many facts came before
 	changed  chan struct{} // closed at the next fact
 	waiters  int
-	evidence evidence // begin and all facts
+	evidence evidence // from begin and all facts
 	over     bool     // proven, to a follower or by the default options, or ended: nobody may join any more
 }
 
@@ -45,13 +44,13 @@ type watchKey struct {
 // newWatch starts to follow a restart that others sent. It lives no longer than
 // its one waiter.
 func (c *Client) newWatch(ctx context.Context, instanceID string, begin evidence) *watch {
-	return c.startWatch(ctx, &watch{request: RebootInstanceRequest{InstanceID: instanceID}, begin: begin})
+	return c.startWatch(ctx, &watch{request: RebootInstanceRequest{InstanceID: instanceID}, begin: &begin})
 }
 
 // sendingWatch joins the restart of the same instance that is under way, or starts
 // one. Who wants to be asked before it is sent gets one that nobody joins.
 func (c *Client) sendingWatch(ctx context.Context, request RebootInstanceRequest, options WaitOptions) *watch {
-	begin := &watch{request: request, send: true, id: options.OperationID, ask: options.BeforeSend, begin: evidence{outcome: OutcomeNotSent}}
+	begin := &watch{request: request, id: options.OperationID, ask: options.BeforeSend}
 	if options.BeforeSend != nil {
 		return c.startWatch(ctx, begin)
 	}
@@ -73,7 +72,7 @@ func (c *Client) startWatch(ctx context.Context, w *watch) *watch {
 	// The work serves all its waiters: it has the values of the first's context
 	// and ends with the last.
 	ctx, w.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	w.client, w.waiters, w.begun, w.evidence = c, 1, time.Now(), w.begin
+	w.client, w.waiters, w.begun, w.evidence = c, 1, time.Now(), w.beginning()
 	w.resends, w.done, w.changed = make(chan *resendRequest, 1), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(w.done)
@@ -89,7 +88,18 @@ func (w *watch) broken(value any) {
 	w.mu.Lock()
 	outcome := w.evidence.outcome
 	w.mu.Unlock()
-	w.add(fact{ended: errors.New("the work was broken off by a panic"), outcome: outcome, panicked: value})
+	w.add(&fact{ended: errors.New("the work was broken off by a panic"), outcome: outcome, panicked: value})
+}
+
+// sends reports whether the watch sends the restart.
+func (w *watch) sends() bool { return w.begin == nil }
+
+// beginning returns the evidence before the first fact.
+func (w *watch) beginning() evidence {
+	if w.sends() {
+		return evidence{outcome: OutcomeNotSent}
+	}
+	return *w.begin
 }
 
 func (w *watch) join() bool {
@@ -112,7 +122,7 @@ func (w *watch) leave(why error) (others bool) {
 	w.over = w.over || last
 	ended := w.over
 	w.mu.Unlock()
-	if ended && w.send {
+	if ended && w.sends() {
 		key := watchKey{w.request.InstanceID, w.request.ForceStop}
 		w.client.watchesMu.Lock()
 		if w.client.watches[key] == w {
@@ -130,7 +140,7 @@ func (w *watch) leave(why error) (others bool) {
 	return !last
 }
 
-func (w *watch) add(f fact) {
+func (w *watch) add(f *fact) {
 	if f.At.IsZero() {
 		f.At = time.Now()
 	}
@@ -145,16 +155,22 @@ func (w *watch) add(f fact) {
 }
 
 // since returns the facts from the n-th on, and a channel that is closed when there are
-// more. A watch that nobody joins keeps no fact that its one follower has taken in: with
-// thousands of waits, these facts would take most of the memory.
-func (w *watch) since(n int) ([]fact, <-chan struct{}) {
+// more.
+func (w *watch) since(n int) ([]*fact, <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	newer := w.facts[n-w.forgot:]
-	if !w.send || w.ask != nil {
-		w.facts, w.forgot = newer, n
+	return slices.Clip(w.facts[n-w.forgot:]), w.changed
+}
+
+// forget drops the facts before the n-th, which a follower has taken in, if nobody else can
+// join the watch: with thousands of waits, these facts would take much of the memory.
+func (w *watch) forget(n int) {
+	if w.sends() && w.ask == nil {
+		return
 	}
-	return slices.Clip(newer), w.changed
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.facts, w.forgot = append([]*fact(nil), w.facts[n-w.forgot:]...), n
 }
 
 // resendRequest is what a follower asks for that wants the one resend.
@@ -195,7 +211,7 @@ func (w *watch) run(ctx context.Context) {
 	id, polls := w.request.InstanceID, &w.client.poller
 	plan := schedule{begun: time.Now()}
 	var next *poll
-	if w.send {
+	if w.sends() {
 		if !w.first(ctx) {
 			return
 		}
@@ -238,7 +254,7 @@ func (w *watch) run(ctx context.Context) {
 func (w *watch) first(ctx context.Context) bool {
 	id := w.request.InstanceID
 	end := func(outcome Outcome, err error) bool {
-		w.add(fact{ended: err, outcome: outcome})
+		w.add(&fact{ended: err, outcome: outcome})
 		return false
 	}
 	takeBaseline := func(ctx context.Context) (Baseline, error) {
@@ -249,7 +265,7 @@ func (w *watch) first(ctx context.Context) bool {
 		if err != nil {
 			return Baseline{}, causeOf(err)
 		}
-		w.add(fact{Event: Event{Kind: EventBaseline, Status: baseline.Status, StartTime: baseline.StartTime}, before: baseline})
+		w.add(&fact{Event: Event{Kind: EventBaseline, Status: baseline.Status, StartTime: baseline.StartTime}, before: baseline})
 		return baseline, nil
 	}
 	baseline, err := takeBaseline(ctx)
@@ -300,7 +316,7 @@ func (w *watch) sendOnce(ctx context.Context, fresh func(context.Context) error,
 			}
 			return w.askFirst(ctx, sendID)
 		},
-		leaving: func(sendID string) { w.add(fact{Event: Event{Kind: EventSending, SendID: sendID}}) },
+		leaving: func(sendID string) { w.add(&fact{Event: Event{Kind: EventSending, SendID: sendID}}) },
 	})
 	failed, ok := errors.AsType[*OperationError](err)
 	if !ok {
@@ -308,15 +324,15 @@ func (w *watch) sendOnce(ctx context.Context, fresh func(context.Context) error,
 	}
 	switch outcome := OutcomeOf(err); {
 	case dropped:
-		w.add(fact{dropped: true, attempts: failed.Attempts})
+		w.add(&fact{dropped: true, attempts: failed.Attempts})
 	case err == nil:
-		w.add(fact{Event: Event{Kind: EventAccepted, RequestID: res.requestID, SendID: res.sendID}, sentAt: res.sentAt, attempts: res.attempts})
+		w.add(&fact{Event: Event{Kind: EventAccepted, RequestID: res.requestID, SendID: res.sendID}, sentAt: res.sentAt, attempts: res.attempts})
 	case outcome == OutcomeUnknown:
-		w.add(fact{Event: Event{Kind: EventOutcomeUnknown, Err: err, SendID: failed.SendID}, sentAt: failed.SentAt, attempts: failed.Attempts})
+		w.add(&fact{Event: Event{Kind: EventOutcomeUnknown, Err: err, SendID: failed.SendID}, sentAt: failed.SentAt, attempts: failed.Attempts})
 	case resend && outcome == OutcomeRejected && errors.Is(err, ErrIncorrectInstanceStatus):
-		w.add(fact{Event: Event{Kind: EventResendRefused, Err: err, SendID: failed.SendID}, sentAt: failed.SentAt, attempts: failed.Attempts})
+		w.add(&fact{Event: Event{Kind: EventResendRefused, Err: err, SendID: failed.SendID}, sentAt: failed.SentAt, attempts: failed.Attempts})
 	default:
-		w.add(fact{Event: Event{SendID: failed.SendID}, ended: causeOf(err), outcome: outcome, sentAt: failed.SentAt, attempts: failed.Attempts})
+		w.add(&fact{Event: Event{SendID: failed.SendID}, ended: causeOf(err), outcome: outcome, sentAt: failed.SentAt, attempts: failed.Attempts})
 		return false
 	}
 	return true
@@ -353,18 +369,18 @@ func (w *watch) take(ctx context.Context, next *poll) (status Status, over bool)
 
 // observe returns what a poll showed, as a fact. The next poll is the retry of one that
 // failed.
-func (w *watch) observe(ctx context.Context, next *poll) fact {
+func (w *watch) observe(ctx context.Context, next *poll) *fact {
 	seen, err := w.client.poller.await(ctx, next)
 	if err != nil {
-		return fact{
+		return &fact{
 			Event:     Event{Kind: EventPollFailed, Err: causeOf(err)},
 			denied:    errors.Is(err, ErrAccessDenied) || errors.Is(err, ErrUnauthenticated), // the latter if renewed credentials, or none, did not help
 			throttled: errors.Is(err, ErrThrottled),
 		}
 	}
-	f := fact{
+	f := &fact{
 		Event:  Event{Kind: EventStatus, At: seen.left, Status: seen.instance.Status, StartTime: seen.instance.StartTime},
-		locked: seen.instance.locked(seen.now()),
+		locked: lockCode(seen.instance.Locks, seen.instance.ExpiredTime, seen.now()),
 		locks:  seen.instance.Locks,
 	}
 	if !seen.clock.IsZero() {

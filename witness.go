@@ -164,14 +164,14 @@ func (f *follower) hear(made *fact) {
 	}
 	if !made.final {
 		if made.Kind == EventWitness {
-			f.watch.add(*made)
+			f.watch.add(made)
 			return
 		}
 		f.tell(made.Event)
 		return
 	}
 	f.inquiry.end()
-	f.evidence.apply(*made)
+	f.evidence.apply(made)
 	if made.Kind == EventWitness || made.denied { // other errors were emitted before
 		f.tell(made.Event)
 	}

@@ -32,9 +32,8 @@ const (
 type sender struct {
 	session  *session
 	follower *follower
-	target   Target
 
-	held      Event         // the last EventHeld reported
+	held      heldFor       // what was reported last
 	consent   time.Time     // the blocker's last
 	thought   time.Duration // how long the blocker took for it
 	first     time.Time     // the StartTime when its turn had come
@@ -42,9 +41,13 @@ type sender struct {
 	onWay     bool          // a slot of the session is ours
 }
 
-func newSender(f *follower) *sender {
-	return &sender{session: f.session, follower: f, target: f.target}
+// heldFor is why a restart waits for its next attempt.
+type heldFor struct {
+	reason Reason
+	detail string
 }
+
+func newSender(f *follower) *sender { return &sender{session: f.session, follower: f} }
 
 // work restarts the instance and follows it to its end.
 func (s *sender) work(ctx context.Context) { s.follower.tellEnd(ctx, s.restart(ctx)) }
@@ -52,10 +55,10 @@ func (s *sender) work(ctx context.Context) { s.follower.tellEnd(ctx, s.restart(c
 // restart restarts the instance and follows it. It reports the proof and returns nil,
 // or returns why there is no proof.
 func (s *sender) restart(ctx context.Context) error {
-	if s.target.ID == s.session.options.SelfID {
+	if s.follower.target.ID == s.session.options.SelfID {
 		return &withheldError{reason: ReasonSelf, skip: true}
 	}
-	if slices.Contains(s.session.options.Exclude, s.target.ID) {
+	if slices.Contains(s.session.options.Exclude, s.follower.target.ID) {
 		return &withheldError{reason: ReasonExcluded, skip: true}
 	}
 	var failing time.Time // since when tries fail for what should pass soon
@@ -126,9 +129,9 @@ func (s *sender) restart(ctx context.Context) error {
 // hold waits before the next attempt, and reports why. The error err adds detail to the
 // reason.
 func (s *sender) hold(ctx context.Context, d time.Duration, why Reason, err error) error {
-	if e := (Event{Kind: EventHeld, Reason: why, Error: text(err)}); why != reasonStale && (why != s.held.Reason || e.Error != s.held.Error) {
-		s.held = e
-		s.follower.tell(e)
+	if now := (heldFor{why, text(err)}); why != reasonStale && now != s.held {
+		s.held = now
+		s.follower.tell(Event{Kind: EventHeld, Reason: why, Error: now.detail})
 	}
 	s.sleep(ctx, d)
 	if ctx.Err() != nil {
@@ -157,6 +160,12 @@ func (s *sender) rebootAndWait(ctx context.Context) error {
 	options := s.follower.waitOptions()
 	options.BeforeSend, options.OperationID = s.beforeSend, s.session.operationID()
 	seen := options.OnEvent
+	var late *time.Timer // ends the wait
+	defer func() {
+		if late != nil {
+			late.Stop()
+		}
+	}()
 	options.OnEvent = func(e ecsreboot.Event) {
 		if e.Kind == ecsreboot.EventAccepted || e.Kind == ecsreboot.EventOutcomeUnknown {
 			s.leaveWay(e.Kind == ecsreboot.EventAccepted)
@@ -164,11 +173,10 @@ func (s *sender) rebootAndWait(ctx context.Context) error {
 		before := s.follower.settled
 		seen(e)
 		if limit := s.session.options.ReadyTimeout; s.follower.settled && !before && limit >= 0 {
-			timer := time.AfterFunc(limit, func() { cancel(fmt.Errorf("%w: %v are over", errNotReady, limit)) })
-			context.AfterFunc(limited, func() { timer.Stop() })
+			late = time.AfterFunc(limit, func() { cancel(fmt.Errorf("%w: %v are over", errNotReady, limit)) })
 		}
 	}
-	request := ecsreboot.RebootInstanceRequest{InstanceID: s.target.ID, ForceStop: s.session.plan.ForceStop}
+	request := ecsreboot.RebootInstanceRequest{InstanceID: s.follower.target.ID, ForceStop: s.session.plan.ForceStop}
 	result, err := s.follower.client.RebootAndWait(limited, request, options)
 	cause := context.Cause(limited)
 	cancel(nil)

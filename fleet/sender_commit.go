@@ -42,7 +42,7 @@ func (s *sender) beforeSend(ctx context.Context, intent ecsreboot.SendIntent) er
 		}
 	}
 	s.follower.before = before
-	e := Event{Kind: EventIntent, At: time.Now(), InstanceID: s.target.ID, Attempt: s.follower.attempts + 1, Before: new(s.follower.before), SendID: intent.SendID}
+	e := Event{Kind: EventIntent, At: time.Now(), InstanceID: s.follower.target.ID, Attempt: s.follower.attempts + 1, Before: new(s.follower.before), SendID: intent.SendID}
 	if err := s.session.record.intend(e); err != nil {
 		return &withheldError{reason: ReasonJournal, cause: err}
 	}
@@ -113,7 +113,7 @@ func (s *sender) startedRecently(before ecsreboot.Baseline) bool {
 func (s *sender) askBlocker(ctx context.Context) error {
 	begin := time.Now()
 	if s.session.options.Blocker != nil {
-		if err := s.session.options.Blocker(ctx, s.target); err != nil {
+		if err := s.session.options.Blocker(ctx, s.follower.target); err != nil {
 			return scrubbed(err)
 		}
 	}

@@ -15,7 +15,6 @@ type session struct {
 	clients clients
 	options Options
 	plan    Plan
-	targets map[string]Target
 	planner *Planner
 	report  *Report
 	record  recorder
@@ -51,10 +50,6 @@ func newSession(client *ecsreboot.Client, plan Plan, options Options) (*session,
 	}
 	s := newBareSession(all, options)
 	s.plan, s.planner, s.report = plan, planner, newReport(plan)
-	s.targets = make(map[string]Target, len(plan.Targets))
-	for _, t := range plan.Targets {
-		s.targets[t.ID] = t
-	}
 	return s, nil
 }
 
@@ -225,8 +220,8 @@ func (s *session) act(work context.Context, a Action) []Event {
 
 // follower returns a follower of an instance, with what the report knows of it.
 func (s *session) follower(id string) *follower {
-	f := newFollower(s, s.targets[id])
 	record, _ := s.report.Record(id)
+	f := newFollower(s, record.Target)
 	f.attempts, f.sentAt, f.sendID, f.down = s.planner.Attempts(id), record.SentAt, record.SendID, !record.DownAt.IsZero()
 	f.drained = record.Drained()
 	f.drainDone = f.drained && record.State == StateRestarting && record.Call(HookDrain).passed() // an earlier session began its turn

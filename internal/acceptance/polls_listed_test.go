@@ -239,3 +239,41 @@ func TestListIsAsOldAsItsFirstPage(t *testing.T) {
 		assert.Zero(t, seen[second])
 	})
 }
+
+// A list that no wait needs any more is canceled, even if the last waits succeed while their
+// polls are on the way.
+func TestListEndsWithTheLastWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const waits = 2100
+		server := newRestarts(t, waits, ecstest.Options{}, ecstest.RebootProfile{})
+		begin := time.Now()
+		var ended atomic.Int64 // when the list ended
+		client := newClient(t, server, wrapped(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+			isList := strings.Contains(req.URL.RawQuery, "&Status=St")
+			if !isList && time.Since(begin) < 10*s {
+				return next.RoundTrip(req)
+			}
+			<-req.Context().Done()
+			if isList {
+				ended.CompareAndSwap(0, int64(time.Since(begin)))
+			}
+			return nil, req.Context().Err()
+		}))
+		var group sync.WaitGroup
+		for i := range waits {
+			group.Go(func() {
+				baseline := ecsreboot.Baseline{InstanceID: nth(i), Status: ecsreboot.StatusRunning, TakenAt: time.Now()}
+				_, err := client.WaitUntilRestarted(t.Context(), baseline, ecsreboot.WaitOptions{Probe: func(context.Context, ecsreboot.Observation) (ecsreboot.ProbeResult, error) {
+					time.Sleep(time.Until(begin.Add(15 * s)))
+					return ecsreboot.ProbeRestarted, nil
+				}})
+				assert.NoError(t, err)
+			})
+		}
+		group.Wait()
+		synctest.Wait()
+		assert.Equal(t, 15*s, time.Since(begin))
+		assert.Equal(t, 15*s, time.Duration(ended.Load()), "0: no list was requested, or it goes on")
+	})
+}
