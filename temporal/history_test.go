@@ -87,6 +87,9 @@ func TestPackKeepsEverything(t *testing.T) {
 
 // TestPackedSize is what decides how many instances a run may have.
 func TestPackedSize(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector takes minutes for it, and it has no goroutines")
+	}
 	for _, test := range []struct {
 		settings Settings
 		most     int // instances that the README promises
@@ -116,6 +119,9 @@ func TestPackedSize(t *testing.T) {
 }
 
 func TestPlanTooLarge(t *testing.T) {
+	if raceEnabled {
+		t.Skip("as TestPackedSize")
+	}
 	plan, _ := largeRun(60_000)
 	_, err := packPlan(plan, Settings{})
 	require.ErrorIs(t, err, ecsreboot.ErrInvalidInput)

@@ -3,6 +3,7 @@ package ecstemporal
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"testing"
 	"time"
 
@@ -14,9 +15,12 @@ import (
 
 // TestRandom lets all kinds of things go wrong, each seed in its own way.
 func TestRandom(t *testing.T) {
-	seeds := uint64(60)
-	if testing.Short() || raceEnabled {
-		seeds = 10
+	seeds := uint64(15)
+	switch {
+	case testing.Short() || raceEnabled:
+		seeds = 5
+	case os.Getenv("LONG_TESTS") != "":
+		seeds = 60
 	}
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
