@@ -2,15 +2,47 @@ package fleet
 
 import "container/heap"
 
+// A place is the order in which targets have their turns: at first their order in the
+// plan. A target that gave its turn back gets a place behind all others.
+//
+// Most targets have their turn in the order of the plan, so Planner.fresh goes through
+// the plan once. Those that it comes to while their group has no room, and those that
+// wait again, are in the queue of their group.
+
+// first returns the target whose turn it is: of all that wait in a group with room, the
+// one with the first place.
+func (p *Planner) first() (i int, ok bool) {
+	for ; p.fresh < len(p.targets); p.fresh++ {
+		if len(p.ready) > 0 && p.ready[0].waiting[0] < p.fresh {
+			break
+		}
+		t := &p.targets[p.fresh]
+		if t.state != waiting || t.place != p.fresh {
+			continue
+		}
+		g := &p.groups[t.group]
+		if g.down < g.width {
+			return p.fresh, true
+		}
+		t.queued = true
+		heap.Push(&g.waiting, p.fresh)
+	}
+	if len(p.ready) == 0 {
+		return 0, false
+	}
+	return p.at(p.ready[0].waiting[0]), true
+}
+
 // queue keeps the queues after a target has changed: that of its group, and that of
-// the groups that have room and somebody waiting.
+// the groups that have room and somebody waiting for it.
 func (p *Planner) queue(i int) {
 	t := &p.targets[i]
-	if t.state == waiting && t.queued != t.place {
-		t.queued = t.place
-		heap.Push(&t.group.waiting, t.place)
+	g := &p.groups[t.group]
+	if fresh := t.place >= p.fresh && t.place < len(p.targets); t.state == waiting && !t.queued && !fresh {
+		t.queued = true
+		heap.Push(&g.waiting, t.place)
 	}
-	p.settle(t.group)
+	p.settle(g)
 }
 
 // settle puts a group among the ready ones, or takes it out.
@@ -22,8 +54,8 @@ func (p *Planner) settle(g *group) {
 			break
 		}
 		heap.Pop(&g.waiting)
-		if t.queued == place {
-			t.queued = notQueued
+		if t.place == place {
+			t.queued = false
 		}
 	}
 	switch isReady := len(g.waiting) > 0 && g.down < g.width; {
@@ -36,12 +68,6 @@ func (p *Planner) settle(g *group) {
 	}
 }
 
-// A place is the order in which targets have their turns: at first their order in the
-// plan. A target that gave its turn back gets a place behind all others.
-
-// notQueued is of a target that is in no queue.
-const notQueued = -1
-
 // at returns the target that has a place.
 func (p *Planner) at(place int) int { return place % len(p.targets) }
 
@@ -49,6 +75,7 @@ func (p *Planner) at(place int) int { return place % len(p.targets) }
 func (p *Planner) putLast(i int) {
 	p.rounds++
 	p.targets[i].place = p.rounds*len(p.targets) + i
+	p.targets[i].queued = false
 }
 
 // group is a group of targets.
