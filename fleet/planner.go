@@ -47,8 +47,8 @@ type stage struct {
 type target struct {
 	place    int // see putLast
 	attempts int
+	stage    int   // in which it was started, from 1; 0 if it was in none
 	group    int32 // in Planner.groups
-	stage    int32 // in which it was started, from 1; 0 if it was in none
 	state    targetState
 	queued   bool // its place is in the queue of its group
 	failed   bool // at any time
@@ -74,21 +74,25 @@ func NewPlanner(plan Plan, rules Rules) (*Planner, error) {
 		paused:  make(map[Reason]bool),
 	}
 	p.counts[waiting] = len(plan.Targets)
-	byName := make(map[string]int)
+	groups := make(map[string]int32)
+	var next int32
 	for i, t := range plan.Targets {
-		g, ok := byName[t.Group]
+		g, ok := groups[t.Group]
 		if !ok {
-			g = len(p.groups)
-			byName[t.Group] = g
-			p.groups = append(p.groups, group{at: -1})
+			g = next
+			groups[t.Group] = g
+			next++
 		}
-		p.groups[g].size++
-		p.targets[i] = target{group: int32(g), state: waiting, place: i}
+		p.targets[i] = target{group: g, state: waiting, place: i}
 		p.index[t.ID] = i
+	}
+	p.groups = make([]group, next)
+	for i := range p.targets {
+		p.groups[p.targets[i].group].size++
 	}
 	for i := range p.groups {
 		g := &p.groups[i]
-		g.width = rules.groupWidth(g.size)
+		g.width, g.at = rules.groupWidth(g.size), notReady
 	}
 	return p, nil
 }

@@ -76,7 +76,7 @@ func (p *Planner) replayTarget(i int, e *Event) error {
 		return fmt.Errorf("fleet: event %q cannot be of %s, which is %s after %d attempts", e.Kind, e.InstanceID, t.state.public(), t.attempts)
 	case e.Kind == EventMarked && e.Reason == "":
 		return fmt.Errorf("fleet: event %q of %s has no reason", e.Kind, e.InstanceID)
-	case e.isNote():
+	case isNote(e):
 		return nil
 	case next == waiting && t.state == waiting: // its turn had come, for which there is no event
 		if e.Reason == ReasonBlocked {
@@ -125,7 +125,7 @@ func (p *Planner) replayTarget(i int, e *Event) error {
 func (p *Planner) take(i int) {
 	p.move(i, chosen)
 	if _, canary := p.canary(); canary {
-		p.targets[i].stage = int32(p.stage.passed + 1)
+		p.targets[i].stage = p.stage.passed + 1
 		p.stage.started++
 	}
 }
@@ -141,7 +141,7 @@ func (p *Planner) release(t *target) {
 	t.stage = 0
 }
 
-func (p *Planner) inStage(t *target) bool { return int(t.stage) == p.stage.passed+1 }
+func (p *Planner) inStage(t *target) bool { return t.stage == p.stage.passed+1 }
 
 // look keeps whether a target, failed or unknown, is looked at once more.
 func (p *Planner) look(i int, looking bool) {
@@ -156,6 +156,7 @@ func (p *Planner) move(i int, next targetState) {
 	if next == t.state {
 		return
 	}
+	waits := t.state == waiting || next == waiting
 	before, after, spent := &factsOf[t.state], &factsOf[next], t.isSpent()
 	p.counts[t.state]--
 	p.counts[next]++
@@ -171,6 +172,9 @@ func (p *Planner) move(i int, next targetState) {
 	if p.inStage(t) {
 		p.stage.healthy += b2i(after.public == StateHealthy) - b2i(before.public == StateHealthy)
 		p.stage.broken += b2i(after.public.broken()) - b2i(before.public.broken())
+	}
+	if !waits && after.down == before.down && after.gone == before.gone {
+		return // its group, which costs a cache miss, is as before
 	}
 	g := &p.groups[t.group]
 	change := b2i(after.down) - b2i(before.down)

@@ -59,11 +59,11 @@ func (p *Planner) settle(g *group) {
 		}
 	}
 	switch isReady := len(g.waiting) > 0 && g.down < g.width; {
-	case isReady && g.at < 0:
+	case isReady && g.at == notReady:
 		heap.Push(&p.ready, g)
 	case isReady:
 		heap.Fix(&p.ready, g.at)
-	case g.at >= 0:
+	case g.at != notReady:
 		heap.Remove(&p.ready, g.at)
 	}
 }
@@ -85,8 +85,11 @@ type group struct {
 	gone    int // of size
 	width   int
 	down    int
-	at      int // in Planner.ready; -1 if it is not there
+	at      int // in Planner.ready, or notReady
 }
+
+// notReady is of a group that is not among the ready ones.
+const notReady = -1
 
 // indices is a heap of places.
 type indices []int
@@ -120,7 +123,7 @@ func (h *readyGroups) Push(x any) {
 
 func (h *readyGroups) Pop() any {
 	last := (*h)[len(*h)-1]
-	last.at = -1
+	last.at = notReady
 	*h = (*h)[:len(*h)-1]
 	return last
 }

@@ -154,7 +154,7 @@ func plannerTransitions(t *testing.T) map[transition]bool {
 				switch changed := to != from; {
 				case err != nil:
 					require.False(t, changed, "%s is an error in %s and changes it", e.Kind, from)
-				case e.isNote():
+				case isNote(&e):
 					require.False(t, changed, "%s changes %s", e.Kind, from)
 				case e.Kind == EventResume && !changed:
 				default:

@@ -23,7 +23,7 @@ func (s State) broken() bool { return s == StateFailed || s == StateUnknown }
 type targetState uint8
 
 const (
-	noState  targetState = iota // in a table of states: there is none
+	noState targetState = iota // in a table of states: there is none
 	waiting
 	chosen   // its turn has come, and no intent is recorded
 	drained  // likewise, and Options.Drain was called
@@ -180,7 +180,7 @@ var nextStates = map[EventKind]stateTable{
 
 // isNote reports whether the event says something of an instance that changes its state
 // in no way. Of the hooks, only a drain does.
-func (e *Event) isNote() bool {
+func isNote(e *Event) bool {
 	switch e.Kind {
 	case EventHeld, EventMaintenance, EventHooked, EventConsole:
 		return true
@@ -191,7 +191,7 @@ func (e *Event) isNote() bool {
 
 // after returns the state after an event, and whether the event can happen in s.
 func (s targetState) after(e *Event) (next targetState, ok bool) {
-	if e.isNote() {
+	if isNote(e) {
 		return s, true
 	}
 	if e.Kind == EventMarked {
