@@ -156,7 +156,6 @@ func (p *Planner) move(i int, next targetState) {
 	if next == t.state {
 		return
 	}
-	waits := t.state == waiting || next == waiting
 	before, after, spent := &factsOf[t.state], &factsOf[next], t.isSpent()
 	p.counts[t.state]--
 	p.counts[next]++
@@ -172,9 +171,6 @@ func (p *Planner) move(i int, next targetState) {
 	if p.inStage(t) {
 		p.stage.healthy += b2i(after.public == StateHealthy) - b2i(before.public == StateHealthy)
 		p.stage.broken += b2i(after.public.broken()) - b2i(before.public.broken())
-	}
-	if !waits && after.down == before.down && after.gone == before.gone {
-		return // its group, which costs a cache miss, is as before
 	}
 	g := &p.groups[t.group]
 	change := b2i(after.down) - b2i(before.down)

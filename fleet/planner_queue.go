@@ -17,15 +17,13 @@ func (p *Planner) first() (i int, ok bool) {
 			break
 		}
 		t := &p.targets[p.fresh]
-		if t.state != waiting || t.place != p.fresh {
+		if t.state != waiting || t.queued {
 			continue
 		}
-		g := &p.groups[t.group]
-		if g.down < g.width {
+		if g := &p.groups[t.group]; g.down < g.width {
 			return p.fresh, true
 		}
-		t.queued = true
-		heap.Push(&g.waiting, p.fresh)
+		p.queue(p.fresh)
 	}
 	if len(p.ready) == 0 {
 		return 0, false
@@ -38,7 +36,7 @@ func (p *Planner) first() (i int, ok bool) {
 func (p *Planner) queue(i int) {
 	t := &p.targets[i]
 	g := &p.groups[t.group]
-	if fresh := t.place >= p.fresh && t.place < len(p.targets); t.state == waiting && !t.queued && !fresh {
+	if t.state == waiting && !t.queued {
 		t.queued = true
 		heap.Push(&g.waiting, t.place)
 	}
