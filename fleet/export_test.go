@@ -39,7 +39,7 @@ func Ideal(plan Plan, rules Rules, place func(id string) time.Duration) time.Dur
 func (p *Planner) Facts() (targets []string, run string) {
 	for i := range p.targets {
 		t := &p.targets[i]
-		targets = append(targets, fmt.Sprint(t.state, t.stage, t.attempts > 0, t.place != i, p.failed[i], p.looking[i]))
+		targets = append(targets, fmt.Sprint(t.state, t.stage, t.attempts > 0, t.place != i, t.failed, t.looking))
 	}
 	down := make([]int, 0, len(p.groups))
 	for _, g := range p.groups {

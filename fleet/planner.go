@@ -11,26 +11,27 @@ import "cmp"
 // A new run begins with [EventRun]. To resume a run, give its earlier events to
 // [Planner.Replay], and then [EventResume] to [Planner.Next].
 type Planner struct {
-	plan     Plan
-	rules    Rules
-	targets  []target
-	index    map[string]int // by id
-	groups   []*group
-	ready    readyGroups // those with room and somebody waiting
-	rounds   int         // how often a target gave its turn back
-	width    int
-	down     int           // taken from the width
-	gone     int           // targets that do not exist any more
-	counts   map[State]int // of targets
-	failed   map[int]bool  // the targets that have failed at any time
-	spent    int           // of MaxFailed
-	denied   int           // in a row, without an accepted restart since, and not known to be alone
-	looking  map[int]bool  // the targets, failed or unknown, that are looked at once more
-	stage    stage
-	paused   map[Reason]bool
-	stopping Reason // why nothing more is asked for; empty if that is not so
-	live     bool
-	ended    bool
+	plan       Plan
+	rules      Rules
+	targets    []target
+	index      map[string]int // by id
+	groups     []group
+	fresh      int         // the first place in the plan that was not looked at for a turn
+	ready      readyGroups // those with room and somebody who waits for it
+	rounds     int         // how often a target gave its turn back
+	width      int
+	down       int              // taken from the width
+	gone       int              // targets that do not exist any more
+	counts     [endOfStates]int // of targets
+	restarting int              // targets in any of the states of StateRestarting
+	spent      int              // of MaxFailed
+	denied     int              // in a row, without an accepted restart since, and not known to be alone
+	looking    int              // targets that are looked at once more
+	stage      stage
+	paused     map[Reason]bool
+	stopping   Reason // why nothing more is asked for; empty if that is not so
+	live       bool
+	ended      bool
 }
 
 // stage is the canary stage under way.
@@ -42,13 +43,16 @@ type stage struct {
 	asked   bool // for approval
 }
 
+// A target takes half a cache line.
 type target struct {
-	group    *group
-	state    targetState
-	stage    int // in which it was started, from 1; 0 if it was in none
-	attempts int
 	place    int // see putLast
-	queued   int // the place at which it is in the queue of its group, or notQueued
+	attempts int
+	stage    int   // in which it was started, from 1; 0 if it was in none
+	group    int32 // in Planner.groups
+	state    targetState
+	queued   bool // its place is in the queue of its group
+	failed   bool // at any time
+	looking  bool // failed or unknown, and looked at once more
 }
 
 // NewPlanner returns a Planner for the plan, and fills in the defaults of the rules. The
@@ -67,27 +71,28 @@ func NewPlanner(plan Plan, rules Rules) (*Planner, error) {
 		targets: make([]target, len(plan.Targets)),
 		index:   make(map[string]int, len(plan.Targets)),
 		width:   width(rules.MaxUnavailable, len(plan.Targets)),
-		counts:  map[State]int{StateWaiting: len(plan.Targets)},
-		failed:  make(map[int]bool),
-		looking: make(map[int]bool),
 		paused:  make(map[Reason]bool),
 	}
-	byName := make(map[string]*group)
+	p.counts[waiting] = len(plan.Targets)
+	groups := make(map[string]int32)
+	var next int32
 	for i, t := range plan.Targets {
-		g := byName[t.Group]
-		if g == nil {
-			g = &group{at: -1}
-			byName[t.Group] = g
-			p.groups = append(p.groups, g)
+		g, ok := groups[t.Group]
+		if !ok {
+			g = next
+			groups[t.Group] = g
+			next++
 		}
-		g.waiting = append(g.waiting, i) // ascending, and so a heap
-		p.targets[i] = target{group: g, state: waiting, place: i, queued: i}
+		p.targets[i] = target{group: g, state: waiting, place: i}
 		p.index[t.ID] = i
 	}
-	for _, g := range p.groups {
-		g.size = len(g.waiting)
-		g.width = rules.groupWidth(g.size)
-		p.settle(g)
+	p.groups = make([]group, next)
+	for i := range p.targets {
+		p.groups[p.targets[i].group].size++
+	}
+	for i := range p.groups {
+		g := &p.groups[i]
+		g.width, g.at = rules.groupWidth(g.size), notReady
 	}
 	return p, nil
 }
@@ -103,7 +108,15 @@ func (p *Planner) Width() int { return p.width }
 func (p *Planner) Unavailable() int { return p.down }
 
 // Count returns the number of instances in a state.
-func (p *Planner) Count(s State) int { return p.counts[s] }
+func (p *Planner) Count(s State) int {
+	n := 0
+	for state := range p.counts {
+		if factsOf[state].public == s {
+			n += p.counts[state]
+		}
+	}
+	return n
+}
 
 // Failed returns how much of MaxFailed is used: the number of instances that failed at
 // any time, or are unknown now, without those that an operator has marked since, and
@@ -132,11 +145,11 @@ func (p *Planner) Attempts(id string) int {
 // first invalid event, with an error; earlier events have been applied.
 func (p *Planner) Next(events ...Event) ([]Action, error) {
 	var actions []Action
-	for _, e := range events {
-		if err := p.Replay(e); err != nil {
+	for i := range events {
+		if err := p.replay(&events[i]); err != nil {
 			return nil, err
 		}
-		switch e.Kind {
+		switch events[i].Kind {
 		case EventRun:
 			p.live = true
 		case EventResume:
@@ -173,7 +186,7 @@ func (p *Planner) Held() Reason {
 // ending returns why a session ends that was not interrupted. What made it stop does
 // not matter if nobody was left.
 func (p *Planner) ending() Reason {
-	if p.counts[StateWaiting] == 0 && p.stopping != ReasonAccess && p.stopping != ReasonJournal {
+	if p.counts[waiting] == 0 && p.stopping != ReasonAccess && p.stopping != ReasonJournal {
 		return ReasonDone
 	}
 	return cmp.Or(p.stopping, ReasonDone)
@@ -212,7 +225,7 @@ func (p *Planner) unfinished() []Action {
 			continue
 		}
 		if facts.public.broken() {
-			p.looking[i] = true
+			p.look(i, true)
 		}
 		actions = append(actions, Action{Kind: facts.look, InstanceID: p.plan.Targets[i].ID})
 	}
@@ -227,7 +240,7 @@ func (p *Planner) decide(actions []Action) []Action {
 	if p.stopping == "" {
 		actions = p.start(actions)
 	}
-	if p.counts[StateRestarting] == 0 && len(p.looking) == 0 && (p.stopping != "" || p.counts[StateWaiting] == 0) {
+	if p.restarting == 0 && p.looking == 0 && (p.stopping != "" || p.counts[waiting] == 0) {
 		p.ended = true
 		actions = append(actions, Action{Kind: ActionEnd, Reason: p.ending()})
 	}
@@ -239,22 +252,25 @@ func (p *Planner) start(actions []Action) []Action {
 	reason := p.overspent()
 	if reason == "" && len(p.paused) == 0 {
 		for p.mayStart() {
-			i := p.at(p.ready[0].waiting[0])
+			i, ok := p.first()
+			if !ok {
+				break
+			}
 			p.take(i)
 			actions = append(actions, Action{Kind: ActionRestart, InstanceID: p.plan.Targets[i].ID})
 		}
 		// An earlier session may have started more than the rules of now would have.
 		size, canary := p.canary()
 		switch passed := canary && p.stage.started >= size && p.stage.healthy == p.stage.started; {
-		case p.counts[StateWaiting] == 0:
+		case p.counts[waiting] == 0:
 		case passed && !p.stage.asked:
 			p.stage.asked = true
 			actions = append(actions, Action{Kind: ActionApprove, Stage: p.stage.passed + 1})
-		case !passed && p.counts[StateRestarting] == 0:
+		case !passed && p.restarting == 0:
 			reason = ReasonWidth // nobody will ever make room
 		}
 	}
-	if reason != "" && len(p.looking) == 0 { // who is looked at may be well by now
+	if reason != "" && p.looking == 0 { // who is looked at may be well by now
 		p.stopping = reason
 		actions = append(actions, Action{Kind: ActionHalt, Reason: reason})
 	}
@@ -282,10 +298,10 @@ func (p *Planner) canary() (size int, ok bool) {
 	return p.rules.Canary[p.stage.passed], true
 }
 
-// mayStart reports whether there is room for one more, and somebody waiting.
+// mayStart reports whether there is room for one more.
 func (p *Planner) mayStart() bool {
 	if size, canary := p.canary(); canary && p.stage.started >= size {
 		return false
 	}
-	return p.down < p.width && len(p.ready) > 0
+	return p.down < p.width
 }

@@ -7,7 +7,10 @@ import (
 
 // Replay applies an event that an earlier session has recorded, and returns no
 // actions. It returns an error for an invalid event, which changes nothing.
-func (p *Planner) Replay(e Event) error {
+func (p *Planner) Replay(e Event) error { return p.replay(&e) }
+
+// replay takes a pointer because an Event is large. It keeps no part of it.
+func (p *Planner) replay(e *Event) error {
 	if e.InstanceID != "" {
 		i, ok := p.index[e.InstanceID]
 		if !ok {
@@ -42,15 +45,15 @@ func (p *Planner) replayResume() {
 	p.stopping, p.ended, p.live, p.denied = "", false, false, 0
 	p.stage.asked = false
 	clear(p.paused)
-	clear(p.looking)
 	for i := range p.targets {
+		p.look(i, false)
 		p.move(i, p.targets[i].state.resumed())
 	}
 }
 
 // replayHold takes in that nothing may be sent, or that it may again. Without a
 // reason it would have no effect.
-func (p *Planner) replayHold(e Event) error {
+func (p *Planner) replayHold(e *Event) error {
 	if e.Reason == "" {
 		return fmt.Errorf("fleet: event %q has no reason", e.Kind)
 	}
@@ -65,7 +68,7 @@ func (p *Planner) replayHold(e Event) error {
 	return nil
 }
 
-func (p *Planner) replayTarget(i int, e Event) error {
+func (p *Planner) replayTarget(i int, e *Event) error {
 	t := &p.targets[i]
 	next, ok := t.state.after(e)
 	switch {
@@ -73,7 +76,7 @@ func (p *Planner) replayTarget(i int, e Event) error {
 		return fmt.Errorf("fleet: event %q cannot be of %s, which is %s after %d attempts", e.Kind, e.InstanceID, t.state.public(), t.attempts)
 	case e.Kind == EventMarked && e.Reason == "":
 		return fmt.Errorf("fleet: event %q of %s has no reason", e.Kind, e.InstanceID)
-	case e.isNote():
+	case isNote(e):
 		return nil
 	case next == waiting && t.state == waiting: // its turn had come, for which there is no event
 		if e.Reason == ReasonBlocked {
@@ -90,29 +93,29 @@ func (p *Planner) replayTarget(i int, e Event) error {
 	case EventAccepted:
 		p.denied = 0
 	case EventFailed:
-		delete(p.looking, i)
+		p.look(i, false)
 		p.denied += b2i(e.Reason == ReasonDenied && !e.Alone)
 		if factsOf[next].spares {
 			p.release(t)
 		}
 	case EventHealthy, EventUnknown:
-		delete(p.looking, i)
+		p.look(i, false)
 	case EventMarked:
-		delete(p.looking, i)
+		p.look(i, false)
 		p.release(t)
 	case EventUnsent:
 		if e.Reason == ReasonBlocked {
 			p.putLast(i)
 		}
-		delete(p.looking, i)
+		p.look(i, false)
 		p.release(t)
 	case EventSkipped:
 		p.release(t)
 	default:
 	}
 	p.move(i, next)
-	if e.Kind == EventMarked && p.failed[i] { // an operator has judged it
-		delete(p.failed, i)
+	if e.Kind == EventMarked && t.failed { // an operator has judged it
+		t.failed = false
 		p.spent--
 	}
 	return nil
@@ -140,40 +143,50 @@ func (p *Planner) release(t *target) {
 
 func (p *Planner) inStage(t *target) bool { return t.stage == p.stage.passed+1 }
 
+// look keeps whether a target, failed or unknown, is looked at once more.
+func (p *Planner) look(i int, looking bool) {
+	t := &p.targets[i]
+	p.looking += b2i(looking) - b2i(t.looking)
+	t.looking = looking
+}
+
 // move puts a target into a state, and keeps all counts.
 func (p *Planner) move(i int, next targetState) {
 	t := &p.targets[i]
-	before, after, spent := factsOf[t.state], factsOf[next], p.isSpent(i)
+	if next == t.state {
+		return
+	}
+	before, after, spent := &factsOf[t.state], &factsOf[next], t.isSpent()
+	p.counts[t.state]--
+	p.counts[next]++
 	t.state = next
 	switch {
 	case after.public == StateFailed:
-		p.failed[i] = true
+		t.failed = true
 	case before.public == StateFailed && next == waiting: // it was never sent: forgiven
-		delete(p.failed, i)
+		t.failed = false
 	}
-	p.spent += b2i(p.isSpent(i)) - b2i(spent)
-	p.counts[before.public]--
-	p.counts[after.public]++
+	p.spent += b2i(t.isSpent()) - b2i(spent)
+	p.restarting += b2i(after.public == StateRestarting) - b2i(before.public == StateRestarting)
 	if p.inStage(t) {
 		p.stage.healthy += b2i(after.public == StateHealthy) - b2i(before.public == StateHealthy)
 		p.stage.broken += b2i(after.public.broken()) - b2i(before.public.broken())
 	}
+	g := &p.groups[t.group]
 	change := b2i(after.down) - b2i(before.down)
 	p.down += change
-	t.group.down += change
+	g.down += change
 	if left := b2i(after.gone) - b2i(before.gone); left != 0 {
 		p.gone += left
 		p.width = width(p.rules.MaxUnavailable, len(p.targets)-p.gone)
-		t.group.gone += left
-		t.group.width = p.rules.groupWidth(t.group.size - t.group.gone)
+		g.gone += left
+		g.width = p.rules.groupWidth(g.size - g.gone)
 	}
 	p.queue(i)
 }
 
 // isSpent reports whether a target counts against MaxFailed.
-func (p *Planner) isSpent(i int) bool {
-	return p.failed[i] || p.targets[i].state.public() == StateUnknown
-}
+func (t *target) isSpent() bool { return t.failed || t.state.public() == StateUnknown }
 
 func b2i(b bool) int {
 	if b {

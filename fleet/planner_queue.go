@@ -2,15 +2,45 @@ package fleet
 
 import "container/heap"
 
+// A place is the order in which targets have their turns: at first their order in the
+// plan. A target that gave its turn back gets a place behind all others.
+//
+// Most targets have their turn in the order of the plan, so Planner.fresh goes through
+// the plan once. Those that it comes to while their group has no room, and those that
+// wait again, are in the queue of their group.
+
+// first returns the target whose turn it is: of all that wait in a group with room, the
+// one with the first place.
+func (p *Planner) first() (i int, ok bool) {
+	for ; p.fresh < len(p.targets); p.fresh++ {
+		if len(p.ready) > 0 && p.ready[0].waiting[0] < p.fresh {
+			break
+		}
+		t := &p.targets[p.fresh]
+		if t.state != waiting || t.queued {
+			continue
+		}
+		if g := &p.groups[t.group]; g.down < g.width {
+			return p.fresh, true
+		}
+		p.queue(p.fresh)
+	}
+	if len(p.ready) == 0 {
+		return 0, false
+	}
+	return p.at(p.ready[0].waiting[0]), true
+}
+
 // queue keeps the queues after a target has changed: that of its group, and that of
-// the groups that have room and somebody waiting.
+// the groups that have room and somebody waiting for it.
 func (p *Planner) queue(i int) {
 	t := &p.targets[i]
-	if t.state == waiting && t.queued != t.place {
-		t.queued = t.place
-		heap.Push(&t.group.waiting, t.place)
+	g := &p.groups[t.group]
+	if t.state == waiting && !t.queued {
+		t.queued = true
+		heap.Push(&g.waiting, t.place)
 	}
-	p.settle(t.group)
+	p.settle(g)
 }
 
 // settle puts a group among the ready ones, or takes it out.
@@ -22,25 +52,19 @@ func (p *Planner) settle(g *group) {
 			break
 		}
 		heap.Pop(&g.waiting)
-		if t.queued == place {
-			t.queued = notQueued
+		if t.place == place {
+			t.queued = false
 		}
 	}
 	switch isReady := len(g.waiting) > 0 && g.down < g.width; {
-	case isReady && g.at < 0:
+	case isReady && g.at == notReady:
 		heap.Push(&p.ready, g)
 	case isReady:
 		heap.Fix(&p.ready, g.at)
-	case g.at >= 0:
+	case g.at != notReady:
 		heap.Remove(&p.ready, g.at)
 	}
 }
-
-// A place is the order in which targets have their turns: at first their order in the
-// plan. A target that gave its turn back gets a place behind all others.
-
-// notQueued is of a target that is in no queue.
-const notQueued = -1
 
 // at returns the target that has a place.
 func (p *Planner) at(place int) int { return place % len(p.targets) }
@@ -49,6 +73,7 @@ func (p *Planner) at(place int) int { return place % len(p.targets) }
 func (p *Planner) putLast(i int) {
 	p.rounds++
 	p.targets[i].place = p.rounds*len(p.targets) + i
+	p.targets[i].queued = false
 }
 
 // group is a group of targets.
@@ -58,8 +83,11 @@ type group struct {
 	gone    int // of size
 	width   int
 	down    int
-	at      int // in Planner.ready; -1 if it is not there
+	at      int // in Planner.ready, or notReady
 }
+
+// notReady is of a group that is not among the ready ones.
+const notReady = -1
 
 // indices is a heap of places.
 type indices []int
@@ -93,7 +121,7 @@ func (h *readyGroups) Push(x any) {
 
 func (h *readyGroups) Pop() any {
 	last := (*h)[len(*h)-1]
-	last.at = -1
+	last.at = notReady
 	*h = (*h)[:len(*h)-1]
 	return last
 }

@@ -1,5 +1,7 @@
 package fleet
 
+import "cmp"
+
 // State is the state of an instance in a [Report].
 type State string
 
@@ -18,44 +20,48 @@ func (s State) broken() bool { return s == StateFailed || s == StateUnknown }
 // targetState is where an instance is for the planner: its [State], and how far its
 // request has come, which decides what may be done about it. The package comment
 // draws the states, and a test compares the drawing with the planner.
-type targetState string
+type targetState uint8
 
 const (
-	waiting  targetState = "waiting"
-	chosen   targetState = "chosen"   // its turn has come, and no intent is recorded
-	drained  targetState = "drained"  // likewise, and Options.Drain was called
-	intended targetState = "intended" // the intent is recorded, and nothing shows that the request left
-	sent     targetState = "sent"     // the request may have been sent, with an unknown outcome
-	sentUp   targetState = "sent-up"  // likewise, but it was last seen Running, and the run waits for a witness
-	accepted targetState = "accepted" // the service accepted the restart
-	healthy  targetState = "healthy"
+	noState targetState = iota // in a table of states: there is none
+	waiting
+	chosen   // its turn has come, and no intent is recorded
+	drained  // likewise, and Options.Drain was called
+	intended // the intent is recorded, and nothing shows that the request left
+	sent     // the request may have been sent, with an unknown outcome
+	sentUp   // likewise, but it was last seen Running, and the run waits for a witness
+	accepted // the service accepted the restart
+	healthy
 
-	failedChosen    targetState = "failed-chosen"
-	failedIntended  targetState = "failed-intended"
-	failedSent      targetState = "failed-sent"
-	failedAccepted  targetState = "failed-accepted"
-	unknownSent     targetState = "unknown-sent"
-	unknownAccepted targetState = "unknown-accepted"
+	failedChosen
+	failedIntended
+	failedSent
+	failedAccepted
+	unknownSent
+	unknownAccepted
 
-	skipped      targetState = "skipped"
-	skippedDown  targetState = "skipped-down"
-	deferred     targetState = "deferred"      // skipped for what may pass: a resumed run may restart it
-	deferredDown targetState = "deferred-down" // likewise, and not Running
+	skipped
+	skippedDown
+	deferred     // skipped for what may pass: a resumed run may restart it
+	deferredDown // likewise, and not Running
 
-	failedDrained targetState = "failed-drained" // certainly not restarted, and Options.Undrain failed
+	failedDrained // certainly not restarted, and Options.Undrain failed
 	// Nothing was sent, and the instance is Running as before.
-	failedChosenUp   targetState = "failed-chosen-up"
-	failedIntendedUp targetState = "failed-intended-up"
+	failedChosenUp
+	failedIntendedUp
 	// The service does not list the instance.
-	failedChosenGone   targetState = "failed-chosen-gone"
-	failedIntendedGone targetState = "failed-intended-gone"
-	failedSentGone     targetState = "failed-sent-gone"
-	failedAcceptedGone targetState = "failed-accepted-gone"
-	gone               targetState = "gone" // an operator says so
+	failedChosenGone
+	failedIntendedGone
+	failedSentGone
+	failedAcceptedGone
+	gone // an operator says so
+
+	endOfStates
 )
 
 // stateFacts are what the planner knows of an instance from its state alone.
 type stateFacts struct {
+	name   string
 	public State
 	down   bool       // unavailable: takes from the width
 	gone   bool       // it does not exist: takes nothing from the width, and its group is smaller
@@ -64,53 +70,57 @@ type stateFacts struct {
 	look   ActionKind // what a resumed run does to see what became of the request; ActionRestart if there was none
 }
 
-var factsOf = map[targetState]stateFacts{
-	waiting:         {public: StateWaiting},
-	chosen:          {public: StateRestarting, down: true},
-	drained:         {public: StateRestarting, down: true, look: ActionRestart},
-	intended:        {public: StateRestarting, down: true},
-	sent:            {public: StateRestarting, down: true, look: ActionResolve},
-	sentUp:          {public: StateRestarting, look: ActionResolve},
-	accepted:        {public: StateRestarting, down: true, look: ActionFollow},
-	healthy:         {public: StateHealthy},
-	failedChosen:    {public: StateFailed, down: true, unsent: true},
-	failedIntended:  {public: StateFailed, down: true, unsent: true},
-	failedSent:      {public: StateFailed, down: true, look: ActionResolve},
-	failedAccepted:  {public: StateFailed, down: true, look: ActionFollow},
-	unknownSent:     {public: StateUnknown, down: true, look: ActionResolve},
-	unknownAccepted: {public: StateUnknown, down: true, look: ActionFollow},
-	skipped:         {public: StateSkipped},
-	skippedDown:     {public: StateSkipped, down: true},
-	deferred:        {public: StateSkipped, unsent: true},
-	deferredDown:    {public: StateSkipped, down: true, unsent: true},
+var factsOf = [endOfStates]stateFacts{
+	waiting:         {name: "waiting", public: StateWaiting},
+	chosen:          {name: "chosen", public: StateRestarting, down: true},
+	drained:         {name: "drained", public: StateRestarting, down: true, look: ActionRestart},
+	intended:        {name: "intended", public: StateRestarting, down: true},
+	sent:            {name: "sent", public: StateRestarting, down: true, look: ActionResolve},
+	sentUp:          {name: "sent-up", public: StateRestarting, look: ActionResolve},
+	accepted:        {name: "accepted", public: StateRestarting, down: true, look: ActionFollow},
+	healthy:         {name: "healthy", public: StateHealthy},
+	failedChosen:    {name: "failed-chosen", public: StateFailed, down: true, unsent: true},
+	failedIntended:  {name: "failed-intended", public: StateFailed, down: true, unsent: true},
+	failedSent:      {name: "failed-sent", public: StateFailed, down: true, look: ActionResolve},
+	failedAccepted:  {name: "failed-accepted", public: StateFailed, down: true, look: ActionFollow},
+	unknownSent:     {name: "unknown-sent", public: StateUnknown, down: true, look: ActionResolve},
+	unknownAccepted: {name: "unknown-accepted", public: StateUnknown, down: true, look: ActionFollow},
+	skipped:         {name: "skipped", public: StateSkipped},
+	skippedDown:     {name: "skipped-down", public: StateSkipped, down: true},
+	deferred:        {name: "deferred", public: StateSkipped, unsent: true},
+	deferredDown:    {name: "deferred-down", public: StateSkipped, down: true, unsent: true},
 
-	failedDrained:      {public: StateFailed, down: true, look: ActionUndrain},
-	failedChosenUp:     {public: StateFailed, spares: true, unsent: true},
-	failedIntendedUp:   {public: StateFailed, spares: true, unsent: true},
-	failedChosenGone:   {public: StateFailed, gone: true, spares: true, unsent: true},
-	failedIntendedGone: {public: StateFailed, gone: true, spares: true, unsent: true},
-	failedSentGone:     {public: StateFailed, gone: true, look: ActionResolve},
-	failedAcceptedGone: {public: StateFailed, gone: true, look: ActionFollow},
-	gone:               {public: StateSkipped, gone: true},
+	failedDrained:      {name: "failed-drained", public: StateFailed, down: true, look: ActionUndrain},
+	failedChosenUp:     {name: "failed-chosen-up", public: StateFailed, spares: true, unsent: true},
+	failedIntendedUp:   {name: "failed-intended-up", public: StateFailed, spares: true, unsent: true},
+	failedChosenGone:   {name: "failed-chosen-gone", public: StateFailed, gone: true, spares: true, unsent: true},
+	failedIntendedGone: {name: "failed-intended-gone", public: StateFailed, gone: true, spares: true, unsent: true},
+	failedSentGone:     {name: "failed-sent-gone", public: StateFailed, gone: true, look: ActionResolve},
+	failedAcceptedGone: {name: "failed-accepted-gone", public: StateFailed, gone: true, look: ActionFollow},
+	gone:               {name: "gone", public: StateSkipped, gone: true},
 }
+
+// stateTable holds a state for each state, or noState.
+type stateTable [endOfStates]targetState
 
 // goneFrom and upFrom hold the states of an instance that is not unavailable, although
 // its restart is not proven.
 var (
-	goneFrom = map[targetState]targetState{
+	goneFrom = stateTable{
 		failedChosen: failedChosenGone, failedIntended: failedIntendedGone, failedSent: failedSentGone, failedAccepted: failedAcceptedGone,
 	}
-	upFrom = map[targetState]targetState{sent: sentUp, failedChosen: failedChosenUp, failedIntended: failedIntendedUp}
+	upFrom = stateTable{sent: sentUp, failedChosen: failedChosenUp, failedIntended: failedIntendedUp}
 
 	// broadOf holds the reverse of both.
 	broadOf = reverse(goneFrom, upFrom)
 )
 
-func reverse(maps ...map[targetState]targetState) map[targetState]targetState {
-	reversed := make(map[targetState]targetState)
-	for _, each := range maps {
-		for from, to := range each {
-			reversed[to] = from
+func reverse(tables ...stateTable) (reversed stateTable) {
+	for _, table := range tables {
+		for from, to := range table {
+			if to != noState {
+				reversed[to] = targetState(from)
+			}
 		}
 	}
 	return reversed
@@ -119,18 +129,18 @@ func reverse(maps ...map[targetState]targetState) map[targetState]targetState {
 // broad returns the state without what is known of the instance itself: what may
 // happen to a failed instance does not depend on whether it is Running or gone.
 func (s targetState) broad() targetState {
-	if broad, ok := broadOf[s]; ok {
-		return broad
-	}
-	return s
+	return cmp.Or(broadOf[s], s)
 }
+
+// String returns the name of the state in the package comment.
+func (s targetState) String() string { return factsOf[s].name }
 
 func (s targetState) public() State { return factsOf[s].public }
 
 // nextStates holds, for each event of an instance, the states that it may happen in
 // and the states that it leads to. What is missing cannot happen. An event that is a note changes
 // nothing in any state. Where EventSkipped and EventFailed lead depends on more of the event.
-var nextStates = map[EventKind]map[targetState]targetState{
+var nextStates = map[EventKind]stateTable{
 	EventHook:     {waiting: drained, chosen: drained, drained: drained},
 	EventIntent:   {waiting: intended, chosen: intended, drained: intended, intended: intended, sent: intended},
 	EventAccepted: {intended: accepted, sent: accepted, accepted: accepted, failedSent: failedAccepted, unknownSent: unknownAccepted},
@@ -170,7 +180,7 @@ var nextStates = map[EventKind]map[targetState]targetState{
 
 // isNote reports whether the event says something of an instance that changes its state
 // in no way. Of the hooks, only a drain does.
-func (e Event) isNote() bool {
+func isNote(e *Event) bool {
 	switch e.Kind {
 	case EventHeld, EventMaintenance, EventHooked, EventConsole:
 		return true
@@ -180,8 +190,8 @@ func (e Event) isNote() bool {
 }
 
 // after returns the state after an event, and whether the event can happen in s.
-func (s targetState) after(e Event) (next targetState, ok bool) {
-	if e.isNote() {
+func (s targetState) after(e *Event) (next targetState, ok bool) {
+	if isNote(e) {
 		return s, true
 	}
 	if e.Kind == EventMarked {
@@ -194,15 +204,15 @@ func (s targetState) after(e Event) (next targetState, ok bool) {
 	case e.Kind == EventFailed && resolvable && e.Witness != "": // the witness found that the request did nothing
 		from = intended
 	}
-	next, ok = nextStates[e.Kind][from]
+	next = nextStates[e.Kind][from]
 	switch {
-	case !ok:
+	case next == noState:
 		return next, false
 	case e.Kind == EventFailed && (e.Reason == ReasonNotListed || e.Reason == ReasonGone):
 		return goneFrom[next], true
 	case e.Kind == EventFailed && e.Reason == ReasonNotUndrained && (next == failedChosen || next == failedIntended):
 		return failedDrained, true
-	case (e.Kind == EventFailed || e.Kind == EventAwaiting) && e.Running && upFrom[next] != "":
+	case (e.Kind == EventFailed || e.Kind == EventAwaiting) && e.Running && upFrom[next] != noState:
 		return upFrom[next], true
 	case e.Kind != EventSkipped:
 		return next, true
