@@ -73,9 +73,9 @@ func checkEcho(t *testing.T, seed uint64) {
 
 func TestEchoesOfSecrets(t *testing.T) {
 	t.Parallel()
-	seeds := uint64(1000)
-	if testing.Short() {
-		seeds = 200
+	seeds := uint64(200)
+	if longTests {
+		seeds = 1000
 	}
 	for seed := range seeds {
 		checkEcho(t, seed)

@@ -95,6 +95,9 @@ func TestHostileScenarios(t *testing.T) {
 	t.Parallel()
 	for i, kind := range hostileKinds {
 		for seed := range uint64(3 * len(hostileCalls)) {
+			if !longTests && (i+int(seed)+int(seed)/len(hostileCalls))%3 != 0 { // each call is left once
+				continue
+			}
 			t.Run(fmt.Sprintf("kind=%s/%d", kind.name, seed), func(t *testing.T) {
 				t.Parallel()
 				playHostile(t, 1000*uint64(i)+seed, int(seed)%len(hostileCalls), func(h *hostileRun) []hostileKind {
@@ -107,7 +110,11 @@ func TestHostileScenarios(t *testing.T) {
 			})
 		}
 	}
-	for seed := range uint64(64) {
+	seeds := uint64(24)
+	if longTests {
+		seeds = 64
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()
 			playHostile(t, seed, -1, drawHostile)
