@@ -273,10 +273,12 @@ var canaryPaths = map[string]func(t *testing.T, c *canary, server *ecstest.Serve
 }
 
 func TestCanary(t *testing.T) {
+	t.Parallel()
 	for path, prepare := range canaryPaths {
 		for _, identity := range canaryIdentities(t) {
 			for name, version := range map[string]ecsreboot.SignatureVersion{"V3": ecsreboot.SignatureV3, "V1": ecsreboot.SignatureV1} {
 				t.Run(path+"/"+identity.name+"/"+name, func(t *testing.T) {
+					t.Parallel()
 					server := newSocketService(t, identity.server)
 					c := &canary{secrets: identity.secrets}
 					options := append([]ecsreboot.Option{

@@ -575,7 +575,7 @@ func TestReadingsOfAllSorts(t *testing.T) {
 // A read that hangs holds up those that share it, and no others.
 func TestHangingReadings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const n = 300
+		const n = 150
 		server := newRestarts(t, n, ecstest.Options{}, ecstest.RebootProfile{Graceful: 10 * s})
 		client := newClient(t, server)
 		var group sync.WaitGroup
@@ -596,7 +596,7 @@ func TestHangingReadings(t *testing.T) {
 	})
 	// When all hang, few calls are under way, and all goes on once they do not.
 	synctest.Test(t, func(t *testing.T) {
-		const n = 1000
+		const n = 200
 		server := newRestarts(t, n, ecstest.Options{}, ecstest.RebootProfile{Graceful: 20 * s})
 		var now, most atomic.Int64
 		client := newClient(t, server, wrapped(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
@@ -612,7 +612,7 @@ func TestHangingReadings(t *testing.T) {
 		var group sync.WaitGroup
 		for i := range n {
 			group.Go(func() {
-				time.Sleep(time.Duration(i) * 20 * time.Millisecond)
+				time.Sleep(time.Duration(i) * 100 * time.Millisecond)
 				_, err := restartNth(t, client, i)
 				assert.NoError(t, err)
 			})
