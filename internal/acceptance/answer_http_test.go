@@ -420,12 +420,16 @@ func TestServiceFailuresAreUnknown(t *testing.T) {
 	for _, code := range serviceFailures {
 		t.Run(code, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				server := newService(t, ecstest.Options{})
+				client := newClient(t, server)
 				for _, spelled := range []string{code, strings.ToLower(code), strings.ToUpper(code), code[:1] + strings.ToLower(code[1:])} {
 					for _, status := range []int{400, 401, 403, 404, 408, 409, 429, 449, 500, 502, 503, 504} {
-						server := newService(t, ecstest.Options{})
+						before := len(server.Calls())
+						server.ClearFaults()
 						server.Inject(ecstest.Fault{Kind: ecstest.FaultError, Status: status, Code: spelled, Times: -1})
-						_, err := newClient(t, server).RebootInstance(t.Context(), request)
-						requireUnknown(t, err, len(server.Calls()), server.Calls()[0].RequestID)
+						_, err := client.RebootInstance(t.Context(), request)
+						arrived := server.Calls()[before:]
+						requireUnknown(t, err, len(arrived), arrived[0].RequestID)
 						require.ErrorIs(t, err, ecsreboot.ErrorCode(spelled))
 						require.NotErrorIs(t, err, ecsreboot.ErrThrottled)
 					}

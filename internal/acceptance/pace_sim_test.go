@@ -163,7 +163,7 @@ func TestPaceSimulation(t *testing.T) {
 			if run.limit != 60 || run.server == "phase" {
 				continue
 			}
-			seeds, run.minutes = 1, 12
+			seeds, run.minutes = 1, 8
 			c.mine, c.denied = c.mine-0.05, c.denied+0.05
 		}
 		t.Run(fmt.Sprintf("%s/limit=%d/others=%v", run.server, run.limit, run.foreign), func(t *testing.T) {

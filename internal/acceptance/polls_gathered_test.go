@@ -501,7 +501,11 @@ func TestThrottledReadingsAfterAnother(t *testing.T) {
 // Whatever happens to calls and readings, nobody waits longer than its context or
 // learns of another's end, and in the end nothing goes on.
 func TestReadingsOfAllSorts(t *testing.T) {
-	for seed := range uint64(4) {
+	takes := 500
+	if longTests {
+		takes = 3000
+	}
+	for seed := range uint64(3) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 3))
 			var mu sync.Mutex
@@ -555,7 +559,7 @@ func TestReadingsOfAllSorts(t *testing.T) {
 			}
 			var group sync.WaitGroup
 			var read atomic.Int64
-			for range 1500 {
+			for range takes {
 				group.Go(func() {
 					time.Sleep(time.Duration(draw() * float64(30*s)))
 					if take(int(draw()*300)) == nil {
