@@ -90,7 +90,7 @@ func requireMeaning(t *testing.T, s *script) {
 // A document means what its writer meant, in whatever form it was written: thousands
 // of them.
 func TestDocumentsMeanWhatTheirWriterMeant(t *testing.T) {
-	documents := 1000
+	documents := 2000
 	if longTests {
 		documents = 10_000
 	}

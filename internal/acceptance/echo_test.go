@@ -129,7 +129,6 @@ func TestServiceEchoesTheToken(t *testing.T) {
 		server := newSocketService(t, ecstest.Options{AccessKeyID: echoKeyID, AccessKeySecret: canarySecret, SecurityToken: token})
 		for _, e := range allSpellings(r, token) {
 			for name, fault := range map[string]ecstest.Fault{
-				"message":    {Kind: ecstest.FaultError, Code: "IncorrectInstanceStatus", Message: "The value " + e.text + " is wrong."},
 				"all fields": {Kind: ecstest.FaultAnswer, Status: http.StatusForbidden, Body: echoBody(e.text)},
 				"page":       {Kind: ecstest.FaultAnswer, Status: http.StatusBadGateway, Body: "<html>" + e.text},
 			} {

@@ -310,7 +310,7 @@ func TestProofByRecord(t *testing.T) {
 			waitFor(t, invisible, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
 				loseAnswer(server)
 				begin := time.Now()
-				result, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{Witness: c.witness})
+				result, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{Witness: c.witness, WitnessTimeout: 4 * time.Minute})
 				if !c.proven {
 					require.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown)
 					return
