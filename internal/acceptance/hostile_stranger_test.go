@@ -220,7 +220,7 @@ func TestStatusesAreNotMadeByScrubbing(t *testing.T) {
 func TestEndedWaitsDoNotResend(t *testing.T) {
 	for name, shared := range map[string]bool{"shared": true, "alone": false} {
 		t.Run(name, func(t *testing.T) {
-			for range 10 {
+			for range 4 {
 				waitFor(t, ecstest.RebootProfile{Stale: 40 * s, Graceful: 50 * s}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
 					inject(server, ecstest.Fault{Kind: ecstest.FaultDrop, Act: true})
 					begin := time.Now()
