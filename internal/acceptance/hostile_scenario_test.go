@@ -311,7 +311,7 @@ func leaked(c *canary) string {
 				return decoded
 			})
 		}
-		return notAlphanumeric.ReplaceAllString(strings.ToLower(s), "")
+		return lettersOf(s)
 	}
 	shown := plain(c.log.String())
 	for _, secret := range c.all() {
@@ -324,10 +324,7 @@ func leaked(c *canary) string {
 	return ""
 }
 
-var (
-	percentEncoded  = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
-	notAlphanumeric = regexp.MustCompile(`[^0-9a-z]`)
-)
+var percentEncoded = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 
 // arrivals counts the requests that may have restarted the instance.
 func (h *hostileRun) arrivals() (n int) {
