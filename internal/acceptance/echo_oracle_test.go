@@ -154,6 +154,17 @@ func shownRun(text string, secrets ...string) string {
 			}
 		}
 	}
+	runs := runsOf(secrets)
+	for form := range forms {
+		if run := runOf(form, runs); run != "" {
+			return run
+		}
+	}
+	return ""
+}
+
+// runsOf returns all 12 consecutive letters and digits of secrets.
+func runsOf(secrets []string) map[string]bool {
 	runs := map[string]bool{}
 	for _, secret := range secrets {
 		secret = lettersOf(secret)
@@ -161,11 +172,14 @@ func shownRun(text string, secrets ...string) string {
 			runs[secret[i:i+12]] = true
 		}
 	}
-	for form := range forms {
-		for i := range max(0, len(form)-11) {
-			if runs[form[i:i+12]] {
-				return form[i : i+12]
-			}
+	return runs
+}
+
+// runOf returns the first of the runs in a text of letters and digits.
+func runOf(letters string, runs map[string]bool) string {
+	for i := range max(0, len(letters)-11) {
+		if runs[letters[i:i+12]] {
+			return letters[i : i+12]
 		}
 	}
 	return ""

@@ -311,17 +311,13 @@ func leaked(c *canary) string {
 				return decoded
 			})
 		}
-		return lettersOf(s)
+		return s
 	}
-	shown := plain(c.log.String())
-	for _, secret := range c.all() {
-		for secret = plain(secret); len(secret) >= 12; secret = secret[1:] {
-			if strings.Contains(shown, secret[:12]) {
-				return secret[:12]
-			}
-		}
+	secrets := c.all()
+	for i := range secrets {
+		secrets[i] = plain(secrets[i])
 	}
-	return ""
+	return runOf(lettersOf(plain(c.log.String())), runsOf(secrets))
 }
 
 var percentEncoded = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
