@@ -238,10 +238,10 @@ func TestFailedReadingsOfMany(t *testing.T) {
 func TestOneIDFailsNobodyElse(t *testing.T) {
 	for _, code := range []string{"InvalidInstanceId.Malformed", "Forbidden.RAM"} {
 		synctest.Test(t, func(t *testing.T) {
-			server := newRestarts(t, 100, ecstest.Options{}, ecstest.RebootProfile{})
+			server := newRestarts(t, 50, ecstest.Options{}, ecstest.RebootProfile{})
 			client := newClient(t, server)
 			server.Inject(ecstest.Fault{Kind: ecstest.FaultError, Action: "DescribeInstances", InstanceID: nth(42), Status: 403, Code: code, Times: -1})
-			for i, err := range together(t, client, 100, ecsreboot.WaitOptions{}) {
+			for i, err := range together(t, client, 50, ecsreboot.WaitOptions{}) {
 				if i == 42 {
 					require.ErrorIs(t, err, ecsreboot.ErrorCode(code))
 					assertOutcome(t, notSent, err)
@@ -249,14 +249,14 @@ func TestOneIDFailsNobodyElse(t *testing.T) {
 				}
 				require.NoError(t, err, i)
 			}
-			assert.Equal(t, 99, server.TotalReboots())
+			assert.Equal(t, 49, server.TotalReboots())
 			refused := 0
 			for _, call := range reads(server) {
 				if call.Code != "" {
 					refused++
 				}
 			}
-			assert.LessOrEqual(t, refused, 8, "it is found by halves")
+			assert.LessOrEqual(t, refused, 7, "it is found by halves")
 		})
 	}
 }

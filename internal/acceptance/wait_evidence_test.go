@@ -45,17 +45,17 @@ func dated(shift time.Duration, none bool) ecsreboot.Option {
 var ways = map[string]func(ctx context.Context, client *ecsreboot.Client, server *ecstest.Server, restarts bool) (*ecsreboot.RestartResult, error){
 	"RebootAndWait": func(ctx context.Context, client *ecsreboot.Client, server *ecstest.Server, restarts bool) (*ecsreboot.RestartResult, error) {
 		inject(server, ecstest.Fault{Kind: ecstest.FaultDrop, Act: restarts})
-		return client.RebootAndWait(ctx, request, ecsreboot.WaitOptions{UnknownGrace: 3 * minute})
+		return client.RebootAndWait(ctx, request, ecsreboot.WaitOptions{UnknownGrace: 2 * minute})
 	},
 	"Resolve": func(ctx context.Context, client *ecsreboot.Client, server *ecstest.Server, restarts bool) (*ecsreboot.RestartResult, error) {
 		inject(server, ecstest.Fault{Kind: ecstest.FaultDrop, Act: restarts})
 		_, lost := client.RebootInstance(ctx, request)
-		return client.Resolve(ctx, lost, ecsreboot.WaitOptions{UnknownGrace: 3 * minute})
+		return client.Resolve(ctx, lost, ecsreboot.WaitOptions{UnknownGrace: 2 * minute})
 	},
 	"Resolve with a baseline": func(ctx context.Context, client *ecsreboot.Client, server *ecstest.Server, restarts bool) (*ecsreboot.RestartResult, error) {
 		inject(server, ecstest.Fault{Kind: ecstest.FaultDrop, Act: restarts})
 		_, lost := client.RebootAndWait(ctx, request, ecsreboot.WaitOptions{UnknownGrace: -1})
-		return client.Resolve(ctx, lost, ecsreboot.WaitOptions{UnknownGrace: 3 * minute})
+		return client.Resolve(ctx, lost, ecsreboot.WaitOptions{UnknownGrace: 2 * minute})
 	},
 	"WaitUntilRestarted": func(ctx context.Context, client *ecsreboot.Client, server *ecstest.Server, restarts bool) (*ecsreboot.RestartResult, error) {
 		baseline, err := client.TakeBaseline(ctx, id)
@@ -67,7 +67,7 @@ var ways = map[string]func(ctx context.Context, client *ecsreboot.Client, server
 				return nil, err
 			}
 		}
-		return client.WaitUntilRestarted(ctx, baseline, ecsreboot.WaitOptions{Timeout: 3 * minute})
+		return client.WaitUntilRestarted(ctx, baseline, ecsreboot.WaitOptions{Timeout: 2 * minute})
 	},
 }
 
