@@ -77,6 +77,7 @@ func TestEchoesOfSecrets(t *testing.T) {
 	if longTests {
 		seeds = 1000
 	}
+	checkEcho(t, 673) // no more than a run of 12 characters
 	checkEcho(t, 879) // a part of a secret that begins with what looks like an escape
 	for seed := range seeds {
 		checkEcho(t, seed)
