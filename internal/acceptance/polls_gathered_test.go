@@ -87,7 +87,7 @@ func TestBaselinesAreGathered(t *testing.T) {
 func TestReadingsOverPages(t *testing.T) {
 	for _, size := range []int{1, 3, 100} {
 		synctest.Test(t, func(t *testing.T) {
-			server := newRestarts(t, 20, ecstest.Options{MaxPage: size}, ecstest.RebootProfile{})
+			server := newRestarts(t, 10, ecstest.Options{MaxPage: size}, ecstest.RebootProfile{})
 			server.RemoveInstance(nth(7))
 			client := newClient(t, server)
 			var group sync.WaitGroup
@@ -98,7 +98,7 @@ func TestReadingsOverPages(t *testing.T) {
 				assert.NoError(t, err)
 			})
 			time.Sleep(s)
-			for i, err := range together(t, client, 20, ecsreboot.WaitOptions{}) {
+			for i, err := range together(t, client, 10, ecsreboot.WaitOptions{}) {
 				if i == 7 {
 					require.ErrorIs(t, err, ecsreboot.ErrInvalidInstanceIDNotFound)
 					continue
@@ -106,7 +106,7 @@ func TestReadingsOverPages(t *testing.T) {
 				require.NoError(t, err, i)
 			}
 			group.Wait()
-			assert.Equal(t, 19, server.TotalReboots())
+			assert.Equal(t, 9, server.TotalReboots())
 		})
 	}
 }
