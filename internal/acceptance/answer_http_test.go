@@ -308,19 +308,18 @@ var speaking = []struct {
 // A document that speaks of failure is no success, whatever else it says.
 func TestWhatSpeaksOfFailure(t *testing.T) {
 	header := http.Header{"X-Acs-Request-Id": {headerID}}
-	for _, word := range speaking {
+	for n, word := range speaking {
 		t.Run(word.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				for _, value := range []string{`false`, `""`, `"InternalError"`, `0`, `500`, `[]`, `{}`, `["x"]`, `{"Code":"x"}`, `"false"`} {
-					for _, body := range []string{
-						fmt.Sprintf(`{"RequestId":"R",%q:%s}`, word.name, value),
-						fmt.Sprintf(`{%q:%s,"RequestId":"R","Data":{}}`, word.name, value),
-					} {
-						arrived, err := restartAnswered(t, 200, header, body)
-						require.Error(t, err, body)
-						require.Equal(t, 1, arrived)
-						assertOutcome(t, unknown, err)
+				for i, value := range []string{`false`, `""`, `"InternalError"`, `0`, `500`, `[]`, `{}`, `["x"]`, `{"Code":"x"}`, `"false"`} {
+					body := fmt.Sprintf(`{"RequestId":"R",%q:%s}`, word.name, value)
+					if (i+n)%2 == 0 { // each value stands on both sides
+						body = fmt.Sprintf(`{%q:%s,"RequestId":"R","Data":{}}`, word.name, value)
 					}
+					arrived, err := restartAnswered(t, 200, header, body)
+					require.Error(t, err, body)
+					require.Equal(t, 1, arrived)
+					assertOutcome(t, unknown, err)
 				}
 				for _, value := range []string{"", "InternalError", "false", "0"} {
 					arrived, err := restartAnswered(t, 200, header, responseXML("<RequestId>R</RequestId><"+word.name+">"+value+"</"+word.name+">"))
@@ -420,12 +419,16 @@ func TestServiceFailuresAreUnknown(t *testing.T) {
 	for _, code := range serviceFailures {
 		t.Run(code, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				server := newService(t, ecstest.Options{})
+				client := newClient(t, server)
 				for _, spelled := range []string{code, strings.ToLower(code), strings.ToUpper(code), code[:1] + strings.ToLower(code[1:])} {
 					for _, status := range []int{400, 401, 403, 404, 408, 409, 429, 449, 500, 502, 503, 504} {
-						server := newService(t, ecstest.Options{})
+						before := len(server.Calls())
+						server.ClearFaults()
 						server.Inject(ecstest.Fault{Kind: ecstest.FaultError, Status: status, Code: spelled, Times: -1})
-						_, err := newClient(t, server).RebootInstance(t.Context(), request)
-						requireUnknown(t, err, len(server.Calls()), server.Calls()[0].RequestID)
+						_, err := client.RebootInstance(t.Context(), request)
+						arrived := server.Calls()[before:]
+						requireUnknown(t, err, len(arrived), arrived[0].RequestID)
 						require.ErrorIs(t, err, ecsreboot.ErrorCode(spelled))
 						require.NotErrorIs(t, err, ecsreboot.ErrThrottled)
 					}

@@ -90,7 +90,10 @@ func requireMeaning(t *testing.T, s *script) {
 // A document means what its writer meant, in whatever form it was written: thousands
 // of them.
 func TestDocumentsMeanWhatTheirWriterMeant(t *testing.T) {
-	const documents = 4000
+	documents := 2000
+	if longTests {
+		documents = 10_000
+	}
 	random := rand.New(rand.NewPCG(20, 26))
 	for range documents {
 		text := make([]byte, 700)

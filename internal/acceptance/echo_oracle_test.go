@@ -122,6 +122,9 @@ var (
 	percentEscape = regexp.MustCompile(`%[0-9a-fA-F]{2}`)
 	codePoint     = regexp.MustCompile(`\\u00[0-9a-fA-F]{2}|\\x[0-9a-fA-F]{2}`)
 	base64Run     = regexp.MustCompile(`[A-Za-z0-9+/_-]{16,}`)
+	// Replacers are made once: that is the larger part of their work.
+	standardBase64 = strings.NewReplacer("-", "+", "_", "/")
+	unescapedJSON  = strings.NewReplacer(`\\`, `\`, `\/`, "/", `\"`, `"`, `\n`, "\n", `\r`, "\r", `\t`, "\t")
 )
 
 // shownRun returns 12 consecutive letters and digits of a secret that a text shows.
@@ -130,7 +133,7 @@ func shownRun(text string, secrets ...string) string {
 	for _, form := range []string{text, strings.Join(strings.Fields(text), "")} {
 		for range 12 {
 			forms[lettersOf(form)] = true
-			for _, run := range base64Run.FindAllString(strings.NewReplacer("-", "+", "_", "/").Replace(form), -1) {
+			for _, run := range base64Run.FindAllString(standardBase64.Replace(form), -1) {
 				for shift := range 4 {
 					part := run[shift:]
 					data, _ := base64.RawStdEncoding.DecodeString(part[:len(part)-len(part)%4])
@@ -145,12 +148,23 @@ func shownRun(text string, secrets ...string) string {
 			}
 			form = codePoint.ReplaceAllStringFunc(form, fromHex)
 			form = html.UnescapeString(form)
-			form = strings.NewReplacer(`\\`, `\`, `\/`, "/", `\"`, `"`, `\n`, "\n", `\r`, "\r", `\t`, "\t").Replace(form)
+			form = unescapedJSON.Replace(form)
 			if form == before {
 				break
 			}
 		}
 	}
+	runs := runsOf(secrets)
+	for form := range forms {
+		if run := runOf(form, runs); run != "" {
+			return run
+		}
+	}
+	return ""
+}
+
+// runsOf returns all 12 consecutive letters and digits of secrets.
+func runsOf(secrets []string) map[string]bool {
 	runs := map[string]bool{}
 	for _, secret := range secrets {
 		secret = lettersOf(secret)
@@ -158,11 +172,14 @@ func shownRun(text string, secrets ...string) string {
 			runs[secret[i:i+12]] = true
 		}
 	}
-	for form := range forms {
-		for i := range max(0, len(form)-11) {
-			if runs[form[i:i+12]] {
-				return form[i : i+12]
-			}
+	return runs
+}
+
+// runOf returns the first of the runs in a text of letters and digits.
+func runOf(letters string, runs map[string]bool) string {
+	for i := range max(0, len(letters)-11) {
+		if runs[letters[i:i+12]] {
+			return letters[i : i+12]
 		}
 	}
 	return ""

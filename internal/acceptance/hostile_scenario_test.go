@@ -95,11 +95,15 @@ func TestHostileScenarios(t *testing.T) {
 	t.Parallel()
 	for i, kind := range hostileKinds {
 		for seed := range uint64(3 * len(hostileCalls)) {
+			call, round := int(seed)%len(hostileCalls), int(seed)/len(hostileCalls)
+			if !longTests && (i+call+2*round)%3 != 1 { // each kind keeps each call once
+				continue
+			}
 			t.Run(fmt.Sprintf("kind=%s/%d", kind.name, seed), func(t *testing.T) {
 				t.Parallel()
-				playHostile(t, 1000*uint64(i)+seed, int(seed)%len(hostileCalls), func(h *hostileRun) []hostileKind {
+				playHostile(t, 1000*uint64(i)+seed, call, func(h *hostileRun) []hostileKind {
 					drawn := []hostileKind{kind}
-					if seed >= uint64(len(hostileCalls)) { // with one that faults bring to light
+					if round > 0 { // with one that faults bring to light
 						drawn = append(drawn, choose(h, kindsOf(ofFault)...))
 					}
 					return drawn
@@ -107,7 +111,11 @@ func TestHostileScenarios(t *testing.T) {
 			})
 		}
 	}
-	for seed := range uint64(64) {
+	seeds := uint64(24)
+	if longTests {
+		seeds = 64
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()
 			playHostile(t, seed, -1, drawHostile)
@@ -303,23 +311,16 @@ func leaked(c *canary) string {
 				return decoded
 			})
 		}
-		return notAlphanumeric.ReplaceAllString(strings.ToLower(s), "")
+		return s
 	}
-	shown := plain(c.log.String())
-	for _, secret := range c.all() {
-		for secret = plain(secret); len(secret) >= 12; secret = secret[1:] {
-			if strings.Contains(shown, secret[:12]) {
-				return secret[:12]
-			}
-		}
+	secrets := c.all()
+	for i := range secrets {
+		secrets[i] = plain(secrets[i])
 	}
-	return ""
+	return runOf(lettersOf(plain(c.log.String())), runsOf(secrets))
 }
 
-var (
-	percentEncoded  = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
-	notAlphanumeric = regexp.MustCompile(`[^0-9a-z]`)
-)
+var percentEncoded = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 
 // arrivals counts the requests that may have restarted the instance.
 func (h *hostileRun) arrivals() (n int) {

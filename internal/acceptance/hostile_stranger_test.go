@@ -218,9 +218,13 @@ func TestStatusesAreNotMadeByScrubbing(t *testing.T) {
 // A wait that is over does not order the resend, although the polls have shown that the
 // first request took effect.
 func TestEndedWaitsDoNotResend(t *testing.T) {
+	repeats := 4
+	if longTests {
+		repeats = 20
+	}
 	for name, shared := range map[string]bool{"shared": true, "alone": false} {
 		t.Run(name, func(t *testing.T) {
-			for range 10 {
+			for range repeats {
 				waitFor(t, ecstest.RebootProfile{Stale: 40 * s, Graceful: 50 * s}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
 					inject(server, ecstest.Fault{Kind: ecstest.FaultDrop, Act: true})
 					begin := time.Now()

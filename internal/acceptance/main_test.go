@@ -34,6 +34,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// longTests makes tests draw more than it takes to notice a defect: the nightly run sets it.
+var longTests = os.Getenv("LONG_TESTS") != ""
+
 // moduleRoot is the directory of the package that is under test.
 const moduleRoot = "../.."
 

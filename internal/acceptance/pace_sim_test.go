@@ -160,11 +160,11 @@ func TestPaceSimulation(t *testing.T) {
 		run, seeds := c.paceRun, *paceSeeds
 		run.minutes = 22
 		if seeds == 0 {
-			if run.limit != 300 || run.server == "phase" {
+			if run.limit != 60 || run.server == "phase" {
 				continue
 			}
-			seeds, run.minutes = 1, 12
-			c.mine, c.wasted, c.denied = c.mine-0.05, 0.05, c.denied+0.05
+			seeds, run.minutes = 1, 8
+			c.mine, c.denied = c.mine-0.05, c.denied+0.05
 		}
 		t.Run(fmt.Sprintf("%s/limit=%d/others=%v", run.server, run.limit, run.foreign), func(t *testing.T) {
 			t.Parallel()

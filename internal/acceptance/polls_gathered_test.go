@@ -87,7 +87,7 @@ func TestBaselinesAreGathered(t *testing.T) {
 func TestReadingsOverPages(t *testing.T) {
 	for _, size := range []int{1, 3, 100} {
 		synctest.Test(t, func(t *testing.T) {
-			server := newRestarts(t, 20, ecstest.Options{MaxPage: size}, ecstest.RebootProfile{})
+			server := newRestarts(t, 10, ecstest.Options{MaxPage: size}, ecstest.RebootProfile{})
 			server.RemoveInstance(nth(7))
 			client := newClient(t, server)
 			var group sync.WaitGroup
@@ -98,7 +98,7 @@ func TestReadingsOverPages(t *testing.T) {
 				assert.NoError(t, err)
 			})
 			time.Sleep(s)
-			for i, err := range together(t, client, 20, ecsreboot.WaitOptions{}) {
+			for i, err := range together(t, client, 10, ecsreboot.WaitOptions{}) {
 				if i == 7 {
 					require.ErrorIs(t, err, ecsreboot.ErrInvalidInstanceIDNotFound)
 					continue
@@ -106,7 +106,7 @@ func TestReadingsOverPages(t *testing.T) {
 				require.NoError(t, err, i)
 			}
 			group.Wait()
-			assert.Equal(t, 19, server.TotalReboots())
+			assert.Equal(t, 9, server.TotalReboots())
 		})
 	}
 }
@@ -238,10 +238,10 @@ func TestFailedReadingsOfMany(t *testing.T) {
 func TestOneIDFailsNobodyElse(t *testing.T) {
 	for _, code := range []string{"InvalidInstanceId.Malformed", "Forbidden.RAM"} {
 		synctest.Test(t, func(t *testing.T) {
-			server := newRestarts(t, 100, ecstest.Options{}, ecstest.RebootProfile{})
+			server := newRestarts(t, 50, ecstest.Options{}, ecstest.RebootProfile{})
 			client := newClient(t, server)
 			server.Inject(ecstest.Fault{Kind: ecstest.FaultError, Action: "DescribeInstances", InstanceID: nth(42), Status: 403, Code: code, Times: -1})
-			for i, err := range together(t, client, 100, ecsreboot.WaitOptions{}) {
+			for i, err := range together(t, client, 50, ecsreboot.WaitOptions{}) {
 				if i == 42 {
 					require.ErrorIs(t, err, ecsreboot.ErrorCode(code))
 					assertOutcome(t, notSent, err)
@@ -249,14 +249,14 @@ func TestOneIDFailsNobodyElse(t *testing.T) {
 				}
 				require.NoError(t, err, i)
 			}
-			assert.Equal(t, 99, server.TotalReboots())
+			assert.Equal(t, 49, server.TotalReboots())
 			refused := 0
 			for _, call := range reads(server) {
 				if call.Code != "" {
 					refused++
 				}
 			}
-			assert.LessOrEqual(t, refused, 8, "it is found by halves")
+			assert.LessOrEqual(t, refused, 7, "it is found by halves")
 		})
 	}
 }
@@ -501,7 +501,11 @@ func TestThrottledReadingsAfterAnother(t *testing.T) {
 // Whatever happens to calls and readings, nobody waits longer than its context or
 // learns of another's end, and in the end nothing goes on.
 func TestReadingsOfAllSorts(t *testing.T) {
-	for seed := range uint64(4) {
+	takes := 500
+	if longTests {
+		takes = 3000
+	}
+	for seed := range uint64(3) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 3))
 			var mu sync.Mutex
@@ -555,7 +559,7 @@ func TestReadingsOfAllSorts(t *testing.T) {
 			}
 			var group sync.WaitGroup
 			var read atomic.Int64
-			for range 1500 {
+			for range takes {
 				group.Go(func() {
 					time.Sleep(time.Duration(draw() * float64(30*s)))
 					if take(int(draw()*300)) == nil {
@@ -575,7 +579,7 @@ func TestReadingsOfAllSorts(t *testing.T) {
 // A read that hangs holds up those that share it, and no others.
 func TestHangingReadings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const n = 300
+		const n = 150
 		server := newRestarts(t, n, ecstest.Options{}, ecstest.RebootProfile{Graceful: 10 * s})
 		client := newClient(t, server)
 		var group sync.WaitGroup
@@ -596,7 +600,7 @@ func TestHangingReadings(t *testing.T) {
 	})
 	// When all hang, few calls are under way, and all goes on once they do not.
 	synctest.Test(t, func(t *testing.T) {
-		const n = 1000
+		const n = 200
 		server := newRestarts(t, n, ecstest.Options{}, ecstest.RebootProfile{Graceful: 20 * s})
 		var now, most atomic.Int64
 		client := newClient(t, server, wrapped(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
@@ -612,7 +616,7 @@ func TestHangingReadings(t *testing.T) {
 		var group sync.WaitGroup
 		for i := range n {
 			group.Go(func() {
-				time.Sleep(time.Duration(i) * 20 * time.Millisecond)
+				time.Sleep(time.Duration(i) * 100 * time.Millisecond)
 				_, err := restartNth(t, client, i)
 				assert.NoError(t, err)
 			})

@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -151,7 +150,7 @@ func TestListsThatAreOfNoUse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if name == "failed" && os.Getenv("LONG_TESTS") == "" {
+			if name == "failed" && !longTests {
 				t.Skip("needs LONG_TESTS")
 			}
 			// The restarts take longer than the test: whoever is proven is so by a mistake.

@@ -130,7 +130,11 @@ func TestRefusalIsNarrowedDown(t *testing.T) {
 		check := func(n int, culprits ...int) {
 			d.checkNarrowed(t, d.baselinesOf(t, n, culprits...), culprits)
 		}
-		for n := 1; n <= 8; n++ {
+		step, largest, draws := 9, 5, 60
+		if longTests {
+			step, largest, draws = 1, 8, 300
+		}
+		for n := 1; n <= largest; n++ {
 			for set := range 1 << n {
 				var culprits []int
 				for i := range n {
@@ -145,19 +149,19 @@ func TestRefusalIsNarrowedDown(t *testing.T) {
 		for i := range all {
 			all[i] = i
 		}
-		for n := 1; n <= 100; n++ {
+		for n := 1; n <= 100; n += step {
 			check(n, all[:n]...)
 			check(n, n-1)
 		}
-		for i := range 100 {
+		for i := 0; i < 100; i += step {
 			check(100, i)
 		}
-		for i := range 98 { // three in a row speak for nobody else
+		for i := 0; i < 98; i += step { // three in a row speak for nobody else
 			check(100, i, i+1, i+2)
 			require.Zero(t, d.givenUp())
 		}
 		random := rand.New(rand.NewPCG(1, 1))
-		for range 300 {
+		for range draws {
 			n := 1 + random.IntN(100)
 			culprits := make(map[int]bool)
 			for range random.IntN(12) {
@@ -249,6 +253,7 @@ func TestNoIDIsToBlame(t *testing.T) {
 // A failure of another kind while a refusal is narrowed down is a fault of those polls
 // that shared the request, and of no others.
 func TestMixedRefusals(t *testing.T) {
+	const n = 12
 	for name, fault := range map[string]ecstest.Fault{
 		"dropped":         {Kind: ecstest.FaultDrop},
 		"500":             {Kind: ecstest.FaultError},
@@ -256,29 +261,29 @@ func TestMixedRefusals(t *testing.T) {
 		"throttled":       {Kind: ecstest.FaultThrottle, Hint: s},
 		"hangs":           {Kind: ecstest.FaultHang},
 	} {
-		for half, target := range []string{nth(3), nth(30)} { // with the one to blame, and without
+		for half, target := range []string{nth(3), nth(9)} { // with the one to blame, and without
 			t.Run(fmt.Sprintf("%s/%d", name, half), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					server := newRestarts(t, 40, ecstest.Options{}, ecstest.RebootProfile{Graceful: 40 * s})
+					server := newRestarts(t, n, ecstest.Options{}, ecstest.RebootProfile{Graceful: 40 * s})
 					refuse := ecstest.Fault{Kind: ecstest.FaultError, Action: "DescribeInstances", InstanceID: nth(3), Status: 403, Code: "Forbidden.RAM", Times: -1}
 					fault.Action, fault.InstanceID = "DescribeInstances", target
 					var parted, failed atomic.Bool
 					client := newClient(t, server, wrapped(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
 						asks := func(id string) bool { return strings.Contains(req.URL.RawQuery, id) }
-						if parted.Load() && asks(target) && (!asks(nth(3)) || !asks(nth(30))) && !failed.Swap(true) {
+						if parted.Load() && asks(target) && (!asks(nth(3)) || !asks(nth(9))) && !failed.Swap(true) {
 							server.ClearFaults()
 							server.Inject(fault, refuse)
 						}
 						resp, err := next.RoundTrip(req)
-						if asks(nth(3)) && asks(nth(30)) && err == nil && resp.StatusCode == http.StatusForbidden {
+						if asks(nth(3)) && asks(nth(9)) && err == nil && resp.StatusCode == http.StatusForbidden {
 							parted.Store(true)
 						}
 						return resp, err
 					}))
-					faults := make([][]error, 40)
-					ends := make([]error, 40)
+					faults := make([][]error, n)
+					ends := make([]error, n)
 					var group sync.WaitGroup
-					for i := range 40 {
+					for i := range n {
 						group.Go(func() {
 							_, ends[i] = client.RebootAndWait(t.Context(), ecsreboot.RebootInstanceRequest{InstanceID: nth(i)}, ecsreboot.WaitOptions{
 								OnEvent: func(e ecsreboot.Event) {
@@ -289,7 +294,7 @@ func TestMixedRefusals(t *testing.T) {
 							})
 						})
 					}
-					for server.TotalReboots() < 40 {
+					for server.TotalReboots() < n {
 						time.Sleep(s / 10)
 					}
 					time.Sleep(8 * s) // until they are in step
@@ -300,7 +305,7 @@ func TestMixedRefusals(t *testing.T) {
 						if name == "unauthenticated" && errors.Is(err, ecsreboot.ErrUnauthenticated) {
 							// Refused credentials end the waits that shared the request, like denied access.
 							assert.NotErrorIs(t, err, ecsreboot.ErrAccessDenied, i)
-							assert.NotEqual(t, []int{30, 4}[half], i, "it was in the other half")
+							assert.NotEqual(t, []int{9, 4}[half], i, "it was in the other half")
 							assert.Len(t, faults[i], 1)
 							continue
 						}
@@ -313,7 +318,7 @@ func TestMixedRefusals(t *testing.T) {
 						for _, fault := range faults[i] {
 							assert.NotErrorIs(t, fault, ecsreboot.ErrAccessDenied, i)
 						}
-						if other := []int{30, 4}[half]; i == other {
+						if other := []int{9, 4}[half]; i == other {
 							assert.Empty(t, faults[i], "it was in the other half")
 						}
 					}

@@ -114,7 +114,7 @@ func (s *script) options() ecsreboot.WaitOptions {
 func FuzzScenario(f *testing.F) {
 	f.Add([]byte(nil)) // all goes well
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 200 {
+	for range 40 {
 		text := make([]byte, 20+random.IntN(100))
 		for i := range text {
 			text[i] = byte(random.Uint32())

@@ -245,7 +245,7 @@ func TestWhatIsNotShared(t *testing.T) {
 }
 
 func TestManyClients(t *testing.T) {
-	const clients, instances = 20, 10
+	const clients, instances = 8, 5
 	synctest.Test(t, func(t *testing.T) {
 		server := newService(t, ecstest.Options{})
 		for n := range clients * instances {

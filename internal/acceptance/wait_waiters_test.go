@@ -202,7 +202,11 @@ func TestPanickingHooks(t *testing.T) {
 // A hook that takes its time does not make the wait send again what has shown
 // meanwhile.
 func TestSlowHook(t *testing.T) {
-	for range 10 {
+	repeats := 4
+	if longTests {
+		repeats = 20
+	}
+	for range repeats {
 		waitFor(t, ecstest.RebootProfile{Graceful: 10 * s}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
 			inject(server, ecstest.Fault{Kind: ecstest.FaultDrop, Late: 66500 * time.Millisecond})
 			begin := time.Now()

@@ -160,7 +160,7 @@ func TestWitness(t *testing.T) {
 		text     string
 	}{
 		"none":                          {arrives: true, outcome: ecsreboot.OutcomeUnknown, ends: time.Minute, restarts: 1},
-		"accepted":                      {witness: afterTenMinutes(accepted), arrives: true, outcome: ecsreboot.OutcomeAccepted, ends: 25 * time.Minute, restarts: 1, asked: 2, text: "(request R)"},
+		"accepted":                      {witness: afterTenMinutes(accepted), options: ecsreboot.WaitOptions{Timeout: 13 * time.Minute}, arrives: true, outcome: ecsreboot.OutcomeAccepted, ends: 13 * time.Minute, restarts: 1, asked: 2, text: "(request R)"},
 		"accepted, and seen later":      {witness: afterTenMinutes(accepted), late: 12 * time.Minute, proof: ecsreboot.ProofStatus, ends: 12*time.Minute + 30*time.Second, restarts: 1, asked: 2},
 		"seen before there is a record": {witness: afterTenMinutes(accepted), late: 5 * time.Minute, proof: ecsreboot.ProofStatus, ends: 5*time.Minute + 30*time.Second, restarts: 1, asked: 1},
 		"refused": {
@@ -310,7 +310,7 @@ func TestProofByRecord(t *testing.T) {
 			waitFor(t, invisible, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
 				loseAnswer(server)
 				begin := time.Now()
-				result, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{Witness: c.witness})
+				result, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{Witness: c.witness, WitnessTimeout: 4 * time.Minute})
 				if !c.proven {
 					require.ErrorIs(t, err, ecsreboot.ErrOutcomeUnknown)
 					return
