@@ -51,7 +51,7 @@ func TestAwaitingWhileDrained(t *testing.T) {
 			inBubble(t, 4, ecstest.Options{}, func(t *testing.T, s *service) {
 				fault.Kind, fault.Action, fault.Times = ecstest.FaultDrop, "RebootInstance", -1
 				s.Inject(fault)
-				options := fleet.Options{Settings: fleet.Settings{Rules: oneByOne}, Witness: trail{s, ecsreboot.ErrorCode(fault.Refuse)}}
+				options := fleet.Options{Settings: fleet.Settings{Rules: oneByOne}, Witness: trail{service: s, refusal: ecsreboot.ErrorCode(fault.Refuse)}}
 				var out outOfService
 				out.hooks(&options)
 				_, err := s.run(options)
@@ -93,7 +93,7 @@ func TestRefusedWhileOthersRestart(t *testing.T) {
 			s.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", InstanceID: s.ids[0], Refuse: "OperationConflict"})
 			options := fleet.Options{
 				Settings: fleet.Settings{Rules: oneByOne, MinReady: time.Minute},
-				Witness:  trail{s, "OperationConflict"},
+				Witness:  trail{service: s, refusal: "OperationConflict"},
 			}
 			var out outOfService
 			if drains {
@@ -131,10 +131,10 @@ func TestRefusedAgainAndAgain(t *testing.T) {
 	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
 		s.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", Refuse: "OperationConflict", Times: -1})
 		begin := time.Now()
-		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: oneByOne}, Witness: trail{s, "OperationConflict"}})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: oneByOne, ReadyTimeout: 2 * time.Minute}, Witness: trail{service: s, refusal: "OperationConflict", delay: time.Minute}})
 		require.NoError(t, err)
 		require.Equal(t, 3, report.Count(fleet.StateFailed), mustJSON(t, report.Records))
-		require.Less(t, time.Since(begin), 2*time.Hour, "ten attempts of ten minutes")
+		require.Less(t, time.Since(begin), 25*time.Minute, "ten attempts of two minutes")
 		s.restartedOnce()
 	})
 }
