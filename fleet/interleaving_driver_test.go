@@ -261,7 +261,7 @@ func (sc schedule) drive(t *testing.T) (seen []string, restarts []int) {
 			restarts = append(restarts, s.Reboots(id))
 		}
 		seen = o.seen
-	})
+	}, quick)
 	return seen, restarts
 }
 

@@ -228,7 +228,7 @@ func TestRunOverRegions(t *testing.T) {
 		before := len(home.Calls()) + len(away.Calls())
 		var seen trace
 		options := fleet.Options{
-			Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(5), MaxUnavailablePerGroup: fleet.Percent(25)}}, Clients: []*ecsreboot.Client{away.client}, OnEvent: collect(&seen),
+			Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(5), MaxUnavailablePerGroup: fleet.Percent(25)}, MinReady: -1}, Clients: []*ecsreboot.Client{away.client}, OnEvent: collect(&seen),
 		}
 		forecast, err := fleet.Preflight(t.Context(), home.client, plan, options)
 		require.NoError(t, err)

@@ -135,7 +135,7 @@ func TestWitnessOfARefusal(t *testing.T) {
 		inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
 			s.Inject(ecstest.Fault{Kind: ecstest.FaultHang, Action: "RebootInstance", Refuse: code})
 			journal := filepath.Join(t.TempDir(), "run.journal")
-			options := fleet.Options{Settings: fleet.Settings{Rules: without}, Witness: trail{service: s, refusal: ecsreboot.ErrorCode(code)}, Journal: journal}
+			options := fleet.Options{Settings: fleet.Settings{Rules: without, MinReady: -1}, Witness: trail{service: s, refusal: ecsreboot.ErrorCode(code), delay: 2 * time.Minute}, Journal: journal}
 			report, err := s.run(options)
 			require.NoError(t, err)
 			record, _ := report.Record(s.ids[0])
@@ -232,8 +232,8 @@ func TestRefusedWhileOthersTookItsPlace(t *testing.T) {
 		var seen trace
 		rules := fleet.Rules{MaxUnavailable: fleet.Count(1), MaxFailed: fleet.Percent(100), Canary: []int{}}
 		report, err := s.run(fleet.Options{
-			Settings: fleet.Settings{Rules: rules, MinReady: 4 * time.Minute},
-			Witness:  trail{service: s, refusal: ecsreboot.ErrOperationConflict}, OnEvent: collect(&seen),
+			Settings: fleet.Settings{Rules: rules, MinReady: 2 * time.Minute},
+			Witness:  trail{service: s, refusal: ecsreboot.ErrOperationConflict, delay: 4 * time.Minute}, OnEvent: collect(&seen),
 		})
 		require.NoError(t, err)
 		require.Equal(t, 4, report.Count(fleet.StateHealthy))
@@ -265,14 +265,14 @@ func TestResumeOfARefusal(t *testing.T) {
 				s.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", Refuse: string(code)})
 				var calls []fleet.Hook
 				options := fleet.Options{
-					Settings: fleet.Settings{Rules: without}, Journal: filepath.Join(t.TempDir(), "run.journal"),
+					Settings: fleet.Settings{Rules: without, MinReady: -1, UnknownGrace: time.Minute}, Journal: filepath.Join(t.TempDir(), "run.journal"),
 					Drain:   func(context.Context, fleet.Target) error { calls = append(calls, fleet.HookDrain); return nil },
 					Undrain: func(context.Context, fleet.Target) error { calls = append(calls, fleet.HookUndrain); return nil },
 				}
 				report, err := s.run(options)
 				require.NoError(t, err)
 				require.Equal(t, 1, report.Count(fleet.StateUnknown))
-				options.Witness = trail{service: s, refusal: code}
+				options.Witness = trail{service: s, refusal: code, delay: 2 * time.Minute}
 				report, err = fleet.Resume(context.Background(), s.client, s.plan(), options)
 				require.Equal(t, reason == fleet.ReasonDenied, err != nil, "all would be denied: %v", err)
 				record, _ := report.Record(s.ids[0])
