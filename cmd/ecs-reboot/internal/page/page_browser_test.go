@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecsreboot/ecsreboot/cmd/ecs-reboot/internal/browsertest"
+	"github.com/ecsreboot/ecsreboot/internal/browsertest"
 	"github.com/ecsreboot/ecsreboot/cmd/ecs-reboot/internal/control"
 	"github.com/ecsreboot/ecsreboot/cmd/ecs-reboot/internal/page"
 	"github.com/ecsreboot/ecsreboot/ecstest"
