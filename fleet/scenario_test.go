@@ -196,15 +196,19 @@ func playScenario(t *testing.T, seed uint64, largest int) {
 		machine := s.machine()
 		ctx, cancel := context.WithCancel(context.Background())
 		next := storage
-		if crashes > 0 {
-			time.AfterFunc(sc.upTo(2*time.Minute), func() {
-				next = machine.kill(storage, sc)
-				cancel()
-			})
+		dies := func() {
+			next = machine.kill(storage, sc)
+			time.AfterFunc(time.Second, cancel) // the last request leaves
+		}
+		switch {
+		case crashes > 0 && sc.chance(0.5):
+			time.AfterFunc(sc.upTo(2*time.Minute), dies)
+		case crashes > 0:
+			machine.lastRestart, machine.dies = 1+sc.rand.Int64N(4), dies
 		}
 		report, err = begin(ctx, machine.client, plan, run.WithFiles(storage))
 		synctest.Wait()
-		killed := ctx.Err() != nil
+		killed := machine.dead.Load()
 		cancel()
 		if !killed {
 			break
@@ -261,6 +265,10 @@ func playScenario(t *testing.T, seed uint64, largest int) {
 type machine struct {
 	client *ecsreboot.Client
 	dead   atomic.Bool
+
+	restarts    atomic.Int64 // requests that left
+	lastRestart int64        // the request with which it dies; 0: none
+	dies        func()
 }
 
 func (s *service) machine() *machine {
@@ -271,6 +279,9 @@ func (s *service) machine() *machine {
 		return roundTripper(func(r *http.Request) (*http.Response, error) {
 			if m.dead.Load() {
 				return nil, errDead
+			}
+			if r.Header.Get("X-Acs-Action") == "RebootInstance" && m.restarts.Add(1) == m.lastRestart {
+				m.dies()
 			}
 			return next.RoundTrip(r)
 		})
