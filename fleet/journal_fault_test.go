@@ -65,7 +65,7 @@ func TestEachOperationOfTheDiskFails(t *testing.T) {
 					record, _ := report.Record(id)
 					require.Equal(t, record.Restarted(), s.Reboots(id) == 1, "%v at operation %d: %s", failure, k, mustJSON(t, record))
 				}
-			})
+			}, quick)
 			if !reached {
 				require.Greater(t, k, 25, "it has more operations than that")
 				break

@@ -16,7 +16,7 @@ import (
 // TestForecastOfTime compares the forecast with runs whose restarts take almost no time:
 // a run is not faster, and slower only by what the polls of each round take.
 func TestForecastOfTime(t *testing.T) {
-	const minReady = time.Minute
+	const minReady = 30 * time.Second
 	const perRound = 5 * time.Second
 	instant := func(i *ecstest.Instance) { i.Reboot.Graceful = time.Second }
 	lopsided := func(i *ecstest.Instance) { // 10 in one zone, 2 in another

@@ -181,7 +181,7 @@ func playScenario(t *testing.T, seed uint64, largest int) {
 	require.NoError(t, err)
 	s.Inject(sc.faults(s.ids)...)
 	rules := sc.rules()
-	run := fleet.Options{Settings: fleet.Settings{Rules: rules, MinReady: -1, ReadyTimeout: 5 * time.Minute}, Journal: "run.journal"}
+	run := fleet.Options{Settings: fleet.Settings{Rules: rules, MinReady: -1, ReadyTimeout: 3 * time.Minute, UnknownGrace: time.Minute}, Journal: "run.journal"}
 	if sc.chance(0.5) {
 		run.MinReady = sc.upTo(20 * time.Second)
 	}

@@ -82,7 +82,7 @@ func TestLeaveAndResume(t *testing.T) {
 		0, 500 * time.Millisecond, 1500 * time.Millisecond, 3 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second,
 	} {
 		t.Run(after.String(), func(t *testing.T) {
-			inBubble(t, 16, ecstest.Options{}, func(t *testing.T, s *service) {
+			inBubble(t, 8, ecstest.Options{}, func(t *testing.T, s *service) {
 				s.Inject(ecstest.Fault{Kind: ecstest.FaultDelay, Action: "RebootInstance", Delay: 300 * time.Millisecond, Times: -1})
 				path := filepath.Join(t.TempDir(), "run.journal")
 				rules := atOnce
@@ -131,7 +131,7 @@ func TestApprove(t *testing.T) {
 	inBubble(t, 20, ecstest.Options{}, func(t *testing.T, s *service) {
 		path := filepath.Join(t.TempDir(), "run.journal")
 		var asked []int
-		options := fleet.Options{Journal: path, Approve: func(ctx context.Context, stage int) error {
+		options := fleet.Options{Settings: fleet.Settings{MinReady: -1}, Journal: path, Approve: func(ctx context.Context, stage int) error {
 			asked = append(asked, stage)
 			if stage == 2 {
 				return errors.New("the graphs look odd")
@@ -157,7 +157,7 @@ func TestApprove(t *testing.T) {
 		require.Equal(t, []int{1, 2, 2}, asked, "asked once more")
 		require.Equal(t, 20, report.Count(fleet.StateHealthy))
 		s.restartedOnce(s.ids...)
-	})
+	}, quick)
 }
 
 func TestResumeRefusesAnotherPlan(t *testing.T) {

@@ -59,11 +59,11 @@ func TestFleetWithAWitness(t *testing.T) {
 	}{
 		"refused, without a witness":      {ecstest.Fault{Refuse: "OperationConflict"}, false, 3},
 		"refused":                         {ecstest.Fault{Refuse: "OperationConflict"}, true, 0},
-		"carried out late":                {ecstest.Fault{Late: 5 * time.Minute}, true, 0},
+		"carried out late":                {ecstest.Fault{Late: 2 * time.Minute}, true, 0},
 		"never arrived, without":          {ecstest.Fault{}, false, 3},
 		"never arrived":                   {ecstest.Fault{}, true, 3},
 		"carried out at once":             {ecstest.Fault{Act: true}, true, 0},
-		"carried out later than the wait": {ecstest.Fault{Late: 12 * time.Minute}, true, 0},
+		"carried out later than the wait": {ecstest.Fault{Late: 6 * time.Minute}, true, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, 12, ecstest.Options{}, func(t *testing.T, s *service) {
@@ -73,9 +73,9 @@ func TestFleetWithAWitness(t *testing.T) {
 					s.Inject(c.fault)
 					lost[s.ids[i]] = true
 				}
-				options := fleet.Options{Settings: fleet.Settings{Rules: without}}
+				options := fleet.Options{Settings: fleet.Settings{Rules: without, MinReady: -1, WitnessTimeout: 8 * time.Minute}}
 				if c.witness {
-					options.Witness = trail{service: s, refusal: ecsreboot.ErrorCode(c.fault.Refuse)}
+					options.Witness = trail{service: s, refusal: ecsreboot.ErrorCode(c.fault.Refuse), delay: 4 * time.Minute}
 				}
 				var seen trace
 				options.OnEvent = collect(&seen)
@@ -174,14 +174,14 @@ func TestResumeAsksTheWitness(t *testing.T) {
 				c.fault.Kind, c.fault.Action = ecstest.FaultHang, "RebootInstance"
 				s.Inject(c.fault)
 				options := fleet.Options{
-					Settings: fleet.Settings{Rules: without, ReadyTimeout: 20 * time.Minute},
+					Settings: fleet.Settings{Rules: without, MinReady: -1, ReadyTimeout: 5 * time.Minute},
 					Journal:  filepath.Join(t.TempDir(), "run.journal"),
 				}
 				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 				_, err := fleet.Run(ctx, s.client, s.plan(), options)
 				cancel()
 				require.Error(t, err)
-				options.Witness = trail{service: s, refusal: ecsreboot.ErrorCode(c.fault.Refuse)}
+				options.Witness = trail{service: s, refusal: ecsreboot.ErrorCode(c.fault.Refuse), delay: 2 * time.Minute}
 				for i, state := range []fleet.State{c.state, c.next} {
 					report, err := fleet.Resume(context.Background(), s.client, s.plan(), options)
 					require.NoError(t, err)
