@@ -40,8 +40,8 @@ func TestSlots(t *testing.T) {
 		})
 	})
 	t.Run("throttled", func(t *testing.T) {
-		inBubble(t, 250, ecstest.Options{LimitPerMinute: 90}, func(t *testing.T, s *service) {
-			require.Len(t, run(t, s), 250)
+		inBubble(t, 180, ecstest.Options{LimitPerMinute: 60}, func(t *testing.T, s *service) {
+			require.Len(t, run(t, s), 180)
 			require.LessOrEqual(t, most, 16)
 			require.Positive(t, most)
 		})
