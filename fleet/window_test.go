@@ -139,7 +139,7 @@ func compareWithClock(t *testing.T, w Window, from, to time.Time) {
 		switch {
 		case got != open:
 			t.Fatalf("%v at %v: open %v", w, wall, got)
-		case !until.After(now), !until.Equal(until.Truncate(5*time.Minute)):
+		case !until.After(now), !until.Equal(until.Truncate(5 * time.Minute)):
 			t.Fatalf("%v at %v: until %v", w, wall, until)
 		case now.Before(said) && got != was:
 			t.Fatalf("%v changes at %v, before %v", w, wall, said)
