@@ -57,7 +57,7 @@ func TestConsole(t *testing.T) {
 		require.NoError(t, err)
 		time.Sleep(10 * time.Second)
 		options := hookOptions(t)
-		options.Rules = without
+		options.Rules, options.ReadyTimeout = without, 5*time.Minute
 		options.Exclude = []string{"i-00006"}
 		options.Health = func(_ context.Context, target fleet.Target) error {
 			if target.ID == "i-00007" || target.ID == "i-00009" {
@@ -128,7 +128,7 @@ func TestConsoleFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
 				options := hookOptions(t)
-				options.Rules = without
+				options.Rules, options.ReadyTimeout = without, 2*time.Minute
 				options.Console = test.console.read
 				report, err := s.run(options)
 				require.NoError(t, err)

@@ -21,7 +21,7 @@ func TestOneDeniedFailsWithinTheBudget(t *testing.T) {
 				return action != "RebootInstance" || instance != id
 			}}, func(t *testing.T, s *service) {
 				var seen trace
-				report, err := s.run(fleet.Options{OnEvent: collect(&seen)})
+				report, err := s.run(fleet.Options{Settings: fleet.Settings{MinReady: -1}, OnEvent: collect(&seen)})
 				require.NoError(t, err)
 				require.Equal(t, fleet.ReasonDone, report.Reason)
 				require.Equal(t, 9, report.Count(fleet.StateHealthy), mustJSON(t, report.NotRestarted()))
@@ -30,7 +30,7 @@ func TestOneDeniedFailsWithinTheBudget(t *testing.T) {
 				require.Equal(t, ecsreboot.ErrForbiddenRAM, record.Code)
 				require.True(t, seen.of(fleet.EventFailed)[0].Alone)
 				require.Zero(t, s.Reboots(id))
-			})
+			}, quick)
 		})
 	}
 }

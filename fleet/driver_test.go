@@ -136,7 +136,7 @@ func TestFollowPending(t *testing.T) {
 		sent := s.sent()
 		require.NoError(t, s.SetStatus(s.ids[0], ecsreboot.StatusPending))
 		time.AfterFunc(20*time.Second, func() { _ = s.SetStatus(s.ids[0], ecsreboot.StatusRunning) })
-		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 		defer cancel()
 		var kinds []fleet.EventKind
 		require.NoError(t, s.driver(fleet.Options{}).Follow(ctx, sent, func(e fleet.Event) { kinds = append(kinds, e.Kind) }))

@@ -24,10 +24,10 @@ func TestEachOperationOfTheDiskFails(t *testing.T) {
 	for _, failure := range []error{syscall.ENOSPC, syscall.EIO} {
 		for k := 1; ; k++ {
 			reached := false
-			inBubble(t, 6, ecstest.Options{}, func(t *testing.T, s *service) {
+			inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
 				storage := newDisk()
 				storage.failAt, storage.failAs, storage.short = k, failure, errors.Is(failure, syscall.ENOSPC)
-				rules := fleet.Rules{MaxUnavailable: fleet.Count(2), AllowWide: true, Canary: []int{}, MaxFailed: fleet.Count(6)}
+				rules := fleet.Rules{MaxUnavailable: fleet.Count(2), AllowWide: true, Canary: []int{}, MaxFailed: fleet.Count(3)}
 				options := fleet.Options{Settings: fleet.Settings{Rules: rules, MinReady: -1}, Journal: "run.journal"}.WithFiles(storage)
 				plan := s.plan()
 				var seen trace
@@ -65,9 +65,9 @@ func TestEachOperationOfTheDiskFails(t *testing.T) {
 					record, _ := report.Record(id)
 					require.Equal(t, record.Restarted(), s.Reboots(id) == 1, "%v at operation %d: %s", failure, k, mustJSON(t, record))
 				}
-			})
+			}, quick)
 			if !reached {
-				require.Greater(t, k, 30, "it has more operations than that")
+				require.Greater(t, k, 25, "it has more operations than that")
 				break
 			}
 		}
@@ -95,43 +95,40 @@ func TestNothingIsSentWithoutIntent(t *testing.T) {
 // TestDamagedJournal goes on from a journal with any one byte damaged, or cut off
 // anywhere: it is refused, or nothing restarts twice.
 func TestDamagedJournal(t *testing.T) {
+	options := fleet.Options{Settings: fleet.Settings{Rules: atOnce, MinReady: -1}, Journal: "run.journal"}
 	var whole []byte
 	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
 		storage := newDisk()
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
-		_, err := fleet.Run(ctx, s.client, s.plan(), fleet.Options{Settings: fleet.Settings{Rules: atOnce}, Journal: "run.journal"}.WithFiles(storage))
+		_, err := fleet.Run(ctx, s.client, s.plan(), options.WithFiles(storage))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		whole = storage.files["run.journal"].written
 	})
-	try := func(name string, damaged []byte) {
-		inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
-			plan := s.plan()
-			for _, id := range s.ids { // as the first session did
-				require.NoError(t, s.Restart(id, false))
-			}
-			time.Sleep(10 * time.Minute)
+	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
+		plan := s.plan()
+		for _, id := range s.ids { // as the first session did
+			require.NoError(t, s.Restart(id, false))
+		}
+		time.Sleep(10 * time.Minute)
+		try := func(name string, damaged []byte) {
 			storage := newDisk()
 			storage.files["run.journal"] = &content{synced: damaged, written: damaged}
-			report, err := fleet.Resume(context.Background(), s.client, plan, fleet.Options{Settings: fleet.Settings{Rules: atOnce}, Journal: "run.journal"}.WithFiles(storage))
+			report, err := fleet.Resume(context.Background(), s.client, plan, options.WithFiles(storage))
 			s.restartedOnce(s.ids...)
 			if err != nil {
 				require.ErrorIs(t, err, fleet.ErrJournal, name)
 				return
 			}
-			require.Len(t, report.Records, 3)
-		})
-	}
-	step := 7
-	if testing.Short() {
-		step = 101
-	}
-	for i := 0; i < len(whole); i += step {
-		damaged := append([]byte(nil), whole...)
-		damaged[i] ^= 1 << (i % 8)
-		try(fmt.Sprintf("byte %d damaged", i), damaged)
-		try(fmt.Sprintf("cut off at %d", i), whole[:i])
-	}
+			require.Len(t, report.Records, 3, name)
+		}
+		for i := 0; i < len(whole); i += 7 {
+			damaged := append([]byte(nil), whole...)
+			damaged[i] ^= 1 << (i % 8)
+			try(fmt.Sprintf("byte %d damaged", i), damaged)
+			try(fmt.Sprintf("cut off at %d", i), whole[:i])
+		}
+	})
 }
 
 // slowDisk takes its time to sync.

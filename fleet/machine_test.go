@@ -28,7 +28,7 @@ func TestRefusedAndRunningTakesNoWidth(t *testing.T) {
 			inBubble(t, 5, ecstest.Options{}, func(t *testing.T, s *service) {
 				s.Inject(refused(id, ecsreboot.ErrDiskError))
 				var seen trace
-				report, err := s.run(fleet.Options{OnEvent: func(e fleet.Event) { seen = append(seen, e) }})
+				report, err := s.run(fleet.Options{Settings: fleet.Settings{MinReady: -1}, OnEvent: func(e fleet.Event) { seen = append(seen, e) }})
 				require.NoError(t, err)
 				require.Equal(t, fleet.ReasonDone, report.Reason)
 				require.Equal(t, 4, report.Count(fleet.StateHealthy), mustJSON(t, report.NotRestarted()))
@@ -37,7 +37,7 @@ func TestRefusedAndRunningTakesNoWidth(t *testing.T) {
 				require.Equal(t, fleet.ReasonRefused, record.Reason)
 				require.True(t, seen.of(fleet.EventFailed)[0].Running)
 				require.Equal(t, 1, seen.unavailable(t, s.plan(), fleet.Rules{}))
-			})
+			}, quick)
 		})
 	}
 }

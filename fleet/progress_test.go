@@ -16,12 +16,12 @@ import (
 // TestForecastOfTime compares the forecast with runs whose restarts take almost no time:
 // a run is not faster, and slower only by what the polls of each round take.
 func TestForecastOfTime(t *testing.T) {
-	const minReady = 2 * time.Minute
-	const perRound = 30 * time.Second
-	quick := func(i *ecstest.Instance) { i.Reboot = ecstest.RebootProfile{Graceful: time.Second} }
-	lopsided := func(i *ecstest.Instance) { // 30 in one zone, 6 in another
+	const minReady = 30 * time.Second
+	const perRound = 5 * time.Second
+	instant := func(i *ecstest.Instance) { i.Reboot.Graceful = time.Second }
+	lopsided := func(i *ecstest.Instance) { // 10 in one zone, 2 in another
 		i.ZoneID = "a"
-		if i.ID > "i-00030" {
+		if i.ID > "i-00010" {
 			i.ZoneID = "b"
 		}
 	}
@@ -32,15 +32,15 @@ func TestForecastOfTime(t *testing.T) {
 		gone   []int // places of instances
 		rounds int
 	}{
-		"no groups":           {fleet.Rules{MaxUnavailable: fleet.Count(6), Canary: []int{}}, lopsided, nil, nil, 6},
-		"canaries":            {fleet.Rules{MaxUnavailable: fleet.Count(6)}, lopsided, nil, nil, 1 + 1 + 5},
-		"a narrow group":      {fleet.Rules{MaxUnavailable: fleet.Count(6), MaxUnavailablePerGroup: fleet.Count(1), Canary: []int{}}, lopsided, fleet.ByZone, nil, 30},
-		"a share of groups":   {fleet.Rules{MaxUnavailable: fleet.Count(6), MaxUnavailablePerGroup: fleet.Percent(20), Canary: []int{}}, lopsided, fleet.ByZone, nil, 6},
-		"groups and canaries": {fleet.Rules{MaxUnavailable: fleet.Count(6), MaxUnavailablePerGroup: fleet.Count(1), Canary: []int{3}}, lopsided, fleet.ByZone, nil, 30},
-		"some are gone":       {fleet.Rules{MaxUnavailable: fleet.Count(6), MaxUnavailablePerGroup: fleet.Count(1), Canary: []int{}}, lopsided, fleet.ByZone, []int{33, 34}, 30},
+		"no groups":           {fleet.Rules{MaxUnavailable: fleet.Count(3), Canary: []int{}}, lopsided, nil, nil, 4},
+		"canaries":            {fleet.Rules{MaxUnavailable: fleet.Count(3)}, lopsided, nil, nil, 1 + 2 + 2},
+		"a narrow group":      {fleet.Rules{MaxUnavailable: fleet.Count(3), MaxUnavailablePerGroup: fleet.Count(1), Canary: []int{}}, lopsided, fleet.ByZone, nil, 10},
+		"a share of groups":   {fleet.Rules{MaxUnavailable: fleet.Count(3), MaxUnavailablePerGroup: fleet.Percent(20), Canary: []int{}}, lopsided, fleet.ByZone, nil, 5},
+		"groups and canaries": {fleet.Rules{MaxUnavailable: fleet.Count(3), MaxUnavailablePerGroup: fleet.Count(1), Canary: []int{3}}, lopsided, fleet.ByZone, nil, 10},
+		"some are gone":       {fleet.Rules{MaxUnavailable: fleet.Count(3), MaxUnavailablePerGroup: fleet.Count(1), Canary: []int{}}, lopsided, fleet.ByZone, []int{11}, 10},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, 36, ecstest.Options{}, func(t *testing.T, s *service) {
+			inBubble(t, 12, ecstest.Options{}, func(t *testing.T, s *service) {
 				plan, err := fleet.NewPlan(t.Context(), s.client, fleet.Selection{All: true, GroupBy: test.by})
 				require.NoError(t, err)
 				for _, i := range test.gone {
@@ -55,11 +55,11 @@ func TestForecastOfTime(t *testing.T) {
 				begin := time.Now()
 				report, err := fleet.Run(context.Background(), s.client, plan, options)
 				require.NoError(t, err)
-				require.Equal(t, 36-len(test.gone), report.Count(fleet.StateHealthy))
+				require.Equal(t, 12-len(test.gone), report.Count(fleet.StateHealthy))
 				took := time.Since(begin)
 				require.GreaterOrEqual(t, took, forecast.AtLeast)
 				require.Less(t, took, forecast.AtLeast+time.Duration(test.rounds)*perRound)
-			}, test.zones, quick)
+			}, test.zones, instant)
 		})
 	}
 }
@@ -83,7 +83,7 @@ func TestProgress(t *testing.T) {
 		var made []estimate
 		healthy, first := 0, 0
 		report, err := s.run(fleet.Options{
-			Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(4)}}, Control: &control,
+			Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(4)}, MinReady: -1}, Control: &control,
 			OnEvent: func(e fleet.Event) {
 				progress.Add(e)
 				left, ok := progress.Remaining(time.Now())

@@ -228,7 +228,7 @@ func TestRunOverRegions(t *testing.T) {
 		before := len(home.Calls()) + len(away.Calls())
 		var seen trace
 		options := fleet.Options{
-			Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(5), MaxUnavailablePerGroup: fleet.Percent(25)}}, Clients: []*ecsreboot.Client{away.client}, OnEvent: collect(&seen),
+			Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(5), MaxUnavailablePerGroup: fleet.Percent(25)}, MinReady: -1}, Clients: []*ecsreboot.Client{away.client}, OnEvent: collect(&seen),
 		}
 		forecast, err := fleet.Preflight(t.Context(), home.client, plan, options)
 		require.NoError(t, err)
@@ -291,8 +291,8 @@ func TestDryRunsReachEachRegion(t *testing.T) {
 // TestCrashesOverRegions kills the machine of a run over two regions again and again, each
 // time at another moment, and goes on from what its disk keeps.
 func TestCrashesOverRegions(t *testing.T) {
-	for seed := range uint64(12) {
-		regions(t, 9, 12, func(t *testing.T, home, away *service) {
+	for seed := range uint64(6) {
+		regions(t, 4, 5, func(t *testing.T, home, away *service) {
 			random := rand.New(rand.NewPCG(2, seed))
 			plan := home.planWith(away, fleet.Selection{All: true, GroupBy: fleet.ByRegion})
 			for i, s := range []*service{home, away} {
@@ -300,7 +300,7 @@ func TestCrashesOverRegions(t *testing.T) {
 			}
 			storage := newDisk()
 			options := fleet.Options{
-				Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(4), MaxFailed: fleet.Count(20), Canary: []int{}}, MinReady: 5 * time.Second},
+				Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(3), AllowWide: true, MaxFailed: fleet.Count(20), Canary: []int{}}, MinReady: 5 * time.Second},
 				Clients:  []*ecsreboot.Client{away.client},
 				Journal:  "run.journal",
 			}
@@ -310,7 +310,7 @@ func TestCrashesOverRegions(t *testing.T) {
 				killed := make(chan *disk, 1)
 				ctx, cancel := context.WithCancel(context.Background())
 				machine := storage
-				time.AfterFunc(time.Duration(5+random.IntN(90))*time.Second, func() { killed <- machine.kill(random); cancel() })
+				time.AfterFunc(time.Duration(5+random.IntN(60))*time.Second, func() { killed <- machine.kill(random); cancel() })
 				run := fleet.Resume
 				if !begun {
 					run, begun = fleet.Run, true

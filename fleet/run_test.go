@@ -76,13 +76,13 @@ func (s *service) restartedOnce(ids ...string) {
 }
 
 func TestRun(t *testing.T) {
-	inBubble(t, 50, ecstest.Options{}, func(t *testing.T, s *service) {
-		rules := fleet.Rules{MaxUnavailable: fleet.Percent(10)}
+	inBubble(t, 20, ecstest.Options{}, func(t *testing.T, s *service) {
+		rules := fleet.Rules{MaxUnavailable: fleet.Percent(25)}
 		var seen trace
 		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: rules}, OnEvent: collect(&seen)})
 		require.NoError(t, err)
 		require.Equal(t, fleet.ReasonDone, report.Reason)
-		require.Equal(t, 50, report.Count(fleet.StateHealthy))
+		require.Equal(t, 20, report.Count(fleet.StateHealthy))
 		require.Empty(t, report.NotRestarted())
 		require.NoError(t, report.Err())
 		s.restartedOnce(s.ids...)
@@ -172,13 +172,13 @@ func TestUnknownCountsAsFailed(t *testing.T) {
 }
 
 func TestUnknownThatShowsLateIsResolved(t *testing.T) {
-	inBubble(t, 10, ecstest.Options{}, func(t *testing.T, s *service) {
+	inBubble(t, 8, ecstest.Options{}, func(t *testing.T, s *service) {
 		s.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", InstanceID: "i-00001", Late: 2 * time.Minute})
 		var seen trace
-		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), MaxFailed: fleet.Count(1), Canary: []int{}}}, OnEvent: collect(&seen)})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), MaxFailed: fleet.Count(1), Canary: []int{}}, MinReady: -1}, OnEvent: collect(&seen)})
 		require.NoError(t, err)
 		require.Equal(t, []string{"i-00001"}, seen.of(fleet.EventUnknown).ids())
-		require.Equal(t, 10, report.Count(fleet.StateHealthy), "the run still looked when it restarted")
+		require.Equal(t, 8, report.Count(fleet.StateHealthy), "the run still looked when it restarted")
 		s.restartedOnce(s.ids...)
 	})
 }
@@ -236,11 +236,11 @@ func TestDeadKeyInMidWaitHaltsForAccess(t *testing.T) {
 }
 
 func TestThrottledRun(t *testing.T) {
-	inBubble(t, 200, ecstest.Options{LimitPerMinute: 30}, func(t *testing.T, s *service) {
-		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce}})
+	inBubble(t, 80, ecstest.Options{LimitPerMinute: 30}, func(t *testing.T, s *service) {
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: atOnce, MinReady: -1}})
 		require.NoError(t, err)
-		require.Equal(t, 200, report.Count(fleet.StateHealthy), mustJSON(t, report.NotRestarted()))
+		require.Equal(t, 80, report.Count(fleet.StateHealthy), mustJSON(t, report.NotRestarted()))
 		s.restartedOnce(s.ids...)
-		require.Less(t, report.Ended.Sub(report.Begun), 10*time.Minute)
+		require.Less(t, report.Ended.Sub(report.Begun), 4*time.Minute)
 	})
 }

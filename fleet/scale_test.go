@@ -55,9 +55,9 @@ func readings(t *testing.T, n int) (shared, alone int) {
 
 // TestReadingsAreShared holds the run to what one poller for all saves.
 func TestReadingsAreShared(t *testing.T) {
-	n := 1000
-	if testing.Short() {
-		n = 250
+	n := 150
+	if longTests {
+		n = 1000
 	}
 	shared, alone := readings(t, n)
 	saved := 1 - float64(shared)/float64(alone)

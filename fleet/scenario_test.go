@@ -3,6 +3,7 @@ package fleet_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -43,14 +44,14 @@ func (sc scenario) server() ecstest.Options {
 }
 
 func (sc scenario) profile() ecstest.RebootProfile {
-	profile := ecstest.RebootProfile{Graceful: time.Second + sc.upTo(2*time.Minute), KeepStartTime: sc.chance(0.2)}
+	profile := ecstest.RebootProfile{Graceful: time.Second + sc.upTo(time.Minute), KeepStartTime: sc.chance(0.2)}
 	if sc.chance(0.5) {
 		profile.Path = []ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStarting}
 	}
 	if sc.chance(0.1) {
 		profile.Stale = sc.upTo(20 * time.Second)
 	}
-	profile.Hang = sc.chance(0.01)
+	profile.Hang = sc.chance(0.02)
 	return profile
 }
 
@@ -58,7 +59,7 @@ func (sc scenario) faults(ids []string) []ecstest.Fault {
 	kinds := []ecstest.FaultKind{ecstest.FaultDrop, ecstest.FaultFIN, ecstest.FaultHalfStatusLine, ecstest.FaultHang, ecstest.FaultError, ecstest.FaultRefuse}
 	var faults []ecstest.Fault
 	for range sc.rand.IntN(8) {
-		f := ecstest.Fault{Kind: kinds[sc.rand.IntN(len(kinds))], Act: sc.chance(0.7), Skip: sc.rand.IntN(30), Times: 1 + sc.rand.IntN(3)}
+		f := ecstest.Fault{Kind: kinds[sc.rand.IntN(len(kinds))], Act: sc.chance(0.7), Skip: sc.rand.IntN(20), Times: 1 + sc.rand.IntN(3)}
 		switch {
 		case f.Kind == ecstest.FaultRefuse:
 		case sc.chance(0.3):
@@ -131,7 +132,7 @@ func (tr *truth) hook(random *rand.Rand, out bool) func(context.Context, fleet.T
 	draw := func() (time.Duration, float64) {
 		tr.mu.Lock()
 		defer tr.mu.Unlock()
-		return time.Duration(random.Int64N(int64(40 * time.Second))), random.Float64()
+		return time.Duration(random.Int64N(int64(20 * time.Second))), random.Float64()
 	}
 	return func(ctx context.Context, target fleet.Target) error {
 		delay, luck := draw()
@@ -157,19 +158,20 @@ func (tr *truth) hook(random *rand.Rand, out bool) func(context.Context, fleet.T
 // instance restarts twice, what did not restart is named, what is called healthy
 // has restarted, and never are more instances down than allowed.
 func TestScenarios(t *testing.T) {
-	seeds := 50
+	seeds, largest := 40, 10
 	if longTests {
-		seeds = 150
+		seeds, largest = 200, 40
 	}
 	for seed := range seeds {
-		synctest.Test(t, func(t *testing.T) { playScenario(t, uint64(seed)) })
+		synctest.Test(t, func(t *testing.T) { playScenario(t, uint64(seed), largest) })
 	}
 }
 
-func playScenario(t *testing.T, seed uint64) {
+// playScenario plays a run of at most that many instances.
+func playScenario(t *testing.T, seed uint64, largest int) {
 	time.Sleep(30 * time.Second)
 	sc := scenario{rand: rand.New(rand.NewPCG(seed, 1))}
-	sc.n = 1 + sc.rand.IntN(40)
+	sc.n = 1 + sc.rand.IntN(largest)
 	actual := &truth{down: make(map[string]bool), out: make(map[string]bool)}
 	random := rand.New(rand.NewPCG(seed, 2)) // so that the scenarios stay what they were
 	options := sc.server()
@@ -179,9 +181,9 @@ func playScenario(t *testing.T, seed uint64) {
 	require.NoError(t, err)
 	s.Inject(sc.faults(s.ids)...)
 	rules := sc.rules()
-	run := fleet.Options{Settings: fleet.Settings{Rules: rules, MinReady: -1, ReadyTimeout: 5 * time.Minute}, Journal: "run.journal"}
+	run := fleet.Options{Settings: fleet.Settings{Rules: rules, MinReady: -1, ReadyTimeout: 3 * time.Minute, UnknownGrace: time.Minute}, Journal: "run.journal"}
 	if sc.chance(0.5) {
-		run.MinReady = sc.upTo(40 * time.Second)
+		run.MinReady = sc.upTo(20 * time.Second)
 	}
 	if actual.hooks = random.IntN(2) == 1; actual.hooks {
 		run.Drain, run.Undrain = actual.hook(random, true), actual.hook(random, false)
@@ -194,15 +196,19 @@ func playScenario(t *testing.T, seed uint64) {
 		machine := s.machine()
 		ctx, cancel := context.WithCancel(context.Background())
 		next := storage
-		if crashes > 0 {
-			time.AfterFunc(sc.upTo(4*time.Minute), func() {
-				next = machine.kill(storage, sc)
-				cancel()
-			})
+		dies := func() {
+			next = machine.kill(storage, sc)
+			time.AfterFunc(time.Second, cancel) // the last request leaves
+		}
+		switch {
+		case crashes > 0 && sc.chance(0.5):
+			time.AfterFunc(sc.upTo(2*time.Minute), dies)
+		case crashes > 0:
+			machine.lastRestart, machine.dies = 1+sc.rand.Int64N(4), dies
 		}
 		report, err = begin(ctx, machine.client, plan, run.WithFiles(storage))
 		synctest.Wait()
-		killed := ctx.Err() != nil
+		killed := machine.dead.Load()
 		cancel()
 		if !killed {
 			break
@@ -218,17 +224,18 @@ func playScenario(t *testing.T, seed uint64) {
 	require.NotEqual(t, fleet.ReasonInterrupted, report.Reason)
 	for _, record := range report.Records {
 		restarts := s.Reboots(record.ID)
-		require.LessOrEqual(t, restarts, 1, "seed %d: %s", seed, mustJSON(t, record))
+		about := fmt.Sprintf("seed %d: %s", seed, mustJSON(t, record))
+		require.LessOrEqual(t, restarts, 1, about)
 		if record.State == fleet.StateHealthy {
-			require.Equal(t, 1, restarts, "seed %d: %s", seed, mustJSON(t, record))
+			require.Equal(t, 1, restarts, about)
 		}
 		if restarts == 0 {
-			require.False(t, record.Restarted(), "seed %d: %s", seed, mustJSON(t, record))
+			require.False(t, record.Restarted(), about)
 		}
-		require.NotEqual(t, fleet.StateRestarting, record.State, "seed %d: %s", seed, mustJSON(t, record))
+		require.NotEqual(t, fleet.StateRestarting, record.State, about)
 		if actual.out[record.ID] {
-			require.True(t, record.Drained(), "seed %d: %s", seed, mustJSON(t, record))
-			require.Contains(t, []fleet.State{fleet.StateFailed, fleet.StateUnknown}, record.State, "seed %d: %s", seed, mustJSON(t, record))
+			require.True(t, record.Drained(), about)
+			require.Contains(t, []fleet.State{fleet.StateFailed, fleet.StateUnknown}, record.State, about)
 		}
 	}
 	require.Empty(t, actual.wrong, "seed %d: it went down while in service", seed)
@@ -258,6 +265,10 @@ func playScenario(t *testing.T, seed uint64) {
 type machine struct {
 	client *ecsreboot.Client
 	dead   atomic.Bool
+
+	restarts    atomic.Int64 // requests that left
+	lastRestart int64        // the request with which it dies; 0: none
+	dies        func()
 }
 
 func (s *service) machine() *machine {
@@ -268,6 +279,9 @@ func (s *service) machine() *machine {
 		return roundTripper(func(r *http.Request) (*http.Response, error) {
 			if m.dead.Load() {
 				return nil, errDead
+			}
+			if r.Header.Get("X-Acs-Action") == "RebootInstance" && m.restarts.Add(1) == m.lastRestart {
+				m.dies()
 			}
 			return next.RoundTrip(r)
 		})

@@ -68,11 +68,11 @@ func TestReadFaultWhileOthersRestart(t *testing.T) {
 
 // TestReadsFailForAWhile: readings may fail for a while, before the send as well.
 func TestReadsFailForAWhile(t *testing.T) {
-	inBubble(t, 40, ecstest.Options{}, func(t *testing.T, s *service) {
+	inBubble(t, 20, ecstest.Options{}, func(t *testing.T, s *service) {
 		plan := s.plan()
 		s.Inject(ecstest.Fault{Kind: ecstest.FaultError, Status: 503, Code: "ServiceUnavailable", Action: "DescribeInstances", Times: -1})
 		time.AfterFunc(30*time.Second, s.ClearFaults)
-		report, err := fleet.Run(context.Background(), s.client, plan, fleet.Options{Settings: fleet.Settings{Rules: atOnce}})
+		report, err := fleet.Run(context.Background(), s.client, plan, fleet.Options{Settings: fleet.Settings{Rules: atOnce, MinReady: -1}})
 		require.NoError(t, err)
 		require.Empty(t, report.NotRestarted())
 		s.restartedOnce(s.ids...)

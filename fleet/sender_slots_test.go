@@ -19,7 +19,7 @@ func TestSlots(t *testing.T) {
 	run := func(t *testing.T, s *service) (sends []time.Time) {
 		t.Helper()
 		begin := time.Now()
-		options := fleet.Options{Settings: fleet.Settings{Rules: rules}}
+		options := fleet.Options{Settings: fleet.Settings{Rules: rules, MinReady: -1}}
 		options.OnEvent = func(e fleet.Event) {
 			if e.Kind == fleet.EventAccepted {
 				sends = append(sends, e.At)
@@ -33,15 +33,15 @@ func TestSlots(t *testing.T) {
 		return sends
 	}
 	t.Run("open", func(t *testing.T) {
-		inBubble(t, 500, ecstest.Options{}, func(t *testing.T, s *service) {
+		inBubble(t, 200, ecstest.Options{}, func(t *testing.T, s *service) {
 			sends := run(t, s)
-			require.Len(t, sends, 500)
-			require.Less(t, sends[499].Sub(sends[0]), 4*time.Second)
+			require.Len(t, sends, 200)
+			require.Less(t, sends[199].Sub(sends[0]), 3*time.Second)
 		})
 	})
 	t.Run("throttled", func(t *testing.T) {
-		inBubble(t, 400, ecstest.Options{LimitPerMinute: 90}, func(t *testing.T, s *service) {
-			require.Len(t, run(t, s), 400)
+		inBubble(t, 180, ecstest.Options{LimitPerMinute: 60}, func(t *testing.T, s *service) {
+			require.Len(t, run(t, s), 180)
 			require.LessOrEqual(t, most, 16)
 			require.Positive(t, most)
 		})

@@ -45,7 +45,7 @@ func TestPanicsOfHooks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, 8, ecstest.Options{}, func(t *testing.T, s *service) {
 				path := filepath.Join(t.TempDir(), "run.journal")
-				options := fleet.Options{Settings: fleet.Settings{Rules: atOnce}, Journal: path}
+				options := fleet.Options{Settings: fleet.Settings{Rules: atOnce, MinReady: -1}, Journal: path}
 				hook(&options, func() { panic("a bug of the caller's") })
 				plan := s.plan()
 				require.PanicsWithValue(t, "a bug of the caller's", func() {
@@ -53,7 +53,7 @@ func TestPanicsOfHooks(t *testing.T) {
 				})
 				synctest.Wait()
 				report, err := fleet.Resume(context.Background(), s.client, plan, fleet.Options{
-					Settings: fleet.Settings{Rules: atOnce},
+					Settings: fleet.Settings{Rules: atOnce, MinReady: -1},
 					Journal:  path, Health: agree, Blocker: agree, Approve: func(context.Context, int) error { return nil },
 				})
 				require.NoError(t, err)
@@ -72,7 +72,7 @@ func TestHooksMustBeGivenAgain(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "run.journal")
 		sick := func(context.Context, fleet.Target) error { return errors.New("sick") }
 		always := &fleet.Window{End: 24 * time.Hour}
-		options := fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{Canary: []int{1}}, Window: always}, Journal: path, Health: sick, Blocker: agree}
+		options := fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{Canary: []int{1}}, Window: always, MinReady: -1, ReadyTimeout: 2 * time.Minute}, Journal: path, Health: sick, Blocker: agree}
 		report, err := s.run(options)
 		require.NoError(t, err)
 		require.Equal(t, fleet.ReasonCanary, report.Reason)

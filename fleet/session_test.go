@@ -78,22 +78,18 @@ func TestStopSettles(t *testing.T) {
 // TestLeaveAndResume ends the context at any moment, again and again, as a second
 // signal does.
 func TestLeaveAndResume(t *testing.T) {
-	n := 30
-	if testing.Short() {
-		n = 10
-	}
 	for _, after := range []time.Duration{
-		0, 500 * time.Millisecond, 1500 * time.Millisecond, 3 * time.Second, 20 * time.Second, 45 * time.Second, 70 * time.Second,
+		0, 500 * time.Millisecond, 1500 * time.Millisecond, 3 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second,
 	} {
 		t.Run(after.String(), func(t *testing.T) {
-			inBubble(t, n, ecstest.Options{}, func(t *testing.T, s *service) {
+			inBubble(t, 8, ecstest.Options{}, func(t *testing.T, s *service) {
 				s.Inject(ecstest.Fault{Kind: ecstest.FaultDelay, Action: "RebootInstance", Delay: 300 * time.Millisecond, Times: -1})
 				path := filepath.Join(t.TempDir(), "run.journal")
 				rules := atOnce
 				rules.MaxFailed = fleet.Percent(100)
-				options := fleet.Options{Settings: fleet.Settings{Rules: rules}, Journal: path}
+				options := fleet.Options{Settings: fleet.Settings{Rules: rules, MinReady: 10 * time.Second}, Journal: path}
 				load := fleet.Load
-				if after < 20*time.Second { // up to 400 sessions, which would wait for the real disk
+				if after < 10*time.Second { // up to 14 sessions, which would wait for the real disk
 					storage := newDisk()
 					options = options.WithFiles(storage)
 					load = func(path string) (*fleet.History, error) { return fleet.LoadFrom(storage, path) }
@@ -105,7 +101,7 @@ func TestLeaveAndResume(t *testing.T) {
 				for sessions := 1; err != nil; sessions++ {
 					require.ErrorIs(t, err, context.DeadlineExceeded)
 					require.Equal(t, fleet.ReasonInterrupted, report.Reason)
-					require.Less(t, sessions, 400)
+					require.Less(t, sessions, 30)
 					ctx, cancel := context.WithTimeout(context.Background(), after+time.Duration(sessions)*time.Second)
 					report, err = fleet.Resume(ctx, s.client, plan, options)
 					cancel()
@@ -126,7 +122,7 @@ func TestLeaveAndResume(t *testing.T) {
 					restarted = slices.DeleteFunc(restarted, func(id string) bool { return id == left.ID })
 				}
 				s.restartedOnce(restarted...)
-			})
+			}, func(i *ecstest.Instance) { i.Reboot.Graceful = 15 * time.Second })
 		})
 	}
 }
@@ -135,7 +131,7 @@ func TestApprove(t *testing.T) {
 	inBubble(t, 20, ecstest.Options{}, func(t *testing.T, s *service) {
 		path := filepath.Join(t.TempDir(), "run.journal")
 		var asked []int
-		options := fleet.Options{Journal: path, Approve: func(ctx context.Context, stage int) error {
+		options := fleet.Options{Settings: fleet.Settings{MinReady: -1}, Journal: path, Approve: func(ctx context.Context, stage int) error {
 			asked = append(asked, stage)
 			if stage == 2 {
 				return errors.New("the graphs look odd")
@@ -161,7 +157,7 @@ func TestApprove(t *testing.T) {
 		require.Equal(t, []int{1, 2, 2}, asked, "asked once more")
 		require.Equal(t, 20, report.Count(fleet.StateHealthy))
 		s.restartedOnce(s.ids...)
-	})
+	}, quick)
 }
 
 func TestResumeRefusesAnotherPlan(t *testing.T) {
@@ -208,7 +204,7 @@ func TestResolveSendsNothing(t *testing.T) {
 			ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", InstanceID: "i-00001", Late: 5 * time.Minute},
 			ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", InstanceID: "i-00002"},
 		)
-		options := fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), Canary: []int{}}}, Journal: path}
+		options := fleet.Options{Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(2), Canary: []int{}}, MinReady: -1}, Journal: path}
 		report, err := s.run(options)
 		require.NoError(t, err)
 		require.Equal(t, fleet.ReasonBudget, report.Reason)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
@@ -108,15 +107,18 @@ func widthRuns(n int) (runs []timedRun) {
 // nearBound is the time of a run to its largest bound at most.
 const nearBound = 1.10
 
-// TestTimeToDone holds a run of 200 instances to the largest of its bounds.
-// BenchmarkTimeToDone does so for larger ones.
+// TestTimeToDone holds runs to the largest of their bounds. With LONG_TESTS=1, it does so for
+// 200 instances at each width. BenchmarkTimeToDone does so for larger runs.
 func TestTimeToDone(t *testing.T) {
-	runs := append(widthRuns(200),
-		timedRun{n: 200, percent: 25, minReady: 30 * time.Second, limit: 12, hinted: true},
-		timedRun{n: 200, percent: 25, limit: 12, hinted: true},
-	)
-	if testing.Short() { // the narrow runs take long
-		runs = slices.DeleteFunc(runs, func(r timedRun) bool { return r.percent < 25 })
+	runs := []timedRun{ // one by one, a few at once, and many
+		{n: 10, percent: 2},
+		{n: 10, percent: 2, minReady: 30 * time.Second},
+		{n: 40, percent: 10},
+		{n: 80, percent: 25, minReady: 30 * time.Second},
+		{n: 200, percent: 25, minReady: 30 * time.Second, limit: 12, hinted: true},
+	}
+	if longTests {
+		runs = append(append(runs, widthRuns(200)...), timedRun{n: 200, percent: 25, limit: 12, hinted: true})
 	}
 	for _, r := range runs {
 		t.Run(r.String(), func(t *testing.T) {

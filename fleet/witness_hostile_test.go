@@ -48,10 +48,10 @@ func TestAwaitingWhileDrained(t *testing.T) {
 		"never arrived": {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, 4, ecstest.Options{}, func(t *testing.T, s *service) {
+			inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
 				fault.Kind, fault.Action, fault.Times = ecstest.FaultDrop, "RebootInstance", -1
 				s.Inject(fault)
-				options := fleet.Options{Settings: fleet.Settings{Rules: oneByOne}, Witness: trail{s, ecsreboot.ErrorCode(fault.Refuse)}}
+				options := fleet.Options{Settings: fleet.Settings{Rules: oneByOne, MinReady: -1}, Witness: trail{service: s, refusal: ecsreboot.ErrorCode(fault.Refuse), delay: 3 * time.Minute}}
 				var out outOfService
 				out.hooks(&options)
 				_, err := s.run(options)
@@ -89,11 +89,11 @@ func TestResumeAwaitingWhileDrained(t *testing.T) {
 // again, and not before.
 func TestRefusedWhileOthersRestart(t *testing.T) {
 	for _, drains := range []bool{false, true} {
-		inBubble(t, 12, ecstest.Options{}, func(t *testing.T, s *service) {
+		inBubble(t, 6, ecstest.Options{}, func(t *testing.T, s *service) {
 			s.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", InstanceID: s.ids[0], Refuse: "OperationConflict"})
 			options := fleet.Options{
 				Settings: fleet.Settings{Rules: oneByOne, MinReady: time.Minute},
-				Witness:  trail{s, "OperationConflict"},
+				Witness:  trail{service: s, refusal: "OperationConflict", delay: 4 * time.Minute},
 			}
 			var out outOfService
 			if drains {
@@ -116,7 +116,7 @@ func TestRefusedWhileOthersRestart(t *testing.T) {
 			}
 			report, err := s.run(options)
 			require.NoError(t, err)
-			require.Equal(t, 12, report.Count(fleet.StateHealthy), mustJSON(t, report.NotRestarted()))
+			require.Equal(t, 6, report.Count(fleet.StateHealthy), mustJSON(t, report.NotRestarted()))
 			s.restartedOnce(s.ids...)
 			require.Equal(t, 1, most, "MaxUnavailable")
 			record, _ := report.Record(s.ids[0])
@@ -131,10 +131,10 @@ func TestRefusedAgainAndAgain(t *testing.T) {
 	inBubble(t, 3, ecstest.Options{}, func(t *testing.T, s *service) {
 		s.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", Refuse: "OperationConflict", Times: -1})
 		begin := time.Now()
-		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: oneByOne}, Witness: trail{s, "OperationConflict"}})
+		report, err := s.run(fleet.Options{Settings: fleet.Settings{Rules: oneByOne, ReadyTimeout: 2 * time.Minute}, Witness: trail{service: s, refusal: "OperationConflict", delay: time.Minute}})
 		require.NoError(t, err)
 		require.Equal(t, 3, report.Count(fleet.StateFailed), mustJSON(t, report.Records))
-		require.Less(t, time.Since(begin), 2*time.Hour, "ten attempts of ten minutes")
+		require.Less(t, time.Since(begin), 25*time.Minute, "ten attempts of two minutes")
 		s.restartedOnce()
 	})
 }

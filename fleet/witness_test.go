@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"path/filepath"
@@ -22,10 +23,11 @@ type trail struct {
 	*service
 
 	refusal ecsreboot.ErrorCode
+	delay   time.Duration // from the request to its trace; default 10 minutes
 }
 
 func (t trail) Testify(_ context.Context, request ecsreboot.SentRequest) (ecsreboot.Testimony, error) {
-	found := ecsreboot.Testimony{Witness: "Trail", AskAgain: 10*time.Minute - time.Since(request.SentAt)}
+	found := ecsreboot.Testimony{Witness: "Trail", AskAgain: cmp.Or(t.delay, 10*time.Minute) - time.Since(request.SentAt)}
 	if found.AskAgain > 0 {
 		return found, nil
 	}
@@ -47,7 +49,7 @@ func (t trail) Testify(_ context.Context, request ecsreboot.SentRequest) (ecsreb
 // without are the rules of a run that does not halt, however many responses are lost.
 var without = fleet.Rules{MaxUnavailable: fleet.Count(60), AllowWide: true, MaxFailed: fleet.Percent(100), Canary: []int{}}
 
-// In a run, every tenth response is lost. With a witness, the outcome of each request that
+// In a run, every fourth response is lost. With a witness, the outcome of each request that
 // arrived is resolved, and the outcome of each request that did not arrive stays unknown.
 func TestFleetWithAWitness(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -55,25 +57,25 @@ func TestFleetWithAWitness(t *testing.T) {
 		witness bool
 		unknown int
 	}{
-		"refused, without a witness":      {ecstest.Fault{Refuse: "OperationConflict"}, false, 6},
+		"refused, without a witness":      {ecstest.Fault{Refuse: "OperationConflict"}, false, 3},
 		"refused":                         {ecstest.Fault{Refuse: "OperationConflict"}, true, 0},
-		"carried out late":                {ecstest.Fault{Late: 5 * time.Minute}, true, 0},
-		"never arrived, without":          {ecstest.Fault{}, false, 6},
-		"never arrived":                   {ecstest.Fault{}, true, 6},
+		"carried out late":                {ecstest.Fault{Late: 2 * time.Minute}, true, 0},
+		"never arrived, without":          {ecstest.Fault{}, false, 3},
+		"never arrived":                   {ecstest.Fault{}, true, 3},
 		"carried out at once":             {ecstest.Fault{Act: true}, true, 0},
-		"carried out later than the wait": {ecstest.Fault{Late: 12 * time.Minute}, true, 0},
+		"carried out later than the wait": {ecstest.Fault{Late: 6 * time.Minute}, true, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, 60, ecstest.Options{}, func(t *testing.T, s *service) {
+			inBubble(t, 12, ecstest.Options{}, func(t *testing.T, s *service) {
 				lost := make(map[string]bool)
-				for i := 0; i < len(s.ids); i += 10 {
+				for i := 0; i < len(s.ids); i += 4 {
 					c.fault.Kind, c.fault.Action, c.fault.InstanceID = ecstest.FaultDrop, "RebootInstance", s.ids[i]
 					s.Inject(c.fault)
 					lost[s.ids[i]] = true
 				}
-				options := fleet.Options{Settings: fleet.Settings{Rules: without}}
+				options := fleet.Options{Settings: fleet.Settings{Rules: without, MinReady: -1, WitnessTimeout: 8 * time.Minute}}
 				if c.witness {
-					options.Witness = trail{s, ecsreboot.ErrorCode(c.fault.Refuse)}
+					options.Witness = trail{service: s, refusal: ecsreboot.ErrorCode(c.fault.Refuse), delay: 4 * time.Minute}
 				}
 				var seen trace
 				options.OnEvent = collect(&seen)
@@ -93,7 +95,7 @@ func TestFleetWithAWitness(t *testing.T) {
 					require.True(t, strings.HasPrefix(record.SendID, report.ID+"."), "one search finds the run: %s", record.SendID)
 				}
 				if c.witness && !c.fault.Act {
-					require.Len(t, seen.of(fleet.EventAwaiting), 6)
+					require.Len(t, seen.of(fleet.EventAwaiting), 3)
 				}
 			})
 		})
@@ -108,7 +110,7 @@ func TestAwaitingFreesTheWidth(t *testing.T) {
 		var seen trace
 		report, err := s.run(fleet.Options{
 			Settings: fleet.Settings{Rules: fleet.Rules{MaxUnavailable: fleet.Count(1), MaxFailed: fleet.Percent(100), Canary: []int{}}},
-			Witness:  trail{s, ecsreboot.ErrInstanceLockedForSecurity}, OnEvent: collect(&seen),
+			Witness:  trail{service: s, refusal: ecsreboot.ErrInstanceLockedForSecurity}, OnEvent: collect(&seen),
 		})
 		require.NoError(t, err)
 		for _, id := range s.ids[1:] {
@@ -133,7 +135,7 @@ func TestWitnessOfARefusal(t *testing.T) {
 		inBubble(t, 1, ecstest.Options{}, func(t *testing.T, s *service) {
 			s.Inject(ecstest.Fault{Kind: ecstest.FaultHang, Action: "RebootInstance", Refuse: code})
 			journal := filepath.Join(t.TempDir(), "run.journal")
-			options := fleet.Options{Settings: fleet.Settings{Rules: without}, Witness: trail{s, ecsreboot.ErrorCode(code)}, Journal: journal}
+			options := fleet.Options{Settings: fleet.Settings{Rules: without, MinReady: -1}, Witness: trail{service: s, refusal: ecsreboot.ErrorCode(code), delay: 2 * time.Minute}, Journal: journal}
 			report, err := s.run(options)
 			require.NoError(t, err)
 			record, _ := report.Record(s.ids[0])
@@ -172,14 +174,14 @@ func TestResumeAsksTheWitness(t *testing.T) {
 				c.fault.Kind, c.fault.Action = ecstest.FaultHang, "RebootInstance"
 				s.Inject(c.fault)
 				options := fleet.Options{
-					Settings: fleet.Settings{Rules: without, ReadyTimeout: 20 * time.Minute},
+					Settings: fleet.Settings{Rules: without, MinReady: -1, ReadyTimeout: 5 * time.Minute},
 					Journal:  filepath.Join(t.TempDir(), "run.journal"),
 				}
 				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 				_, err := fleet.Run(ctx, s.client, s.plan(), options)
 				cancel()
 				require.Error(t, err)
-				options.Witness = trail{s, ecsreboot.ErrorCode(c.fault.Refuse)}
+				options.Witness = trail{service: s, refusal: ecsreboot.ErrorCode(c.fault.Refuse), delay: 2 * time.Minute}
 				for i, state := range []fleet.State{c.state, c.next} {
 					report, err := fleet.Resume(context.Background(), s.client, s.plan(), options)
 					require.NoError(t, err)
@@ -230,8 +232,8 @@ func TestRefusedWhileOthersTookItsPlace(t *testing.T) {
 		var seen trace
 		rules := fleet.Rules{MaxUnavailable: fleet.Count(1), MaxFailed: fleet.Percent(100), Canary: []int{}}
 		report, err := s.run(fleet.Options{
-			Settings: fleet.Settings{Rules: rules, MinReady: 4 * time.Minute},
-			Witness:  trail{s, ecsreboot.ErrOperationConflict}, OnEvent: collect(&seen),
+			Settings: fleet.Settings{Rules: rules, MinReady: 2 * time.Minute},
+			Witness:  trail{service: s, refusal: ecsreboot.ErrOperationConflict, delay: 4 * time.Minute}, OnEvent: collect(&seen),
 		})
 		require.NoError(t, err)
 		require.Equal(t, 4, report.Count(fleet.StateHealthy))
@@ -263,14 +265,14 @@ func TestResumeOfARefusal(t *testing.T) {
 				s.Inject(ecstest.Fault{Kind: ecstest.FaultDrop, Action: "RebootInstance", Refuse: string(code)})
 				var calls []fleet.Hook
 				options := fleet.Options{
-					Settings: fleet.Settings{Rules: without}, Journal: filepath.Join(t.TempDir(), "run.journal"),
+					Settings: fleet.Settings{Rules: without, MinReady: -1, UnknownGrace: time.Minute}, Journal: filepath.Join(t.TempDir(), "run.journal"),
 					Drain:   func(context.Context, fleet.Target) error { calls = append(calls, fleet.HookDrain); return nil },
 					Undrain: func(context.Context, fleet.Target) error { calls = append(calls, fleet.HookUndrain); return nil },
 				}
 				report, err := s.run(options)
 				require.NoError(t, err)
 				require.Equal(t, 1, report.Count(fleet.StateUnknown))
-				options.Witness = trail{s, code}
+				options.Witness = trail{service: s, refusal: code, delay: 2 * time.Minute}
 				report, err = fleet.Resume(context.Background(), s.client, s.plan(), options)
 				require.Equal(t, reason == fleet.ReasonDenied, err != nil, "all would be denied: %v", err)
 				record, _ := report.Record(s.ids[0])
@@ -300,7 +302,7 @@ func TestDriverWithAWitness(t *testing.T) {
 			lost, ok := errors.AsType[*ecsreboot.OperationError](err)
 			require.True(t, ok)
 			time.Sleep(2 * time.Minute)
-			d := s.driver(fleet.Options{Witness: trail{s, code}})
+			d := s.driver(fleet.Options{Witness: trail{service: s, refusal: code}})
 			sent := driver.Sent{Target: fleet.Target{ID: s.ids[0]}, Before: before, At: time.Now(), SentAt: lost.SentAt, SendID: lost.SendID}
 			var seen trace
 			refusal := d.Follow(context.Background(), sent, func(e fleet.Event) { seen = append(seen, e) })

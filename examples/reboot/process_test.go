@@ -27,7 +27,7 @@ func TestProcess(t *testing.T) {
 		t.Skip("builds the program")
 	}
 	binary := filepath.Join(t.TempDir(), "reboot")
-	output, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput()
+	output, err := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-s -w", "-o", binary, ".").CombinedOutput()
 	require.NoError(t, err, string(output))
 
 	t.Run("SIGINT after the request left", func(t *testing.T) {

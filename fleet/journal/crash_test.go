@@ -187,8 +187,8 @@ func TestEveryFault(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, torn %t", fault.name, torn), func(t *testing.T) {
 				fired := true
 				for k := 0; fired; k++ {
-					for seed := range uint64(5) {
-						random := seeded(seed)
+					for _, kills := range []bool{false, true} {
+						random := seeded(uint64(k))
 						d := simdisk.New()
 						o := newOwner(t, d)
 						if torn {
@@ -206,7 +206,7 @@ func TestEveryFault(t *testing.T) {
 						}
 						o.work()
 						fired = count > k
-						if random.IntN(2) == 0 {
+						if kills {
 							d.Kill()
 						} else {
 							d.Crash(random)
@@ -243,7 +243,7 @@ func (o *owner) twice(random *rand.Rand) {
 
 // TestManyCrashes crashes a journal again and again, at random operations.
 func TestManyCrashes(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(12) {
 		random := seeded(seed)
 		o := newOwner(t, simdisk.New())
 		for range 12 {

@@ -20,11 +20,3 @@ func BenchmarkHTML(b *testing.B) {
 	b.ReportMetric(float64(page.Len()), "page-bytes")
 	b.ReportMetric(float64(len(history.Events)), "events")
 }
-
-// TestSizeOfALargeFleet bounds what has to be sent by mail and opened.
-func TestSizeOfALargeFleet(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a large fleet")
-	}
-	require.Less(t, len(write(t, simulate(t, samples["ten thousand"]), options)), 3<<20)
-}

@@ -3,6 +3,7 @@ package report_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"testing"
 	"time"
 
@@ -74,10 +75,14 @@ func requireSound(t *testing.T, seed uint64, size int) {
 }
 
 func TestAnyHistory(t *testing.T) {
-	for seed := range uint64(150) {
+	seeds := uint64(40)
+	if os.Getenv("LONG_TESTS") != "" {
+		seeds = 400
+	}
+	for seed := range seeds {
 		requireSound(t, seed, 1+int(seed)%40)
 	}
-	requireSound(t, 1, 1000)
+	requireSound(t, 1, 500)
 }
 
 func FuzzHistory(f *testing.F) {

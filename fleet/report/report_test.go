@@ -88,6 +88,7 @@ func TestCountsAgree(t *testing.T) {
 			history := simulate(t, c)
 			text := write(t, history, options)
 			requireAgrees(t, text, history)
+			require.Less(t, len(text), 3<<20, "it is sent by mail, and opened")
 
 			d, known := data(t, history), history.Report()
 			require.Equal(t, len(history.Plan.Targets), d.Summary.Instances)

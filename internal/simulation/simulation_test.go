@@ -12,11 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/ecsreboot/ecsreboot/ecstest"
 )
 
-// defaultRestarts is what fits into five seconds of one core.
-const defaultRestarts = 1400
+// defaultRestarts is what fits into a second or two of one core.
+const defaultRestarts = 350
 
 // totals sum up the worlds of a test.
 type totals struct {
@@ -97,6 +99,16 @@ func TestWorlds(t *testing.T) {
 		})
 	}
 	group.Wait()
+}
+
+// TestWorldOfAResend simulates a world in which a caller resends a restart, which few worlds do.
+func TestWorldOfAResend(t *testing.T) {
+	d := newDesign(35)
+	r := run(t, d, false)
+	require.Positive(t, r.resent, "another seed is needed")
+	if len(r.violations) > 0 {
+		fail(t, d, r)
+	}
 }
 
 // repeat simulates one world many times.

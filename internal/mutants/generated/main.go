@@ -159,12 +159,13 @@ func run(ctx context.Context, dir string, args []string, stdout io.Writer, targe
 	if r.kept, err = readKept(ctx, r.keep, root, r.covered); err != nil {
 		return err
 	}
+	packages, err := load(ctx, root, targets)
+	if err != nil {
+		return err
+	}
 	var scores []score
-	for _, t := range targets {
-		p, err := load(ctx, root, t.dir)
-		if err != nil {
-			return err
-		}
+	for i, t := range targets {
+		p := packages[i]
 		mutants, err := p.mutants(t.files)
 		if err != nil {
 			return err

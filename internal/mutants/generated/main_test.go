@@ -262,10 +262,10 @@ func TestNoEntryIsStale(t *testing.T) {
 		lists = append(lists, l)
 	}
 	known := map[string]bool{}
-	for _, target := range targets {
-		p, err := load(t.Context(), root, target.dir)
-		require.NoError(t, err)
-		mutants, err := p.mutants(target.files)
+	packages, err := load(t.Context(), root, targets)
+	require.NoError(t, err)
+	for i, p := range packages {
+		mutants, err := p.mutants(targets[i].files)
 		require.NoError(t, err)
 		require.NotEmpty(t, mutants)
 		for _, m := range mutants {

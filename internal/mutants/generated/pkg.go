@@ -41,20 +41,26 @@ type file struct {
 	syntax *ast.File
 }
 
-// load parses and type-checks a package of the module at root.
-func load(ctx context.Context, root, dir string) (*pkg, error) {
-	type listing struct {
-		Dir        string   `json:"Dir"`
-		ImportPath string   `json:"ImportPath"`
-		Export     string   `json:"Export"`
-		GoFiles    []string `json:"GoFiles"`
-	}
+// listing is what go list prints of a package.
+type listing struct {
+	Dir        string   `json:"Dir"`
+	ImportPath string   `json:"ImportPath"`
+	Export     string   `json:"Export"`
+	GoFiles    []string `json:"GoFiles"`
+}
+
+// load parses and type-checks the packages of targets in the module at root.
+func load(ctx context.Context, root string, targets []target) ([]*pkg, error) {
 	// Os and strconv are what the chooser imports.
-	out, err := goCommand(ctx, root, "list", "-export", "-deps", "-json=Dir,ImportPath,Export,GoFiles", "os", "strconv", "./"+dir)
+	args := []string{"list", "-export", "-deps", "-json=Dir,ImportPath,Export,GoFiles", "os", "strconv"}
+	for _, t := range targets {
+		args = append(args, "./"+t.dir)
+	}
+	out, err := goCommand(ctx, root, args...)
 	if err != nil {
 		return nil, err
 	}
-	var listed listing
+	listed := map[string]listing{} // by directory
 	exports := map[string]string{}
 	for stream := json.NewDecoder(bytes.NewReader(out)); ; {
 		var next listing
@@ -64,10 +70,21 @@ func load(ctx context.Context, root, dir string) (*pkg, error) {
 			return nil, err
 		}
 		exports[next.ImportPath] = next.Export
-		if next.Dir == filepath.Join(root, dir) {
-			listed = next
-		}
+		listed[next.Dir] = next
 	}
+	var packages []*pkg
+	for _, t := range targets {
+		p, err := check(t.dir, listed[filepath.Join(root, t.dir)], exports)
+		if err != nil {
+			return nil, err
+		}
+		packages = append(packages, p)
+	}
+	return packages, nil
+}
+
+// check parses and type-checks a package, whose imports are in the files of exports.
+func check(dir string, listed listing, exports map[string]string) (*pkg, error) {
 	p := &pkg{dir: filepath.ToSlash(dir), path: listed.ImportPath, folder: listed.Dir, positions: token.NewFileSet()}
 	p.importer = importer.ForCompiler(p.positions, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
 	var syntax []*ast.File
@@ -87,6 +104,7 @@ func load(ctx context.Context, root, dir string) (*pkg, error) {
 	p.info = &types.Info{
 		Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{},
 	}
+	var err error
 	p.types, err = (&types.Config{Importer: p.importer}).Check(p.path, p.positions, syntax, p.info)
 	return p, err
 }

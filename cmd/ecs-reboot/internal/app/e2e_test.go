@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecsreboot/ecsreboot/cmd/ecs-reboot/internal/browsertest"
 	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/internal/browsertest"
 	"github.com/ecsreboot/ecsreboot/internal/cli/exitcode"
 )
 

@@ -9,11 +9,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ecsreboot/ecsreboot/cmd/ecs-reboot/internal/browsertest"
 	"github.com/ecsreboot/ecsreboot/cmd/ecs-reboot/internal/control"
 	"github.com/ecsreboot/ecsreboot/cmd/ecs-reboot/internal/page"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/browsertest"
 )
 
 func TestBrowserNotesErrors(t *testing.T) {
