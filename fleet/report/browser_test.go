@@ -12,6 +12,9 @@ import (
 
 // TestBrowser opens pages one after the other in one browser, which reaches no network.
 func TestBrowser(t *testing.T) {
+	if os.Getenv("LONG_TESTS") == "" {
+		t.Skip("starts a browser; LONG_TESTS is not set")
+	}
 	b := browsertest.Start(t)
 	open := func(text string) {
 		t.Helper()

@@ -186,8 +186,19 @@ func TestEachFate(t *testing.T) {
 	assert.Regexp(t, `(?m)^p +30 of +30 mutants, +6 equivalent, +24 tried, +21 killed \(1 by time\), +3 alive: 87\.5 %$`, out.String())
 }
 
-// A sample is the same each time, and what is chosen by -run is tried although it is
-// listed as equivalent.
+// What is chosen by -run is tried although it is listed as equivalent.
+func TestListedIsTriedByName(t *testing.T) {
+	if os.Getenv("LONG_TESTS") == "" {
+		t.Skip("builds a program; LONG_TESTS is not set")
+	}
+	dir := module(t, noChange, unnoticed)
+	var out bytes.Buffer
+	require.ErrorContains(t, run(t.Context(), dir, []string{"-v", "-run", "boundary: n < limit|limit: number"}, &out, ofModule, time.Second), "less than 95 %")
+	assert.Regexp(t, `(?m)^ALIVE +p \(number\)\.clamp: boundary: n < limit -> <=`, out.String())
+	assert.Regexp(t, `(?m)^killed +p limit: number: const limit = 3 -> 0 \(p\.go:5, [0-9.]+s\): TestClamp$`, out.String())
+}
+
+// A sample is the same each time, and wrong arguments are refused.
 func TestChoice(t *testing.T) {
 	dir := module(t, noChange, unnoticed)
 	var out, again bytes.Buffer
@@ -195,10 +206,6 @@ func TestChoice(t *testing.T) {
 	require.NoError(t, run(t.Context(), dir, []string{"-list", "-max", "10"}, &again, ofModule, time.Second))
 	assert.Equal(t, out.String(), again.String())
 	assert.Equal(t, 10, strings.Count(out.String(), "\n"))
-	out.Reset()
-	require.ErrorContains(t, run(t.Context(), dir, []string{"-v", "-run", "boundary: n < limit|limit: number"}, &out, ofModule, time.Second), "less than 95 %")
-	assert.Regexp(t, `(?m)^ALIVE +p \(number\)\.clamp: boundary: n < limit -> <=`, out.String())
-	assert.Regexp(t, `(?m)^killed +p limit: number: const limit = 3 -> 0 \(p\.go:5, [0-9.]+s\): TestClamp$`, out.String())
 	for problem, args := range map[string][]string{
 		"invalid -run":                     {"-run", "("},
 		"invalid -j 0":                     {"-j", "0"},
