@@ -68,7 +68,6 @@ func (p *poller) dequeueLocked(q *poll) {
 
 // departLocked starts the calls that must leave now, and sets the timer for the next call.
 func (p *poller) departLocked() {
-	p.lists.abandonLocked(p)
 	now := time.Now()
 	for len(p.early) > 0 && !p.early[0].at.After(now) {
 		q := p.early.first()
@@ -90,6 +89,7 @@ func (p *poller) departLocked() {
 		next = p.early[0].at
 	}
 	p.wakeLocked(next)
+	p.lists.abandonLocked(p)
 }
 
 // batchLocked takes the polls of the next call out of their queues. While other polls may

@@ -155,6 +155,18 @@ func TestMaintenanceIsAvoided(t *testing.T) {
 		m = report.Maintenance(time.Now(), 72*time.Hour)
 		require.Len(t, m.AtRisk, 1)
 		require.Equal(t, "i-00003", m.AtRisk[0].InstanceID)
+
+		// Hooks have the target of the plan, without what the journal knows of the events.
+		record, _ = report.Record("i-00003")
+		require.Equal(t, ecsreboot.CycleScheduled, record.Maintenance[0].Status)
+		var asked []fleet.Target
+		options.Blocker = func(_ context.Context, target fleet.Target) error {
+			asked = append(asked, target)
+			return nil
+		}
+		_, err = fleet.Resume(context.Background(), s.client, plan, options)
+		require.NoError(t, err)
+		require.Equal(t, []fleet.Target{plan.Targets[2]}, asked)
 		require.Regexp(t, `^5 maintenance events: 4 Avoided, 1 Scheduled; 1 deadline at risk$`, m.String())
 		require.Regexp(t, `^i-00003: e-00003-1 \(SystemMaintenance.Reboot\): Scheduled, deadline 2000-`, m.AtRisk[0].String())
 		require.Len(t, report.Maintenance(record.Maintenance[0].NotBefore.Add(1000*time.Hour), 0).AtRisk, 1, "its time has passed")

@@ -220,8 +220,8 @@ func (s *session) act(work context.Context, a Action) []Event {
 
 // follower returns a follower of an instance, with what the report knows of it.
 func (s *session) follower(id string) *follower {
+	f := newFollower(s, s.plan.Targets[s.report.index[id]])
 	record, _ := s.report.Record(id)
-	f := newFollower(s, record.Target)
 	f.attempts, f.sentAt, f.sendID, f.down = s.planner.Attempts(id), record.SentAt, record.SendID, !record.DownAt.IsZero()
 	f.drained = record.Drained()
 	f.drainDone = f.drained && record.State == StateRestarting && record.Call(HookDrain).passed() // an earlier session began its turn
