@@ -65,7 +65,7 @@ type poll struct {
 	gone          bool      // no caller waits for the poll any more
 
 	done     chan struct{} // closed once the answer is in the fields below
-	observed *observed     // nil until then: most polls of a large fleet wait
+	observed *observed     // nil until then, which saves memory: most polls of a large fleet have no answer yet
 	err      error
 	panicked any // the value of a panic in the call
 }

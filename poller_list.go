@@ -200,7 +200,7 @@ func (p *poller) unlistedLocked(turn *statusList) {
 func (l *lists) abandonLocked(p *poller) {
 	turn, calls := l.current, p.calls
 	if turn != nil && turn.busy {
-		calls-- // for the page
+		calls-- // the call for the page
 	}
 	if turn == nil || calls+len(p.ready)+len(p.urgent)+len(p.early) > 0 {
 		return

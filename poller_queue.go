@@ -66,7 +66,8 @@ func (p *poller) dequeueLocked(q *poll) {
 	p.departLocked()
 }
 
-// departLocked starts the calls that must leave now, and sets the timer for the next call.
+// departLocked ends the list in progress if no poll needs it, starts the calls that must
+// leave now, and sets the timer for the next call.
 func (p *poller) departLocked() {
 	now := time.Now()
 	for len(p.early) > 0 && !p.early[0].at.After(now) {

@@ -23,7 +23,7 @@ type watch struct {
 	cancel  context.CancelCauseFunc
 	resends chan *resendRequest
 	done    chan struct{} // closed when the work has ended
-	begin   *evidence     // what was known of a restart that others sent; nil if the watch sends it
+	begin   *evidence     // what was known of a restart that others sent; nil if the watch sends the restart
 	begun   time.Time
 
 	mu       sync.Mutex    // never held across a wait

@@ -355,8 +355,9 @@ func (c *checker) follow(seen []string) (worlds []world, came int) {
 }
 
 // TestDriversFollowTheModel runs real drivers against the fake service by schedules of the
-// model, with a crash after each thing that is seen from outside, and holds what they do
-// against the model: it must be able to do the same, in the same order.
+// model, with a crash, a stop or the end of the context after each thing that is seen from
+// outside, and holds what they do against the model: it must be able to do the same, in the
+// same order.
 func TestDriversFollowTheModel(t *testing.T) {
 	on := func(id string, f ecstest.Fault) ecstest.Fault {
 		f.Action, f.InstanceID = "RebootInstance", id
@@ -374,7 +375,7 @@ func TestDriversFollowTheModel(t *testing.T) {
 	for _, sc := range []struct {
 		name string
 		schedule
-		also string // what happens beside crashes; with LONG_TESTS=1, all does
+		also string // what is tried beside crashes; with LONG_TESTS=1, all three are
 		long bool
 	}{
 		{"all is well", schedule{bounds: one}, isStopped, false},

@@ -92,8 +92,8 @@ func TestNothingIsSentWithoutIntent(t *testing.T) {
 	})
 }
 
-// TestDamagedJournal goes on from a journal with any one byte damaged, or cut off
-// anywhere: it is refused, or nothing restarts twice.
+// TestDamagedJournal resumes from a journal with one byte damaged, or cut off there, for
+// every seventh byte: the journal is refused, or nothing restarts twice.
 func TestDamagedJournal(t *testing.T) {
 	options := fleet.Options{Settings: fleet.Settings{Rules: atOnce, MinReady: -1}, Journal: "run.journal"}
 	var whole []byte

@@ -19,7 +19,7 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet"
 )
 
-// longTests is set for the long form of tests that draw their runs at random.
+// longTests reports whether tests run in their long form, as they do each night.
 var longTests = os.Getenv("LONG_TESTS") != ""
 
 // TestMain makes sure that no test finds credentials or asks the metadata service. It lets

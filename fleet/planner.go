@@ -16,8 +16,8 @@ type Planner struct {
 	targets    []target
 	index      map[string]int // by id
 	groups     []group
-	fresh      int         // the first place in the plan that was not looked at for a turn
-	ready      readyGroups // those with room and somebody who waits for it
+	fresh      int         // the place in the plan that Planner.first has reached
+	ready      readyGroups // those that have room and a target in their queue
 	rounds     int         // how often a target gave its turn back
 	width      int
 	down       int              // taken from the width
@@ -43,7 +43,7 @@ type stage struct {
 	asked   bool // for approval
 }
 
-// A target takes half a cache line.
+// target is a target of the plan. It takes half a cache line.
 type target struct {
 	place    int // see putLast
 	attempts int
@@ -298,7 +298,7 @@ func (p *Planner) canary() (size int, ok bool) {
 	return p.rules.Canary[p.stage.passed], true
 }
 
-// mayStart reports whether there is room for one more.
+// mayStart reports whether the width and the canary stage have room for one more.
 func (p *Planner) mayStart() bool {
 	if size, canary := p.canary(); canary && p.stage.started >= size {
 		return false

@@ -9,7 +9,7 @@ import (
 // actions. It returns an error for an invalid event, which changes nothing.
 func (p *Planner) Replay(e Event) error { return p.replay(&e) }
 
-// replay takes a pointer because an Event is large. It keeps no part of it.
+// replay is Replay with a pointer, because an Event is large. It keeps no part of the event.
 func (p *Planner) replay(e *Event) error {
 	if e.InstanceID != "" {
 		i, ok := p.index[e.InstanceID]
@@ -143,7 +143,7 @@ func (p *Planner) release(t *target) {
 
 func (p *Planner) inStage(t *target) bool { return t.stage == p.stage.passed+1 }
 
-// look keeps whether a target, failed or unknown, is looked at once more.
+// look records whether a target, failed or unknown, is looked at once more.
 func (p *Planner) look(i int, looking bool) {
 	t := &p.targets[i]
 	p.looking += b2i(looking) - b2i(t.looking)

@@ -13,8 +13,8 @@ import (
 func BenchmarkPlanner(b *testing.B) { benchmarkPlanner(b, restartAll) }
 
 // BenchmarkPlannerMixed is BenchmarkPlanner with the events of all targets under way in
-// turn, as a session hears them: what the planner knows of a target has left the caches
-// when the next event of the target comes.
+// turn, as in a session: what the planner knows of a target has left the caches when the
+// next event of the target comes.
 //
 //	go test -run '^$' -bench 'PlannerMixed$' -benchtime 2000000x -benchmem ./fleet
 func BenchmarkPlannerMixed(b *testing.B) { benchmarkPlanner(b, restartAllMixed) }
@@ -69,7 +69,7 @@ func restartAll(b *testing.B, planner *fleet.Planner, most int) int {
 	return told
 }
 
-// restartAllMixed does likewise, with one event of each target under way in turn.
+// restartAllMixed does the same, with one event of each target under way in turn.
 func restartAllMixed(b *testing.B, planner *fleet.Planner, most int) int {
 	b.Helper()
 	type restart struct {

@@ -6,8 +6,8 @@ import "container/heap"
 // plan. A target that gave its turn back gets a place behind all others.
 //
 // Most targets have their turn in the order of the plan, so Planner.fresh goes through
-// the plan once. Those that it comes to while their group has no room, and those that
-// wait again, are in the queue of their group.
+// the plan once. The targets that it reaches while their group has no room, and those
+// that wait again, are in the queue of their group.
 
 // first returns the target whose turn it is: of all that wait in a group with room, the
 // one with the first place.
@@ -31,8 +31,8 @@ func (p *Planner) first() (i int, ok bool) {
 	return p.at(p.ready[0].waiting[0]), true
 }
 
-// queue keeps the queues after a target has changed: that of its group, and that of
-// the groups that have room and somebody waiting for it.
+// queue puts a target that waits into the queue of its group, and updates the groups
+// that are ready.
 func (p *Planner) queue(i int) {
 	t := &p.targets[i]
 	g := &p.groups[t.group]
@@ -43,7 +43,8 @@ func (p *Planner) queue(i int) {
 	p.settle(g)
 }
 
-// settle puts a group among the ready ones, or takes it out.
+// settle removes the places at the head of a group's queue that no target waits at, and
+// puts the group among the ready ones or takes it out.
 func (p *Planner) settle(g *group) {
 	for len(g.waiting) > 0 {
 		place := g.waiting[0]
@@ -86,7 +87,7 @@ type group struct {
 	at      int // in Planner.ready, or notReady
 }
 
-// notReady is of a group that is not among the ready ones.
+// notReady is group.at of a group that is not ready.
 const notReady = -1
 
 // indices is a heap of places.

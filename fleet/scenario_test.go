@@ -167,13 +167,13 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-// playScenario plays a run of at most that many instances.
+// playScenario plays a run of at most largest instances.
 func playScenario(t *testing.T, seed uint64, largest int) {
 	time.Sleep(30 * time.Second)
 	sc := scenario{rand: rand.New(rand.NewPCG(seed, 1))}
 	sc.n = 1 + sc.rand.IntN(largest)
 	actual := &truth{down: make(map[string]bool), out: make(map[string]bool)}
-	random := rand.New(rand.NewPCG(seed, 2)) // so that the scenarios stay what they were
+	random := rand.New(rand.NewPCG(seed, 2)) // of the hooks, so that they change nothing else of a scenario
 	options := sc.server()
 	options.OnStatus = actual.status
 	s := newService(t, sc.n, options, func(i *ecstest.Instance) { i.Reboot = sc.profile() })
@@ -198,7 +198,7 @@ func playScenario(t *testing.T, seed uint64, largest int) {
 		next := storage
 		dies := func() {
 			next = machine.kill(storage, sc)
-			time.AfterFunc(time.Second, cancel) // the last request leaves
+			time.AfterFunc(time.Second, cancel) // later, so that the request at which it dies leaves
 		}
 		switch {
 		case crashes > 0 && sc.chance(0.5):
@@ -266,8 +266,8 @@ type machine struct {
 	client *ecsreboot.Client
 	dead   atomic.Bool
 
-	restarts    atomic.Int64 // requests that left
-	lastRestart int64        // the request with which it dies; 0: none
+	restarts    atomic.Int64 // restart requests that left
+	lastRestart int64        // the restart request at which it dies, from 1; 0: none
 	dies        func()
 }
 

@@ -33,7 +33,7 @@ type sender struct {
 	session  *session
 	follower *follower
 
-	held      heldFor       // what was reported last
+	held      heldFor       // what the last EventHeld reported
 	consent   time.Time     // the blocker's last
 	thought   time.Duration // how long the blocker took for it
 	first     time.Time     // the StartTime when its turn had come
@@ -41,7 +41,7 @@ type sender struct {
 	onWay     bool          // a slot of the session is ours
 }
 
-// heldFor is why a restart waits for its next attempt.
+// heldFor says why a restart waits for its next attempt.
 type heldFor struct {
 	reason Reason
 	detail string
@@ -160,7 +160,7 @@ func (s *sender) rebootAndWait(ctx context.Context) error {
 	options := s.follower.waitOptions()
 	options.BeforeSend, options.OperationID = s.beforeSend, s.session.operationID()
 	seen := options.OnEvent
-	var late *time.Timer // ends the wait
+	var late *time.Timer // ends the wait after ReadyTimeout
 	defer func() {
 		if late != nil {
 			late.Stop()

@@ -23,7 +23,7 @@ func (s State) broken() bool { return s == StateFailed || s == StateUnknown }
 type targetState uint8
 
 const (
-	noState targetState = iota // in a table of states: there is none
+	noState targetState = iota // no state, in a stateTable
 	waiting
 	chosen   // its turn has come, and no intent is recorded
 	drained  // likewise, and Options.Drain was called
@@ -100,7 +100,7 @@ var factsOf = [endOfStates]stateFacts{
 	gone:               {name: "gone", public: StateSkipped, gone: true},
 }
 
-// stateTable holds a state for each state, or noState.
+// stateTable maps each state to a state, or to noState.
 type stateTable [endOfStates]targetState
 
 // goneFrom and upFrom hold the states of an instance that is not unavailable, although

@@ -107,8 +107,8 @@ func widthRuns(n int) (runs []timedRun) {
 // nearBound is the time of a run to its largest bound at most.
 const nearBound = 1.10
 
-// TestTimeToDone holds runs to the largest of their bounds. With LONG_TESTS=1, it does so for
-// 200 instances at each width. BenchmarkTimeToDone does so for larger runs.
+// TestTimeToDone holds runs to the largest of their bounds. With LONG_TESTS=1, it also holds
+// runs of 200 instances at each width to them. BenchmarkTimeToDone does so for larger runs.
 func TestTimeToDone(t *testing.T) {
 	runs := []timedRun{ // one by one, a few at once, and many
 		{n: 10, percent: 2},

@@ -74,8 +74,8 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// TestWindowByTheClock compares with a clock that is looked at every five minutes, over days
-// in which clocks are changed.
+// TestWindowByTheClock compares windows with a clock that is read every five minutes, over
+// five days in which clocks are changed.
 func TestWindowByTheClock(t *testing.T) {
 	for _, change := range []struct {
 		zone string
@@ -111,8 +111,8 @@ func TestWindowByTheClock(t *testing.T) {
 }
 
 // compareWithClock looks at the clock every five minutes, as somebody would who knows
-// nothing of zones, and compares what the window says with that. Windows and changes of
-// clocks begin and end at multiples of five minutes.
+// nothing of zones, and compares what the window says with that. All windows begin and
+// end at multiples of five minutes, and clocks change at such times.
 func compareWithClock(t *testing.T, w Window, from, to time.Time) {
 	t.Helper()
 	var said time.Time // until when nothing changes

@@ -17,13 +17,13 @@ import (
 	"github.com/ecsreboot/ecsreboot/fleet/driver"
 )
 
-// trail is a witness that finds after ten minutes what the service did. If code is set, the
+// trail is a witness that finds after a delay what the service did. If refusal is set, the
 // service refused with this code the calls that a fault hit and that did not act.
 type trail struct {
 	*service
 
 	refusal ecsreboot.ErrorCode
-	delay   time.Duration // from the request to its trace; default 10 minutes
+	delay   time.Duration // from the request to its record; default 10 minutes
 }
 
 func (t trail) Testify(_ context.Context, request ecsreboot.SentRequest) (ecsreboot.Testimony, error) {

@@ -88,7 +88,7 @@ func TestPackKeepsEverything(t *testing.T) {
 // TestPackedSize is what decides how many instances a run may have.
 func TestPackedSize(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector takes minutes for it, and it has no goroutines")
+		t.Skip("takes minutes with the race detector, and starts no goroutine")
 	}
 	for _, test := range []struct {
 		settings Settings
@@ -120,7 +120,7 @@ func TestPackedSize(t *testing.T) {
 
 func TestPlanTooLarge(t *testing.T) {
 	if raceEnabled {
-		t.Skip("as TestPackedSize")
+		t.Skip("takes minutes with the race detector, and starts no goroutine")
 	}
 	plan, _ := largeRun(60_000)
 	_, err := packPlan(plan, Settings{})

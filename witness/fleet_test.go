@@ -64,8 +64,9 @@ func TestFleet(t *testing.T) {
 	})
 }
 
-// In a fleet of 300, the responses to 30 requests are lost. With the records of the cloud,
-// the outcome of each request that arrived is resolved, and that of the others stays unknown.
+// In a fleet of 300, or of 60 with -short, the response to every tenth request is lost. With
+// the records of the cloud, the outcome of each request that arrived is resolved, and that of
+// the others stays unknown.
 func TestFleetOfThreeHundred(t *testing.T) {
 	lost := func(n int) bool { return n%10 == 0 }
 	instances := 300
@@ -76,7 +77,7 @@ func TestFleetOfThreeHundred(t *testing.T) {
 		name    string
 		fault   func(n int) ecstest.Fault
 		witness bool
-		unknown int // of ten
+		unknown int // of ten instances
 	}{
 		{"arrived, without a witness", arrived, false, 1},
 		{"arrived", arrived, true, 0},

@@ -43,7 +43,7 @@ func TestBrowser(t *testing.T) {
 	require.Equal(t, "1 of 300", b.Eval(`document.querySelector("output").innerText`))
 	require.Empty(t, b.Logged())
 
-	// Mistakes of a script are logged: what was empty so far could have had one.
+	// The browser logs errors of scripts, so the empty logs above show that there were none.
 	open(`<script>nothing.at.all()</script>`)
 	require.Contains(t, b.Logged(), "nothing is not defined")
 }

@@ -278,7 +278,7 @@ func TestCanary(t *testing.T) {
 	for n, path := range slices.Sorted(maps.Keys(canaryPaths)) {
 		for i, identity := range canaryIdentities(t) {
 			for v, version := range []ecsreboot.SignatureVersion{ecsreboot.SignatureV3, ecsreboot.SignatureV1} {
-				if !longTests && (n+i+v)%2 != 0 { // both versions stay with each path, and with each identity
+				if !longTests && (n+i+v)%2 != 0 { // each path and each identity keeps both versions
 					continue
 				}
 				t.Run(path+"/"+identity.name+"/"+[]string{"V3", "V1"}[v], func(t *testing.T) {

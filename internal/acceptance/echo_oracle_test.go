@@ -122,7 +122,7 @@ var (
 	percentEscape = regexp.MustCompile(`%[0-9a-fA-F]{2}`)
 	codePoint     = regexp.MustCompile(`\\u00[0-9a-fA-F]{2}|\\x[0-9a-fA-F]{2}`)
 	base64Run     = regexp.MustCompile(`[A-Za-z0-9+/_-]{16,}`)
-	// Replacers are made once: that is the larger part of their work.
+	// The Replacers are made once, because making them is most of their cost.
 	standardBase64 = strings.NewReplacer("-", "+", "_", "/")
 	unescapedJSON  = strings.NewReplacer(`\\`, `\`, `\/`, "/", `\"`, `"`, `\n`, "\n", `\r`, "\r", `\t`, "\t")
 )
@@ -163,7 +163,7 @@ func shownRun(text string, secrets ...string) string {
 	return ""
 }
 
-// runsOf returns all 12 consecutive letters and digits of secrets.
+// runsOf returns every run of 12 consecutive letters and digits of secrets.
 func runsOf(secrets []string) map[string]bool {
 	runs := map[string]bool{}
 	for _, secret := range secrets {
@@ -175,7 +175,7 @@ func runsOf(secrets []string) map[string]bool {
 	return runs
 }
 
-// runOf returns the first of the runs in a text of letters and digits.
+// runOf returns the first of the runs that a text of letters and digits shows.
 func runOf(letters string, runs map[string]bool) string {
 	for i := range max(0, len(letters)-11) {
 		if runs[letters[i:i+12]] {

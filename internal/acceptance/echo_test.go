@@ -77,8 +77,8 @@ func TestEchoesOfSecrets(t *testing.T) {
 	if longTests {
 		seeds = 1000
 	}
-	checkEcho(t, 673) // no more than a run of 12 characters
-	checkEcho(t, 879) // a part of a secret that begins with what looks like an escape
+	checkEcho(t, 673) // echoes a run of 12 characters, and no more
+	checkEcho(t, 879) // echoes a part of a secret that begins with what looks like an escape
 	for seed := range seeds {
 		checkEcho(t, seed)
 		if t.Failed() {

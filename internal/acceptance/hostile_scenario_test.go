@@ -90,7 +90,8 @@ const hostileLimit = 100*time.Second + 3
 // TestHostileScenarios holds restarts to the promises among callers' wrappers,
 // dialers and contexts and services' faults. Run one kind by -run
 // 'TestHostileScenarios/kind=hides_the_trace', one seed by
-// 'TestHostileScenarios/seed=7/'.
+// 'TestHostileScenarios/seed=7$'. LONG_TESTS=1 is needed for seeds from 24 on, and for
+// all scenarios of a kind.
 func TestHostileScenarios(t *testing.T) {
 	t.Parallel()
 	for i, kind := range hostileKinds {

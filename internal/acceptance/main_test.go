@@ -34,7 +34,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// longTests makes tests draw more than it takes to notice a defect: the nightly run sets it.
+// longTests reports whether tests run in their long form, as they do each night: they draw more
+// than it takes to notice a defect.
 var longTests = os.Getenv("LONG_TESTS") != ""
 
 // moduleRoot is the directory of the package that is under test.

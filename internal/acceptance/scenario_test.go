@@ -219,8 +219,8 @@ var emptyList = ecstest.Fault{Kind: ecstest.FaultAnswer, Body: `{"RequestId":"47
 
 // scenarios are each life with each fate of the send and with each fate of the
 // readings, and restarts of all lengths at all times of a minute. What is left
-// open takes turns. If every is more than 1, scenarios returns one in so many, such
-// that each life and each fate stays among them.
+// open takes turns. If every is more than 1, scenarios returns about one in so many,
+// and each life and each fate stays among them.
 func scenarios(every int) []scenario {
 	var list []scenario
 	picked := func(n int) bool { return n%every == 0 }

@@ -21,11 +21,11 @@ import (
 // restartPath is what a restart passes through before the instance is Running again.
 var restartPath = []ecsreboot.Status{ecsreboot.StatusStopping, ecsreboot.StatusStarting}
 
-// A lone wait returns soon after the instance is Running again, and takes few requests. Time
+// A single wait returns soon after the instance is Running again, and takes few requests. Time
 // is virtual, and the client seeds its jitter by the clock, so each run measures the same.
 // A shorter restart that begins at the same time is polled at the same times until it ends, so
-// the polls of one long restart tell the lag of every shorter one.
-// With LONG_TESTS=1, the test takes 1,000 seeds.
+// the polls of one long restart show the lag of every shorter one. With LONG_TESTS=1, the test
+// takes 1,000 seeds.
 func TestTimeToKnow(t *testing.T) {
 	t.Parallel()
 	seeds := uint64(4)
@@ -77,8 +77,8 @@ func TestTimeToKnow(t *testing.T) {
 	}
 }
 
-// pollsOf restarts an instance, and returns when after the restart its polls were made, of
-// which the last one ends the call, and the number of all requests.
+// pollsOf restarts an instance, and returns the times of its polls, from the restart request on,
+// and the number of all requests. The last poll ends the call.
 func pollsOf(t *testing.T, restart, begin time.Duration) (polls []time.Duration, requests int) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -101,9 +101,8 @@ func pollsOf(t *testing.T, restart, begin time.Duration) (polls []time.Duration,
 	return polls, requests
 }
 
-// measureWaits restarts n instances at once, each for between shortest and three times as long,
-// and returns how long after they were Running again the calls returned, in the mean, and the
-// reads.
+// measureWaits restarts n instances at once. A restart takes shortest to three times as long.
+// measureWaits returns the mean time from Running to the return of a call, and the reads.
 func measureWaits(t *testing.T, server *ecstest.Server, client *ecsreboot.Client, n int, shortest time.Duration) (lag time.Duration, calls []ecstest.ReceivedCall) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(17, 1))

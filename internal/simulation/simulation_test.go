@@ -101,7 +101,8 @@ func TestWorlds(t *testing.T) {
 	group.Wait()
 }
 
-// TestWorldOfAResend simulates a world in which a caller resends a restart, which few worlds do.
+// TestWorldOfAResend simulates a world in which a caller resends a restart. That happens in
+// few worlds.
 func TestWorldOfAResend(t *testing.T) {
 	d := newDesign(35)
 	r := run(t, d, false)
