@@ -155,6 +155,15 @@ func TestMaintenanceIsAvoided(t *testing.T) {
 		m = report.Maintenance(time.Now(), 72*time.Hour)
 		require.Len(t, m.AtRisk, 1)
 		require.Equal(t, "i-00003", m.AtRisk[0].InstanceID)
+		require.Regexp(t, `^5 maintenance events: 4 Avoided, 1 Scheduled; 1 deadline at risk$`, m.String())
+		require.Regexp(t, `^i-00003: e-00003-1 \(SystemMaintenance.Reboot\): Scheduled, deadline 2000-`, m.AtRisk[0].String())
+		require.Len(t, report.Maintenance(record.Maintenance[0].NotBefore.Add(1000*time.Hour), 0).AtRisk, 1, "its time has passed")
+
+		history, err := fleet.Load(options.Journal)
+		require.NoError(t, err)
+		require.Equal(t, report.Maintenance(time.Now(), 72*time.Hour), history.Report().Maintenance(time.Now(), 72*time.Hour))
+		require.JSONEq(t, mustJSON(t, report), mustJSON(t, history.Report()))
+		s.restartedOnce("i-00001", "i-00002", "i-00004", "i-00005")
 
 		// Hooks have the target of the plan, without what the journal knows of the events.
 		record, _ = report.Record("i-00003")
@@ -167,15 +176,6 @@ func TestMaintenanceIsAvoided(t *testing.T) {
 		_, err = fleet.Resume(context.Background(), s.client, plan, options)
 		require.NoError(t, err)
 		require.Equal(t, []fleet.Target{plan.Targets[2]}, asked)
-		require.Regexp(t, `^5 maintenance events: 4 Avoided, 1 Scheduled; 1 deadline at risk$`, m.String())
-		require.Regexp(t, `^i-00003: e-00003-1 \(SystemMaintenance.Reboot\): Scheduled, deadline 2000-`, m.AtRisk[0].String())
-		require.Len(t, report.Maintenance(record.Maintenance[0].NotBefore.Add(1000*time.Hour), 0).AtRisk, 1, "its time has passed")
-
-		history, err := fleet.Load(options.Journal)
-		require.NoError(t, err)
-		require.Equal(t, report.Maintenance(time.Now(), 72*time.Hour), history.Report().Maintenance(time.Now(), 72*time.Hour))
-		require.JSONEq(t, mustJSON(t, report), mustJSON(t, history.Report()))
-		s.restartedOnce("i-00001", "i-00002", "i-00004", "i-00005")
 	}, hoursLeft(map[string]int{"i-00001": 24, "i-00002": 100, "i-00003": 50, "i-00004": 5, "i-00005": 50}))
 }
 

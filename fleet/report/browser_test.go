@@ -23,11 +23,7 @@ func TestBrowser(t *testing.T) {
 		b.Open("file://" + filepath.ToSlash(path))
 	}
 
-	names := []string{"three", "three hundred", "halted"}
-	if os.Getenv("LONG_TESTS") != "" {
-		names = append(names, "ten thousand")
-	}
-	for _, name := range names {
+	for _, name := range []string{"three", "three hundred", "halted", "ten thousand"} {
 		history := simulate(t, samples[name])
 		open(write(t, history, options))
 		require.Empty(t, b.Logged(), name)
