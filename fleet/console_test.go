@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -240,6 +241,7 @@ func TestConsoleInterrupted(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		during := options
 		during.Console = func(ctx context.Context, _ fleet.Target) (string, error) {
+			synctest.Wait() // the session has heard of the failure
 			cancel()
 			<-ctx.Done()
 			return "half", nil
