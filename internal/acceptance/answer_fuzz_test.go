@@ -152,7 +152,10 @@ func FuzzErrorAnswer(f *testing.F) {
 	})
 }
 
-var plainCode = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+var (
+	plainCode = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+	mayBeAKey = regexp.MustCompile(`[A-Za-z0-9_-]{20}`)
+)
 
 // FuzzAnswerRoundTrip has a server refuse a restart with any code and message, as
 // JSON and as XML: the client reports the same error for both, with that code and
@@ -195,7 +198,7 @@ func FuzzAnswerRoundTrip(f *testing.F) {
 			told[i].RequestID, told[i].Recommend = "", ""
 		}
 		require.Equal(t, told[0], told[1], "JSON and XML")
-		if plainCode.MatchString(code) {
+		if plainCode.MatchString(code) && !(mayBeAKey.MatchString(code) && strings.Contains(string(told[0].Code), "[redacted]")) {
 			require.Equal(t, ecsreboot.ErrorCode(code), told[0].Code)
 		}
 		lower := strings.ToLower(message)
