@@ -39,6 +39,16 @@ func TestLockOfAChild(t *testing.T) {
 	require.NoError(t, again.Close())
 }
 
+// TestNoLockIsAnError has a file that cannot be locked, as on a file system without locks.
+func TestNoLockIsAnError(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "lock"))
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
+	err = lockPatiently(file)
+	require.Error(t, err)
+	require.NotErrorIs(t, err, errHeld)
+}
+
 // TestLockedByWhom names the holder as far as the lock file does.
 func TestLockedByWhom(t *testing.T) {
 	if runtime.GOOS == "windows" {

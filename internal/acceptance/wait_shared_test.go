@@ -57,6 +57,29 @@ func TestLastWaiterEndsTheWork(t *testing.T) {
 	})
 }
 
+// When a resend is refused, nothing more is asked, although a waiter's probe still runs.
+func TestRefusedResendEndsThePolls(t *testing.T) {
+	waitFor(t, ecstest.RebootProfile{}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
+		inject(server, ecstest.Fault{Kind: ecstest.FaultDrop})
+		inject(server, ecstest.Fault{Kind: ecstest.FaultError, Code: "Forbidden.RAM"})
+		var group sync.WaitGroup
+		group.Go(func() {
+			_, err := wait(t.Context(), client, ecsreboot.WaitOptions{Timeout: 10 * minute, Probe: func(ctx context.Context, _ ecsreboot.Observation) (ecsreboot.ProbeResult, error) {
+				<-ctx.Done()
+				return ecsreboot.ProbePending, ctx.Err()
+			}})
+			assert.ErrorIs(t, err, ecsreboot.ErrAccessDenied)
+		})
+		time.Sleep(s)
+		_, err := wait(t.Context(), client, ecsreboot.WaitOptions{ResendUnknown: true})
+		require.ErrorIs(t, err, ecsreboot.ErrAccessDenied)
+		require.Equal(t, 2, countCalls(server, "RebootInstance"))
+		after := len(server.Calls())
+		group.Wait()
+		assert.Equal(t, after, len(server.Calls())) //nolint:testifylint // the calls would fill pages
+	})
+}
+
 // Who leaves while the send is in flight can't know what came of it.
 func TestLeavingASendInFlight(t *testing.T) {
 	for _, alone := range []bool{true, false} {
