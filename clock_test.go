@@ -85,7 +85,10 @@ func TestServiceTimeOfSend(t *testing.T) {
 		{what: "others sent, no service clock in the baseline", before: Baseline{TakenAt: noon}, away: time.Minute},
 	} {
 		a := evidence{before: c.before, firstSentAt: onDay(t, c.sent)}
-		f := fact{clockAway: c.away, hasClock: !c.noClock}
+		f := fact{clockAway: c.away}
+		if !c.noClock {
+			f.clock = noon
+		}
 		assert.Equal(t, onDay(t, c.want), a.serviceTimeOfSend(&f), c.what)
 	}
 }

@@ -14,8 +14,8 @@ type fact struct {
 	before    Baseline      // EventBaseline
 	locked    ErrorCode     // EventStatus: the code with which a restart would be refused
 	locks     []string      // EventStatus: all locks, those that refuse nothing included
-	clockAway time.Duration // EventStatus: the service's clock less ours …
-	hasClock  bool          // … if the response had a usable Date
+	clock     time.Time     // EventStatus: the time of the response by the service's clock, or zero if it had no usable Date
+	clockAway time.Duration // EventStatus: that clock less ours
 	denied    bool          // EventPollFailed: by permissions, which will not pass
 	throttled bool          // EventPollFailed: by flow control, which is no fault
 	sentAt    time.Time     // EventAccepted, EventOutcomeUnknown: when the send left
@@ -54,8 +54,10 @@ type evidence struct {
 	signsFrom      time.Time     // a poll that left before shows nothing of the send
 	down           bool          // seen Stopping, Stopped or Starting since the send
 	moved          bool          // seen since the send with a StartTime that proves a restart
+	ahead          time.Time     // a StartTime that was ahead of the service's clock, so that clock was set back; it proves nothing
 	recorded       bool          // a witness reported it Stopping, Stopped or Starting since the send …
 	recordedAt     time.Time     // … at this time, by our clock
+	recordedAhead  time.Time     // the time of a record that was ahead of the service's clock; up to then, records prove nothing
 	clockAway      time.Duration // the service's clock less ours, by the last poll that showed it …
 	hasClock       bool          // … if a poll has shown it
 	inTheWay       bool          // a second send was refused, for the first had taken effect
@@ -180,13 +182,16 @@ func (e *evidence) testify(f *fact) {
 	for i, change := range t.Changes {
 		sent := e.serviceTimeAt(e.firstSentAt)
 		if e.hasClock && change.At.After(f.At.Add(e.clockAway+futureMargin)) {
+			if change.At.After(e.recordedAhead) {
+				e.recordedAhead = change.At
+			}
 			continue // nobody can have seen it
 		}
 		// When it became Running, it was down until then. If it went down before the baseline,
 		// which showed it Running, the change is recorded late.
 		wasDown := change.Status.isDown() || i > 0 && change.Status == StatusRunning && t.Changes[i-1].Status.isDown() &&
 			!e.before.ServiceTime.IsZero() && !t.Changes[i-1].At.Before(e.before.ServiceTime)
-		if wasDown && !sent.IsZero() && !change.At.Before(sent) && !e.recorded {
+		if wasDown && !sent.IsZero() && !change.At.Before(sent) && change.At.After(e.recordedAhead) && !e.recorded {
 			e.recorded, e.recordedAt = true, f.At
 		}
 	}
@@ -237,8 +242,11 @@ func (e *evidence) endAgainstSigns(refusal error) {
 
 func (e *evidence) observe(f *fact) {
 	e.faults, e.denied = 0, nil
-	if f.hasClock {
+	if !f.clock.IsZero() {
 		e.clockAway, e.hasClock = f.clockAway, true
+		if f.StartTime.After(f.clock.Add(clockMargin)) {
+			e.ahead = f.StartTime
+		}
 	}
 	seen := Observation{At: f.At, Status: f.Status, StartTime: f.StartTime}
 	if n := len(e.seen); n == 0 || e.seen[n-1].Status != seen.Status || !e.seen[n-1].StartTime.Equal(seen.StartTime) {
@@ -255,7 +263,7 @@ func (e *evidence) observe(f *fact) {
 		return
 	}
 	e.down = e.down || seen.Status.isDown()
-	e.moved = e.moved || startProves(f.StartTime, e.before, e.serviceTimeOfSend(f))
+	e.moved = e.moved || !f.StartTime.Equal(e.ahead) && startProves(f.StartTime, e.before, e.serviceTimeOfSend(f))
 }
 
 // isDown reports whether the status is one that an instance passes through when it
@@ -276,7 +284,7 @@ func (e *evidence) serviceTimeOfSend(f *fact) time.Time {
 		return e.before.ServiceTime
 	case !e.before.ServiceTime.IsZero():
 		return e.serviceTimeAt(e.firstSentAt)
-	case f.hasClock:
+	case !f.clock.IsZero():
 		return e.firstSentAt.Add(f.clockAway + clockMargin)
 	}
 	return time.Time{}

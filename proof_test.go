@@ -57,7 +57,7 @@ func running(seconds float64) fact { return saw(seconds, StatusRunning, elevenOC
 
 // clocked is a reading with a Date, of a service whose clock agrees with ours.
 func clocked(f fact) fact {
-	f.hasClock = true
+	f.clock = f.At
 	return f
 }
 
@@ -175,6 +175,19 @@ func TestJudge(t *testing.T) {
 				sendsIt(0), acceptedAt(0), clocked(saw(130, StatusRunning, restarted)),
 			},
 			want: proven, proof: ProofStartTime, outcome: OutcomeAccepted,
+		},
+		"a StartTime ahead of the service's clock": {
+			facts: begun(acceptedAt(0), clocked(saw(118, StatusRunning, restarted))), outcome: OutcomeAccepted,
+		},
+		"and the clock has caught up": {
+			facts: begun(acceptedAt(0), clocked(saw(118, StatusRunning, restarted)), clocked(saw(130, StatusRunning, restarted))), outcome: OutcomeAccepted,
+		},
+		"a StartTime after one that was ahead": {
+			facts: begun(acceptedAt(0), clocked(saw(118, StatusRunning, restarted)), clocked(saw(180, StatusRunning, restarted.Add(time.Minute)))),
+			want:  proven, proof: ProofStartTime, outcome: OutcomeAccepted,
+		},
+		"a StartTime in this second": {
+			facts: begun(acceptedAt(0), clocked(saw(119.5, StatusRunning, restarted))), want: proven, proof: ProofStartTime, outcome: OutcomeAccepted,
 		},
 		"up, down again":    {facts: begun(acceptedAt(0), saw(1, StatusStarting, elevenOClock), running(3), saw(4, StatusStopping, elevenOClock)), outcome: OutcomeAccepted},
 		"a later StartTime": {facts: begun(acceptedAt(0), saw(130, StatusRunning, restarted)), want: proven, proof: ProofStartTime, outcome: OutcomeAccepted},
@@ -392,6 +405,15 @@ func TestJudge(t *testing.T) {
 		},
 		"a change in the future": {
 			facts: begun(askable(0, "s"), clocked(running(59)), testified(60, "s", FindingNoTrace, "", Observation{At: atSecond(7200), Status: StatusStopping}), running(61)), options: saying(), outcome: OutcomeUnknown,
+		},
+		"a change in the future, which has come": {
+			facts: begun(askable(0, "s"), clocked(running(59)), testified(60, "s", FindingNoTrace, "", Observation{At: atSecond(200), Status: StatusStopping}),
+				testified(210, "s", FindingNoTrace, "", Observation{At: atSecond(200), Status: StatusStopping}), running(211)), options: saying(), outcome: OutcomeUnknown,
+		},
+		"a change after one in the future": {
+			facts: begun(askable(0, "s"), clocked(running(59)), testified(60, "s", FindingNoTrace, "", Observation{At: atSecond(200), Status: StatusStopping}),
+				testified(210, "s", FindingNoTrace, "", Observation{At: atSecond(200), Status: StatusStopping}, Observation{At: atSecond(205), Status: StatusStarting}), running(211)), options: saying(),
+			want: proven, proof: ProofRecord, outcome: OutcomeUnknown,
 		},
 		"denied for a moment, while the witness is asked": {
 			facts: begun(askable(0, "s"), deniedAt(1), saw(5, StatusStopping, elevenOClock), running(9)), options: saying(), want: proven, proof: ProofStatus, outcome: OutcomeUnknown,

@@ -387,7 +387,7 @@ func (w *watch) observe(ctx context.Context, next *poll) *fact {
 	if !seen.clock.IsZero() {
 		// Of the time that the call took, none counts as the clocks' difference:
 		// a slow answer must not make a start look later than it was.
-		f.clockAway, f.hasClock = seen.clock.Sub(seen.sentAt), true
+		f.clock, f.clockAway = seen.clock, seen.clock.Sub(seen.sentAt)
 	}
 	return f
 }

@@ -121,6 +121,28 @@ func TestNoProofByAWrongDate(t *testing.T) {
 	}
 }
 
+// If the clock of the service is set back, the StartTime of an earlier restart is ahead of
+// it. That proves nothing, even when the clock has caught up.
+func TestNoProofByAClockSetBack(t *testing.T) {
+	for way := range ways {
+		for _, c := range []struct{ after, by time.Duration }{{10 * minute, time.Hour}, {10 * minute, 11 * minute}, {30 * s, 90 * s}} {
+			t.Run(fmt.Sprintf("%s/%v", way, c.by), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					server, err := ecstest.NewInMemoryServer(ecstest.Options{})
+					require.NoError(t, err)
+					defer server.Close()
+					require.NoError(t, server.AddInstance(ecstest.Instance{ID: id, Reboot: ecstest.RebootProfile{Graceful: -1, Stale: c.after + 20*s}}))
+					require.NoError(t, server.Restart(id, false))
+					time.Sleep(c.after)
+					server.SetClockOffset(-c.by)
+					result, err := ways[way](t.Context(), newClient(t, server), server, false)
+					require.ErrorIs(t, err, ecsreboot.ErrNotProven, "%+v", result)
+				})
+			})
+		}
+	}
+}
+
 // datedReadings is dated for what was not refused: a refusal's Date sets the clock.
 func datedReadings(shift time.Duration) ecsreboot.Option {
 	return wrapped(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
