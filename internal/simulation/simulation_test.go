@@ -55,9 +55,13 @@ func (s *totals) String() string {
 		faults = append(faults, fmt.Sprintf("%s %d", kind, s.faults[kind]))
 		sum += s.faults[kind]
 	}
+	last := *simSeed
+	if *simTimes == 0 {
+		last += uint64(max(s.worlds, 1)) - 1
+	}
 	cpu := cpuTime() - s.cpu
 	return fmt.Sprintf("%d restarts by us and %d by others, %d crashes, %d resends, %d requests, %d faults (%s), %d worlds (seeds %d to %d), %d violations in %d worlds, %.1f s of CPU time: %.0f restarts a second",
-		s.restarts, s.others, s.crashes, s.resent, s.requests, sum, strings.Join(faults, ", "), s.worlds, *simSeed, *simSeed+uint64(max(s.worlds, 1))-1, s.violations, s.failed,
+		s.restarts, s.others, s.crashes, s.resent, s.requests, sum, strings.Join(faults, ", "), s.worlds, *simSeed, last, s.violations, s.failed,
 		cpu.Seconds(), float64(s.restarts)/max(cpu.Seconds(), 0.001))
 }
 
