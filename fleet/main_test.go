@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -100,7 +99,8 @@ func (s *service) plan() fleet.Plan {
 func (s *service) run(options fleet.Options) (*fleet.Report, error) {
 	s.t.Helper()
 	if options.Journal == "" {
-		options.Journal = filepath.Join(s.t.TempDir(), "run.journal")
+		options.Journal = "run.journal"
+		options = options.WithFiles(newDisk())
 	}
 	return fleet.Run(context.Background(), s.client, s.plan(), options)
 }
