@@ -104,14 +104,14 @@ func (m *model) first() string {
 		return ""
 	}
 	down := make(map[string]int)
-	for _, t := range m.plan.Targets {
-		if m.states[t.ID].isDown() {
+	for i, t := range m.plan.Targets {
+		if m.targets[i].isDown() {
 			down[t.Group]++
 		}
 	}
 	first := ""
-	for _, t := range m.plan.Targets {
-		s := m.states[t.ID]
+	for i, t := range m.plan.Targets {
+		s := m.targets[i]
 		if s.state == fleet.StateWaiting && down[t.Group] < m.groupWidth(t.Group) && (first == "" || s.last < m.states[first].last) {
 			first = t.ID
 		}

@@ -13,6 +13,7 @@ type model struct {
 	plan     fleet.Plan
 	rules    fleet.Rules
 	states   map[string]*modelTarget
+	targets  []*modelTarget // in the order of the plan
 	passed   int
 	asked    bool
 	denied   int // in a row
@@ -35,7 +36,9 @@ type modelTarget struct {
 func newModel(plan fleet.Plan, rules fleet.Rules) *model {
 	m := &model{plan: plan, rules: rules, states: make(map[string]*modelTarget), paused: make(map[fleet.Reason]bool)}
 	for _, t := range plan.Targets {
-		m.states[t.ID] = &modelTarget{state: fleet.StateWaiting}
+		target := &modelTarget{state: fleet.StateWaiting}
+		m.states[t.ID] = target
+		m.targets = append(m.targets, target)
 	}
 	return m
 }
@@ -43,8 +46,8 @@ func newModel(plan fleet.Plan, rules fleet.Rules) *model {
 // count counts the targets of which that is so.
 func (m *model) count(is func(fleet.Target, *modelTarget) bool) int {
 	n := 0
-	for _, t := range m.plan.Targets {
-		if is(t, m.states[t.ID]) {
+	for i, t := range m.plan.Targets {
+		if is(t, m.targets[i]) {
 			n++
 		}
 	}

@@ -55,7 +55,7 @@ func readings(t *testing.T, n int) (shared, alone int) {
 
 // TestReadingsAreShared holds the run to what one poller for all saves.
 func TestReadingsAreShared(t *testing.T) {
-	n := 150
+	n := 120 // more than a page
 	if longTests {
 		n = 1000
 	}

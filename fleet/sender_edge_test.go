@@ -149,7 +149,7 @@ func TestSlowBlockerThroughput(t *testing.T) {
 		require.NoError(t, err)
 		t.Log(time.Since(begin))
 		require.Less(t, time.Since(begin), 10*time.Minute, "all 64 may be down at once")
-	})
+	}, quick)
 }
 
 // TestGoexitInHook: a hook may end its goroutine.

@@ -37,13 +37,13 @@ func TestSlots(t *testing.T) {
 			sends := run(t, s)
 			require.Len(t, sends, 200)
 			require.Less(t, sends[199].Sub(sends[0]), 3*time.Second)
-		})
+		}, quick)
 	})
 	t.Run("throttled", func(t *testing.T) {
 		inBubble(t, 180, ecstest.Options{LimitPerMinute: 60}, func(t *testing.T, s *service) {
 			require.Len(t, run(t, s), 180)
 			require.LessOrEqual(t, most, 16)
 			require.Positive(t, most)
-		})
+		}, quick)
 	})
 }

@@ -39,7 +39,7 @@ func TestWhatPassesIsTriedAgain(t *testing.T) {
 					}
 				}
 				require.Equal(t, 1+fault.Times, attempt)
-			})
+			}, quick)
 		})
 	}
 }

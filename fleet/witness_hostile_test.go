@@ -121,7 +121,7 @@ func TestRefusedWhileOthersRestart(t *testing.T) {
 			require.Equal(t, 1, most, "MaxUnavailable")
 			record, _ := report.Record(s.ids[0])
 			require.Equal(t, 2, record.Attempts)
-		})
+		}, quick)
 	}
 }
 
