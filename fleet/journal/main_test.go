@@ -47,8 +47,10 @@ func notes(tb testing.TB, records []json.RawMessage) []int {
 	numbers := make([]int, 0, len(records))
 	for _, record := range records {
 		var n note
-		require.NoError(tb, json.Unmarshal(record, &n))
-		require.Equal(tb, newNote(n.N), n)
+		if err := json.Unmarshal(record, &n); err != nil || n != newNote(n.N) { // calling require for each takes most of the time
+			require.NoError(tb, err)
+			require.Equal(tb, newNote(n.N), n)
+		}
 		numbers = append(numbers, n.N)
 	}
 	return numbers
