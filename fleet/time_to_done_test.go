@@ -115,10 +115,14 @@ func TestTimeToDone(t *testing.T) {
 		{n: 10, percent: 2, minReady: 30 * time.Second},
 		{n: 40, percent: 10},
 		{n: 80, percent: 25, minReady: 30 * time.Second},
-		{n: 200, percent: 25, minReady: 30 * time.Second, limit: 12, hinted: true},
+		{n: 120, percent: 25, minReady: 30 * time.Second, limit: 12, hinted: true},
 	}
 	if longTests {
-		runs = append(append(runs, widthRuns(200)...), timedRun{n: 200, percent: 25, limit: 12, hinted: true})
+		runs = append(
+			append(runs, widthRuns(200)...),
+			timedRun{n: 200, percent: 25, minReady: 30 * time.Second, limit: 12, hinted: true},
+			timedRun{n: 200, percent: 25, limit: 12, hinted: true},
+		)
 	}
 	for _, r := range runs {
 		t.Run(r.String(), func(t *testing.T) {
