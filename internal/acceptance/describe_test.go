@@ -202,7 +202,7 @@ func TestDescribeInstancesPartialPages(t *testing.T) {
 // page is the body of an answer with the given instances.
 func page(token string, ids ...string) string {
 	var body strings.Builder
-	body.WriteString(`{"RequestId":"R","NextToken":"` + token + `","Instances":{"Instance":[`)
+	body.WriteString(`{"RequestId":"473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E","NextToken":"` + token + `","Instances":{"Instance":[`)
 	for i, id := range ids {
 		if i > 0 {
 			body.WriteString(",")

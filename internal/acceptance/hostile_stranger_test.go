@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -205,13 +206,17 @@ func TestUnreadablePageLeavesNothing(t *testing.T) {
 // A status that the service did not send does not come from scrubbing.
 func TestStatusesAreNotMadeByScrubbing(t *testing.T) {
 	for _, status := range []string{"Running ", `Run\u200bning`, `\u0000Running`, `\ufeffRunning`, `\nRunning`} {
-		client, restarts := scriptedReads(t, listing(instanceText(status), ""))
-		_, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{})
-		require.ErrorIs(t, err, ecsreboot.ErrIncorrectInstanceStatus, status)
-		assert.Zero(t, restarts.Load(), status)
-		baseline, err := client.TakeBaseline(t.Context(), id)
-		require.NoError(t, err)
-		assert.True(t, strings.HasPrefix(string(baseline.Status), `"`), "%s is quoted", baseline.Status)
+		synctest.Test(t, func(t *testing.T) {
+			server := newService(t, ecstest.Options{})
+			server.Inject(ecstest.Fault{Kind: ecstest.FaultAnswer, Action: "DescribeInstances", Body: listing(instanceText(status), ""), Times: -1})
+			client := newClient(t, server)
+			_, err := client.RebootAndWait(t.Context(), request, ecsreboot.WaitOptions{})
+			require.ErrorIs(t, err, ecsreboot.ErrIncorrectInstanceStatus, status)
+			assert.Zero(t, server.Reboots(id), status)
+			baseline, err := client.TakeBaseline(t.Context(), id)
+			require.NoError(t, err)
+			assert.True(t, strings.HasPrefix(string(baseline.Status), `"`), "%s is quoted", baseline.Status)
+		})
 	}
 }
 

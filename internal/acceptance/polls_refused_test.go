@@ -49,7 +49,7 @@ func (d *denying) RoundTrip(req *http.Request) (*http.Response, error) {
 	d.mu.Unlock()
 	status, body := http.StatusOK, page("", ids...)
 	if refused {
-		status, body = http.StatusForbidden, `{"RequestId":"R","Code":"`+d.code+`","Message":"no"}`
+		status, body = http.StatusForbidden, `{"RequestId":"473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E","Code":"`+d.code+`","Message":"no"}`
 	}
 	return answered(status, nil, body, -1).RoundTrip(req)
 }
