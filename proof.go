@@ -54,7 +54,7 @@ type evidence struct {
 	signsFrom      time.Time     // a poll that left before shows nothing of the send
 	down           bool          // seen Stopping, Stopped or Starting since the send
 	moved          bool          // seen since the send with a StartTime that proves a restart
-	ahead          time.Time     // a StartTime that was ahead of the service's clock, so that clock was set back; it proves nothing
+	ahead          []time.Time   // each StartTime that was ahead of the service's clock; they prove nothing (see isAhead)
 	recorded       bool          // a witness reported it Stopping, Stopped or Starting since the send …
 	recordedAt     time.Time     // … at this time, by our clock
 	recordedAhead  time.Time     // the time of a record that was ahead of the service's clock; up to then, records prove nothing
@@ -244,10 +244,8 @@ func (e *evidence) observe(f *fact) {
 	e.faults, e.denied = 0, nil
 	if !f.clock.IsZero() {
 		e.clockAway, e.hasClock = f.clockAway, true
-		if f.StartTime.After(f.clock.Add(clockMargin)) {
-			e.ahead = f.StartTime
-		}
 	}
+	isAhead := e.isAhead(f)
 	seen := Observation{At: f.At, Status: f.Status, StartTime: f.StartTime}
 	if n := len(e.seen); n == 0 || e.seen[n-1].Status != seen.Status || !e.seen[n-1].StartTime.Equal(seen.StartTime) {
 		e.seen = append(e.seen, seen)
@@ -263,7 +261,22 @@ func (e *evidence) observe(f *fact) {
 		return
 	}
 	e.down = e.down || seen.Status.isDown()
-	e.moved = e.moved || !f.StartTime.Equal(e.ahead) && startProves(f.StartTime, e.before, e.serviceTimeOfSend(f))
+	e.moved = e.moved || !isAhead && startProves(f.StartTime, e.before, e.serviceTimeOfSend(f))
+}
+
+// isAhead reports whether the StartTime of a poll is ahead of the service's clock, now or,
+// by more than hostMargin, in an earlier poll. Such a start was before the clock was set
+// back, so it proves nothing, even when the clock has caught up.
+//
+// A StartTime that is ahead by less proves nothing yet: the instance started just after a
+// minute began, and the host that sent the response is behind the one that recorded the
+// start. The next poll decides.
+func (e *evidence) isAhead(f *fact) bool {
+	isStart := func(t time.Time) bool { return t.Equal(f.StartTime) }
+	if !f.clock.IsZero() && f.StartTime.After(f.clock.Add(hostMargin)) && !slices.ContainsFunc(e.ahead, isStart) {
+		e.ahead = append(e.ahead, f.StartTime)
+	}
+	return !f.clock.IsZero() && f.StartTime.After(f.clock.Add(clockMargin)) || slices.ContainsFunc(e.ahead, isStart)
 }
 
 // isDown reports whether the status is one that an instance passes through when it
@@ -459,6 +472,9 @@ func serviceClock(date, left, arrived time.Time) time.Time {
 // no other trace may be missed, but a start from before the minute of the send is not
 // mistaken for one after it.
 const clockMargin = time.Second - 1
+
+// hostMargin is how far the clocks of two hosts of the service may differ.
+const hostMargin = 5 * time.Second
 
 // futureMargin is how far ahead of the service's clock a recorded change may be.
 const futureMargin = time.Minute

@@ -56,8 +56,12 @@ func saw(seconds float64, status Status, started time.Time) fact {
 func running(seconds float64) fact { return saw(seconds, StatusRunning, elevenOClock) }
 
 // clocked is a reading with a Date, of a service whose clock agrees with ours.
-func clocked(f fact) fact {
-	f.clock = f.At
+func clocked(f fact) fact { return behind(0, f) }
+
+// behind is a reading with a Date, of a host whose clock is behind ours.
+func behind(d time.Duration, f fact) fact {
+	f.clock = f.At.Add(-d).Truncate(time.Second)
+	f.clockAway = f.clock.Sub(f.At)
 	return f
 }
 
@@ -177,17 +181,28 @@ func TestJudge(t *testing.T) {
 			want: proven, proof: ProofStartTime, outcome: OutcomeAccepted,
 		},
 		"a StartTime ahead of the service's clock": {
-			facts: begun(acceptedAt(0), clocked(saw(118, StatusRunning, restarted))), outcome: OutcomeAccepted,
+			facts: begun(acceptedAt(0), clocked(saw(114, StatusRunning, restarted))), outcome: OutcomeAccepted,
 		},
 		"and the clock has caught up": {
-			facts: begun(acceptedAt(0), clocked(saw(118, StatusRunning, restarted)), clocked(saw(130, StatusRunning, restarted))), outcome: OutcomeAccepted,
+			facts: begun(acceptedAt(0), clocked(saw(114, StatusRunning, restarted)), clocked(saw(130, StatusRunning, restarted))), outcome: OutcomeAccepted,
 		},
 		"a StartTime after one that was ahead": {
-			facts: begun(acceptedAt(0), clocked(saw(118, StatusRunning, restarted)), clocked(saw(180, StatusRunning, restarted.Add(time.Minute)))),
+			facts: begun(acceptedAt(0), clocked(saw(114, StatusRunning, restarted)), clocked(saw(180, StatusRunning, restarted.Add(time.Minute)))),
 			want:  proven, proof: ProofStartTime, outcome: OutcomeAccepted,
 		},
+		"two that were ahead, of which the clock has reached the earlier": {
+			facts: begun(acceptedAt(0), clocked(saw(10, StatusRunning, restarted)), clocked(saw(20, StatusRunning, restarted.Add(time.Minute))),
+				clocked(saw(125, StatusRunning, restarted))), outcome: OutcomeAccepted,
+		},
 		"a StartTime in this second": {
-			facts: begun(acceptedAt(0), clocked(saw(119.5, StatusRunning, restarted))), want: proven, proof: ProofStartTime, outcome: OutcomeAccepted,
+			facts: begun(acceptedAt(0), clocked(saw(120.5, StatusRunning, restarted))), want: proven, proof: ProofStartTime, outcome: OutcomeAccepted,
+		},
+		"a StartTime ahead of a host that is behind": {
+			facts: begun(acceptedAt(0), behind(2*time.Second, saw(120.5, StatusRunning, restarted))), outcome: OutcomeAccepted,
+		},
+		"and of the next poll": {
+			facts: begun(acceptedAt(0), behind(2*time.Second, saw(120.5, StatusRunning, restarted)), behind(2*time.Second, saw(122, StatusRunning, restarted))),
+			want:  proven, proof: ProofStartTime, outcome: OutcomeAccepted,
 		},
 		"up, down again":    {facts: begun(acceptedAt(0), saw(1, StatusStarting, elevenOClock), running(3), saw(4, StatusStopping, elevenOClock)), outcome: OutcomeAccepted},
 		"a later StartTime": {facts: begun(acceptedAt(0), saw(130, StatusRunning, restarted)), want: proven, proof: ProofStartTime, outcome: OutcomeAccepted},
