@@ -54,10 +54,10 @@ type evidence struct {
 	signsFrom      time.Time     // a poll that left before shows nothing of the send
 	down           bool          // seen Stopping, Stopped or Starting since the send
 	moved          bool          // seen since the send with a StartTime that proves a restart
-	ahead          []time.Time   // each StartTime that was ahead of the service's clock; they prove nothing (see isAhead)
+	ahead          []time.Time   // each StartTime that was ahead of the service's clock by more than hostMargin; see isAhead
 	recorded       bool          // a witness reported it Stopping, Stopped or Starting since the send …
 	recordedAt     time.Time     // … at this time, by our clock
-	recordedAhead  time.Time     // the time of a record that was ahead of the service's clock; up to then, records prove nothing
+	recordedAhead  time.Time     // the latest recorded change that was ahead of the service's clock; a change up to that time proves nothing
 	clockAway      time.Duration // the service's clock less ours, by the last poll that showed it …
 	hasClock       bool          // … if a poll has shown it
 	inTheWay       bool          // a second send was refused, for the first had taken effect
@@ -180,8 +180,11 @@ func (e *evidence) testify(f *fact) {
 		e.unanswered = without(e.unanswered, t.SendID)
 	}
 	for i, change := range t.Changes {
-		sent := e.serviceTimeAt(e.firstSentAt)
-		if e.hasClock && change.At.After(f.At.Add(e.clockAway+futureMargin)) {
+		sent, now := e.serviceTimeAt(e.firstSentAt), e.serviceTimeAt(f.At)
+		if e.hasClock { // which is newer than the baseline
+			now = f.At.Add(e.clockAway)
+		}
+		if !now.IsZero() && change.At.After(now.Add(futureMargin)) {
 			if change.At.After(e.recordedAhead) {
 				e.recordedAhead = change.At
 			}
@@ -261,7 +264,7 @@ func (e *evidence) observe(f *fact) {
 		return
 	}
 	e.down = e.down || seen.Status.isDown()
-	e.moved = e.moved || !isAhead && startProves(f.StartTime, e.before, e.serviceTimeOfSend(f))
+	e.moved = e.moved || !f.clock.IsZero() && !isAhead && startProves(f.StartTime, e.before, e.serviceTimeOfSend(f))
 }
 
 // isAhead reports whether the StartTime of a poll is ahead of the service's clock, now or,

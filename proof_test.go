@@ -158,13 +158,13 @@ func TestJudge(t *testing.T) {
 			facts: begun(acceptedAt(2), saw(1, StatusStopping, elevenOClock), running(3)), outcome: OutcomeAccepted,
 		},
 		"a start seen by a reading from before the send": {
-			facts: begun(acceptedAt(2), saw(1, StatusRunning, noon.Add(time.Minute)), running(3)), outcome: OutcomeAccepted,
+			facts: begun(acceptedAt(2), clocked(saw(1, StatusRunning, noon.Add(time.Minute))), running(3)), outcome: OutcomeAccepted,
 		},
 		"a reading that was told before the send": {
-			facts: []fact{sawBaseline(), saw(1, StatusStopping, noon.Add(time.Minute)), sendsIt(2), acceptedAt(2), running(3)}, outcome: OutcomeAccepted,
+			facts: []fact{sawBaseline(), clocked(saw(1, StatusStopping, noon.Add(time.Minute))), sendsIt(2), acceptedAt(2), running(3)}, outcome: OutcomeAccepted,
 		},
 		"later than the baseline, but before the send": {
-			facts: begun(acceptedAt(0), saw(130, StatusRunning, noon.Add(-time.Minute))), outcome: OutcomeAccepted,
+			facts: begun(acceptedAt(0), clocked(saw(130, StatusRunning, noon.Add(-time.Minute)))), outcome: OutcomeAccepted,
 		},
 		"without a service clock StartTime proves nothing": {
 			facts: []fact{
@@ -179,6 +179,9 @@ func TestJudge(t *testing.T) {
 				sendsIt(0), acceptedAt(0), clocked(saw(130, StatusRunning, restarted)),
 			},
 			want: proven, proof: ProofStartTime, outcome: OutcomeAccepted,
+		},
+		"a later StartTime without a Date": {
+			facts: begun(acceptedAt(0), saw(130, StatusRunning, restarted)), outcome: OutcomeAccepted,
 		},
 		"a StartTime ahead of the service's clock": {
 			facts: begun(acceptedAt(0), clocked(saw(114, StatusRunning, restarted))), outcome: OutcomeAccepted,
@@ -205,25 +208,25 @@ func TestJudge(t *testing.T) {
 			want:  proven, proof: ProofStartTime, outcome: OutcomeAccepted,
 		},
 		"up, down again":    {facts: begun(acceptedAt(0), saw(1, StatusStarting, elevenOClock), running(3), saw(4, StatusStopping, elevenOClock)), outcome: OutcomeAccepted},
-		"a later StartTime": {facts: begun(acceptedAt(0), saw(130, StatusRunning, restarted)), want: proven, proof: ProofStartTime, outcome: OutcomeAccepted},
+		"a later StartTime": {facts: begun(acceptedAt(0), clocked(saw(130, StatusRunning, restarted))), want: proven, proof: ProofStartTime, outcome: OutcomeAccepted},
 		"both":              {facts: begun(acceptedAt(0), saw(1, StatusStopping, elevenOClock), saw(130, StatusRunning, restarted)), want: proven, proof: ProofStatus, outcome: OutcomeAccepted},
 		"a later StartTime while it starts": {
-			facts: begun(acceptedAt(0), saw(130, StatusStarting, restarted)), outcome: OutcomeAccepted,
+			facts: begun(acceptedAt(0), clocked(saw(130, StatusStarting, restarted))), outcome: OutcomeAccepted,
 		},
-		"an earlier StartTime": {facts: begun(acceptedAt(0), saw(1, StatusRunning, elevenOClock.Add(-time.Minute))), outcome: OutcomeAccepted},
-		"no StartTime":         {facts: begun(acceptedAt(0), saw(1, StatusRunning, time.Time{})), outcome: OutcomeAccepted},
+		"an earlier StartTime": {facts: begun(acceptedAt(0), clocked(saw(1, StatusRunning, elevenOClock.Add(-time.Minute)))), outcome: OutcomeAccepted},
+		"no StartTime":         {facts: begun(acceptedAt(0), clocked(saw(1, StatusRunning, time.Time{}))), outcome: OutcomeAccepted},
 		"no StartTime before": {
-			facts:   []fact{{Event: Event{Kind: EventBaseline}, before: Baseline{Status: StatusRunning, TakenAt: noon, ServiceTime: noon}}, sendsIt(0), acceptedAt(0), saw(130, StatusRunning, restarted)},
+			facts:   []fact{{Event: Event{Kind: EventBaseline}, before: Baseline{Status: StatusRunning, TakenAt: noon, ServiceTime: noon}}, sendsIt(0), acceptedAt(0), clocked(saw(130, StatusRunning, restarted))},
 			outcome: OutcomeAccepted,
 		},
 		"later, then as before": {
-			facts: begun(acceptedAt(0), saw(130, StatusRunning, restarted), running(131)), want: proven, proof: ProofStartTime, outcome: OutcomeAccepted,
+			facts: begun(acceptedAt(0), clocked(saw(130, StatusRunning, restarted)), running(131)), want: proven, proof: ProofStartTime, outcome: OutcomeAccepted,
 		},
 		"the newer baseline counts": {
 			facts: []fact{
 				sawBaseline(),
 				{Event: Event{Kind: EventBaseline}, before: Baseline{Status: StatusRunning, StartTime: restarted, TakenAt: restarted, ServiceTime: restarted}},
-				sendsIt(121), acceptedAt(121), saw(122, StatusRunning, restarted),
+				sendsIt(121), acceptedAt(121), clocked(saw(122, StatusRunning, restarted)),
 			},
 			outcome: OutcomeAccepted,
 		},
@@ -231,7 +234,7 @@ func TestJudge(t *testing.T) {
 		// The probe.
 		"healthy, no sign":      {facts: begun(acceptedAt(0), running(1)), probed: ProbeHealthy, outcome: OutcomeAccepted},
 		"a sign, not healthy":   {facts: begun(acceptedAt(0), saw(1, StatusStarting, elevenOClock), running(3)), pending: true, outcome: OutcomeAccepted},
-		"a start, not healthy":  {facts: begun(acceptedAt(0), saw(130, StatusRunning, restarted)), pending: true, outcome: OutcomeAccepted},
+		"a start, not healthy":  {facts: begun(acceptedAt(0), clocked(saw(130, StatusRunning, restarted))), pending: true, outcome: OutcomeAccepted},
 		"the probe's own proof": {facts: begun(acceptedAt(0), running(1)), probed: ProbeRestarted, want: proven, proof: ProofProbe, outcome: OutcomeAccepted},
 		"it goes before others": {facts: begun(acceptedAt(0), saw(1, StatusStarting, elevenOClock), running(3)), probed: ProbeRestarted, want: proven, proof: ProofProbe, outcome: OutcomeAccepted},
 		"not while it is down":  {facts: begun(acceptedAt(0), saw(1, StatusStarting, elevenOClock)), probed: ProbeRestarted, outcome: OutcomeAccepted},
@@ -248,8 +251,8 @@ func TestJudge(t *testing.T) {
 
 		// Locked.
 		"locked":                  {facts: begun(acceptedAt(0), lockedBy(saw(1, StatusStarting, elevenOClock), ErrInstanceLockedForSecurity)), want: failed, err: ErrInstanceLockedForSecurity, outcome: OutcomeAccepted},
-		"locked, but proven":      {facts: begun(acceptedAt(0), lockedBy(saw(130, StatusRunning, restarted), ErrInstanceLockedForSecurity)), want: proven, proof: ProofStartTime, outcome: OutcomeAccepted},
-		"locked, and not healthy": {facts: begun(acceptedAt(0), lockedBy(saw(130, StatusRunning, restarted), ErrInstanceExpiredOrInArrears)), pending: true, want: failed, err: ErrInstanceExpiredOrInArrears, outcome: OutcomeAccepted},
+		"locked, but proven":      {facts: begun(acceptedAt(0), lockedBy(clocked(saw(130, StatusRunning, restarted)), ErrInstanceLockedForSecurity)), want: proven, proof: ProofStartTime, outcome: OutcomeAccepted},
+		"locked, and not healthy": {facts: begun(acceptedAt(0), lockedBy(clocked(saw(130, StatusRunning, restarted)), ErrInstanceExpiredOrInArrears)), pending: true, want: failed, err: ErrInstanceExpiredOrInArrears, outcome: OutcomeAccepted},
 		"unlocked again":          {facts: begun(acceptedAt(0), lockedBy(running(1), ErrInstanceLockedForSecurity), running(2)), outcome: OutcomeAccepted},
 
 		// Failed readings.
@@ -276,8 +279,8 @@ func TestJudge(t *testing.T) {
 		"unknown, gone for a moment":       {facts: begun(unknownAt(0), running(59), absentAt(61)), outcome: OutcomeUnknown},
 		"unknown, down":                    {facts: begun(unknownAt(0), saw(59, StatusStarting, elevenOClock), saw(300, StatusStarting, elevenOClock)), outcome: OutcomeUnknown},
 		"unknown, down and up":             {facts: begun(unknownAt(0), saw(59, StatusStarting, elevenOClock), running(300)), want: proven, proof: ProofStatus, outcome: OutcomeUnknown},
-		"unknown, a later start":           {facts: begun(unknownAt(0), saw(300, StatusRunning, restarted)), want: proven, proof: ProofStartTime, outcome: OutcomeUnknown},
-		"unknown, started, not healthy":    {facts: begun(unknownAt(0), saw(300, StatusRunning, restarted)), pending: true, outcome: OutcomeUnknown},
+		"unknown, a later start":           {facts: begun(unknownAt(0), clocked(saw(300, StatusRunning, restarted))), want: proven, proof: ProofStartTime, outcome: OutcomeUnknown},
+		"unknown, started, not healthy":    {facts: begun(unknownAt(0), clocked(saw(300, StatusRunning, restarted))), pending: true, outcome: OutcomeUnknown},
 		"own settle time":                  {facts: begun(unknownAt(0), running(7)), options: WaitOptions{UnknownGrace: 7 * time.Second}, want: failed, err: ErrNotProven, outcome: OutcomeUnknown},
 		"none at all":                      {facts: begun(unknownAt(0), running(0)), options: WaitOptions{UnknownGrace: -1}, want: failed, err: ErrNotProven, outcome: OutcomeUnknown},
 		"none at all, nothing seen":        {facts: begun(unknownAt(0)), options: WaitOptions{UnknownGrace: -1}, outcome: OutcomeUnknown},
@@ -300,7 +303,7 @@ func TestJudge(t *testing.T) {
 		"in the way":                       {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60)), outcome: OutcomeUnknown},
 		"in the way, shown Running":        {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), running(61)), outcome: OutcomeUnknown},
 		"in the way, down and up":          {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), saw(61, StatusStarting, elevenOClock), running(63)), want: proven, proof: ProofStatus, outcome: OutcomeUnknown},
-		"in the way, a later start":        {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), saw(121, StatusRunning, restarted)), want: proven, proof: ProofStartTime, outcome: OutcomeUnknown},
+		"in the way, a later start":        {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), clocked(saw(121, StatusRunning, restarted))), want: proven, proof: ProofStartTime, outcome: OutcomeUnknown},
 		"in the way, Running for long":     {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), running(120)), want: proven, proof: ProofRefusal, outcome: OutcomeUnknown},
 		"in the way, no settle time":       {facts: begun(unknownAt(0), running(1), sendsIt(1), refusedAgainAt(1), running(60)), options: WaitOptions{UnknownGrace: -1}, outcome: OutcomeUnknown},
 		"in the way, no settle time, long": {facts: begun(unknownAt(0), running(1), sendsIt(1), refusedAgainAt(1), running(61)), options: WaitOptions{UnknownGrace: -1}, want: proven, proof: ProofRefusal, outcome: OutcomeUnknown},
@@ -308,7 +311,7 @@ func TestJudge(t *testing.T) {
 		"in the way, not healthy":          {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), running(120)), pending: true, outcome: OutcomeUnknown},
 		"in the way, down for long":        {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), saw(120, StatusStopping, elevenOClock)), outcome: OutcomeUnknown},
 		"in the way, not Running yet":      {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), saw(120, "Hibernating", elevenOClock)), outcome: OutcomeUnknown},
-		"in the way, started before it":    {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), saw(61, StatusRunning, noon)), want: proven, proof: ProofStartTime, outcome: OutcomeUnknown},
+		"in the way, started before it":    {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(60), clocked(saw(61, StatusRunning, noon))), want: proven, proof: ProofStartTime, outcome: OutcomeUnknown},
 		"in the way, seen before":          {facts: begun(unknownAt(0), running(60), sendsIt(60), refusedAgainAt(120), failedAt(300)), outcome: OutcomeUnknown},
 
 		// A witness.
@@ -332,7 +335,7 @@ func TestJudge(t *testing.T) {
 		"another request was refused":    {facts: begun(askable(0, "s"), running(60), testified(60, "t", FindingRefused, ErrOperationConflict)), options: saying(), outcome: OutcomeUnknown},
 		"another request was accepted":   {facts: begun(askable(0, "s"), running(60), testified(60, "t", FindingAccepted, "")), options: saying(), outcome: OutcomeUnknown},
 		"refused, but down":              {facts: begun(askable(0, "s"), saw(60, StatusStopping, elevenOClock), testified(60, "s", FindingRefused, ErrOperationConflict)), options: saying(), want: failed, err: ErrNotProven, outcome: OutcomeUnknown},
-		"refused, but moved":             {facts: begun(askable(0, "s"), saw(130, StatusRunning, restarted), testified(131, "s", FindingRefused, ErrOperationConflict)), options: saying(), pending: true, want: failed, err: ErrOperationConflict, outcome: OutcomeUnknown},
+		"refused, but moved":             {facts: begun(askable(0, "s"), clocked(saw(130, StatusRunning, restarted)), testified(131, "s", FindingRefused, ErrOperationConflict)), options: saying(), pending: true, want: failed, err: ErrOperationConflict, outcome: OutcomeUnknown},
 		"accepted by one, refused by one": {
 			facts: begun(askable(0, "s"), testified(1, "s", FindingAccepted, ""), testified(2, "s", FindingRefused, ErrOperationConflict)), options: saying(),
 			want: failed, err: ErrOperationConflict, outcome: OutcomeUnknown,
@@ -420,6 +423,9 @@ func TestJudge(t *testing.T) {
 		},
 		"a change in the future": {
 			facts: begun(askable(0, "s"), clocked(running(59)), testified(60, "s", FindingNoTrace, "", Observation{At: atSecond(7200), Status: StatusStopping}), running(61)), options: saying(), outcome: OutcomeUnknown,
+		},
+		"a change in the future, when only the baseline has a Date": {
+			facts: begun(askable(0, "s"), running(59), testified(60, "s", FindingNoTrace, "", Observation{At: atSecond(7200), Status: StatusStopping}), running(61)), options: saying(), outcome: OutcomeUnknown,
 		},
 		"a change in the future, which has come": {
 			facts: begun(askable(0, "s"), clocked(running(59)), testified(60, "s", FindingNoTrace, "", Observation{At: atSecond(200), Status: StatusStopping}),

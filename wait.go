@@ -20,7 +20,8 @@ type Baseline struct {
 	// ServiceTime is the time of the poll by the service's clock, to the second.
 	// StartTime is by that clock too. For WaitUntilRestarted, a StartTime proves a restart
 	// only if ServiceTime is known; RebootAndWait and Resolve can use the Date of their
-	// polls instead. ServiceTime is zero if the response had no Date, or a Date more than
+	// polls instead. In either case the poll that shows the StartTime needs a Date.
+	// ServiceTime is zero if the response had no Date, or a Date more than
 	// 15 minutes from the client's corrected clock. Such a Date cannot be from the
 	// service's clock, because the service would have refused a request with a time so far
 	// off.
@@ -224,7 +225,9 @@ const (
 	ProofStatus Proof = "status"
 	// ProofStartTime means that StartTime is in a later minute than the baseline's
 	// StartTime, and not before the minute of the request by the service's clock. Without a
-	// baseline, it means that StartTime is in a later minute than the request.
+	// baseline, it means that StartTime is in a later minute than the request. A StartTime
+	// that is ahead of the service's clock proves nothing; if it is more than 5 s ahead, it
+	// proves nothing later in that wait either, because the clock was set back.
 	//
 	// If someone else restarted the instance in the same minute as the request, and the
 	// baseline does not show that restart yet, that restart is mistaken for the caller's.
@@ -323,8 +326,8 @@ func (e *WaitError) Unwrap() error { return e.Err }
 // the true time, by up to one second plus the time that the response took. If the
 // calculated time falls into the next minute, a StartTime in the true minute of the
 // request proves nothing: a restart that started the instance within that minute is
-// proven only if a poll, a probe or the Witness showed the restart. If no response has a
-// plausible Date, StartTime proves nothing.
+// proven only if a poll, a probe or the Witness showed the restart. If the response to a poll
+// has no plausible Date, the StartTime in that response proves nothing.
 //
 // The result is nil on error. The error is an [OperationError] with the outcome of the
 // request. If a request was sent, the OperationError wraps a [WaitError] with the

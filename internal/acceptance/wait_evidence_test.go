@@ -143,6 +143,34 @@ func TestNoProofByAClockSetBack(t *testing.T) {
 	}
 }
 
+// If only the baseline has a Date, nothing shows that the StartTime of a poll is ahead of
+// the clock of the service, so StartTime proves nothing.
+func TestNoProofByAPollWithoutDate(t *testing.T) {
+	for way := range ways {
+		t.Run(way, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, err := ecstest.NewInMemoryServer(ecstest.Options{})
+				require.NoError(t, err)
+				defer server.Close()
+				require.NoError(t, server.AddInstance(ecstest.Instance{ID: id, Reboot: ecstest.RebootProfile{Graceful: -1, Stale: 10*minute + 20*s}}))
+				require.NoError(t, server.Restart(id, false))
+				time.Sleep(10 * minute)
+				server.SetClockOffset(-11 * minute)
+				begin := time.Now()
+				undated := wrapped(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+					resp, err := next.RoundTrip(req)
+					if err == nil && time.Since(begin) > 15*s {
+						resp.Header.Del("Date")
+					}
+					return resp, err
+				})
+				result, err := ways[way](t.Context(), newClient(t, server, undated), server, false)
+				require.ErrorIs(t, err, ecsreboot.ErrNotProven, "%+v", result)
+			})
+		})
+	}
+}
+
 // datedReadings is dated for what was not refused: a refusal's Date sets the clock.
 func datedReadings(shift time.Duration) ecsreboot.Option {
 	return wrapped(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
