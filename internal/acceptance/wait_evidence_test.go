@@ -122,7 +122,7 @@ func TestNoProofByAWrongDate(t *testing.T) {
 }
 
 // If the clock of the service is set back, the StartTime of an earlier restart is ahead of
-// it. That proves nothing, even when the clock has caught up.
+// the clock. Such a StartTime proves nothing, even after the clock has caught up.
 func TestNoProofByAClockSetBack(t *testing.T) {
 	for way := range ways {
 		for _, c := range []struct{ after, by time.Duration }{{10 * minute, time.Hour}, {10 * minute, 11 * minute}, {30 * s, 90 * s}} {

@@ -57,7 +57,8 @@ func TestLastWaiterEndsTheWork(t *testing.T) {
 	})
 }
 
-// When a resend is refused, nothing more is asked, although a waiter's probe still runs.
+// After the service has refused a resend, the client sends no more requests, although the
+// probe of a waiter still runs.
 func TestRefusedResendEndsThePolls(t *testing.T) {
 	waitFor(t, ecstest.RebootProfile{}, func(t *testing.T, server *ecstest.Server, client *ecsreboot.Client) {
 		inject(server, ecstest.Fault{Kind: ecstest.FaultDrop})
