@@ -188,7 +188,7 @@ func (e *evidence) testify(f *fact) {
 			if change.At.After(e.recordedAhead) {
 				e.recordedAhead = change.At
 			}
-			continue // nobody can have seen it
+			continue // the change cannot have happened yet
 		}
 		// When it became Running, it was down until then. If it went down before the baseline,
 		// which showed it Running, the change is recorded late.

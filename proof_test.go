@@ -534,6 +534,39 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
+// The last testimony of a witness about a request replaces the ones before it.
+func TestLastTestimonyOfAWitness(t *testing.T) {
+	var a evidence
+	for _, f := range begun(askable(0, "s"), testified(1, "s", FindingNoTrace, ""), testified(2, "s", FindingNoTrace, ""), testified(3, "t", FindingNoTrace, "")) {
+		a.apply(&f)
+	}
+	require.Len(t, a.testimony, 2)
+	assert.Equal(t, "; no trace of the request, which proves nothing: w", a.noTrace(), "the witness is named once")
+}
+
+// An error names no witness that found something, nor any if there is none.
+func TestNoTraceIsOfAWitness(t *testing.T) {
+	assert.Empty(t, new(evidence).noTrace())
+	a := evidence{testimony: []Testimony{{Witness: "w", Finding: FindingAccepted}, {Witness: "v", Finding: FindingNoTrace, Code: ErrForbiddenRAM}}}
+	assert.Empty(t, a.noTrace())
+}
+
+// A resend is not called for any more if any of these became known while it waited.
+func TestSettled(t *testing.T) {
+	for name, c := range map[string]struct {
+		evidence evidence
+		settled  bool
+	}{
+		"unknown":  {evidence{outcome: OutcomeUnknown}, false},
+		"accepted": {evidence{outcome: OutcomeAccepted}, true},
+		"ended":    {evidence{outcome: OutcomeUnknown, ended: errRefused}, true},
+		"refused":  {evidence{outcome: OutcomeUnknown, refusal: errRefused}, true},
+		"recorded": {evidence{outcome: OutcomeUnknown, recorded: true}, true},
+	} {
+		assert.Equal(t, c.settled, (&watch{evidence: c.evidence}).isSettled(), name)
+	}
+}
+
 // A follower may ask for the resend by evidence that is older than the watch's.
 func TestResendIsJudgedByTheNewestEvidence(t *testing.T) {
 	asked, waits := WaitOptions{ResendUnknown: true}.withDefaults(), true

@@ -55,8 +55,8 @@ func (f wideFigures) String() string {
 		f.took.Round(time.Second), len(f.service.reads)-lists, lists, f.service.most(0), f.service.throttled, f.lag.Round(10*time.Millisecond), f.memory)
 }
 
-// showsMemory reports whether the run is large enough for its memory to show beside that of
-// the client itself. Measuring takes three garbage collections each minute.
+// showsMemory reports whether the run uses so much more memory than the client that it can be
+// measured. Measuring takes three garbage collections each minute.
 func (r wideRun) showsMemory() bool { return r.n >= 20_000 }
 
 func (r wideRun) run(t *testing.T) (f wideFigures) {

@@ -39,7 +39,7 @@ func TestLockOfAChild(t *testing.T) {
 	require.NoError(t, again.Close())
 }
 
-// TestNoLockIsAnError has a file that cannot be locked, as on a file system without locks.
+// TestNoLockIsAnError locks a file that cannot be locked, as on a file system without locks.
 func TestNoLockIsAnError(t *testing.T) {
 	file, err := os.Create(filepath.Join(t.TempDir(), "lock"))
 	require.NoError(t, err)

@@ -15,8 +15,8 @@ import (
 	"github.com/ecsreboot/ecsreboot/internal/simdisk"
 )
 
-// TestMain lets the test binary be the other process of a test. It lets the heap grow, which
-// saves a third of the tests' time: they read thousands of journals.
+// TestMain lets the test binary be the other process of a test. It also lets
+// the heap grow: the tests read thousands of journals, and this saves a third of their time.
 func TestMain(m *testing.M) {
 	if what := os.Getenv(childEnv); what != "" {
 		if err := child(what); err != nil {
@@ -47,7 +47,7 @@ func notes(tb testing.TB, records []json.RawMessage) []int {
 	numbers := make([]int, 0, len(records))
 	for _, record := range records {
 		var n note
-		if err := json.Unmarshal(record, &n); err != nil || n != newNote(n.N) { // calling require for each takes most of the time
+		if err := json.Unmarshal(record, &n); err != nil || n != newNote(n.N) { // a call of require for each note would take most of the time
 			require.NoError(tb, err)
 			require.Equal(tb, newNote(n.N), n)
 		}

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestMain lets the heap grow, which saves a third of the tests' time: the reports of large
-// fleets are many and short-lived.
+// TestMain lets the heap grow, because the tests build many short-lived reports of large
+// fleets. This saves a third of their time.
 func TestMain(m *testing.M) {
 	debug.SetGCPercent(400)
 	os.Exit(m.Run())

@@ -157,6 +157,13 @@ var (
 	mayBeAKey = regexp.MustCompile(`[A-Za-z0-9_-]{20}`)
 )
 
+// isMasked reports whether shown is the text with "[redacted]" in place of a part.
+func isMasked(text, shown string) bool {
+	const mask = "[redacted]"
+	from, to := strings.Index(shown, mask), strings.LastIndex(shown, mask)+len(mask)
+	return from >= 0 && strings.HasPrefix(text, shown[:from]) && strings.HasSuffix(text, shown[to:])
+}
+
 // FuzzAnswerRoundTrip has a server refuse a restart with any code and message, as
 // JSON and as XML: the client reports the same error for both, with that code and
 // message.
@@ -198,7 +205,7 @@ func FuzzAnswerRoundTrip(f *testing.F) {
 			told[i].RequestID, told[i].Recommend = "", ""
 		}
 		require.Equal(t, told[0], told[1], "JSON and XML")
-		if plainCode.MatchString(code) && !(mayBeAKey.MatchString(code) && strings.Contains(string(told[0].Code), "[redacted]")) {
+		if plainCode.MatchString(code) && !(mayBeAKey.MatchString(code) && isMasked(code, string(told[0].Code))) {
 			require.Equal(t, ecsreboot.ErrorCode(code), told[0].Code)
 		}
 		lower := strings.ToLower(message)

@@ -15,8 +15,8 @@ import (
 	"github.com/ecsreboot/ecsreboot/internal/testindex"
 )
 
-// TestMain lets the heap grow, which saves a third of the tests' time: they check the types of
-// whole packages again and again.
+// TestMain lets the heap grow, because the tests check the types of whole packages repeatedly.
+// This saves a third of their time.
 func TestMain(m *testing.M) {
 	debug.SetGCPercent(400)
 	os.Exit(m.Run())
