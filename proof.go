@@ -54,7 +54,7 @@ type evidence struct {
 	signsFrom      time.Time     // a poll that left before shows nothing of the send
 	down           bool          // seen Stopping, Stopped or Starting since the send
 	moved          bool          // seen since the send with a StartTime that proves a restart
-	ahead          []time.Time   // each StartTime that was ahead of the service's clock by more than hostMargin; see isAhead
+	ahead          []time.Time   // each StartTime that was ahead of the service's clock by more than hostMargin; see mayProve
 	recorded       bool          // a witness reported it Stopping, Stopped or Starting since the send …
 	recordedAt     time.Time     // … at this time, by our clock
 	recordedAhead  time.Time     // the latest recorded change that was ahead of the service's clock; a change up to that time proves nothing
@@ -248,7 +248,7 @@ func (e *evidence) observe(f *fact) {
 	if !f.clock.IsZero() {
 		e.clockAway, e.hasClock = f.clockAway, true
 	}
-	isAhead := e.isAhead(f)
+	mayProve := e.mayProve(f) // of each poll, so that it remembers
 	seen := Observation{At: f.At, Status: f.Status, StartTime: f.StartTime}
 	if n := len(e.seen); n == 0 || e.seen[n-1].Status != seen.Status || !e.seen[n-1].StartTime.Equal(seen.StartTime) {
 		e.seen = append(e.seen, seen)
@@ -264,22 +264,25 @@ func (e *evidence) observe(f *fact) {
 		return
 	}
 	e.down = e.down || seen.Status.isDown()
-	e.moved = e.moved || !f.clock.IsZero() && !isAhead && startProves(f.StartTime, e.before, e.serviceTimeOfSend(f))
+	e.moved = e.moved || mayProve && startProves(f.StartTime, e.before, e.serviceTimeOfSend(f))
 }
 
-// isAhead reports whether the StartTime of a poll is ahead of the service's clock, now or,
-// by more than hostMargin, in an earlier poll. Such a start was before the clock was set
-// back, so it proves nothing, even when the clock has caught up.
+// mayProve reports whether the StartTime of a poll can be that of a restart since the send:
+// whether it is not ahead of the service's clock, neither now nor, by more than hostMargin,
+// in an earlier poll. Such a start was before the clock was set back, so it proves nothing,
+// even when the clock has caught up. Without a Date nobody knows.
 //
 // A StartTime that is ahead by less proves nothing yet: the instance started just after a
 // minute began, and the host that sent the response is behind the one that recorded the
 // start. The next poll decides.
-func (e *evidence) isAhead(f *fact) bool {
-	isStart := func(t time.Time) bool { return t.Equal(f.StartTime) }
-	if !f.clock.IsZero() && f.StartTime.After(f.clock.Add(hostMargin)) && !slices.ContainsFunc(e.ahead, isStart) {
+func (e *evidence) mayProve(f *fact) bool {
+	if f.clock.IsZero() || slices.ContainsFunc(e.ahead, f.StartTime.Equal) {
+		return false
+	}
+	if f.StartTime.After(f.clock.Add(hostMargin)) {
 		e.ahead = append(e.ahead, f.StartTime)
 	}
-	return !f.clock.IsZero() && f.StartTime.After(f.clock.Add(clockMargin)) || slices.ContainsFunc(e.ahead, isStart)
+	return !f.StartTime.After(f.clock.Add(clockMargin))
 }
 
 // isDown reports whether the status is one that an instance passes through when it
