@@ -2,7 +2,6 @@ package ecsreboot_test
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,18 +11,67 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/ecsreboot/ecsreboot/ecstest"
 )
 
 // goEnvironment is the environment before TestMain changes it: the go command finds
 // its caches by it.
 var goEnvironment = os.Environ()
 
-// wholeProgram builds the one program that a page prints and returns a function that
-// runs it against a fake service. Each change is "before\x00after", made in the text
-// first: the page shows the real service and waits as long as a real run does.
-func wholeProgram(t *testing.T, page string, server *ecstest.Server, changes ...string) (run func(arguments ...string) (output string, err error)) {
+// programInABubble runs the program beside it with the arguments that the test binary
+// leaves, against a fake service, in a bubble: the program's waits take no real time.
+// It prints which restarts are sent, because the program may end the process.
+const programInABubble = `package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+	"testing/synctest"
+
+	"github.com/ecsreboot/ecsreboot"
+	"github.com/ecsreboot/ecsreboot/ecstest"
+)
+
+var newClient func(region string) (*ecsreboot.Client, error)
+
+func TestProgram(t *testing.T) {
+	os.Args = append(os.Args[:1], flag.Args()...)
+	synctest.Test(t, func(t *testing.T) {
+		server, err := ecstest.NewInMemoryServer(ecstest.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		for _, instance := range []ecstest.Instance{
+			{ID: "i-bp67acfmxazb4ph0001"},
+			{ID: "i-1", Tags: map[string]string{"role": "web"}},
+			{ID: "i-2", Tags: map[string]string{"role": "web"}},
+			{ID: "i-3", Tags: map[string]string{"role": "web"}},
+		} {
+			if err := server.AddInstance(instance); err != nil {
+				t.Fatal(err)
+			}
+		}
+		show := func(ctx context.Context, call ecsreboot.Call) (context.Context, func(ecsreboot.CallResult)) {
+			if call.Operation == "RebootInstance" && !call.DryRun {
+				fmt.Println("sends a restart of", call.InstanceID)
+			}
+			return ctx, nil
+		}
+		newClient = func(region string) (*ecsreboot.Client, error) {
+			return ecsreboot.NewClient(region, ecsreboot.WithEndpoint(server.URL),
+				ecsreboot.WithHTTPClient(server.HTTPClient()), ecsreboot.WithCallObserver(show))
+		}
+		main()
+	})
+}
+`
+
+// wholeProgram builds the one program that a page prints, with programInABubble, and
+// returns a function that runs it. Only the call that makes its client is changed.
+func wholeProgram(t *testing.T, page string) (run func(arguments ...string) (output string, err error)) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("builds and runs a program")
@@ -35,16 +83,14 @@ func wholeProgram(t *testing.T, page string, server *ecstest.Server, changes ...
 			text = found[3]
 		}
 	}
-	changes = append(changes, `NewClient("cn-hangzhou")`+"\x00"+fmt.Sprintf(`NewClient("cn-hangzhou", ecsreboot.WithEndpoint(%q))`, server.URL))
-	for _, change := range changes {
-		before, after, _ := strings.Cut(change, "\x00")
-		require.Contains(t, text, before, page)
-		text = strings.ReplaceAll(text, before, after)
-	}
+	require.Contains(t, text, "ecsreboot.NewClient(", page)
+	text = strings.ReplaceAll(text, "ecsreboot.NewClient(", "newClient(")
+	text = strings.Replace(text, "func main() {", "var _ ecsreboot.Client // the package may be imported for no more than its client\n\nfunc main() {", 1)
 	dir := t.TempDir()
-	source, program := filepath.Join(dir, "main.go"), filepath.Join(dir, "program.exe")
+	source, bubble, program := filepath.Join(dir, "main.go"), filepath.Join(dir, "main_test.go"), filepath.Join(dir, "program.exe")
 	require.NoError(t, os.WriteFile(source, []byte(text), 0o600))
-	build := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-s -w", "-o", program, source)
+	require.NoError(t, os.WriteFile(bubble, []byte(programInABubble), 0o600))
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-ldflags=-s -w", "-o", program, source, bubble)
 	build.Env = goEnvironment
 	output, err := build.CombinedOutput()
 	require.NoError(t, err, "%s: %s", page, output)
@@ -60,31 +106,16 @@ func wholeProgram(t *testing.T, page string, server *ecstest.Server, changes ...
 	}
 }
 
-// programService starts a service with n running instances of role web, i-1 to i-n,
-// which restart in no time worth waiting for.
-func programService(t *testing.T, n int) *ecstest.Server {
-	t.Helper()
-	server, err := ecstest.NewServer(ecstest.Options{})
-	require.NoError(t, err)
-	t.Cleanup(server.Close)
-	for i := range n {
-		require.NoError(t, server.AddInstance(ecstest.Instance{
-			ID: fmt.Sprintf("i-%d", i+1), Tags: map[string]string{"role": "web"},
-			Reboot: ecstest.RebootProfile{Graceful: 1500 * time.Millisecond},
-		}))
-	}
-	return server
-}
+// sent is how many restarts a program has sent, by its output.
+func sent(output string) int { return strings.Count(output, "sends a restart of") }
 
 func TestDocsWholeProgramOfREADME(t *testing.T) {
 	t.Parallel()
-	server := programService(t, 0)
-	require.NoError(t, server.AddInstance(ecstest.Instance{ID: id, Reboot: ecstest.RebootProfile{Graceful: 1500 * time.Millisecond}}))
-	run := wholeProgram(t, "README.md", server)
+	run := wholeProgram(t, "README.md")
 	output, err := run()
 	require.NoError(t, err, output)
 	assert.Contains(t, output, "restarted, proven by its status")
-	assert.Equal(t, 1, server.Reboots(id))
+	assert.Equal(t, 1, sent(output))
 }
 
 // TestDocsWholeProgramOfFleet runs the fleet program as a newcomer does: again with
@@ -92,8 +123,7 @@ func TestDocsWholeProgramOfREADME(t *testing.T) {
 func TestDocsWholeProgramOfFleet(t *testing.T) {
 	t.Parallel()
 	const instances = 3
-	server := programService(t, instances)
-	run := wholeProgram(t, "docs/fleet.md", server, "fleet.Options{\x00fleet.Options{Settings: fleet.Settings{MinReady: -1, Rules: fleet.Rules{Canary: []int{}, MaxUnavailable: fleet.Count(3), AllowWide: true}}, ")
+	run := wholeProgram(t, "docs/fleet.md")
 
 	output, err := run()
 	require.Error(t, err)
@@ -101,14 +131,14 @@ func TestDocsWholeProgramOfFleet(t *testing.T) {
 
 	output, err = run("first.journal")
 	require.NoError(t, err, output)
-	assert.Equal(t, instances, server.TotalReboots())
+	assert.Equal(t, instances, sent(output))
 
 	output, err = run("first.journal")
 	require.Error(t, err, "it restarted nothing, and must not report success")
 	assert.Contains(t, output, "give a new run a new journal")
-	assert.Equal(t, instances, server.TotalReboots())
+	assert.Zero(t, sent(output))
 
 	output, err = run("second.journal")
 	require.NoError(t, err, output)
-	assert.Equal(t, 2*instances, server.TotalReboots())
+	assert.Equal(t, instances, sent(output))
 }
