@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,30 +42,34 @@ func TestCommand(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("needs curl")
 	}
-	server, err := ecstest.NewServer(ecstest.Options{})
-	require.NoError(t, err)
-	t.Cleanup(server.Close)
-	hidden := ecstest.RebootProfile{Graceful: -1, KeepStartTime: true}
-	require.NoError(t, server.AddInstance(ecstest.Instance{ID: id, Reboot: hidden}))
+	var fake atomic.Pointer[ecstest.Server]
 	guest := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(w, "boot", server.Reboots(id))
+		fmt.Fprintln(w, "boot", fake.Load().Reboots(id))
 	}))
 	t.Cleanup(guest.Close)
-	connector := service.Connector{NewClient: func(_ string, options ...ecsreboot.Option) (*ecsreboot.Client, error) {
-		return server.NewClient(options...)
-	}}
-	bootID := "curl -sf --noproxy '*' " + guest.URL
-	code, stdout, stderr := invoke(t.Context(), connector, "-region", "cn-hangzhou", "-boot-id", bootID, id)
-	require.Equal(t, exitcode.Done, code, stderr)
-	require.Equal(t, id+": restarted, proven by its probe\n", stdout)
-	require.Equal(t, 1, server.Reboots(id))
+	synctest.Test(t, func(t *testing.T) {
+		server, err := ecstest.NewInMemoryServer(ecstest.Options{})
+		require.NoError(t, err)
+		defer server.Close()
+		fake.Store(server)
+		hidden := ecstest.RebootProfile{Graceful: -1, KeepStartTime: true}
+		require.NoError(t, server.AddInstance(ecstest.Instance{ID: id, Reboot: hidden}))
+		connector := service.Connector{NewClient: func(_ string, options ...ecsreboot.Option) (*ecsreboot.Client, error) {
+			return server.NewClient(options...)
+		}}
+		bootID := "curl -sf --noproxy '*' " + guest.URL
+		code, stdout, stderr := invoke(t.Context(), connector, "-region", "cn-hangzhou", "-boot-id", bootID, id)
+		require.Equal(t, exitcode.Done, code, stderr)
+		require.Equal(t, id+": restarted, proven by its probe\n", stdout)
+		require.Equal(t, 1, server.Reboots(id))
 
-	for _, broken := range []string{"exit 1", "true"} {
-		code, _, stderr = invoke(t.Context(), connector, "-region", "cn-hangzhou", "-boot-id", broken, id)
-		require.Equal(t, exitcode.Failed, code, stderr)
-		require.Contains(t, stderr, "nothing was sent: failed to read the boot id")
-	}
-	require.Equal(t, 1, server.Reboots(id))
+		for _, broken := range []string{"exit 1", "true"} {
+			code, _, stderr = invoke(t.Context(), connector, "-region", "cn-hangzhou", "-boot-id", broken, id)
+			require.Equal(t, exitcode.Failed, code, stderr)
+			require.Contains(t, stderr, "nothing was sent: failed to read the boot id")
+		}
+		require.Equal(t, 1, server.Reboots(id))
+	})
 }
 
 // A guest that keeps its boot id has not restarted: nothing is proven.

@@ -100,23 +100,19 @@ func TestCommand(t *testing.T) {
 	if _, err := exec.LookPath("sh"); err != nil {
 		t.Skip("needs a shell")
 	}
-	server, err := ecstest.NewServer(ecstest.Options{})
-	require.NoError(t, err)
-	t.Cleanup(server.Close)
-	require.NoError(t, server.AddInstance(ecstest.Instance{ID: id, Reboot: ecstest.RebootProfile{Graceful: 3 * time.Second}}))
-	connector := service.Connector{NewClient: func(_ string, options ...ecsreboot.Option) (*ecsreboot.Client, error) {
-		return server.NewClient(options...)
-	}}
-	require.NoError(t, server.Restart(id, false), "it is Starting")
-	code, _, stderr := invoke(t.Context(), connector, "-region", "cn-hangzhou", id, "--", "false")
-	require.Equal(t, exitcode.Failed, code, stderr)
+	synctest.Test(t, func(t *testing.T) {
+		server, connector := serving(t, ecstest.Instance{})
+		require.NoError(t, server.Restart(id, false), "it is Starting")
+		code, _, stderr := invoke(t.Context(), connector, "-region", "cn-hangzhou", id, "--", "false")
+		require.Equal(t, exitcode.Failed, code, stderr)
 
-	require.NoError(t, server.SetStatus(id, ecsreboot.StatusRunning))
-	code, stdout, stderr := invoke(t.Context(), connector, "-region", "cn-hangzhou", "-timeout", "1s", id, "--", "sh", "-c", "echo at $ENDPOINT; exit 7")
-	require.Equal(t, exitcode.Unknown, code, stderr)
-	require.Empty(t, stdout)
-	require.Contains(t, stderr, "at "+server.URL+"\n")
-	require.Contains(t, stderr, "exit status 7; this proves nothing, waiting a minute\n")
+		require.NoError(t, server.SetStatus(id, ecsreboot.StatusRunning))
+		code, stdout, stderr := invoke(t.Context(), connector, "-region", "cn-hangzhou", "-timeout", "1s", id, "--", "sh", "-c", "echo at $ENDPOINT; exit 7")
+		require.Equal(t, exitcode.Unknown, code, stderr)
+		require.Empty(t, stdout)
+		require.Contains(t, stderr, "at "+server.URL+"\n")
+		require.Contains(t, stderr, "exit status 7; this proves nothing, waiting a minute\n")
+	})
 }
 
 func TestUsage(t *testing.T) {
