@@ -1,8 +1,6 @@
 package ecsreboot_test
 
 import (
-	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -11,26 +9,10 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/internal/testmain"
 )
 
-// TestMain makes sure that no test finds credentials or asks the metadata service.
-func TestMain(m *testing.M) {
-	home, err := os.MkdirTemp("", "ecsreboot-home")
-	if err != nil {
-		panic(err)
-	}
-	for _, entry := range os.Environ() {
-		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "ALIBABA_CLOUD_") || strings.HasSuffix(strings.ToUpper(name), "_PROXY") || name == "DEBUG" {
-			os.Unsetenv(name)
-		}
-	}
-	os.Setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")
-	os.Setenv("HOME", home)
-	os.Setenv("USERPROFILE", home)
-	code := m.Run()
-	os.RemoveAll(home)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { testmain.Run(m) }
 
 // What follows is the part of the helpers of internal/acceptance that the tests here
 // need as well.

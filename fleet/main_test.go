@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"runtime/debug"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,30 +14,15 @@ import (
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
 	"github.com/ecsreboot/ecsreboot/fleet"
+	"github.com/ecsreboot/ecsreboot/internal/testmain"
 )
 
 // longTests reports whether tests run in their long form, as they do each night.
 var longTests = os.Getenv("LONG_TESTS") != ""
 
-// TestMain makes sure that no test finds credentials or asks the metadata service. It lets
-// the heap grow, which saves a fifth of the tests' time: they make many short-lived worlds.
 func TestMain(m *testing.M) {
-	debug.SetGCPercent(400)
-	home, err := os.MkdirTemp("", "fleet-home")
-	if err != nil {
-		panic(err)
-	}
-	for _, entry := range os.Environ() {
-		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "ALIBABA_CLOUD_") || strings.HasSuffix(strings.ToUpper(name), "_PROXY") {
-			os.Unsetenv(name)
-		}
-	}
-	os.Setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")
-	os.Setenv("HOME", home)
-	os.Setenv("USERPROFILE", home)
-	code := m.Run()
-	os.RemoveAll(home)
-	os.Exit(code)
+	testmain.ManyBubbles()
+	testmain.Run(m)
 }
 
 // service is an in-memory service with machines, in a bubble.

@@ -2,8 +2,6 @@ package acceptance_test
 
 import (
 	"os"
-	"runtime/debug"
-	"strings"
 	"testing"
 	"time"
 
@@ -11,27 +9,12 @@ import (
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/internal/testmain"
 )
 
-// TestMain makes sure that no test finds credentials or asks the metadata service. It lets
-// the heap grow, which saves a tenth of the tests' time: they make many short-lived worlds.
 func TestMain(m *testing.M) {
-	debug.SetGCPercent(400)
-	home, err := os.MkdirTemp("", "ecsreboot-home")
-	if err != nil {
-		panic(err)
-	}
-	for _, entry := range os.Environ() {
-		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "ALIBABA_CLOUD_") || strings.HasSuffix(strings.ToUpper(name), "_PROXY") || name == "DEBUG" {
-			os.Unsetenv(name)
-		}
-	}
-	os.Setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")
-	os.Setenv("HOME", home)
-	os.Setenv("USERPROFILE", home)
-	code := m.Run()
-	os.RemoveAll(home)
-	os.Exit(code)
+	testmain.ManyBubbles()
+	testmain.Run(m)
 }
 
 // longTests reports whether tests run in their long form, as they do each night: they draw more

@@ -4,9 +4,10 @@ import (
 	"flag"
 	"os"
 	"runtime/debug"
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/ecsreboot/ecsreboot/internal/testmain"
 )
 
 var (
@@ -20,17 +21,10 @@ var (
 	simShrink   = flag.Duration("sim.shrink", time.Minute, "for so long, make the world that fails smaller")
 )
 
-// TestMain makes sure that no test finds credentials or asks the metadata service. It lets
-// the heap grow, because worlds are many and short-lived.
+// TestMain lets the heap grow, because worlds are many and short-lived.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	debug.SetGCPercent(800)
-	for _, entry := range os.Environ() {
-		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "ALIBABA_CLOUD_") || strings.HasSuffix(strings.ToUpper(name), "_PROXY") || name == "DEBUG" {
-			os.Unsetenv(name)
-		}
-	}
-	os.Setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")
 	time.Local = time.UTC
-	os.Exit(m.Run())
+	testmain.Run(m)
 }
