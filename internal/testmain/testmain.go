@@ -14,27 +14,31 @@ import (
 // or a profile, or asks the metadata service.
 func Run(m *testing.M) {
 	home, err := os.MkdirTemp("", "ecsreboot-home")
-	if err != nil {
-		panic(err)
-	}
+	must(err)
 	for _, entry := range os.Environ() {
 		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "ALIBABA_CLOUD_") || strings.HasSuffix(strings.ToUpper(name), "_PROXY") || name == "DEBUG" {
-			os.Unsetenv(name)
+			must(os.Unsetenv(name))
 		}
 	}
-	os.Setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")
-	os.Setenv("HOME", home)
-	os.Setenv("USERPROFILE", home)
+	must(os.Setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true"))
+	must(os.Setenv("HOME", home))
+	must(os.Setenv("USERPROFILE", home))
 	code := m.Run()
-	os.RemoveAll(home)
+	_ = os.RemoveAll(home)
 	os.Exit(code)
 }
 
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
 // ManyBubbles makes the many small worlds of a package's tests cheap. The heap grows,
-// because they are short-lived. Their goroutines run on one core, because in a bubble
-// nearly all of them wait for one another, and handing over to another core takes up to
-// half as long again. The race detector and benchmarks have all cores; -cpu or GOMAXPROCS
-// gives the tests more.
+// because the worlds are short-lived. The goroutines run on one core, because those of a
+// bubble mostly wait for one another, and handing over to another core costs up to 60 %
+// more CPU time. With the race detector and in benchmarks, all cores are used; GOMAXPROCS
+// sets another number.
 func ManyBubbles() {
 	debug.SetGCPercent(400)
 	flag.Parse()
