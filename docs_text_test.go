@@ -38,7 +38,7 @@ var programBlock = regexp.MustCompile("(?s)(<!-- not ours -->\n)?```(go|json)\n(
 
 // TestDocsPrograms checks that each piece of Go in README.md and docs/ is in
 // docs_example_test.go, which compiles and runs it, unless it is a whole program,
-// which TestDocsWholePrograms runs, or marked as somebody else's, or of module witness,
+// which TestDocsWholeProgramOf… runs, or marked as somebody else's, or of module witness,
 // which compiles it. JSON must be valid.
 func TestDocsPrograms(t *testing.T) {
 	trimmed := func(text string) string {

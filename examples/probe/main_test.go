@@ -42,6 +42,7 @@ func TestCommand(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("needs curl")
 	}
+	// The guest is outside the bubble: one that waits for a connection would stop its clock.
 	var fake atomic.Pointer[ecstest.Server]
 	guest := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "boot", fake.Load().Reboots(id))

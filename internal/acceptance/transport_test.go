@@ -418,18 +418,24 @@ func TestContextEndsTheWaitForAnAnswer(t *testing.T) {
 
 // One client serves many goroutines over few connections.
 func TestConnectionsAreReused(t *testing.T) {
-	server := newSocketService(t, ecstest.Options{})
+	const callers = 16
+	var inService sync.WaitGroup // each call stays there until all callers' calls have come
+	server := newSocketService(t, ecstest.Options{OnCall: func(ecstest.ReceivedCall) {
+		inService.Done()
+		inService.Wait()
+	}})
 	client := newClient(t, server)
-	var group sync.WaitGroup
-	for range 16 {
-		group.Go(func() {
-			for range 20 {
+	for range 20 {
+		inService.Add(callers)
+		var group sync.WaitGroup
+		for range callers {
+			group.Go(func() {
 				_, err := client.RebootInstance(t.Context(), ecsreboot.RebootInstanceRequest{InstanceID: id, DryRun: true})
 				assert.NoError(t, err)
-			}
-		})
+			})
+		}
+		group.Wait()
 	}
-	group.Wait()
 	assert.LessOrEqual(t, server.Connections(), 40, "of 320 calls")
 }
 

@@ -1,4 +1,4 @@
-// Package testmain is the beginning of the module's larger test binaries.
+// Package testmain implements TestMain for the larger test packages of the module.
 package testmain
 
 import (
@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// Run runs the tests of a package and ends the process. No test finds credentials, a proxy
-// or a profile, or asks the metadata service.
+// Run runs the tests of a package and exits. Before, it removes credentials, proxies and
+// DEBUG from the environment, makes an empty directory the home and disables the metadata
+// service.
 func Run(m *testing.M) {
 	home, err := os.MkdirTemp("", "ecsreboot-home")
 	must(err)
@@ -34,11 +35,11 @@ func must(err error) {
 	}
 }
 
-// ManyBubbles makes the many small worlds of a package's tests cheap. The heap grows,
-// because the worlds are short-lived. The goroutines run on one core, because those of a
-// bubble mostly wait for one another, and handing over to another core costs up to 60 %
-// more CPU time. With the race detector and in benchmarks, all cores are used; GOMAXPROCS
-// sets another number.
+// ManyBubbles reduces the CPU time of tests that make many short-lived bubbles. It must
+// run first in TestMain, and parses the flags. It lets the heap grow, and sets GOMAXPROCS
+// to 1: the goroutines of a bubble mostly wait for one another, and changing cores costs up
+// to 60 % more CPU time. It leaves GOMAXPROCS alone with the race detector, in benchmarks,
+// and if the environment sets it. The flag -cpu has precedence.
 func ManyBubbles() {
 	debug.SetGCPercent(400)
 	flag.Parse()
