@@ -3,35 +3,16 @@ package conformance_test
 import (
 	"cmp"
 	"net/http"
-	"os"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/ecsreboot/ecsreboot"
 	"github.com/ecsreboot/ecsreboot/ecstest"
+	"github.com/ecsreboot/ecsreboot/internal/testmain"
 )
 
-// TestMain makes sure that no test finds credentials or a proxy that it did not
-// set up, or asks the metadata service.
-func TestMain(m *testing.M) {
-	home, err := os.MkdirTemp("", "ecsreboot-home")
-	if err != nil {
-		panic(err)
-	}
-	for _, entry := range os.Environ() {
-		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "ALIBABA_CLOUD_") || strings.HasSuffix(strings.ToUpper(name), "_PROXY") || strings.EqualFold(name, "DEBUG") {
-			os.Unsetenv(name)
-		}
-	}
-	os.Setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")
-	os.Setenv("HOME", home)
-	os.Setenv("USERPROFILE", home)
-	code := m.Run()
-	os.RemoveAll(home)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { testmain.Run(m) }
 
 const (
 	id     = "i-bp67acfmxazb4ph0001"

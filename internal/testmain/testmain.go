@@ -17,7 +17,7 @@ func Run(m *testing.M) {
 	home, err := os.MkdirTemp("", "ecsreboot-home")
 	must(err)
 	for _, entry := range os.Environ() {
-		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "ALIBABA_CLOUD_") || strings.HasSuffix(strings.ToUpper(name), "_PROXY") || name == "DEBUG" {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "ALIBABA_CLOUD_") || strings.HasSuffix(strings.ToUpper(name), "_PROXY") || strings.EqualFold(name, "DEBUG") {
 			must(os.Unsetenv(name))
 		}
 	}
